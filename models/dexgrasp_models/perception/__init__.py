@@ -1,0 +1,1 @@
+"""From depth images to the fused cloud of an object on the table."""
