@@ -1,0 +1,1 @@
+"""Grasp synthesis: from an object cloud to ranked grasps."""
