@@ -1,0 +1,95 @@
+"""The topic contract: what the simulator bridge and the hardware drivers offer alike.
+
+One table for the nodes (names, QoS) and for the contract test (types, rates, frames).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from dexgrasp_interfaces.msg import GraspArray
+from diagnostic_msgs.msg import DiagnosticArray
+from geometry_msgs.msg import PoseArray, PoseStamped
+from rclpy.qos import QoSProfile
+from rosgraph_msgs.msg import Clock
+from sensor_msgs.msg import CameraInfo, Image, JointState, PointCloud2
+from std_msgs.msg import String
+from tf2_msgs.msg import TFMessage
+from trajectory_msgs.msg import JointTrajectory
+from visualization_msgs.msg import MarkerArray
+
+from dexgrasp_ros import qos
+
+WORLD = "world"
+"""The centre of the table's top, z up."""
+
+CONTROL_RATE = 50.0
+"""Hz, of states and commands."""
+
+
+@dataclass(frozen=True)
+class Topic:
+    """A row of the contract.
+
+    Attributes:
+        name: as published, without remapping.
+        type: message class.
+        qos: what the publisher offers (of a command: what the subscriber asks for).
+        rate: Hz in simulated time; None where it is not periodic.
+        frame_id: of the header; None where the message has none.
+    """
+
+    name: str
+    type: Any
+    qos: QoSProfile
+    rate: float | None = None
+    frame_id: str | None = None
+
+
+CLOCK = Topic("/clock", Clock, qos.STATE, CONTROL_RATE)
+JOINT_STATES = Topic("/joint_states", JointState, qos.STATE, CONTROL_RATE, "")
+WRIST_POSE = Topic("/wrist_pose", PoseStamped, qos.STATE, CONTROL_RATE, WORLD)
+HAND_COMMAND = Topic("/hand/joint_trajectory", JointTrajectory, qos.COMMAND)
+WRIST_TARGET = Topic("/arm/wrist_target", PoseStamped, qos.COMMAND, frame_id=WORLD)
+OBJECT_CLOUD = Topic("/perception/object_cloud", PointCloud2, qos.LATCHED, frame_id=WORLD)
+SCENE_CLOUD = Topic("/perception/scene_cloud", PointCloud2, qos.LATCHED, frame_id=WORLD)
+GRASPS = Topic("/proposals/grasps", GraspArray, qos.LATCHED, frame_id=WORLD)
+GRASP_POSES = Topic("/proposals/poses", PoseArray, qos.LATCHED, frame_id=WORLD)
+GRASP_MARKERS = Topic("/proposals/markers", MarkerArray, qos.LATCHED)
+OBJECT_POSE = Topic("/sim/object_pose", PoseStamped, qos.STATE, CONTROL_RATE, WORLD)
+TF = Topic("/tf", TFMessage, qos.STATE, 10.0)
+TF_STATIC = Topic("/tf_static", TFMessage, qos.LATCHED)
+ROBOT_DESCRIPTION = Topic("/robot_description", String, qos.LATCHED)
+DIAGNOSTICS = Topic("/diagnostics", DiagnosticArray, qos.DIAGNOSTICS)
+
+CAPTURE_SERVICE = "/perception/capture"
+GENERATE_SERVICE = "/proposals/generate"
+STOP_SERVICE = "/control/stop"
+GRASP_ACTION = "/grasp"
+RESET_SERVICE = "/sim/reset"
+SAVE_RECORDING_SERVICE = "/sim/save_recording"
+
+
+def optical_frame(camera: str) -> str:
+    """The frame of a camera's depth images: z forward, x right, y down."""
+    return f"{camera}_depth_optical_frame"
+
+
+def depth_image(camera: str) -> Topic:
+    """16UC1, millimetres, 0 where nothing was read."""
+    return Topic(
+        f"/{camera}/depth/image_rect_raw", Image, qos.IMAGE, frame_id=optical_frame(camera)
+    )
+
+
+def depth_info(camera: str) -> Topic:
+    """Intrinsics of the depth image, stamped as the image."""
+    return Topic(
+        f"/{camera}/depth/camera_info", CameraInfo, qos.IMAGE, frame_id=optical_frame(camera)
+    )
+
+
+def color_image(camera: str) -> Topic:
+    """rgb8, aligned with the depth image."""
+    return Topic(f"/{camera}/color/image_raw", Image, qos.IMAGE, frame_id=optical_frame(camera))

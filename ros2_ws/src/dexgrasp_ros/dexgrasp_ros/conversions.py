@@ -1,0 +1,297 @@
+"""Messages to arrays and back. Poses are 4x4 homogeneous matrices, quaternions (x, y, z, w).
+
+Times are whole nanoseconds: lock-step compares them exactly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from builtin_interfaces.msg import Time
+from geometry_msgs.msg import Pose, PoseStamped, Quaternion, Transform, TransformStamped
+from scipy.spatial.transform import Rotation
+from sensor_msgs.msg import CameraInfo, Image, JointState, PointCloud2, PointField
+from std_msgs.msg import Header
+from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
+
+NANOSECONDS = 1_000_000_000
+
+
+class MessageError(ValueError):
+    """A message does not hold what its topic promises; the message says what is wrong."""
+
+
+# Time
+
+
+def seconds_to_ns(seconds: float) -> int:
+    """Nearest whole nanosecond."""
+    return round(seconds * NANOSECONDS)
+
+
+def ns_to_stamp(ns: int) -> Time:
+    """Nanoseconds to a message stamp."""
+    return Time(sec=ns // NANOSECONDS, nanosec=ns % NANOSECONDS)
+
+
+def stamp_to_ns(stamp: Time) -> int:
+    """Message stamp to nanoseconds, exactly."""
+    return stamp.sec * NANOSECONDS + stamp.nanosec
+
+
+def header(ns: int, frame_id: str) -> Header:
+    """A header stamped with nanoseconds."""
+    return Header(stamp=ns_to_stamp(ns), frame_id=frame_id)
+
+
+# Poses
+
+
+def pose_to_message(pose: np.ndarray) -> Pose:
+    """(4, 4) homogeneous to Pose."""
+    message = Pose()
+    x, y, z = pose[:3, 3]
+    message.position.x, message.position.y, message.position.z = float(x), float(y), float(z)
+    message.orientation = _quaternion(pose)
+    return message
+
+
+def pose_from_message(message: Pose) -> np.ndarray:
+    """Pose to (4, 4) homogeneous.
+
+    Raises:
+        MessageError: if it is not finite, or the quaternion is not of unit length (within 1 %).
+    """
+    position = message.position
+    orientation = message.orientation
+    quaternion = np.array([orientation.x, orientation.y, orientation.z, orientation.w])
+    translation = np.array([position.x, position.y, position.z])
+    if not (np.isfinite(quaternion).all() and np.isfinite(translation).all()):
+        raise MessageError("the pose is not finite")
+    if abs(np.linalg.norm(quaternion) - 1.0) > 0.01:
+        raise MessageError(f"the quaternion has length {np.linalg.norm(quaternion):.3f}, not 1")
+    pose = np.eye(4)
+    pose[:3, :3] = Rotation.from_quat(quaternion).as_matrix()
+    pose[:3, 3] = translation
+    return pose
+
+
+def pose_stamped(pose: np.ndarray, ns: int, frame_id: str) -> PoseStamped:
+    """(4, 4) homogeneous to a stamped pose."""
+    return PoseStamped(header=header(ns, frame_id), pose=pose_to_message(pose))
+
+
+def transform_stamped(
+    pose: np.ndarray, ns: int, frame_id: str, child_frame_id: str
+) -> TransformStamped:
+    """(4, 4) pose of the child in the frame, as a transform."""
+    transform = Transform(rotation=_quaternion(pose))
+    x, y, z = pose[:3, 3]
+    transform.translation.x, transform.translation.y = float(x), float(y)
+    transform.translation.z = float(z)
+    return TransformStamped(
+        header=header(ns, frame_id), child_frame_id=child_frame_id, transform=transform
+    )
+
+
+def _quaternion(pose: np.ndarray) -> Quaternion:
+    x, y, z, w = Rotation.from_matrix(pose[:3, :3]).as_quat()
+    return Quaternion(x=float(x), y=float(y), z=float(z), w=float(w))
+
+
+# Joints
+
+
+def joint_state(
+    names: Sequence[str], positions: np.ndarray, velocities: np.ndarray, ns: int
+) -> JointState:
+    """Positions (J,) and velocities (J,) of ``names`` to a JointState."""
+    return JointState(
+        header=header(ns, ""),
+        name=list(names),
+        position=np.asarray(positions, float).tolist(),
+        velocity=np.asarray(velocities, float).tolist(),
+    )
+
+
+def joints_from_message(message: JointState, names: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+    """Positions (J,) and velocities (J,) in the order of ``names``; zeros without velocities.
+
+    Raises:
+        MessageError: if a joint is missing, or the numbers of names and values differ.
+    """
+    indices = _indices(message.name, names)
+    positions = _values(message.position, message.name, indices, "positions")
+    if not message.velocity:
+        return positions, np.zeros(len(names))
+    return positions, _values(message.velocity, message.name, indices, "velocities")
+
+
+def joint_trajectory(names: Sequence[str], positions: np.ndarray, ns: int) -> JointTrajectory:
+    """Position targets (J,) to a trajectory of one point, due at once."""
+    point = JointTrajectoryPoint(positions=np.asarray(positions, float).tolist())
+    return JointTrajectory(header=header(ns, ""), joint_names=list(names), points=[point])
+
+
+def targets_from_message(message: JointTrajectory, names: Sequence[str]) -> np.ndarray:
+    """Position targets (J,) in the order of ``names``: those of the last point.
+
+    Raises:
+        MessageError: on a joint that is missing or unknown, or a target that is not finite.
+    """
+    if not message.points:
+        raise MessageError("the trajectory has no points")
+    unknown = sorted(set(message.joint_names) - set(names))
+    if unknown:
+        raise MessageError(f"unknown joints: {', '.join(unknown)}")
+    indices = _indices(message.joint_names, names)
+    targets = _values(message.points[-1].positions, message.joint_names, indices, "positions")
+    if not np.isfinite(targets).all():
+        broken = [
+            name for name, value in zip(names, targets, strict=True) if not np.isfinite(value)
+        ]
+        raise MessageError(f"targets that are not finite: {', '.join(broken)}")
+    return targets
+
+
+def _indices(available: Sequence[str], wanted: Sequence[str]) -> list[int]:
+    position = {name: index for index, name in enumerate(available)}
+    missing = [name for name in wanted if name not in position]
+    if missing:
+        raise MessageError(f"missing joints: {', '.join(missing)}")
+    return [position[name] for name in wanted]
+
+
+def _values(
+    values: Sequence[float], names: Sequence[str], indices: list[int], what: str
+) -> np.ndarray:
+    if len(values) != len(names):
+        raise MessageError(f"{len(names)} joint names but {len(values)} {what}")
+    return np.asarray(values, float)[indices]
+
+
+# Images
+
+
+def depth_to_message(depth: np.ndarray, ns: int, frame_id: str) -> Image:
+    """(H, W) uint16 millimetres to a 16UC1 image."""
+    return _image(np.ascontiguousarray(depth, np.uint16), "16UC1", 2, ns, frame_id)
+
+
+def color_to_message(color: np.ndarray, ns: int, frame_id: str) -> Image:
+    """(H, W, 3) uint8 to an rgb8 image."""
+    return _image(np.ascontiguousarray(color, np.uint8), "rgb8", 3, ns, frame_id)
+
+
+def _image(array: np.ndarray, encoding: str, pixel: int, ns: int, frame_id: str) -> Image:
+    height, width = array.shape[:2]
+    message = Image(
+        header=header(ns, frame_id),
+        height=height,
+        width=width,
+        encoding=encoding,
+        is_bigendian=0,
+        step=width * pixel,
+    )
+    message.data.frombytes(array.tobytes())
+    return message
+
+
+def depth_from_message(message: Image) -> np.ndarray:
+    """(H, W): uint16 millimetres of a 16UC1 image, float32 metres of a 32FC1 image.
+
+    What is no reading (0, NaN, infinity) is left for the fusion to tell.
+
+    Raises:
+        MessageError: on another encoding, or a size that does not fit the data.
+    """
+    kinds = {"16UC1": np.dtype(np.uint16), "mono16": np.dtype(np.uint16), "32FC1": np.dtype("f4")}
+    if message.encoding not in kinds:
+        raise MessageError(
+            f"depth image with encoding '{message.encoding}', expected 16UC1 (millimetres)"
+            " or 32FC1 (metres)"
+        )
+    kind = kinds[message.encoding].newbyteorder(">" if message.is_bigendian else "<")
+    row = message.step // kind.itemsize
+    values = np.frombuffer(message.data, kind)
+    if row < message.width or values.size != row * message.height:
+        raise MessageError(
+            f"depth image of {message.width} x {message.height} with {len(message.data)} bytes"
+        )
+    depth = values.reshape(message.height, row)[:, : message.width]
+    return depth.astype(kind.newbyteorder("="))
+
+
+def camera_info(
+    intrinsics: np.ndarray, width: int, height: int, ns: int, frame_id: str
+) -> CameraInfo:
+    """Pinhole (3, 3) intrinsics without distortion to a CameraInfo."""
+    projection = np.zeros((3, 4))
+    projection[:, :3] = intrinsics
+    return CameraInfo(
+        header=header(ns, frame_id),
+        width=width,
+        height=height,
+        distortion_model="plumb_bob",
+        d=[0.0] * 5,
+        k=np.asarray(intrinsics, float).ravel().tolist(),
+        r=np.eye(3).ravel().tolist(),
+        p=projection.ravel().tolist(),
+    )
+
+
+# Clouds
+
+
+def cloud_to_message(
+    points: np.ndarray, ns: int, frame_id: str, normals: np.ndarray | None = None
+) -> PointCloud2:
+    """Points (N, 3), and normals (N, 3) where given, to a PointCloud2 of float32 fields."""
+    names = ["x", "y", "z"] + (["normal_x", "normal_y", "normal_z"] if normals is not None else [])
+    columns = np.asarray(points, np.float32)
+    if normals is not None:
+        columns = np.hstack([columns, np.asarray(normals, np.float32)])
+    message = PointCloud2(
+        header=header(ns, frame_id),
+        height=1,
+        width=len(columns),
+        fields=[
+            PointField(name=name, offset=4 * i, datatype=PointField.FLOAT32, count=1)
+            for i, name in enumerate(names)
+        ],
+        is_bigendian=False,
+        point_step=4 * len(names),
+        row_step=4 * len(names) * len(columns),
+        is_dense=bool(np.isfinite(columns).all()),
+    )
+    message.data.frombytes(np.ascontiguousarray(columns).tobytes())
+    return message
+
+
+def cloud_from_message(message: PointCloud2) -> tuple[np.ndarray, np.ndarray | None]:
+    """Points (N, 3) float32, and normals (N, 3) float32 or None.
+
+    Raises:
+        MessageError: if x, y, z are missing or not float32.
+    """
+    points = _float_fields(message, ("x", "y", "z"))
+    if points is None:
+        raise MessageError("the cloud has no float32 fields x, y, z")
+    return points, _float_fields(message, ("normal_x", "normal_y", "normal_z"))
+
+
+def _float_fields(message: PointCloud2, names: tuple[str, ...]) -> np.ndarray | None:
+    offsets = {f.name: f.offset for f in message.fields if f.datatype == PointField.FLOAT32}
+    if not all(name in offsets for name in names):
+        return None
+    kind = np.dtype(
+        {
+            "names": names,
+            "formats": [">f4" if message.is_bigendian else "<f4"] * len(names),
+            "offsets": [offsets[name] for name in names],
+            "itemsize": message.point_step,
+        }
+    )
+    records = np.frombuffer(message.data, kind, count=message.width * message.height)
+    return np.column_stack([records[name] for name in names]).astype(np.float32)

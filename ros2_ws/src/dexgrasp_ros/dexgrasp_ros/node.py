@@ -1,0 +1,247 @@
+"""The base of every dexgrasp node, and the function that runs one as a process.
+
+A node is a managed (lifecycle) node: it reads its configuration in ``configure``, starts in
+``activate``, and reports its health on /diagnostics once a second.
+"""
+
+from __future__ import annotations
+
+import functools
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import rclpy
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from rclpy.clock import Clock, ClockType
+from rclpy.executors import MultiThreadedExecutor, SingleThreadedExecutor
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.signals import SignalHandlerOptions
+
+from dexgrasp_ros import contract
+from dexgrasp_ros.parameters import ParameterError, declare_parameters, parameter
+
+OK = DiagnosticStatus.OK
+WARN = DiagnosticStatus.WARN
+ERROR = DiagnosticStatus.ERROR
+STALE = DiagnosticStatus.STALE
+
+DIAGNOSTICS_PERIOD = 1.0
+"""Seconds of wall time between two diagnostics."""
+
+
+class ConfigurationError(ValueError):
+    """A node can't do what its configuration asks; the message says what to change."""
+
+
+@dataclass(frozen=True)
+class _CommonParameters:
+    autostart: bool = parameter(True, "Configure and activate at the start, without a manager.")
+
+
+class ManagedNode(LifecycleNode):
+    """A lifecycle node with typed parameters, diagnostics and clear failures.
+
+    A subclass declares its parameters in a dataclass (see :mod:`dexgrasp_ros.parameters`), sets
+    ``parameters_type``, and overrides ``configure``, ``activate``, ``deactivate`` and ``cleanup``
+    as needed. These raise on failure: the message is logged and put on /diagnostics, and the
+    transition fails.
+
+    Attributes:
+        parameters: the values at the start.
+        steady_clock: runs on where simulated time stands still; for watchdogs and diagnostics.
+    """
+
+    parameters_type: ClassVar[type]
+    threads: ClassVar[int] = 1
+    """How many callbacks may run at once."""
+
+    def __init__(self, name: str, **options: Any) -> None:
+        super().__init__(name, **options)
+        declare_parameters(self, _CommonParameters)
+        self.parameters = declare_parameters(self, self.parameters_type)
+        self.steady_clock = Clock(clock_type=ClockType.STEADY_TIME)
+        self.failure: str | None = None
+        self._active = False
+        self._status = (WARN, "not active yet", {})
+        self._diagnostics = self.create_publisher(
+            DiagnosticArray, contract.DIAGNOSTICS.name, contract.DIAGNOSTICS.qos
+        )
+        self.create_timer(DIAGNOSTICS_PERIOD, self.publish_diagnostics, clock=self.steady_clock)
+        self._warn_of_unknown_parameters()
+
+    # What a subclass does at each transition; raising refuses it.
+
+    def configure(self) -> None:
+        """Reads what the parameters name and creates publishers, services and subscriptions."""
+
+    def activate(self) -> None:
+        """Starts the work."""
+
+    def deactivate(self) -> None:
+        """Stops the work; the node can be activated again."""
+
+    def cleanup(self) -> None:
+        """Destroys what ``configure`` made."""
+
+    @property
+    def active(self) -> bool:
+        """Whether the node is in the active state."""
+        return self._active
+
+    def report(self, level: bytes, message: str, **values: Any) -> None:
+        """Sets what /diagnostics says of this node from now on.
+
+        A change of level is published at once and logged.
+        """
+        changed = level != self._status[0]
+        self._status = (level, message, values)
+        if changed:
+            self.publish_diagnostics()
+            log = self.get_logger()
+            {OK: log.info, WARN: log.warning}.get(level, log.error)(message)
+
+    def publish_diagnostics(self) -> None:
+        """Publishes the present status on /diagnostics."""
+        level, message, values = self._status
+        array = DiagnosticArray()
+        array.header.stamp = self.get_clock().now().to_msg()
+        array.status = [
+            DiagnosticStatus(
+                level=level,
+                name=self.get_fully_qualified_name().lstrip("/"),
+                message=message,
+                values=[KeyValue(key=key, value=str(value)) for key, value in values.items()],
+            )
+        ]
+        self._diagnostics.publish(array)
+
+    # Transitions, as rclpy calls them.
+
+    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        return self._transition("configure", self.configure, super().on_configure, state)
+
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        result = self._transition("activate", self.activate, super().on_activate, state)
+        self._active = result == TransitionCallbackReturn.SUCCESS
+        if self._active and self._status[1] == "not active yet":
+            self.report(OK, "active")
+        return result
+
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        self._active = False
+        self.report(WARN, "not active yet")
+        return self._transition("deactivate", self.deactivate, super().on_deactivate, state)
+
+    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        return self._transition("clean up", self.cleanup, super().on_cleanup, state)
+
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        if self._active:
+            self.on_deactivate(state)
+        return super().on_shutdown(state)
+
+    def _transition(
+        self,
+        verb: str,
+        work: Callable[[], None],
+        managed_entities: Callable[[LifecycleState], TransitionCallbackReturn],
+        state: LifecycleState,
+    ) -> TransitionCallbackReturn:
+        try:
+            work()
+        except Exception as error:
+            if not isinstance(error, (ValueError, OSError)):
+                self.get_logger().error(traceback.format_exc())
+            self.failure = f"cannot {verb}: {error}"
+            self._status = (ERROR, self.failure, {})
+            self.publish_diagnostics()
+            self.get_logger().error(self.failure)
+            return TransitionCallbackReturn.FAILURE
+        return managed_entities(state)
+
+    def _warn_of_unknown_parameters(self) -> None:
+        for name in self._parameter_overrides:
+            if not self.has_parameter(name) and not name.startswith("qos_overrides"):
+                self.get_logger().warning(f"parameter '{name}' is not one of this node: ignored")
+
+
+def when_active(callback: Callable) -> Callable:
+    """A service callback that refuses, with the reason, while its node is not active.
+
+    The response must have the fields ``success`` and ``message``.
+    """
+
+    @functools.wraps(callback)
+    def refuse_or_call(self: ManagedNode, request: Any, response: Any) -> Any:
+        if not self.active:
+            response.success = False
+            response.message = f"{self.get_fully_qualified_name()} is not active" + (
+                f": {self.failure}" if self.failure else ": configure and activate it first"
+            )
+            return response
+        return callback(self, request, response)
+
+    return refuse_or_call
+
+
+def main(node_type: Callable[[], ManagedNode], arguments: list[str] | None = None) -> int:
+    """Runs a node as a process until SIGINT or SIGTERM; returns the exit status.
+
+    With the parameter ``autostart`` (the default) the node configures and activates itself, and a
+    failure to do so ends the process with status 1. Without it a lifecycle manager does that.
+    """
+    rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    node = None
+    try:
+        node = node_type()
+        if node.get_parameter("autostart").value:
+            _start(node)
+        _spin(node, stop)
+        return 0
+    except (ConfigurationError, ParameterError) as error:
+        _complain(node, str(error))
+        return 1
+    except Exception as error:
+        traceback.print_exc()
+        _complain(node, f"stopped by an unexpected error: {error!r}")
+        return 1
+    finally:
+        if node is not None:
+            node.trigger_shutdown()
+            node.destroy_node()
+        rclpy.shutdown()
+
+
+def _start(node: ManagedNode) -> None:
+    for transition in (node.trigger_configure, node.trigger_activate):
+        if transition() != TransitionCallbackReturn.SUCCESS:
+            raise ConfigurationError(node.failure or "the node could not start")
+
+
+def _spin(node: ManagedNode, stop: threading.Event) -> None:
+    executor = (
+        SingleThreadedExecutor() if node.threads == 1 else MultiThreadedExecutor(node.threads)
+    )
+    executor.add_node(node)
+    try:
+        while not stop.is_set():
+            executor.spin_once(timeout_sec=0.1)
+    finally:
+        executor.shutdown(timeout_sec=2.0)
+
+
+def _complain(node: ManagedNode | None, message: str) -> None:
+    if node is None:
+        print(message, file=sys.stderr)
+    else:
+        node._status = (ERROR, message, {})
+        node.publish_diagnostics()
+        node.get_logger().fatal(message)
