@@ -1,0 +1,293 @@
+"""The planned executor: carries out one planned grasp, stage by stage, as a pure state machine.
+
+Time is the stamp of the measured states; the same states give the same commands to the bit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+
+from dexgrasp_models.control.approach import ApproachPlan
+from dexgrasp_models.control.trajectory import (
+    JointMotion,
+    MotionBounds,
+    PosePath,
+    pose_distance,
+)
+from dexgrasp_models.control.types import Command, Outcome, OutcomeKind, RobotState
+from dexgrasp_models.parameters import Parameters, parameter
+
+
+class Stage(StrEnum):
+    """What the executor goes through, in order."""
+
+    PREGRASP = "pregrasp"
+    APPROACH = "approach"
+    CLOSE = "close"
+    SQUEEZE = "squeeze"
+    LIFT = "lift"
+    HOLD = "hold"
+    PLACE = "place"
+    RELEASE = "release"
+
+
+@dataclass(frozen=True)
+class ExecutorConfig(Parameters):
+    """Speeds, durations and thresholds of the planned executor."""
+
+    transit_speed: float = parameter(0.45, 0.02, 1.0, "m/s", "wrist, far from the object")
+    transit_acceleration: float = parameter(1.5, 0.1, 5.0, "m/s^2", "wrist, far from the object")
+    angular_speed: float = parameter(2.0, 0.1, 4.0, "rad/s", "turning of the wrist")
+    angular_acceleration: float = parameter(8.0, 0.5, 30.0, "rad/s^2", "turning of the wrist")
+    approach_speed: float = parameter(0.2, 0.01, 0.5, "m/s", "wrist, near the object")
+    approach_acceleration: float = parameter(0.8, 0.05, 3.0, "m/s^2", "wrist, near the object")
+    finger_speed: float = parameter(2.0, 0.1, 6.0, "rad/s", "fastest finger joint")
+    close_time: float = parameter(1.0, 0.1, 5.0, "s", "least time from open hand to grasp")
+    squeeze_time: float = parameter(0.7, 0.1, 5.0, "s", "least time from grasp to squeeze targets")
+    target_lead: float = parameter(
+        0.35, 0.05, 1.0, "rad", "most that a finger target runs ahead of its measured joint"
+    )
+    lift_height: float = parameter(0.2, 0.02, 0.5, "m", "how far the object is raised")
+    lift_speed: float = parameter(0.2, 0.01, 0.5, "m/s", "lifting and placing")
+    lift_acceleration: float = parameter(0.6, 0.05, 3.0, "m/s^2", "lifting and placing")
+    hold_time: float = parameter(2.0, 0.0, 60.0, "s", "how long the object is held up")
+    release_time: float = parameter(0.8, 0.1, 5.0, "s", "least time of opening the hand")
+    settle_time: float = parameter(
+        0.4, 0.0, 5.0, "s", "longest wait for the wrist at the end of a stage"
+    )
+    arrival_distance: float = parameter(
+        0.003, 0.0005, 0.02, "m", "wrist error below which it has arrived"
+    )
+    arrival_angle: float = parameter(
+        0.03, 0.002, 0.2, "rad", "wrist error below which it has arrived"
+    )
+    tracking_distance: float = parameter(
+        0.08, 0.01, 0.3, "m", "wrist error above which the motion is given up"
+    )
+    support_distance: float = parameter(
+        0.01, 0.002, 0.05, "m", "wrist held up this far while placing means it is set down"
+    )
+    empty_load: float = parameter(
+        0.15, 0.0, 2.0, "rad", "sum of finger errors below which nothing is in the hand"
+    )
+    lost_fraction: float = parameter(
+        0.35, 0.0, 0.95, "", "part of the squeeze's finger errors below which the grip is lost"
+    )
+    lost_time: float = parameter(0.1, 0.0, 1.0, "s", "how long the grip must seem lost")
+
+
+class PlannedExecutor:
+    """Pre-grasp, approach, close, squeeze, lift, hold, place, release.
+
+    The grip is watched without force sensors: fingers stopped by an object stay short of their
+    targets, and when the object is gone they reach them. The sum of those errors is the load.
+
+    Args:
+        plan: the grasp and the way to it.
+        config: speeds, durations and thresholds.
+        coupled_joints: index pairs of joints that one tendon moves by their sum; the tendon's
+            lead is bounded then, not that of each joint.
+    """
+
+    def __init__(
+        self,
+        plan: ApproachPlan,
+        config: ExecutorConfig | None = None,
+        coupled_joints: Sequence[tuple[int, int]] = (),
+    ) -> None:
+        self._plan = plan
+        self._config = config or ExecutorConfig()
+        self._coupled = np.array(coupled_joints, dtype=int).reshape(-1, 2)
+        self._stage = Stage.PREGRASP
+        self._stage_start = 0.0
+        self._elapsed = 0.0
+        self._wrist_delay = 0.0
+        self._wrist_height = np.inf
+        self._grip_load = 0.0
+        self._lost_since: float | None = None
+        self._outcome: Outcome | None = None
+
+    @property
+    def stage(self) -> str:
+        """Name of the present stage; the last one reached when the grasp has ended."""
+        return self._stage.value
+
+    @property
+    def progress(self) -> float:
+        """Fraction of the present stage's planned time that has passed, in [0, 1]."""
+        duration = self._duration()
+        return min(self._elapsed / duration, 1.0) if duration > 0.0 else 1.0
+
+    @property
+    def outcome(self) -> Outcome | None:
+        """How the grasp ended and why; None while it goes on."""
+        return self._outcome
+
+    def abort(self, reason: str, kind: OutcomeKind = OutcomeKind.ABORTED) -> None:
+        """End the grasp now; later steps repeat the last command. The first outcome stands."""
+        if self._outcome is None:
+            self._outcome = Outcome(kind, reason)
+
+    def step(self, state: RobotState) -> Command:
+        """The command for this tick; after the outcome is known, one that holds still."""
+        if self._command is None:
+            self._nominal = Command(state.wrist_pose.copy(), state.joints.copy())
+            self._command = self._nominal
+            self._begin(Stage.PREGRASP, state)
+        if self._outcome is not None:
+            return self._command
+        self._elapsed = state.time - self._stage_start
+        self._watch_wrist(state)
+        self._watch_grip(state)
+        if self._outcome is None and self._stage_done(state):
+            self._advance(state)
+        self._wrist_height = state.wrist_pose[2, 3]
+        if self._outcome is not None:
+            return self._command
+        self._nominal = Command(
+            self._wrist.pose(self._elapsed - self._wrist_delay),
+            self._fingers.joints(self._elapsed),
+        )
+        self._command = Command(
+            self._nominal.wrist_target,
+            self._bounded_lead(self._nominal.finger_targets, state.joints),
+        )
+        return self._command
+
+    # --- stages -----------------------------------------------------------------------------
+
+    def _begin(self, stage: Stage, state: RobotState) -> None:
+        """Set the motions of ``stage``; both start at the present nominal targets."""
+        c, plan = self._config, self._plan
+        wrist, fingers = self._nominal.wrist_target, self._nominal.finger_targets
+        transit = MotionBounds(
+            c.transit_speed, c.transit_acceleration, c.angular_speed, c.angular_acceleration
+        )
+        approach = MotionBounds(
+            c.approach_speed, c.approach_acceleration, c.angular_speed, c.angular_acceleration
+        )
+        lift = MotionBounds(
+            c.lift_speed, c.lift_acceleration, c.angular_speed, c.angular_acceleration
+        )
+        waypoints, bounds, fingers_to, fingers_time = [wrist], transit, fingers, 0.0
+        match stage:
+            case Stage.PREGRASP:
+                waypoints = plan.transit(wrist)
+                fingers_to = plan.open_joints
+            case Stage.APPROACH:
+                waypoints, bounds = [wrist, plan.grasp.palm_pose], approach
+            case Stage.CLOSE:
+                fingers_to, fingers_time = plan.grasp.joints, c.close_time
+            case Stage.SQUEEZE:
+                fingers_to, fingers_time = plan.grasp.squeeze_joints, c.squeeze_time
+            case Stage.LIFT:
+                waypoints, bounds = [wrist, _raised(wrist, c.lift_height)], lift
+            case Stage.PLACE:
+                waypoints, bounds = [wrist, _raised(wrist, -c.lift_height)], lift
+            case Stage.RELEASE:
+                fingers_to, fingers_time = plan.open_joints, c.release_time
+                waypoints, bounds = plan.retreat(wrist), approach
+        self._stage = stage
+        self._stage_start = state.time
+        self._elapsed = 0.0
+        self._wrist = PosePath(waypoints, bounds)
+        self._fingers = JointMotion(fingers, fingers_to, c.finger_speed, fingers_time)
+        self._wrist_delay = self._fingers.duration if stage is Stage.RELEASE else 0.0
+
+    def _duration(self) -> float:
+        if self._stage is Stage.HOLD:
+            return self._config.hold_time
+        return max(self._wrist_delay + self._wrist.duration, self._fingers.duration)
+
+    def _stage_done(self, state: RobotState) -> bool:
+        if self._stage is Stage.PLACE and self._is_set_down(state):
+            return True
+        overdue = self._elapsed - self._duration()
+        return overdue >= 0.0 and (self._arrived(state) or overdue >= self._config.settle_time)
+
+    def _advance(self, state: RobotState) -> None:
+        """Go on to the next stage, or end after the last one."""
+        if self._stage is Stage.SQUEEZE:
+            self._grip_load = self._load(state)
+            if self._grip_load < self._config.empty_load:
+                self.abort("the fingers closed on nothing", OutcomeKind.SLIPPED)
+                return
+        stages = list(Stage)
+        following = stages.index(self._stage) + 1
+        if following == len(stages):
+            self._outcome = Outcome(
+                OutcomeKind.SUCCEEDED, "the object was lifted, held, set down and released"
+            )
+            return
+        self._begin(stages[following], state)
+
+    # --- what the measurements say ----------------------------------------------------------
+
+    def _arrived(self, state: RobotState) -> bool:
+        distance, angle = pose_distance(self._nominal.wrist_target, state.wrist_pose)
+        return distance < self._config.arrival_distance and angle < self._config.arrival_angle
+
+    def _is_set_down(self, state: RobotState) -> bool:
+        """Whether the wrist has stopped going down well above its target: the table carries."""
+        height = state.wrist_pose[2, 3]
+        above = height - self._nominal.wrist_target[2, 3]
+        return above > self._config.support_distance and height > self._wrist_height - 1e-4
+
+    def _watch_wrist(self, state: RobotState) -> None:
+        distance, _ = pose_distance(self._nominal.wrist_target, state.wrist_pose)
+        if distance > self._config.tracking_distance:
+            self.abort(
+                f"the wrist is {distance:.3f} m from its target during {self.stage}; "
+                "something is in its way or the arm does not follow"
+            )
+
+    def _watch_grip(self, state: RobotState) -> None:
+        """End the grasp when the squeeze has gone from the fingers while the object is up."""
+        if self._stage not in (Stage.LIFT, Stage.HOLD):
+            return
+        load = self._load(state)
+        if load >= self._config.lost_fraction * self._grip_load:
+            self._lost_since = None
+            return
+        if self._lost_since is None:
+            self._lost_since = state.time
+        if state.time - self._lost_since >= self._config.lost_time:
+            kind = OutcomeKind.SLIPPED if self._stage is Stage.LIFT else OutcomeKind.DROPPED
+            self.abort(
+                f"the grip was lost during {self.stage}: the load on the fingers fell from "
+                f"{self._grip_load:.2f} to {load:.2f} rad",
+                kind,
+            )
+
+    def _load(self, state: RobotState) -> float:
+        """Sum over actuators of how far the finger joints are short of their targets, rad."""
+        lead = self._command.finger_targets - state.joints
+        return float(np.abs(self._by_actuator(lead)).sum())
+
+    def _by_actuator(self, joints: np.ndarray) -> np.ndarray:
+        """Joint values with those of a tendon replaced by their sum (and a zero)."""
+        values = joints.copy()
+        values[self._coupled[:, 0]] += values[self._coupled[:, 1]]
+        values[self._coupled[:, 1]] = 0.0
+        return values
+
+    def _bounded_lead(self, targets: np.ndarray, joints: np.ndarray) -> np.ndarray:
+        """Targets at most ``target_lead`` from the measured joints, so that force stays bounded.
+
+        For a tendon the bound is on the sum; what is taken off is shared by its two joints.
+        """
+        lead = self._by_actuator(targets - joints)
+        excess = lead - np.clip(lead, -self._config.target_lead, self._config.target_lead)
+        first, second = self._coupled.T
+        excess[second] = excess[first] = 0.5 * excess[first]
+        return targets - excess
+
+
+def _raised(pose: np.ndarray, height: float) -> np.ndarray:
+    raised = pose.copy()
+    raised[2, 3] += height
+    return raised

@@ -1,0 +1,127 @@
+"""Time-parametrised motions of the wrist and of the fingers, at rest at both ends.
+
+The profile is the minimum-jerk quintic ``s(u) = 10 u^3 - 15 u^4 + 6 u^5`` (Flash and Hogan, 1985):
+its greatest speed is 15/8 of the mean and its greatest acceleration 10/sqrt(3) of distance/time^2,
+from which the duration for given bounds follows in closed form.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from scipy.spatial.transform import Rotation
+
+_PEAK_SPEED = 15.0 / 8.0
+_PEAK_ACCELERATION = 10.0 / math.sqrt(3.0)
+
+
+def minimum_jerk(phase: float) -> float:
+    """Fraction of the way covered at ``phase`` of the time; clamped outside [0, 1]."""
+    u = min(max(phase, 0.0), 1.0)
+    return u**3 * (10.0 + u * (-15.0 + 6.0 * u))
+
+
+def shortest_duration(distance: float, max_speed: float, max_acceleration: float) -> float:
+    """Seconds a minimum-jerk motion over ``distance`` takes within both bounds."""
+    return max(
+        _PEAK_SPEED * distance / max_speed,
+        math.sqrt(_PEAK_ACCELERATION * distance / max_acceleration),
+    )
+
+
+def pose_distance(first: np.ndarray, second: np.ndarray) -> tuple[float, float]:
+    """Distance (m) and angle (rad) between two (4, 4) poses."""
+    relative = first[:3, :3].T @ second[:3, :3]
+    angle = float(np.linalg.norm(Rotation.from_matrix(relative).as_rotvec()))
+    return float(np.linalg.norm(second[:3, 3] - first[:3, 3])), angle
+
+
+def interpolate_pose(start: np.ndarray, end: np.ndarray, fraction: float) -> np.ndarray:
+    """(4, 4) pose between ``start`` and ``end``: straight line and constant-axis rotation."""
+    turn = Rotation.from_matrix(start[:3, :3].T @ end[:3, :3]).as_rotvec()
+    pose = np.eye(4)
+    pose[:3, :3] = start[:3, :3] @ Rotation.from_rotvec(fraction * turn).as_matrix()
+    pose[:3, 3] = start[:3, 3] + fraction * (end[:3, 3] - start[:3, 3])
+    return pose
+
+
+@dataclass(frozen=True)
+class MotionBounds:
+    """Greatest speeds and accelerations of a motion (m/s, m/s^2, rad/s, rad/s^2)."""
+
+    linear_speed: float
+    linear_acceleration: float
+    angular_speed: float
+    angular_acceleration: float
+
+
+@dataclass(frozen=True, eq=False)
+class PosePath:
+    """Rest-to-rest motion through wrist poses, each leg as fast as the bounds allow.
+
+    Attributes:
+        waypoints: at least one (4, 4) pose in ``world``.
+        bounds: limits that hold at every moment of the motion.
+    """
+
+    waypoints: Sequence[np.ndarray]
+    bounds: MotionBounds
+
+    @cached_property
+    def _leg_ends(self) -> np.ndarray:
+        durations = [0.0]
+        for start, end in zip(self.waypoints[:-1], self.waypoints[1:], strict=True):
+            distance, angle = pose_distance(start, end)
+            b = self.bounds
+            durations.append(
+                max(
+                    shortest_duration(distance, b.linear_speed, b.linear_acceleration),
+                    shortest_duration(angle, b.angular_speed, b.angular_acceleration),
+                )
+            )
+        return np.cumsum(durations)
+
+    @property
+    def duration(self) -> float:
+        """Seconds from the first waypoint to the last."""
+        return float(self._leg_ends[-1])
+
+    def pose(self, time: float) -> np.ndarray:
+        """(4, 4) pose ``time`` seconds after the start; the ends are held outside."""
+        if time >= self.duration:
+            return np.array(self.waypoints[-1], dtype=float)
+        leg = int(np.searchsorted(self._leg_ends, max(time, 0.0), side="right")) - 1
+        start_time, end_time = self._leg_ends[leg], self._leg_ends[leg + 1]
+        fraction = minimum_jerk((time - start_time) / (end_time - start_time))
+        return interpolate_pose(self.waypoints[leg], self.waypoints[leg + 1], fraction)
+
+
+@dataclass(frozen=True, eq=False)
+class JointMotion:
+    """Rest-to-rest motion of the finger joints; all joints start and arrive together.
+
+    Attributes:
+        start, end: (22,) joint angles, rad.
+        max_speed: rad/s, of the fastest joint.
+        min_duration: seconds the motion takes at least.
+    """
+
+    start: np.ndarray
+    end: np.ndarray
+    max_speed: float
+    min_duration: float = 0.0
+
+    @cached_property
+    def duration(self) -> float:
+        """Seconds from start to end."""
+        travel = float(np.abs(self.end - self.start).max())
+        return max(_PEAK_SPEED * travel / self.max_speed, self.min_duration)
+
+    def joints(self, time: float) -> np.ndarray:
+        """(22,) joint angles ``time`` seconds after the start."""
+        fraction = minimum_jerk(time / self.duration) if self.duration > 0.0 else 1.0
+        return self.start + fraction * (self.end - self.start)

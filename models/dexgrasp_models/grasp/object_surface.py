@@ -1,0 +1,170 @@
+"""What the planner knows of the object: a smoothed surface and balls that fill its inside.
+
+The fused cloud covers what the cameras see. Two assumptions complete it: the object stands on the
+table, so walls that end close above it go on down to it; and it is solid below its visible surface.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from scipy.spatial import cKDTree
+from torch import Tensor
+
+from dexgrasp_models.grasp.config import AnalyticConfig
+
+_MIN_POINTS = 64
+_MIN_EXTENT = 0.008  # m; below it there is nothing that fingers could close on
+_WALL_GAP = 0.015  # m above the table up to which a wall is continued downwards
+_BALL_DEPTHS = (0.006, 0.012, 0.020, 0.030)  # m below the surface at which balls are tried
+_BALL_ERROR = 0.002  # m taken off each ball for the noise of the cloud
+
+
+class CloudError(ValueError):
+    """The cloud cannot be planned on; the message says why."""
+
+
+@dataclass(frozen=True)
+class ObjectSurface:
+    """An object as seen from above, in ``world``, float32."""
+
+    points: Tensor
+    """(N, 3) surface points, completed down to the table, m."""
+    normals: Tensor
+    """(N, 3) outward unit normals."""
+    obstacle_points: Tensor
+    """(M, 3) surface points and centres of inner balls, which the hand must keep clear of."""
+    obstacle_radii: Tensor
+    """(M,) radii of the inner balls, zero for surface points, m."""
+    center: Tensor
+    """(3,) middle of the object: an estimate of its centre of mass."""
+
+    @classmethod
+    def from_cloud(
+        cls, points: np.ndarray, normals: np.ndarray, config: AnalyticConfig
+    ) -> ObjectSurface:
+        """Complete and thin out a fused cloud.
+
+        Args:
+            points: (N, 3) object points in ``world``, m.
+            normals: (N, 3) outward normals.
+            config: numbers of points.
+
+        Raises:
+            CloudError: too few, non-finite or degenerate points.
+        """
+        points, normals = _checked(points, normals)
+        points, normals = _with_walls(points, normals)
+        centers, radii = _inner_balls(points, normals, config.interior_balls)
+        sparse = points[farthest_points(points, config.surface_points)]
+        # The seen surface is open below, which would pull the mean of its points upwards; the middle
+        # between the table (or lowest point) and the top is closer to the centre of mass.
+        center = 0.5 * (points.mean(0) + 0.5 * (points.min(0) + points.max(0)))
+
+        def tensor(array: np.ndarray) -> Tensor:
+            return torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32))
+
+        return cls(
+            points=tensor(points),
+            normals=tensor(normals),
+            obstacle_points=tensor(np.concatenate([sparse, centers])),
+            obstacle_radii=tensor(np.concatenate([np.zeros(len(sparse)), radii])),
+            center=tensor(center),
+        )
+
+    def smooth(self, queries: Tensor, neighbours: int, sigma: float) -> tuple[Tensor, Tensor]:
+        """Surface point and normal near each query: Gaussian averages of the nearest cloud points.
+
+        Args:
+            queries: (..., 3), m; the result is differentiable with respect to them.
+            neighbours: number of cloud points averaged.
+            sigma: width of the average, m.
+
+        Returns:
+            (..., 3) points and (..., 3) unit normals.
+        """
+        flat = queries.reshape(-1, 3)
+        with torch.no_grad():
+            distances = torch.cdist(flat, self.points)
+            nearest = distances.topk(min(neighbours, len(self.points)), largest=False).indices
+        around, directions = self.points[nearest], self.normals[nearest]
+        squared = (flat[:, None] - around).square().sum(-1)
+        weights = torch.softmax(-squared / (2.0 * sigma**2), dim=-1)[..., None]
+        normals = torch.nn.functional.normalize((weights * directions).sum(1), dim=-1)
+        return (weights * around).sum(1).view_as(queries), normals.view_as(queries)
+
+
+def farthest_points(points: np.ndarray, count: int) -> np.ndarray:
+    """Indices of ``count`` points spread by farthest-point sampling, beginning with the lowest.
+
+    Args:
+        points: (N, 3).
+        count: number wanted; all points if there are fewer.
+    """
+    if len(points) <= count:
+        return np.arange(len(points))
+    chosen = np.empty(count, dtype=np.int64)
+    chosen[0] = np.argmin(points[:, 2])
+    distances = np.full(len(points), np.inf)
+    for index in range(1, count):
+        offsets = points - points[chosen[index - 1]]
+        np.minimum(distances, np.einsum("ij,ij->i", offsets, offsets), out=distances)
+        chosen[index] = np.argmax(distances)
+    return chosen
+
+
+def _checked(points: np.ndarray, normals: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    points, normals = np.asarray(points, np.float64), np.asarray(normals, np.float64)
+    if points.ndim != 2 or points.shape[1:] != (3,) or points.shape != normals.shape:
+        raise CloudError(
+            f"expected points and normals of shape (N, 3), got {points.shape} and {normals.shape}"
+        )
+    if len(points) < _MIN_POINTS:
+        raise CloudError(f"{len(points)} object points; at least {_MIN_POINTS} are needed")
+    if not (np.isfinite(points).all() and np.isfinite(normals).all()):
+        raise CloudError("the cloud has points or normals that are not finite")
+    lengths = np.linalg.norm(normals, axis=1)
+    if (lengths < 0.5).any():
+        raise CloudError("the cloud has normals of zero length")
+    low, high = points.min(0), points.max(0)
+    if high[2] < _MIN_EXTENT:
+        raise CloudError(f"the object is {1e3 * high[2]:.0f} mm high: too flat to be grasped")
+    if np.sort(high - low)[1] < _MIN_EXTENT:
+        raise CloudError("the cloud is a line: nothing to grasp")
+    return points, normals / lengths[:, None]
+
+
+def _with_walls(points: np.ndarray, normals: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Continue walls that end just above the table down to it."""
+    # The cut of the table plane takes off the lowest millimetres of a wall.
+    foot = (points[:, 2] < _WALL_GAP) & (np.abs(normals[:, 2]) < 0.5)
+    feet, sideways = points[foot], normals[foot] * (1.0, 1.0, 0.0)
+    sideways /= np.linalg.norm(sideways, axis=1, keepdims=True).clip(1e-6)
+    below = [feet * (1.0, 1.0, 0.0) + (0.0, 0.0, height) for height in (0.001, 0.006)]
+    keep = [feet[:, 2] > height + 0.003 for height in (0.001, 0.006)]
+    points = np.concatenate([points, *(level[k] for level, k in zip(below, keep, strict=True))])
+    normals = np.concatenate([normals, *(sideways[k] for k in keep)])
+    return points, normals
+
+
+def _inner_balls(
+    points: np.ndarray, normals: np.ndarray, count: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Balls that fit under the surface and above the table, (K, 3) centres and (K,) radii."""
+    tree = cKDTree(points)
+    centers, radii = [], []
+    for depth in _BALL_DEPTHS:
+        candidates = points - depth * normals
+        distances, nearest = tree.query(candidates, k=6)
+        inward = np.einsum("nki,nki->nk", candidates[:, None] - points[nearest], normals[nearest])
+        radius = np.minimum(distances[:, 0], candidates[:, 2])
+        inside = (inward < 0).all(1) & (radius > 0.7 * depth)
+        centers.append(candidates[inside])
+        radii.append(radius[inside] - _BALL_ERROR)
+    all_centers, all_radii = np.concatenate(centers), np.concatenate(radii)
+    if not len(all_centers) or not count:
+        return np.zeros((0, 3)), np.zeros(0)
+    chosen = farthest_points(all_centers, count)
+    return all_centers[chosen], all_radii[chosen]
