@@ -1,0 +1,66 @@
+"""Typed configuration: dataclasses whose fields carry their range, unit and meaning.
+
+A configuration class lists its parameters with :func:`parameter`, derives from :class:`Parameters`
+and so checks itself; ROS nodes declare their parameters from the same metadata, so a default, a
+range or a unit is written down once::
+
+    @dataclass(frozen=True)
+    class LiftConfig(Parameters):
+        height: float = parameter(0.2, 0.0, 0.5, "m", "how far the object is raised")
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from typing import Any, Self
+
+
+def parameter(default: Any, low: float, high: float, unit: str, description: str) -> Any:
+    """A dataclass field for a number, or a tuple of numbers, within ``[low, high]``."""
+    return dataclasses.field(
+        default=default,
+        metadata={"range": (low, high), "unit": unit, "description": description},
+    )
+
+
+class Parameters:
+    """Base of frozen dataclasses built from :func:`parameter`; checks ranges when constructed.
+
+    Raises:
+        ValueError: naming the parameter, its value and what is allowed.
+    """
+
+    def __post_init__(self) -> None:
+        for item in dataclasses.fields(self):
+            if "range" not in item.metadata:
+                continue
+            low, high = item.metadata["range"]
+            value = getattr(self, item.name)
+            for number in value if isinstance(value, tuple) else (value,):
+                is_number = isinstance(number, int | float) and not isinstance(number, bool)
+                if not is_number or not math.isfinite(number) or not low <= number <= high:
+                    raise ValueError(
+                        f"{type(self).__name__}.{item.name} = {value!r}: expected "
+                        f"{low:g} to {high:g} {item.metadata['unit']}".rstrip()
+                    )
+
+    @classmethod
+    def from_mapping(cls, values: Mapping[str, Any]) -> Self:
+        """Build from parsed YAML; what is not given keeps its default.
+
+        Raises:
+            ValueError: for a name that is no parameter, or a value out of its range.
+        """
+        known = {item.name: item for item in dataclasses.fields(cls)}
+        unknown = sorted(set(values) - set(known))
+        if unknown:
+            raise ValueError(
+                f"{cls.__name__} has no parameter {', '.join(unknown)}; it has {', '.join(known)}"
+            )
+        converted = {
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in values.items()
+        }
+        return cls(**converted)
