@@ -1,12 +1,14 @@
-"""Typed node parameters: one frozen dataclass per node, declared with range, unit, description.
+"""Typed node parameters, declared from a frozen dataclass with range, unit and description.
 
-Example::
+The fields carry the metadata of :mod:`dexgrasp_models.parameters`, so a core's configuration class
+is declared as it stands, and a node's own class is written the same way with :func:`parameter`::
 
     @dataclass(frozen=True)
     class ProposalParameters:
-        count: int = parameter(16, "How many grasps to return.", low=1, high=256)
+        count: int = parameter(16, "how many grasps to return", low=1, high=256)
 
     parameters = declare_parameters(node, ProposalParameters)
+    executor = declare_parameters(node, ExecutorConfig, prefix="executor.")
 """
 
 from __future__ import annotations
@@ -28,61 +30,20 @@ from rclpy.parameter import Parameter
 
 Parameters = TypeVar("Parameters")
 
-_ROS_TYPES = {
-    bool: Parameter.Type.BOOL,
-    int: Parameter.Type.INTEGER,
-    float: Parameter.Type.DOUBLE,
-    str: Parameter.Type.STRING,
-    tuple[str, ...]: Parameter.Type.STRING_ARRAY,
-    tuple[float, ...]: Parameter.Type.DOUBLE_ARRAY,
+_SCALARS = {
+    bool: (Parameter.Type.BOOL, "true or false"),
+    int: (Parameter.Type.INTEGER, "a whole number, as in 3"),
+    float: (Parameter.Type.DOUBLE, "a number with a decimal point, as in 3.0"),
+    str: (Parameter.Type.STRING, "a text"),
 }
-
-_WRITTEN_AS = {
-    bool: "true or false",
-    int: "a whole number, as in 3",
-    float: "a number with a decimal point, as in 3.0",
-    str: "a text",
-    tuple[str, ...]: "a list of texts, as in [a, b]",
-    tuple[float, ...]: "a list of numbers with decimal points, as in [1.0, 2.0]",
+_LISTS = {
+    float: (Parameter.Type.DOUBLE_ARRAY, "a list of numbers with points, as in [1.0, 2.0]"),
+    str: (Parameter.Type.STRING_ARRAY, "a list of texts, as in [a, b]"),
 }
 
 
 class ParameterError(ValueError):
     """A parameter has a value that it must not have; the message says which are allowed."""
-
-
-@dataclasses.dataclass(frozen=True)
-class _Limits:
-    description: str
-    unit: str
-    low: float | None
-    high: float | None
-    choices: tuple[str, ...]
-    read_only: bool
-
-    def describe(self) -> str:
-        """The description with its unit and what is allowed, for the parameter's descriptor."""
-        parts = [self.description]
-        if self.unit:
-            parts.append(f"Unit: {self.unit}.")
-        if self.choices:
-            parts.append(f"One of: {', '.join(self.choices)}.")
-        return " ".join(parts)
-
-    def problem(self, value: Any) -> str | None:
-        """Why ``value`` is not allowed, or None."""
-        unit = f" {self.unit}" if self.unit else ""
-        if self.choices:
-            chosen = value if isinstance(value, (tuple, list)) else (value,)
-            for item in chosen:
-                if item not in self.choices:
-                    return f"is '{item}', must be one of: {', '.join(self.choices)}"
-        if self.low is not None:
-            numbers = value if isinstance(value, (tuple, list)) else (value,)
-            for number in numbers:
-                if not (self.low <= number <= self.high) or not math.isfinite(number):
-                    return f"is {number}{unit}, must be between {self.low} and {self.high}{unit}"
-        return None
 
 
 def parameter(
@@ -95,23 +56,30 @@ def parameter(
     choices: tuple[str, ...] = (),
     read_only: bool = True,
 ) -> Any:
-    """A dataclass field that is a node parameter.
+    """A dataclass field that is a parameter of a node.
 
     Args:
         default: the value where none is given.
-        description: what it does, a sentence.
+        description: what it does.
         unit: SI unit where it has one.
         low, high: the allowed range of a number, both or neither.
         choices: the allowed texts.
         read_only: whether it is fixed once the node has started.
     """
-    if (low is None) != (high is None):
-        raise TypeError("give both low and high, or neither")
-    limits = _Limits(description, unit, low, high, choices, read_only)
-    return dataclasses.field(default=default, metadata={"parameter": limits})
+    metadata = {
+        "description": description,
+        "unit": unit,
+        "choices": choices,
+        "read_only": read_only,
+    }
+    if low is not None and high is not None:
+        metadata["range"] = (low, high)
+    return dataclasses.field(default=default, metadata=metadata)
 
 
-def declare_parameters(node: Node, parameters_type: type[Parameters]) -> Parameters:
+def declare_parameters(
+    node: Node, parameters_type: type[Parameters], prefix: str = ""
+) -> Parameters:
     """Declares every field of ``parameters_type`` on ``node`` and returns the present values.
 
     Values out of range are refused: at the start by raising, at runtime by an unsuccessful set.
@@ -120,71 +88,118 @@ def declare_parameters(node: Node, parameters_type: type[Parameters]) -> Paramet
         ParameterError: naming the node, the parameter, its value and what is allowed.
     """
     types = typing.get_type_hints(parameters_type)
-    limits = {f.name: f.metadata["parameter"] for f in dataclasses.fields(parameters_type)}
-    for field in dataclasses.fields(parameters_type):
-        _declare(node, field, types[field.name])
+    fields = {prefix + f.name: f for f in dataclasses.fields(parameters_type)}
+    for name, field in fields.items():
+        _declare(node, name, field, types[field.name])
 
     def refuse_forbidden(changed: list[Parameter]) -> SetParametersResult:
         for each in changed:
-            problem = limits[each.name].problem(each.value) if each.name in limits else None
+            problem = _problem(each.value, fields[each.name]) if each.name in fields else None
             if problem:
-                return SetParametersResult(
-                    successful=False, reason=_sentence(node, each.name, problem, limits[each.name])
-                )
+                reason = _sentence(node, each.name, problem, fields[each.name])
+                return SetParametersResult(successful=False, reason=reason)
         return SetParametersResult(successful=True)
 
     node.add_on_set_parameters_callback(refuse_forbidden)
-    return current_parameters(node, parameters_type)
+    return current_parameters(node, parameters_type, prefix)
 
 
-def current_parameters(node: Node, parameters_type: type[Parameters]) -> Parameters:
-    """The present values of parameters declared by :func:`declare_parameters`."""
-    return parameters_type(
-        **{f.name: _present_value(node, f) for f in dataclasses.fields(parameters_type)}
-    )
+def current_parameters(
+    node: Node, parameters_type: type[Parameters], prefix: str = ""
+) -> Parameters:
+    """The present values of parameters declared by :func:`declare_parameters`.
+
+    Raises:
+        ParameterError: if the values are allowed one by one, but not together.
+    """
+    values = {
+        f.name: _present_value(node, prefix + f.name, f)
+        for f in dataclasses.fields(parameters_type)
+    }
+    try:
+        return parameters_type(**values)
+    except ValueError as error:
+        raise ParameterError(f"parameters of {node.get_fully_qualified_name()}: {error}") from None
 
 
-def _declare(node: Node, field: dataclasses.Field, python_type: Any) -> None:
-    limits: _Limits = field.metadata["parameter"]
-    ros_type = _ROS_TYPES[python_type]
-    override = node._parameter_overrides.get(field.name)
+def _declare(node: Node, name: str, field: dataclasses.Field, python_type: Any) -> None:
+    ros_type, written_as = _ros_type(python_type)
+    override = node._parameter_overrides.get(name)
     if override is not None and override.type_ == ros_type:
         # Checked before declaring, as rclpy's own message has neither unit nor description.
-        problem = limits.problem(override.value)
+        problem = _problem(override.value, field)
         if problem:
-            raise ParameterError(_sentence(node, field.name, problem, limits))
-    descriptor = ParameterDescriptor(
-        name=field.name,
-        type=ros_type.value,
-        description=limits.describe(),
-        read_only=limits.read_only,
-    )
-    if limits.low is not None and python_type is int:
-        descriptor.integer_range = [
-            IntegerRange(from_value=int(limits.low), to_value=int(limits.high))
-        ]
-    if limits.low is not None and python_type is float:
-        descriptor.floating_point_range = [
-            FloatingPointRange(from_value=float(limits.low), to_value=float(limits.high))
-        ]
+            raise ParameterError(_sentence(node, name, problem, field))
     # An empty list has no element type: it is declared by its type alone, and reads as empty.
     default = ros_type if field.default == () else field.default
     try:
-        node.declare_parameter(field.name, default, descriptor)
+        node.declare_parameter(name, default, _descriptor(name, ros_type, field))
     except InvalidParameterTypeException:
-        problem = f"is {override.value!r}, must be {_WRITTEN_AS[python_type]}"
-        raise ParameterError(_sentence(node, field.name, problem, limits)) from None
+        problem = f"is {override.value!r}, must be {written_as}"
+        raise ParameterError(_sentence(node, name, problem, field)) from None
 
 
-def _present_value(node: Node, field: dataclasses.Field) -> Any:
-    value = node.get_parameter_or(field.name).value
+def _ros_type(python_type: Any) -> tuple[Parameter.Type, str]:
+    if typing.get_origin(python_type) is tuple:
+        return _LISTS[typing.get_args(python_type)[0]]
+    return _SCALARS[python_type]
+
+
+def _descriptor(
+    name: str, ros_type: Parameter.Type, field: dataclasses.Field
+) -> ParameterDescriptor:
+    about = field.metadata
+    text = about["description"]
+    if about["unit"]:
+        text += f" [{about['unit']}]"
+    if about.get("choices"):
+        text += f"; one of: {', '.join(about['choices'])}"
+    descriptor = ParameterDescriptor(
+        name=name,
+        type=ros_type.value,
+        description=text,
+        read_only=about.get("read_only", True),
+    )
+    if _range(field):
+        low, high = _range(field)
+        if ros_type == Parameter.Type.INTEGER:
+            descriptor.integer_range = [IntegerRange(from_value=int(low), to_value=int(high))]
+        elif ros_type == Parameter.Type.DOUBLE:
+            descriptor.floating_point_range = [
+                FloatingPointRange(from_value=float(low), to_value=float(high))
+            ]
+        else:  # ROS knows ranges of single numbers only
+            descriptor.additional_constraints = f"each between {low:g} and {high:g}"
+    return descriptor
+
+
+def _range(field: dataclasses.Field) -> tuple[float, float] | None:
+    about = field.metadata
+    return about.get("range") or ((about["low"], about["high"]) if "low" in about else None)
+
+
+def _problem(value: Any, field: dataclasses.Field) -> str | None:
+    """Why ``value`` is not allowed, or None."""
+    about = field.metadata
+    unit = f" {about['unit']}" if about["unit"] else ""
+    items = value if isinstance(value, (tuple, list)) else [value]
+    for item in items:
+        if about.get("choices") and item not in about["choices"]:
+            return f"is '{item}', must be one of: {', '.join(about['choices'])}"
+        if _range(field):
+            low, high = _range(field)
+            if not (math.isfinite(item) and low <= item <= high):
+                return f"is {item:g}{unit}, must be between {low:g} and {high:g}{unit}"
+    return None
+
+
+def _present_value(node: Node, name: str, field: dataclasses.Field) -> Any:
+    value = node.get_parameter_or(name).value
     if isinstance(field.default, tuple):
         return tuple(value) if value is not None else ()
     return value
 
 
-def _sentence(node: Node, name: str, problem: str, limits: _Limits) -> str:
-    return (
-        f"parameter '{name}' of {node.get_fully_qualified_name()} {problem}"
-        f" ({limits.description.rstrip('.')})"
-    )
+def _sentence(node: Node, name: str, problem: str, field: dataclasses.Field) -> str:
+    about = field.metadata["description"]
+    return f"parameter '{name}' of {node.get_fully_qualified_name()} {problem} ({about})"
