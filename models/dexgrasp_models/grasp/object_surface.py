@@ -38,6 +38,8 @@ class ObjectSurface:
     """(M, 3) surface points and centres of inner balls, which the hand must keep clear of."""
     obstacle_radii: Tensor
     """(M,) radii of the inner balls, zero for surface points, m."""
+    sparse_normals: Tensor
+    """(K, 3) normals of the surface points among the obstacles, which come first."""
     center: Tensor
     """(3,) middle of the object: an estimate of its centre of mass."""
 
@@ -58,7 +60,8 @@ class ObjectSurface:
         points, normals = _checked(points, normals)
         points, normals = _with_walls(points, normals)
         centers, radii = _inner_balls(points, normals, config.interior_balls)
-        sparse = points[farthest_points(points, config.surface_points)]
+        spread = farthest_points(points, config.surface_points)
+        sparse = points[spread]
         # The seen surface is open below, which would pull the mean of its points upwards; the middle
         # between the table (or lowest point) and the top is closer to the centre of mass.
         center = 0.5 * (points.mean(0) + 0.5 * (points.min(0) + points.max(0)))
@@ -71,6 +74,7 @@ class ObjectSurface:
             normals=tensor(normals),
             obstacle_points=tensor(np.concatenate([sparse, centers])),
             obstacle_radii=tensor(np.concatenate([np.zeros(len(sparse)), radii])),
+            sparse_normals=tensor(normals[spread]),
             center=tensor(center),
         )
 

@@ -1,0 +1,225 @@
+"""The hand as the planner uses it: planned coordinates, contact pads and solid shapes.
+
+Every shape of the hand is a rounded box: half extents plus a radius (a capsule has two extents of
+zero). Points and shapes are fixed to links, and energies are functions of the link poses.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from dexgrasp_models.hand.kinematics import HandKinematics
+from dexgrasp_models.hand.spec import HandSpec
+
+_PAD_HEIGHTS = (0.35, 0.75, 1.0)  # along the segment of the distal capsule
+_PAD_ANGLES = (-0.6, 0.0, 0.6)  # rad about it, from the palmar direction
+_PAD_TILTS = (0.0, 0.0, 0.6)  # rad towards the tip, for each height
+_PALMAR = {"th": (-1.0, 0.0, 0.0)}  # the thumb flexes about y, the fingers about x
+_FINGER_PALMAR = (0.0, -1.0, 0.0)
+
+
+class Pads(NamedTuple):
+    """Candidate contact points of the distal links in a pose of the hand."""
+
+    points: Tensor
+    """(B, 5, 9, 3) in ``world``, m."""
+    normals: Tensor
+    """(B, 5, 9, 3) outward unit normals of the hand."""
+
+
+class PlanningHand:
+    """Constants of a :class:`HandSpec` as float32 tensors, and maps between its representations.
+
+    Args:
+        spec: the hand.
+        coupled: whether J1 = J2 of the coupled joints, so that there are 18 coordinates, not 22.
+    """
+
+    def __init__(self, spec: HandSpec, coupled: bool = True) -> None:
+        self.spec = spec
+        self.kinematics = HandKinematics(spec, dtype=torch.float32)
+        expansion = spec.expansion if coupled else np.eye(len(spec.joints))
+        # A coordinate is the angle of its joints: of both joints where one tendon moves two.
+        expansion = expansion / expansion.max(axis=0)
+        limits = spec.limits
+        moved = expansion.T[:, :, None] > 0
+        self.expansion = _tensor(expansion)
+        """(22, K) joints = expansion @ coordinates."""
+        self.lower = _tensor(np.where(moved, limits, -np.inf)[..., 0].max(1))
+        """(K,) lower limits of the coordinates, rad."""
+        self.upper = _tensor(np.where(moved, limits, np.inf)[..., 1].min(1))
+        """(K,) upper limits of the coordinates, rad."""
+        self.joint_limits = _tensor(limits)
+        """(22, 2) limits of the joints, rad."""
+
+        self._init_shapes()
+        self._init_pads()
+        self._init_balls()
+
+    # Construction
+
+    def _init_shapes(self) -> None:
+        links, centers, rotations, extents, radii = [], [], [], [], []
+        for index, link in enumerate(self.spec.links):
+            for shape in link.primitives:
+                capsule = shape.kind == "capsule"
+                links.append(index)
+                centers.append(shape.pose.position)
+                rotations.append(shape.pose.rotation)
+                extents.append((0.0, 0.0, shape.size[1]) if capsule else shape.size)
+                radii.append(shape.size[0] if capsule else 0.0)
+        self.shape_links = torch.tensor(links)
+        """(S,) link of each shape."""
+        self._shape_poses = torch.eye(4).repeat(len(links), 1, 1)
+        self._shape_poses[:, :3, :3] = _tensor(np.array(rotations))
+        self._shape_poses[:, :3, 3] = _tensor(centers)
+        self.shape_extents, self.shape_radii = _tensor(extents), _tensor(radii)
+
+    def _init_pads(self) -> None:
+        points, normals = [], []
+        for name in self.spec.distal_links:
+            shape = self.spec.link(name).primitives[0]
+            low, high = shape.segment
+            along = (high - low) / np.linalg.norm(high - low)
+            palmar = np.array(_PALMAR.get(name.removeprefix("rh_")[:2], _FINGER_PALMAR))
+            across = np.cross(along, palmar)
+            for height, tilt in zip(_PAD_HEIGHTS, _PAD_TILTS, strict=True):
+                for angle in _PAD_ANGLES:
+                    side = math.cos(angle) * palmar + math.sin(angle) * across
+                    normal = math.cos(tilt) * side + math.sin(tilt) * along
+                    points.append(low + height * (high - low) + shape.size[0] * normal)
+                    normals.append(normal)
+        digits = len(self.spec.distal_links)
+        self.pad_links = torch.tensor([self.spec.link_index(n) for n in self.spec.distal_links])
+        """(5,) link of each digit's pads."""
+        self.pad_points = _tensor(points).reshape(digits, -1, 3)
+        self.pad_normals = _tensor(normals).reshape(digits, -1, 3)
+
+    def _init_balls(self) -> None:
+        """Cover the hand with balls, for its own collisions and those with the table."""
+        links, centers, radii = [], [], []
+        for index, link in enumerate(self.spec.links):
+            for shape in link.primitives:
+                if shape.kind == "capsule":
+                    local = [(0.0, 0.0, z * shape.size[1]) for z in (-1.0, 0.0, 1.0)]
+                    radius = shape.size[0]
+                else:
+                    radius = min(shape.size)
+                    spans = [
+                        np.linspace(-(size - radius), size - radius, max(1, math.ceil(size / radius)))
+                        for size in shape.size
+                    ]
+                    local = np.stack(np.meshgrid(*spans), axis=-1).reshape(-1, 3)
+                for point in local:
+                    links.append(index)
+                    centers.append(shape.pose.matrix[:3, :3] @ point + shape.pose.position)
+                    radii.append(radius)
+        self.ball_links = torch.tensor(links)
+        """(S,) link of each ball."""
+        self.ball_centers = _tensor(np.array(centers))
+        """(S, 3) centres in their links, m."""
+        self.ball_radii = _tensor(radii)
+        """(S,) radii, m."""
+        # Links that touch by design, being at most two joints apart, are left out.
+        parents = self.spec.parents
+        near = np.eye(len(parents), dtype=bool)
+        for index in range(len(parents)):
+            ancestor = index
+            for _ in range(3):
+                ancestor = parents[ancestor]
+                if ancestor < 0:
+                    break
+                near[index, ancestor] = near[ancestor, index] = True
+        pairs = ~near[np.ix_(links, links)]
+        self.ball_pairs = torch.from_numpy(np.triu(pairs, k=1))
+        """(S, S) bool: which pairs of balls must not overlap."""
+
+    # Maps
+
+    def joints(self, coordinates: Tensor) -> Tensor:
+        """(B, K) planned coordinates to (B, 22) joint angles."""
+        return coordinates @ self.expansion.T
+
+    def coordinates(self, joints: Tensor) -> Tensor:
+        """(B, 22) joint angles to the (B, K) planned coordinates nearest to them."""
+        return joints @ torch.linalg.pinv(self.expansion).T
+
+    def link_poses(self, palm_pose: Tensor, joints: Tensor) -> Tensor:
+        """(B, L, 4, 4) link poses in ``world`` for (B, 4, 4) palm poses and (B, 22) joint angles."""
+        return self.kinematics.link_poses(palm_pose, joints)
+
+    def attach(self, link_poses: Tensor, links: Tensor, points: Tensor) -> Tensor:
+        """World positions of points fixed to links.
+
+        Args:
+            link_poses: (B, L, 4, 4).
+            links: (P,) link of each group of points.
+            points: (P, 3) or (P, Q, 3) in the links, m.
+
+        Returns:
+            (B, P, 3) or (B, P, Q, 3), m.
+        """
+        poses = link_poses[:, links]
+        grouped = points if points.dim() == 3 else points[:, None]
+        world = grouped @ poses[..., :3, :3].transpose(-1, -2) + poses[..., None, :3, 3]
+        return world if points.dim() == 3 else world[:, :, 0]
+
+    def pads(self, link_poses: Tensor) -> Pads:
+        """Candidate contacts in ``world``."""
+        rotations = link_poses[:, self.pad_links, :3, :3]
+        return Pads(
+            self.attach(link_poses, self.pad_links, self.pad_points),
+            self.pad_normals @ rotations.transpose(-1, -2),
+        )
+
+    def balls(self, link_poses: Tensor) -> Tensor:
+        """(B, S, 3) centres of the covering balls in ``world``."""
+        return self.attach(link_poses, self.ball_links, self.ball_centers)
+
+    def shape_poses(self, link_poses: Tensor) -> Tensor:
+        """(B, S, 4, 4) poses of the shapes in ``world``."""
+        return link_poses[:, self.shape_links] @ self._shape_poses
+
+    @torch.no_grad()
+    def nearest_shape(self, points: Tensor, link_poses: Tensor) -> tuple[Tensor, Tensor]:
+        """Signed distance from points to the hand, and which shape is nearest.
+
+        Args:
+            points: (N, 3) in ``world``, shared by the batch, m.
+            link_poses: (B, L, 4, 4).
+
+        Returns:
+            (B, N) distances, negative inside the hand, and (B, N) indices of shapes.
+        """
+        poses = self.shape_poses(link_poses)
+        local = (points - poses[..., None, :3, 3]) @ poses[..., :3, :3]
+        beyond = local.abs_() - self.shape_extents[:, None]
+        outside = beyond.clamp_min(0.0).square_().sum(-1).sqrt_()
+        inside = beyond.amax(-1).clamp_max_(0.0)
+        return (outside + inside - self.shape_radii[:, None]).min(1)
+
+    def distance(self, points: Tensor, shapes: Tensor, shape_poses: Tensor) -> Tensor:
+        """Signed distance of each point to one given shape, differentiable in the pose.
+
+        Args:
+            points: (M, 3) in ``world``, m.
+            shapes: (M,) index of the shape.
+            shape_poses: (M, 4, 4) its pose in ``world``.
+
+        Returns:
+            (M,), m.
+        """
+        offsets = points - shape_poses[:, :3, 3]
+        local = (offsets[:, None] @ shape_poses[:, :3, :3])[:, 0]
+        beyond = local.abs() - self.shape_extents[shapes]
+        outside = beyond.clamp_min(0.0).square().sum(-1).clamp_min(1e-14).sqrt()
+        return outside + beyond.amax(-1).clamp_max(0.0) - self.shape_radii[shapes]
+
+
+def _tensor(values: object) -> Tensor:
+    return torch.from_numpy(np.asarray(values, dtype=np.float32))

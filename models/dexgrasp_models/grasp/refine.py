@@ -1,0 +1,108 @@
+"""Refinement of a batch of grasps by gradient on the palm's pose and the planned coordinates."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from dexgrasp_models.grasp.config import AnalyticConfig
+from dexgrasp_models.grasp.energy import Energy, GraspEnergy
+
+_FIRST_MOMENT, _SECOND_MOMENT = 0.9, 0.99  # of Adam
+_FINAL_STEP = 0.1  # of the initial step, at the end of the cosine
+
+
+@dataclass(frozen=True)
+class GraspBatch:
+    """Palm poses and planned coordinates of B grasps."""
+
+    palm_poses: Tensor
+    """(B, 4, 4) in ``world``."""
+    coordinates: Tensor
+    """(B, K) rad."""
+    preshape: Tensor
+    """(B, K) coordinates that the grasps were started from, rad."""
+
+    def __getitem__(self, index: Tensor) -> GraspBatch:
+        return GraspBatch(self.palm_poses[index], self.coordinates[index], self.preshape[index])
+
+
+def rotation_from_vector(vectors: Tensor) -> Tensor:
+    """(B, 3, 3) rotation matrices of (B, 3) rotation vectors, by Rodrigues' formula."""
+    angles = vectors.norm(dim=-1).clamp_min(1e-9)[:, None, None]
+    x, y, z = (vectors / angles[:, 0]).unbind(-1)
+    zero = torch.zeros_like(x)
+    cross = torch.stack((zero, -z, y, z, zero, -x, -y, x, zero), dim=-1).view(-1, 3, 3)
+    return torch.eye(3) + angles.sin() * cross + (1 - angles.cos()) * (cross @ cross)
+
+
+def evaluate(energy: GraspEnergy, batch: GraspBatch) -> Energy:
+    """Energy of a batch, without gradient."""
+    hand = energy.hand
+    with torch.no_grad():
+        joints = hand.joints(batch.coordinates)
+        poses = hand.link_poses(batch.palm_poses, joints)
+        return energy(poses, joints, hand.joints(batch.preshape))
+
+
+def energy_gradient(
+    energy: GraspEnergy, batch: GraspBatch, closure_start: Tensor | None = None
+) -> tuple[Energy, Tensor]:
+    """Energy of a batch and its gradient.
+
+    Returns:
+        The energy, and (B, 6 + K) derivatives for a translation of the palm (m) and a rotation about
+        its origin (rad), both along the palm's own axes, and for the planned coordinates (rad).
+    """
+    hand = energy.hand
+    palm = batch.palm_poses.clone().requires_grad_()
+    coordinates = batch.coordinates.clone().requires_grad_()
+    joints = hand.joints(coordinates)
+    poses = hand.link_poses(palm, joints)
+    result = energy(poses, joints, hand.joints(batch.preshape), closure_start)
+    by_palm, by_coordinates = torch.autograd.grad(result.total.sum(), (palm, coordinates))
+    inverse = batch.palm_poses[:, :3, :3].transpose(-1, -2)
+    by_translation = (inverse @ by_palm[:, :3, 3:])[..., 0]
+    # For R exp([w]x), the derivative at w = 0 is the vector of the skew part of R^T dE/dR.
+    skew = inverse @ by_palm[:, :3, :3]
+    skew = skew - skew.transpose(-1, -2)
+    by_rotation = torch.stack((skew[:, 2, 1], skew[:, 0, 2], skew[:, 1, 0]), dim=-1)
+    return result, torch.cat((by_translation, by_rotation, by_coordinates), dim=1)
+
+
+def refine(energy: GraspEnergy, batch: GraspBatch, config: AnalyticConfig) -> GraspBatch:
+    """Minimise the energy of all grasps together with Adam in the palm's own frame.
+
+    Steps fall along a cosine to a tenth; coordinates are clamped to their limits.
+    """
+    hand = energy.hand
+    steps = torch.cat(
+        (
+            torch.full((3,), config.step_translation),
+            torch.full((3,), config.step_rotation),
+            torch.full((batch.coordinates.shape[1],), config.step_joints),
+        )
+    )
+    mean = torch.zeros(len(batch.palm_poses), len(steps))
+    square = torch.zeros_like(mean)
+    palm, coordinates, closure_start = batch.palm_poses, batch.coordinates, None
+    for iteration in range(config.iterations):
+        current = GraspBatch(palm, coordinates, batch.preshape)
+        result, gradient = energy_gradient(energy, current, closure_start)
+        closure_start = result.closure_weights
+        mean.lerp_(gradient, 1 - _FIRST_MOMENT)
+        square.lerp_(gradient.square(), 1 - _SECOND_MOMENT)
+        unbiased = mean / (1 - _FIRST_MOMENT ** (iteration + 1))
+        scale = (square / (1 - _SECOND_MOMENT ** (iteration + 1))).sqrt() + 1e-8
+        progress = 0.5 * (1 + math.cos(math.pi * iteration / config.iterations))
+        move = -(_FINAL_STEP + (1 - _FINAL_STEP) * progress) * steps * unbiased / scale
+        rotation = palm[:, :3, :3]
+        moved = palm.clone()
+        moved[:, :3, 3] += (rotation @ move[:, :3, None])[..., 0]
+        moved[:, :3, :3] = rotation @ rotation_from_vector(move[:, 3:6])
+        palm = moved
+        coordinates = (coordinates + move[:, 6:]).clamp(hand.lower, hand.upper)
+    return GraspBatch(palm, coordinates, batch.preshape)
