@@ -1,0 +1,296 @@
+"""Closed-form signed distance from points to the hand (UniDexGrasp, appendix A, "Hand SDF Calculation").
+
+The hand is its boxes and capsules. Both are boxes grown by a radius: a capsule is a box without width
+or depth, a box has radius zero. So one formula gives the distance in a primitive's frame, and the
+distance to the hand is the least over the primitives, negative inside.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from dexgrasp_models.hand.kinematics import HandKinematics, points_on_links
+from dexgrasp_models.links import Primitive
+
+
+class NearestSurface(NamedTuple):
+    """Nearest point of the hand's surface, seen from each of (B, N) points."""
+
+    distance: Tensor
+    """(B, N) signed distance in m, negative inside the hand."""
+    normal: Tensor
+    """(B, N, 3) unit outward normal of the hand there: the gradient of the distance."""
+    link_index: Tensor
+    """(B, N) index of the link that the surface belongs to."""
+
+
+class HandDistance:
+    """Signed distances from points to the hand's primitives, batched.
+
+    A first pass picks each point's nearest primitive from distances computed by matrix products
+    straight in the world, without keeping a graph; only that primitive's distance is then computed
+    exactly and differentiated. The gradient is the same, as that of a minimum is that of its least
+    term, and nothing of size points x primitives is kept for the backward pass.
+    """
+
+    def __init__(self, kinematics: HandKinematics) -> None:
+        self.kinematics = kinematics
+        self._shapes = _Shapes(kinematics)
+
+    def signed_distance(self, points: Tensor, palm_pose: Tensor, joints: Tensor) -> Tensor:
+        """Signed distance from points to the hand, negative inside.
+
+        Args:
+            points: (B, N, 3), or (N, 3) for the same points with every hand, in m.
+            palm_pose: (B, 4, 4) palm poses in the points' frame.
+            joints: (B, 22) joint angles in rad.
+
+        Returns:
+            (B, N) in m. Differentiable once with respect to all three, along rigid motions of the poses.
+        """
+        return self.to_links(points, self.kinematics.link_poses(palm_pose, joints))
+
+    def to_links(self, points: Tensor, link_poses: Tensor) -> Tensor:
+        """As `signed_distance`, from link poses (B, L, 4, 4) that are already known."""
+        points = _batched(points, link_poses)
+        return _SignedDistance.apply(points, link_poses, self._shapes)
+
+    @torch.no_grad()
+    def nearest(self, points: Tensor, link_poses: Tensor) -> NearestSurface:
+        """Distance, outward normal and link of the nearest surface; not differentiable.
+
+        Args:
+            points: (B, N, 3) or (N, 3).
+            link_poses: (B, L, 4, 4).
+        """
+        points = _batched(points, link_poses)
+        primitive = self._shapes.nearest_primitive(points, link_poses)
+        distance, normal = self._shapes.distance_to(primitive, points, link_poses)
+        return NearestSurface(distance, normal, self._shapes.link_index[primitive])
+
+    def by_link(self, points: Tensor, link_poses: Tensor) -> Tensor:
+        """Signed distance to each link by itself, differentiable.
+
+        Args:
+            points: (B, N, 3) or (N, 3).
+            link_poses: (B, L, 4, 4).
+
+        Returns:
+            (B, N, L); infinite for links without primitives.
+        """
+        distances = self._shapes.distances(_batched(points, link_poses), link_poses)
+        columns = []
+        for link in range(link_poses.shape[1]):
+            own = (self._shapes.link_index == link).nonzero().flatten()
+            infinite = distances.new_full(distances.shape[:2], torch.inf)
+            columns.append(distances[..., own].amin(-1) if len(own) else infinite)
+        return torch.stack(columns, dim=-1)
+
+
+class SelfDistance:
+    """Clearance between parts of the hand that can hit each other, for self-penetration terms.
+
+    The digits' capsules are covered by balls. Counted are the balls of different digits against each
+    other, and all but each digit's innermost capsule against the boxes of palm and metacarpal.
+
+    Args:
+        kinematics: of the hand.
+        balls_per_capsule: balls spread along each capsule's segment, at least 2.
+    """
+
+    def __init__(self, kinematics: HandKinematics, balls_per_capsule: int = 3) -> None:
+        if balls_per_capsule < 2:
+            raise ValueError(f"balls_per_capsule must be at least 2, got {balls_per_capsule}")
+        spec = kinematics.spec
+        capsules = [
+            (index, primitive)
+            for index, link in enumerate(spec.links)
+            for primitive in link.primitives
+            if primitive.kind == "capsule"
+        ]
+        digit_of = [_digit(spec.parents, index) for index, _ in capsules]
+        innermost = [digit not in digit_of[:order] for order, digit in enumerate(digit_of)]
+        shares = np.linspace(0, 1, balls_per_capsule)[:, None]
+        segments = [capsule.segment for _, capsule in capsules]
+        centres = np.concatenate([(1 - shares) * start + shares * end for start, end in segments])
+
+        def of_balls(values: list) -> np.ndarray:
+            return np.repeat(np.array(values), balls_per_capsule)
+
+        digits = of_balls(digit_of)
+        first, second = np.triu_indices(len(centres), 1)
+        apart = digits[first] != digits[second]
+        device, dtype = kinematics.device, kinematics.dtype
+        self._links = torch.as_tensor(of_balls([index for index, _ in capsules]), device=device)
+        self._centres = torch.as_tensor(centres, dtype=dtype, device=device)
+        radii = of_balls([capsule.size[0] for _, capsule in capsules])
+        self._radii = torch.as_tensor(radii, dtype=dtype, device=device)
+        self._first = torch.as_tensor(first[apart], device=device)
+        self._second = torch.as_tensor(second[apart], device=device)
+        self._reach = torch.as_tensor(~of_balls(innermost), device=device)
+        self._boxes = _Shapes(kinematics, kinds=("box",))
+
+    def clearances(self, link_poses: Tensor) -> Tensor:
+        """(B, K) distances in m between the counted pairs, negative where they overlap; differentiable.
+
+        Args:
+            link_poses: (B, L, 4, 4).
+        """
+        centres = points_on_links(link_poses, self._links, self._centres)
+        gaps = centres[:, self._first] - centres[:, self._second]
+        radii = self._radii[self._first] + self._radii[self._second]
+        between_digits = torch.linalg.vector_norm(gaps, dim=-1) - radii
+        to_boxes = self._boxes.distances(centres[:, self._reach], link_poses)
+        to_boxes = to_boxes - self._radii[self._reach, None]
+        return torch.cat([between_digits, to_boxes.flatten(1)], dim=1)
+
+
+class _Shapes:
+    """The primitives as boxes grown by a radius, stacked."""
+
+    def __init__(self, kinematics: HandKinematics, kinds: tuple[str, ...] = ("box", "capsule")) -> None:
+        pairs = [
+            (index, primitive)
+            for kind in kinds
+            for index, link in enumerate(kinematics.spec.links)
+            for primitive in link.primitives
+            if primitive.kind == kind
+        ]
+
+        def tensor(values: list) -> Tensor:
+            return torch.as_tensor(np.array(values), dtype=kinematics.dtype, device=kinematics.device)
+
+        self.boxes = sum(primitive.kind == "box" for _, primitive in pairs)
+        """The first so many are boxes, the rest capsules."""
+        self.link_index = torch.tensor([index for index, _ in pairs], device=kinematics.device)
+        self.pose = tensor([primitive.pose.matrix for _, primitive in pairs])  # (P, 4, 4)
+        box_like = [_half_extents_and_radius(primitive) for _, primitive in pairs]
+        self.half_extents = tensor([half_extents for half_extents, _ in box_like])  # (P, 3)
+        self.radius = tensor([radius for _, radius in box_like])  # (P,)
+
+    def frames(self, link_poses: Tensor) -> Tensor:
+        """(B, P, 4, 4) poses of the primitives."""
+        return link_poses[:, self.link_index] @ self.pose
+
+    def distances(self, points: Tensor, link_poses: Tensor) -> Tensor:
+        """(B, N, P) signed distance of (B, N, 3) points to every primitive, differentiable."""
+        frames = self.frames(link_poses)
+        offsets = points[:, :, None] - frames[:, None, :, :3, 3]
+        local = torch.einsum("bnpi,bpij->bnpj", offsets, frames[..., :3, :3])
+        excess = local.abs() - self.half_extents
+        outside = torch.linalg.vector_norm(excess.clamp(min=0), dim=-1)
+        return outside + excess.amax(-1).clamp(max=0) - self.radius
+
+    def nearest_primitive(self, points: Tensor, link_poses: Tensor) -> Tensor:
+        """(B, N) index of the primitive nearest to each of (B, N, 3) points; no gradient."""
+        frames = self.frames(link_poses)
+        # About the palm, where float32 resolves a micrometre; points along the last, contiguous dimension.
+        origin = link_poses[:, :1, :3, 3]
+        columns = (points - origin).transpose(1, 2).contiguous()  # (B, 3, N)
+        centres = frames[..., :3, 3] - origin
+        batch, count = points.shape[:2]
+        distances = columns.new_empty(batch, len(self.radius), count)
+
+        turned = frames[:, : self.boxes, :3, :3].transpose(-1, -2)  # (B, boxes, 3, 3)
+        shift = (turned @ centres[:, : self.boxes, :, None]).reshape(batch, -1, 1)
+        local = torch.baddbmm(-shift, turned.reshape(batch, -1, 3), columns)
+        excess = local.abs_().view(batch, self.boxes, 3, count) - self.half_extents[: self.boxes, :, None]
+        inside = excess.amax(2).clamp_(max=0)
+        outside = excess.clamp_(min=0).square_().sum(2).sqrt_()
+        torch.add(outside, inside, out=distances[:, : self.boxes])
+
+        # Capsules: |x - c - t z|^2 with t the clamped height of x - c along the unit axis z.
+        axes = frames[:, self.boxes :, :3, 2]
+        centres = centres[:, self.boxes :]
+        half_length = self.half_extents[self.boxes :, 2, None]
+        height = torch.baddbmm(-(axes * centres).sum(-1, keepdim=True), axes, columns)
+        clamped = torch.minimum(torch.maximum(height, -half_length), half_length)
+        squared = torch.baddbmm(centres.square().sum(-1, keepdim=True), centres, columns, alpha=-2)
+        squared += columns.square().sum(1, keepdim=True)
+        squared += clamped.mul_(clamped - 2 * height)
+        radii = self.radius[self.boxes :, None]
+        torch.sub(squared.clamp_(min=0).sqrt_(), radii, out=distances[:, self.boxes :])
+        return distances.argmin(1)
+
+    def distance_to(self, primitive: Tensor, points: Tensor, link_poses: Tensor) -> tuple[Tensor, Tensor]:
+        """Signed distance (B, N) of each point to one primitive, and its gradient (B, N, 3), a unit vector."""
+        batch, count = primitive.shape
+        frames = self.frames(link_poses)[:, :, :3].reshape(-1, 12)
+        rows = primitive + len(self.radius) * torch.arange(batch, device=primitive.device)[:, None]
+        frames = frames.index_select(0, rows.flatten()).view(batch, count, 3, 4)
+        rotations, offsets = frames[..., :3], points - frames[..., 3]
+        local = (offsets[..., None, :] @ rotations).squeeze(-2)
+        excess = local.abs() - self.half_extents[primitive]
+        deepest, face = excess.max(-1)
+        beyond = excess.clamp(min=0)
+        outside = torch.linalg.vector_norm(beyond, dim=-1)
+        distance = outside + deepest.clamp(max=0) - self.radius[primitive]
+        # Outside the box the gradient points away from its nearest point, inside along the nearest face.
+        face_normal = torch.nn.functional.one_hot(face, 3).to(local.dtype)
+        away = torch.where(outside[..., None] > 0, beyond / outside[..., None], face_normal)
+        normal = (rotations @ (away * local.sign())[..., None]).squeeze(-1)
+        return distance, normal
+
+
+class _SignedDistance(torch.autograd.Function):
+    """Least distance over the primitives, with the analytic gradient of the nearest one."""
+
+    @staticmethod
+    def forward(ctx, points: Tensor, link_poses: Tensor, shapes: _Shapes) -> Tensor:
+        primitive = shapes.nearest_primitive(points, link_poses)
+        distance, normal = shapes.distance_to(primitive, points, link_poses)
+        ctx.save_for_backward(points, link_poses, normal, shapes.link_index[primitive])
+        return distance
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
+        points, link_poses, normal, link = ctx.saved_tensors
+        along = gradient[..., None] * normal
+        point_gradient = along if ctx.needs_input_grad[0] else None
+        pose_gradient = None
+        if ctx.needs_input_grad[1]:
+            # The distance is f(R^T (x - p)): df/dp = -n and df/dR = (x - p) (R^T n)^T, summed over the
+            # points of each link; (x - p) n^T is split so that only x n^T and n need gathering.
+            batch, links = link_poses.shape[:2]
+            rows = (link + links * torch.arange(batch, device=link.device)[:, None]).flatten()
+            moments = (points[..., :, None] * along[..., None, :]).flatten(2)
+            sums = along.new_zeros(batch * links, 12)
+            sums.index_add_(0, rows, torch.cat([moments, along], dim=-1).flatten(0, 1))
+            sums = sums.view(batch, links, 12)
+            normal_sum = sums[..., 9:]
+            rotations, positions = link_poses[..., :3, :3], link_poses[..., :3, 3]
+            moment_sum = sums[..., :9].view(batch, links, 3, 3)
+            moment_sum = moment_sum - positions[..., :, None] * normal_sum[..., None, :]
+            pose_gradient = torch.zeros_like(link_poses)
+            pose_gradient[..., :3, :3] = moment_sum @ rotations
+            pose_gradient[..., :3, 3] = -normal_sum
+        return point_gradient, pose_gradient, None
+
+
+def _half_extents_and_radius(primitive: Primitive) -> tuple[tuple[float, float, float], float]:
+    if primitive.kind == "box":
+        return primitive.size, 0.0
+    radius, half_length = primitive.size
+    return (0.0, 0.0, half_length), radius
+
+
+def _digit(parents: np.ndarray, link: int) -> int:
+    """Index of the palm's child that `link` hangs from."""
+    while parents[link] > 0:
+        link = parents[link]
+    return link
+
+
+def _batched(points: Tensor, link_poses: Tensor) -> Tensor:
+    batch = link_poses.shape[0]
+    if points.dim() == 2:
+        points = points.expand(batch, *points.shape)
+    if points.dim() != 3 or points.shape[0] != batch or points.shape[-1] != 3:
+        raise ValueError(f"expected points ({batch}, N, 3) or (N, 3), got {tuple(points.shape)}")
+    return points
