@@ -172,6 +172,7 @@ class _Shapes:
         box_like = [_half_extents_and_radius(primitive) for _, primitive in pairs]
         self.half_extents = tensor([half_extents for half_extents, _ in box_like])  # (P, 3)
         self.radius = tensor([radius for _, radius in box_like])  # (P,)
+        self.indices = torch.arange(len(pairs), device=kinematics.device)
 
     def frames(self, link_poses: Tensor) -> Tensor:
         """(B, P, 4, 4) poses of the primitives."""
@@ -188,34 +189,39 @@ class _Shapes:
 
     def nearest_primitive(self, points: Tensor, link_poses: Tensor) -> Tensor:
         """(B, N) index of the primitive nearest to each of (B, N, 3) points; no gradient."""
-        frames = self.frames(link_poses)
-        # About the palm, where float32 resolves a micrometre; points along the last, contiguous dimension.
+        # One matrix product with (x, |x|^2, 1) gives what all primitives need of a point x: its
+        # coordinates in each box, its height along each capsule's axis and its squared distance to each
+        # capsule's centre. Taken about the palm, where float32 resolves a micrometre.
         origin = link_poses[:, :1, :3, 3]
-        columns = (points - origin).transpose(1, 2).contiguous()  # (B, 3, N)
+        relative = (points - origin).transpose(1, 2)
+        batch, _, count = relative.shape
+        features = torch.cat(
+            [relative, relative.square().sum(1, keepdim=True), torch.ones_like(relative[:, :1])], dim=1
+        )
+        frames = self.frames(link_poses)
         centres = frames[..., :3, 3] - origin
-        batch, count = points.shape[:2]
-        distances = columns.new_empty(batch, len(self.radius), count)
+        boxes, capsules = slice(0, self.boxes), slice(self.boxes, None)
+        turned = frames[:, boxes, :3, :3].transpose(-1, -2)  # (B, boxes, 3, 3)
+        box_rows = _rows(turned, 0, -(turned @ centres[:, boxes, :, None]).squeeze(-1)).flatten(1, 2)
+        half_length = self.half_extents[capsules, 2, None]
+        axes, centres = frames[:, capsules, :3, 2] / half_length, centres[:, capsules]
+        height_rows = _rows(axes, 0, -(axes * centres).sum(-1))
+        squared_rows = _rows(-2 * centres, 1, centres.square().sum(-1))
+        products = torch.cat([box_rows, height_rows, squared_rows], dim=1) @ features
+        local, height, squared = products.split([3 * self.boxes, axes.shape[1], axes.shape[1]], dim=1)
 
-        turned = frames[:, : self.boxes, :3, :3].transpose(-1, -2)  # (B, boxes, 3, 3)
-        shift = (turned @ centres[:, : self.boxes, :, None]).reshape(batch, -1, 1)
-        local = torch.baddbmm(-shift, turned.reshape(batch, -1, 3), columns)
-        excess = local.abs_().view(batch, self.boxes, 3, count) - self.half_extents[: self.boxes, :, None]
+        distances = relative.new_empty(batch, len(self.radius), count)
+        excess = local.abs().view(batch, self.boxes, 3, count).sub_(self.half_extents[boxes, :, None])
         inside = excess.amax(2).clamp_(max=0)
         outside = excess.clamp_(min=0).square_().sum(2).sqrt_()
-        torch.add(outside, inside, out=distances[:, : self.boxes])
-
-        # Capsules: |x - c - t z|^2 with t the clamped height of x - c along the unit axis z.
-        axes = frames[:, self.boxes :, :3, 2]
-        centres = centres[:, self.boxes :]
-        half_length = self.half_extents[self.boxes :, 2, None]
-        height = torch.baddbmm(-(axes * centres).sum(-1, keepdim=True), axes, columns)
-        clamped = torch.minimum(torch.maximum(height, -half_length), half_length)
-        squared = torch.baddbmm(centres.square().sum(-1, keepdim=True), centres, columns, alpha=-2)
-        squared += columns.square().sum(1, keepdim=True)
-        squared += clamped.mul_(clamped - 2 * height)
-        radii = self.radius[self.boxes :, None]
-        torch.sub(squared.clamp_(min=0).sqrt_(), radii, out=distances[:, self.boxes :])
-        return distances.argmin(1)
+        torch.add(outside, inside, out=distances[:, boxes])
+        # |x - c - t a|^2 with a half the segment, t the height in units of it, clamped to the segment.
+        clamped = height.clamp(-1, 1)
+        squared.addcmul_(clamped - 2 * height, clamped * half_length**2)
+        torch.sub(squared.clamp_(min=0).sqrt_(), self.radius[capsules, None], out=distances[:, capsules])
+        # argmin over a strided dimension is an order of magnitude slower than this.
+        is_least = distances == distances.amin(1, keepdim=True)
+        return torch.where(is_least, self.indices[:, None], 0).amax(1)
 
     def distance_to(self, primitive: Tensor, points: Tensor, link_poses: Tensor) -> tuple[Tensor, Tensor]:
         """Signed distance (B, N) of each point to one primitive, and its gradient (B, N, 3), a unit vector."""
@@ -271,6 +277,12 @@ class _SignedDistance(torch.autograd.Function):
             pose_gradient[..., :3, :3] = moment_sum @ rotations
             pose_gradient[..., :3, 3] = -normal_sum
         return point_gradient, pose_gradient, None
+
+
+def _rows(linear: Tensor, square: float, constant: Tensor) -> Tensor:
+    """(..., 5) coefficients of x (..., 3), |x|^2 and 1 (...)."""
+    squares = torch.full_like(constant, square)
+    return torch.cat([linear, squares[..., None], constant[..., None]], dim=-1)
 
 
 def _half_extents_and_radius(primitive: Primitive) -> tuple[tuple[float, float, float], float]:
