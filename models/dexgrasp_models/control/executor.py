@@ -5,7 +5,6 @@ Time is the stamp of the measured states; the same states give the same commands
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -19,6 +18,7 @@ from dexgrasp_models.control.trajectory import (
     pose_distance,
 )
 from dexgrasp_models.control.types import Command, Outcome, OutcomeKind, RobotState
+from dexgrasp_models.hand.spec import HandSpec, load_hand
 from dexgrasp_models.parameters import Parameters, parameter
 
 
@@ -45,7 +45,7 @@ class ExecutorConfig(Parameters):
     angular_acceleration: float = parameter(8.0, 0.5, 30.0, "rad/s^2", "turning of the wrist")
     approach_speed: float = parameter(0.2, 0.01, 0.5, "m/s", "wrist, near the object")
     approach_acceleration: float = parameter(0.8, 0.05, 3.0, "m/s^2", "wrist, near the object")
-    finger_speed: float = parameter(2.0, 0.1, 6.0, "rad/s", "fastest finger joint")
+    finger_speed: float = parameter(1.8, 0.1, 6.0, "rad/s", "fastest finger joint")
     close_time: float = parameter(1.0, 0.1, 5.0, "s", "least time from open hand to grasp")
     squeeze_time: float = parameter(0.7, 0.1, 5.0, "s", "least time from grasp to squeeze targets")
     target_lead: float = parameter(
@@ -89,19 +89,24 @@ class PlannedExecutor:
     Args:
         plan: the grasp and the way to it.
         config: speeds, durations and thresholds.
-        coupled_joints: index pairs of joints that one tendon moves by their sum; the tendon's
-            lead is bounded then, not that of each joint.
+        hand: the hand it moves; by default the Shadow Hand.
+        coupled: whether tendons move J1 and J2 by their sum; load and lead are those of the
+            actuators, of which the coupled hand has 18 and the independent one 22.
     """
 
     def __init__(
         self,
         plan: ApproachPlan,
         config: ExecutorConfig | None = None,
-        coupled_joints: Sequence[tuple[int, int]] = (),
+        hand: HandSpec | None = None,
+        coupled: bool = True,
     ) -> None:
         self._plan = plan
         self._config = config or ExecutorConfig()
-        self._coupled = np.array(coupled_joints, dtype=int).reshape(-1, 2)
+        hand = hand or load_hand()
+        independent = np.eye(len(hand.finger_joints))
+        self._to_actuators = hand.reduction if coupled else independent
+        self._to_joints = hand.expansion if coupled else independent
         self._stage = Stage.PREGRASP
         self._stage_start = 0.0
         self._elapsed = 0.0
@@ -264,27 +269,15 @@ class PlannedExecutor:
             )
 
     def _load(self, state: RobotState) -> float:
-        """Sum over actuators of how far the finger joints are short of their targets, rad."""
+        """Sum over actuators of how far they are from their targets, rad."""
         lead = self._command.finger_targets - state.joints
-        return float(np.abs(self._by_actuator(lead)).sum())
-
-    def _by_actuator(self, joints: np.ndarray) -> np.ndarray:
-        """Joint values with those of a tendon replaced by their sum (and a zero)."""
-        values = joints.copy()
-        values[self._coupled[:, 0]] += values[self._coupled[:, 1]]
-        values[self._coupled[:, 1]] = 0.0
-        return values
+        return float(np.abs(self._to_actuators @ lead).sum())
 
     def _bounded_lead(self, targets: np.ndarray, joints: np.ndarray) -> np.ndarray:
-        """Targets at most ``target_lead`` from the measured joints, so that force stays bounded.
-
-        For a tendon the bound is on the sum; what is taken off is shared by its two joints.
-        """
-        lead = self._by_actuator(targets - joints)
-        excess = lead - np.clip(lead, -self._config.target_lead, self._config.target_lead)
-        first, second = self._coupled.T
-        excess[second] = excess[first] = 0.5 * excess[first]
-        return targets - excess
+        """Targets at most ``target_lead`` ahead of the measured actuators: bounds their force."""
+        lead = self._to_actuators @ (targets - joints)
+        bounded = np.clip(lead, -self._config.target_lead, self._config.target_lead)
+        return targets - self._to_joints @ (lead - bounded)
 
 
 def _raised(pose: np.ndarray, height: float) -> np.ndarray:

@@ -34,7 +34,7 @@ class SafetyLimits(Parameters):
         2.5, 0.05, 6.0, "rad/s", "greatest turning speed of the wrist target"
     )
     joint_speed: float = parameter(
-        4.0, 0.05, 20.0, "rad/s", "greatest speed of a finger joint target"
+        2.5, 0.05, 20.0, "rad/s", "greatest speed of a finger joint target"
     )
     state_age: float = parameter(
         0.2, 0.02, 2.0, "s", "a measured state older than this stops the motion"

@@ -1,0 +1,431 @@
+"""The way to a grasp: how far to open the hand, from where to come, and how to get there.
+
+The choice is kinematic. The open hand is swept back from the grasp along many directions, for
+several openings of the fingers, and its signed distance to the object's points, to the scene's points
+and to the table is taken at several distances on the way. The candidate with the least cost wins; the
+last millimetres may touch.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from scipy.spatial import cKDTree
+from torch import Tensor
+
+from dexgrasp_models.grasp.types import Grasp
+from dexgrasp_models.hand.distance import HandDistance
+from dexgrasp_models.hand.kinematics import HandKinematics, points_on_links
+from dexgrasp_models.links import Primitive
+from dexgrasp_models.parameters import Parameters, parameter
+
+_CLOSING_PHASES = (0.25, 0.5, 0.75)
+"""Fractions of the way from open to closed at which the closing fingers are checked."""
+_NEIGHBOURHOOD = 0.45
+"""Metres around the grasp within which scene points can matter to the approach."""
+_TABLE_THICKNESS = 0.008
+"""Metres above the table up to which points of the scene are taken for the table's."""
+_OPENING_SHARES = 9
+"""Shares of an opening, from all to nothing, tried for digits that would meet the table."""
+_OBJECT_SURROUNDING = 0.01
+"""Metres from the object's points within which points of the scene are taken for the object's."""
+
+
+class NoApproach(Exception):
+    """There is no way to the grasp; the message says what is in the way."""
+
+
+@dataclass(frozen=True)
+class ApproachConfig(Parameters):
+    """What is tried, and what clearance is asked for."""
+
+    directions: int = parameter(60, 1, 1000, "", "directions tried, over the upper half sphere")
+    distance: float = parameter(0.12, 0.02, 0.4, "m", "from the pre-grasp to the grasp")
+    steps: int = parameter(11, 2, 100, "", "distances checked on the way")
+    openings: tuple[float, ...] = parameter(
+        (0.6, 1.2, 2.0), 0.0, 5.0, "", "openings tried, in units of the proposal's own"
+    )
+    points: int = parameter(128, 8, 4096, "", "points of the object, and of the scene, checked")
+    margin: float = parameter(0.012, 0.0, 0.1, "m", "clearance wanted far from the grasp")
+    margin_slope: float = parameter(
+        0.3, 0.0, 5.0, "", "clearance wanted near the grasp, for each metre from it"
+    )
+    touch_depth: float = parameter(
+        0.006, 0.0, 0.03, "m", "deepest overlap with the noisy cloud that is tolerated"
+    )
+    table_margin: float = parameter(0.004, 0.0, 0.05, "m", "clearance wanted from the table")
+    table_depth: float = parameter(0.003, 0.0, 0.02, "m", "overlap with the table tolerated")
+    palm_preference: float = parameter(
+        0.002, 0.0, 0.1, "m", "cost of coming from elsewhere than behind palm and fingers"
+    )
+    top_preference: float = parameter(
+        0.002, 0.0, 0.1, "m", "cost of coming from the side instead of from above"
+    )
+    travel_margin: float = parameter(
+        0.03, 0.0, 0.2, "m", "clearance of the travelling hand above all that stands on the table"
+    )
+    attempts: int = parameter(
+        24, 1, 10000, "", "best candidates whose whole path is checked before giving up"
+    )
+
+
+@dataclass(frozen=True)
+class ApproachPlan:
+    """A grasp with a checked way to it and away from it."""
+
+    grasp: Grasp
+    open_joints: np.ndarray
+    """(22,) finger joint angles on the way, rad."""
+    pregrasp_pose: np.ndarray
+    """(4, 4) palm pose in `world` from which the hand moves straight to the grasp."""
+    travel_height: float
+    """Palm height, m, above which the hand may move and turn freely."""
+    clearance: float
+    """Least signed distance from the open hand to the object's points on the way, m."""
+    cost: float
+    """What the way was chosen by, m; comparable between grasps."""
+
+    def transit(self, start: np.ndarray) -> list[np.ndarray]:
+        """Palm poses from ``start`` to the pre-grasp: up, across while turning, down."""
+        height = max(self.travel_height, start[2, 3], self.pregrasp_pose[2, 3])
+        above = _at_height(self.pregrasp_pose, height)
+        return [start, _at_height(start, height), above, self.pregrasp_pose]
+
+    def retreat(self, start: np.ndarray) -> list[np.ndarray]:
+        """Palm poses from ``start`` at the grasp back along the approach, and up."""
+        back = start.copy()
+        back[:3, 3] += self.pregrasp_pose[:3, 3] - self.grasp.palm_pose[:3, 3]
+        return [start, back, _at_height(back, max(self.travel_height, back[2, 3]))]
+
+
+def plan_approach(
+    grasp: Grasp,
+    object_points: np.ndarray,
+    scene_points: np.ndarray,
+    distance: HandDistance,
+    config: ApproachConfig | None = None,
+    *,
+    table_height: float = 0.0,
+    start_pose: np.ndarray | None = None,
+    lift_height: float = 0.0,
+    reachable: Callable[[Sequence[np.ndarray]], bool] | None = None,
+) -> ApproachPlan:
+    """Chooses approach direction and hand opening for ``grasp``.
+
+    Args:
+        grasp: the grasp; its `pregrasp_joints` give the direction in which the fingers open.
+        object_points: (N, 3) points of the object in `world`, m.
+        scene_points: (M, 3) other points in `world`, m; those of the table are left out here.
+        distance: signed distance to the hand.
+        config: what is tried and what clearance is asked for.
+        table_height: z of the table in `world`, m.
+        start_pose: (4, 4) palm pose from which the hand will come; part of what must be reachable.
+        lift_height: how far the grasp will be lifted, m; part of what must be reachable.
+        reachable: tells whether the arm can follow a sequence of palm poses; None: it always can.
+
+    Raises:
+        NoApproach: no candidate is free and reachable.
+        ValueError: no object points.
+    """
+    config = config or ApproachConfig()
+    if len(object_points) == 0:
+        raise ValueError("plan_approach needs points of the object; the cloud is empty")
+    sweep = _Sweep(grasp, object_points, scene_points, distance, config, table_height)
+    order, refusal = sweep.ranked_candidates()
+    if not len(order):
+        raise NoApproach(refusal)
+    unreachable = 0
+    for opening, direction in order[: config.attempts]:
+        plan = sweep.plan(opening, direction)
+        if not sweep.descent_is_free(opening, plan):
+            continue
+        if reachable is not None and not reachable(_key_poses(plan, start_pose, lift_height)):
+            unreachable += 1
+            continue
+        return plan
+    tried = min(len(order), config.attempts)
+    raise NoApproach(
+        f"none of the {tried} best of {len(order)} free approaches can be carried out: "
+        f"{unreachable} out of the arm's reach, {tried - unreachable} with the descent blocked"
+    )
+
+
+class _Sweep:
+    """Clearances of the open hand for all openings, directions and distances of one grasp."""
+
+    def __init__(
+        self,
+        grasp: Grasp,
+        object_points: np.ndarray,
+        scene_points: np.ndarray,
+        distance: HandDistance,
+        config: ApproachConfig,
+        table_height: float,
+    ) -> None:
+        self._grasp = grasp
+        self._config = config
+        self._distance = distance
+        self._table = table_height
+        self._object = _thinned(np.asarray(object_points, dtype=float), config.points)
+        self._scene = _thinned(
+            _obstacles(scene_points, object_points, grasp.palm_pose[:3, 3], table_height),
+            config.points,
+        )
+        self._outline = _Outline(distance.kinematics)
+        self._joints = np.stack([self._opened(factor) for factor in config.openings])
+        self._directions = upper_half_sphere(config.directions)
+        # Finer near the grasp, where the clearance changes fastest.
+        self._distances = config.distance * np.linspace(0.0, 1.0, config.steps) ** 1.5
+
+    def ranked_candidates(self) -> tuple[np.ndarray, str]:
+        """(K, 2) free (opening, direction) index pairs, best first; and why there is none."""
+        c = self._config
+        offsets = self._directions[:, None] * self._distances[:, None]  # (D, S, 3)
+        wanted = np.minimum(c.margin, c.margin_slope * self._distances)
+        to_object = self._clearance(self._joints, self._object, offsets)  # (O, D, S)
+        to_scene = self._clearance(self._joints, self._scene, offsets)
+        rise = offsets[None, ..., 2]
+        to_table = self._height(self._joints)[:, None, None] + rise - self._table
+
+        closing_object, closing_table = self._closing_clearance()
+        free = to_object.min(-1) > -c.touch_depth
+        clear = to_scene.min(-1) > 0.0
+        above = to_table.min(-1) > -c.table_depth
+        order = np.argwhere(free & clear & above)
+        if not len(order):
+            return order, self._refusal(to_object, to_scene, to_table)
+
+        cost = (
+            np.maximum(wanted - to_object, 0.0).mean(-1)
+            + np.maximum(c.margin - to_scene, 0.0).mean(-1)
+            + np.maximum(c.table_margin - to_table, 0.0).mean(-1)
+            + np.maximum(-closing_object, 0.0)[:, None]
+            + np.maximum(c.table_margin - closing_table, 0.0)[:, None]
+            + self._preference()
+        )
+        self._cost, self._least = cost, to_object.min(-1)
+        return order[np.argsort(cost[tuple(order.T)], kind="stable")], ""
+
+    def plan(self, opening: int, direction: int) -> ApproachPlan:
+        """The plan for one candidate."""
+        pregrasp = self._grasp.palm_pose.copy()
+        pregrasp[:3, 3] += self._config.distance * self._directions[direction]
+        top = max([self._table, *self._object[:, 2], *self._scene[:, 2]])
+        return ApproachPlan(
+            grasp=self._grasp,
+            open_joints=self._joints[opening],
+            pregrasp_pose=pregrasp,
+            travel_height=top + self._reach(self._joints[opening]) + self._config.travel_margin,
+            clearance=float(self._least[opening, direction]),
+            cost=float(self._cost[opening, direction]),
+        )
+
+    def descent_is_free(self, opening: int, plan: ApproachPlan) -> bool:
+        """Whether the open hand can come down to the pre-grasp from the travel height."""
+        drop = max(plan.travel_height - plan.pregrasp_pose[2, 3], 0.0)
+        heights = np.linspace(0.0, drop, self._config.steps)
+        offsets = (
+            plan.pregrasp_pose[:3, 3]
+            - self._grasp.palm_pose[:3, 3]
+            + np.outer(heights, [0.0, 0.0, 1.0])
+        )
+        joints = self._joints[opening][None]
+        return all(
+            (self._clearance(joints, points, offsets) > 0.0).all()
+            for points in (self._object, self._scene)
+        )
+
+    def _opened(self, factor: float) -> np.ndarray:
+        """(22,) joints of the hand opened by ``factor``, as far as the table allows.
+
+        A digit that would dip into the table at the grasp is opened less, down to not at all.
+        """
+        grasp = self._grasp
+        spec = self._distance.kinematics.spec
+        shares = np.linspace(1.0, 0.0, _OPENING_SHARES)
+        opening = factor * (grasp.pregrasp_joints - grasp.joints)
+        joints = np.clip(grasp.joints + shares[:, None] * opening, *spec.limits.T)  # (K, 22)
+        heights = self._outline.digit_heights(self._link_poses(joints)) - self._table  # (K, G)
+        allowed = heights >= np.minimum(self._config.table_margin, heights[-1])
+        share = allowed.argmax(0)  # the first, so the widest, that is allowed
+        return joints[share[self._outline.digit_of_joint], np.arange(joints.shape[1])]
+
+    def _clearance(self, joints: np.ndarray, points: np.ndarray, offsets: np.ndarray) -> np.ndarray:
+        """(O, ...) least distance of hands with ``joints`` (O, 22), moved by ``offsets`` (..., 3).
+
+        Moving the hand by an offset is moving the points by its opposite: kinematics run once.
+        """
+        shape = (len(joints), *offsets.shape[:-1])
+        if not len(points):
+            return np.full(shape, np.inf)
+        moved = points - offsets[..., None, :]
+        with torch.inference_mode():
+            distances = self._distance.signed_distance(
+                self._tensor(moved.reshape(1, -1, 3)).expand(len(joints), -1, -1),
+                self._palm_poses(len(joints)),
+                self._tensor(joints),
+            )
+        return distances.reshape(*shape, len(points)).amin(-1).double().numpy()
+
+    def _height(self, joints: np.ndarray) -> np.ndarray:
+        """(O,) height of the lowest point of the hand at the grasp with ``joints`` (O, 22)."""
+        return self._outline.digit_heights(self._link_poses(joints)).min(-1)
+
+    def _reach(self, joints: np.ndarray) -> float:
+        """Distance from the palm frame to the farthest point of the open hand."""
+        return self._outline.reach(self._link_poses(joints[None]))
+
+    def _link_poses(self, joints: np.ndarray) -> Tensor:
+        """(O, L, 4, 4) link poses at the grasp with ``joints`` (O, 22)."""
+        with torch.inference_mode():
+            return self._distance.kinematics.link_poses(
+                self._palm_poses(len(joints)), self._tensor(joints)
+            )
+
+    def _closing_clearance(self) -> tuple[np.ndarray, np.ndarray]:
+        """(O,) least distance to the object, and to the table, of the fingers while they close."""
+        phases = np.array(_CLOSING_PHASES)[:, None, None]
+        joints = self._joints + phases * (self._grasp.joints - self._joints)  # (K, O, 22)
+        flat = joints.reshape(-1, joints.shape[-1])
+        to_object = self._clearance(flat, self._object, np.zeros(3)).reshape(joints.shape[:2])
+        to_table = self._height(flat).reshape(joints.shape[:2]) - self._table
+        return to_object.min(0), to_table.min(0)
+
+    def _preference(self) -> np.ndarray:
+        """(D,) cost of the directions themselves: behind palm and fingers, and above, is best."""
+        c = self._config
+        rotation = self._grasp.palm_pose[:3, :3]
+        behind = rotation @ np.array([0.0, 1.0, -1.0]) / np.sqrt(2.0)  # palm faces -y, fingers +z
+        return 0.5 * (
+            c.palm_preference * (1.0 - self._directions @ behind)
+            + c.top_preference * (1.0 - self._directions[:, 2])
+        )
+
+    def _refusal(self, to_object: np.ndarray, to_scene: np.ndarray, to_table: np.ndarray) -> str:
+        """What is in the way, judged by the best candidate for each of the obstacles."""
+        c = self._config
+        best = {
+            "the object": to_object.min(-1).max() + c.touch_depth,
+            "the scene": to_scene.min(-1).max(),
+            "the table": to_table.min(-1).max() + c.table_depth,
+        }
+        what, spare = min(best.items(), key=lambda item: item[1])
+        candidates = f"{to_object.shape[0]} openings and {to_object.shape[1]} directions"
+        if spare > 0.0:
+            return f"no approach among {candidates} is free of object, scene and table at once"
+        return (
+            f"{what} is in the way of every approach among {candidates}: "
+            f"the best one overlaps it {-spare * 1000:.0f} mm more than is tolerated"
+        )
+
+    def _palm_poses(self, count: int) -> Tensor:
+        return self._tensor(self._grasp.palm_pose).expand(count, 4, 4)
+
+    def _tensor(self, values: np.ndarray) -> Tensor:
+        kinematics = self._distance.kinematics
+        return torch.as_tensor(values, dtype=kinematics.dtype, device=kinematics.device)
+
+
+class _Outline:
+    """Balls whose hull is the hand: ends of the capsules and corners of the boxes."""
+
+    def __init__(self, kinematics: HandKinematics) -> None:
+        spec = kinematics.spec
+        links, centres, radii = [], [], []
+        for index, link in enumerate(spec.links):
+            for primitive in link.primitives:
+                ends, radius = _outline_of(primitive)
+                links += [index] * len(ends)
+                centres.append(ends)
+                radii += [radius] * len(ends)
+        self._links = torch.tensor(links, device=kinematics.device)
+        self._centres = torch.as_tensor(
+            np.concatenate(centres), dtype=kinematics.dtype, device=kinematics.device
+        )
+        self._radii = np.array(radii)
+        digit_of_link = _digits(spec.parents)
+        self._digit = digit_of_link[links]
+        self.digit_of_joint = digit_of_link[1:]
+        """(22,) digit that each joint moves; 0 is the palm, which none moves."""
+
+    def digit_heights(self, link_poses: Tensor) -> np.ndarray:
+        """(B, G) z of the lowest point of the palm and of each digit, for poses (B, L, 4, 4)."""
+        lowest = self._points(link_poses)[..., 2] - self._radii
+        return np.stack(
+            [lowest[:, self._digit == d].min(-1) for d in range(self._digit.max() + 1)], axis=-1
+        )
+
+    def reach(self, link_poses: Tensor) -> float:
+        """Distance from the palm frame to the farthest point, for poses (1, L, 4, 4)."""
+        palm = link_poses[0, 0, :3, 3].double().cpu().numpy()
+        from_palm = np.linalg.norm(self._points(link_poses)[0] - palm, axis=-1)
+        return float((from_palm + self._radii).max())
+
+    def _points(self, link_poses: Tensor) -> np.ndarray:
+        points = points_on_links(link_poses, self._links, self._centres)
+        return points.double().cpu().numpy()
+
+
+def _digits(parents: np.ndarray) -> np.ndarray:
+    """(L,) number of the digit each link is part of; the palm is 0."""
+    digit = np.zeros(len(parents), dtype=int)
+    for index, parent in enumerate(parents[1:], start=1):
+        digit[index] = digit.max() + 1 if parent == 0 else digit[parent]
+    return digit
+
+
+def _outline_of(primitive: Primitive) -> tuple[np.ndarray, float]:
+    if primitive.kind == "capsule":
+        return primitive.segment, primitive.size[0]
+    signs = np.array(list(itertools.product((-1.0, 1.0), repeat=3)))
+    pose = primitive.pose
+    return signs * primitive.size @ pose.rotation.T + pose.position, 0.0
+
+
+def upper_half_sphere(count: int) -> np.ndarray:
+    """(count, 3) unit vectors spread evenly over z >= 0 (a Fibonacci lattice)."""
+    index = np.arange(count)
+    z = 1.0 - (index + 0.5) / count
+    azimuth = index * np.pi * (3.0 - np.sqrt(5.0))
+    radius = np.sqrt(1.0 - z * z)
+    return np.stack([radius * np.cos(azimuth), radius * np.sin(azimuth), z], axis=-1)
+
+
+def _obstacles(
+    scene: np.ndarray, target: np.ndarray, centre: np.ndarray, table_height: float
+) -> np.ndarray:
+    """Scene points near ``centre`` that belong neither to the table nor to the object."""
+    scene = np.asarray(scene, dtype=float).reshape(-1, 3)
+    near = np.linalg.norm(scene - centre, axis=1) < _NEIGHBOURHOOD
+    scene = scene[near & (scene[:, 2] > table_height + _TABLE_THICKNESS)]
+    if not len(scene):
+        return scene
+    distance, _ = cKDTree(target).query(scene, distance_upper_bound=_OBJECT_SURROUNDING)
+    return scene[np.isinf(distance)]
+
+
+def _thinned(points: np.ndarray, count: int) -> np.ndarray:
+    """At most ``count`` of the points, at even strides."""
+    if len(points) <= count:
+        return points
+    return points[np.linspace(0, len(points) - 1, count).round().astype(int)]
+
+
+def _at_height(pose: np.ndarray, height: float) -> np.ndarray:
+    raised = pose.copy()
+    raised[2, 3] = height
+    return raised
+
+
+def _key_poses(
+    plan: ApproachPlan, start: np.ndarray | None, lift_height: float
+) -> list[np.ndarray]:
+    """Palm poses that the arm must be able to go through, in order."""
+    grasp = plan.grasp.palm_pose
+    way = plan.transit(start if start is not None else plan.pregrasp_pose)
+    lifted = _at_height(grasp, float(grasp[2, 3]) + lift_height)
+    return [*way, grasp, lifted]
