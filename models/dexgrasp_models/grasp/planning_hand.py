@@ -21,6 +21,7 @@ _PAD_ANGLES = (-0.6, 0.0, 0.6)  # rad about it, from the palmar direction
 _PAD_TILTS = (0.0, 0.0, 0.6)  # rad towards the tip, for each height
 _PALMAR = {"th": (-1.0, 0.0, 0.0)}  # the thumb flexes about y, the fingers about x
 _FINGER_PALMAR = (0.0, -1.0, 0.0)
+_OPENING = {"FFJ3": -1.0, "MFJ3": -1.0, "RFJ3": -1.0, "LFJ3": -1.0, "THJ1": 1.0}
 
 
 class Pads(NamedTuple):
@@ -57,6 +58,10 @@ class PlanningHand:
         self.joint_limits = _tensor(limits)
         """(22, 2) limits of the joints, rad."""
 
+        self._coupled = coupled
+        named = [_OPENING.get(name[-4:], 0.0) for name in spec.finger_joints]
+        self.opening = self.coordinates(_tensor([named]))[0].sign()
+        """(K,) sign by which the coordinates at the base of each digit open the hand; else zero."""
         self._init_shapes()
         self._init_pads()
         self._init_balls()
@@ -148,6 +153,18 @@ class PlanningHand:
     def coordinates(self, joints: Tensor) -> Tensor:
         """(B, 22) joint angles to the (B, K) planned coordinates nearest to them."""
         return joints @ torch.linalg.pinv(self.expansion).T
+
+    def spread_torques(self, torques: Tensor) -> Tensor:
+        """(B, 22) torques as the actuators can give them: a tendon's two joints get equal parts.
+
+        The tendon's torque is the one that does the same work when J1 = J2 = J0 / 2; the stop that
+        keeps J1 from exceeding J2 takes the difference. The result is in units of the actuators'
+        torque, to be multiplied by a compliance: the two joints' offsets add up to the tendon's.
+        """
+        if not self._coupled:
+            return torques
+        expansion = self.kinematics.expansion
+        return torques @ expansion @ expansion.T
 
     def link_poses(self, palm_pose: Tensor, joints: Tensor) -> Tensor:
         """(B, L, 4, 4) link poses in ``world`` for (B, 4, 4) palm poses and (B, 22) joint angles."""

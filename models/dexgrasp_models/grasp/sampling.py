@@ -14,20 +14,10 @@ from dexgrasp_models.grasp.object_surface import ObjectSurface
 from dexgrasp_models.grasp.planning_hand import PlanningHand
 from dexgrasp_models.grasp.refine import GraspBatch, evaluate
 
-# Flexed, opposed pre-shape in rad; joints that are not named are zero. Two ends between which it is
-# drawn: one for wide objects, one for narrow ones.
-_WIDE = {
-    "FFJ3": 0.35, "MFJ3": 0.35, "RFJ3": 0.35, "LFJ3": 0.35,
-    "FFJ2": 0.3, "MFJ2": 0.3, "RFJ2": 0.3, "LFJ2": 0.3,
-    "FFJ1": 0.3, "MFJ1": 0.3, "RFJ1": 0.3, "LFJ1": 0.3,
-    "THJ5": 0.5, "THJ4": 1.15, "THJ2": 0.0, "THJ1": -0.2,
-}  # fmt: skip
-_NARROW = {
-    "FFJ3": 0.9, "MFJ3": 0.9, "RFJ3": 0.9, "LFJ3": 0.9,
-    "FFJ2": 0.5, "MFJ2": 0.5, "RFJ2": 0.5, "LFJ2": 0.5,
-    "FFJ1": 0.5, "MFJ1": 0.5, "RFJ1": 0.5, "LFJ1": 0.5,
-    "THJ5": 0.9, "THJ4": 1.15, "THJ2": -0.1, "THJ1": -0.5,
-}  # fmt: skip
+# Flexed, opposed pre-shape in rad, for wide and for narrow objects; joints not named are zero.
+_WIDE = {"J3": 0.35, "J2": 0.3, "J1": 0.3, "THJ5": -0.3, "THJ4": 1.15, "THJ2": 0.1, "THJ1": -0.1}
+_NARROW = {"J3": 0.9, "J2": 0.5, "J1": 0.5, "THJ5": 0.3, "THJ4": 1.15, "THJ2": 0.0, "THJ1": -0.3}
+_PRESHAPE_NOISE = 0.15  # rad, on every coordinate
 _CENTRAL_PAD = 4  # of the nine pads of a digit
 
 
@@ -66,8 +56,7 @@ def draw(
     The pinch centre is midway between the thumb's and the fingers' pads; the hand approaches along
     the line from its palm to it, at least ``min_elevation`` down towards the table.
     """
-    openness = _uniform(generator, count)
-    coordinates = _preshapes(hand, openness)
+    coordinates = _preshapes(hand, count, generator)
     palm = torch.eye(4).expand(count, 4, 4)
     pads = hand.pads(hand.link_poses(palm, hand.joints(coordinates))).points[:, :, _CENTRAL_PAD]
     pinch = 0.5 * (pads[:, :4].mean(1) + pads[:, 4])
@@ -92,15 +81,19 @@ def draw(
     return GraspBatch(poses, coordinates, coordinates)
 
 
-def _preshapes(hand: PlanningHand, openness: Tensor) -> Tensor:
-    """(B, K) coordinates between the narrow (0) and the wide (1) pre-shape."""
+def _preshapes(hand: PlanningHand, count: int, generator: np.random.Generator) -> Tensor:
+    """(B, K) coordinates between the narrow and the wide pre-shape, with noise."""
     shapes = []
     for angles in (_NARROW, _WIDE):
-        joints = [angles.get(name.removeprefix("rh_"), 0.0) for name in hand.spec.finger_joints]
+        joints = [
+            angles.get(name[-4:], 0.0) if "TH" in name else angles.get(name[-2:], 0.0)
+            for name in hand.spec.finger_joints
+        ]
         shapes.append(hand.coordinates(torch.tensor([joints])))
     narrow, wide = shapes
-    mixed = narrow + openness[:, None] * (wide - narrow)
-    return mixed.clamp(hand.lower, hand.upper)
+    mixed = narrow + _uniform(generator, count)[:, None] * (wide - narrow)
+    noise = generator.normal(scale=_PRESHAPE_NOISE, size=mixed.shape).astype(np.float32)
+    return (mixed + torch.from_numpy(noise)).clamp(hand.lower, hand.upper)
 
 
 def _frame(directions: Tensor, roll: Tensor) -> Tensor:

@@ -1,0 +1,129 @@
+"""The analytic proposer: from a fused cloud to ranked grasps, by sampling and gradient alone."""
+
+from __future__ import annotations
+
+from time import perf_counter
+
+import numpy as np
+import torch
+
+from dexgrasp_models.grasp.config import AnalyticConfig
+from dexgrasp_models.grasp.energy import GraspEnergy
+from dexgrasp_models.grasp.object_surface import ObjectSurface
+from dexgrasp_models.grasp.planning_hand import PlanningHand
+from dexgrasp_models.grasp.rank import Ranker, grasp_figures, rank_order
+from dexgrasp_models.grasp.reachability import ReachCheck, first_reachable
+from dexgrasp_models.grasp.refine import GraspBatch, refine
+from dexgrasp_models.grasp.sampling import sample_grasps
+from dexgrasp_models.grasp.squeeze import pregrasp_joints, squeeze_targets
+from dexgrasp_models.grasp.types import Grasp
+from dexgrasp_models.hand.spec import HandSpec, load_hand
+from dexgrasp_models.perception.fusion import FusedCloud
+
+
+class AnalyticProposer:
+    """Samples hand poses around the object, refines them in one batch, rejects and ranks them.
+
+    Args:
+        config: settings.
+        hand: the hand to plan for; by default the Shadow Hand.
+        ranker: model of success; by default the fitted one that comes with the package.
+        reach: check of palm poses, such as the arm's; without it only the workspace limits them.
+
+    Attributes:
+        timings: seconds that each stage of the last proposal took.
+    """
+
+    name = "analytic"
+
+    def __init__(
+        self,
+        config: AnalyticConfig | None = None,
+        hand: HandSpec | None = None,
+        ranker: Ranker | None = None,
+        reach: ReachCheck | None = None,
+    ) -> None:
+        self.config = config or AnalyticConfig()
+        self._hand = PlanningHand(hand or load_hand(), self.config.coupled)
+        self._ranker = ranker or Ranker.load()
+        self._reach = reach
+        self.timings: dict[str, float] = {}
+
+    def propose(self, cloud: FusedCloud, n: int, seed: int) -> list[Grasp]:
+        """At most ``n`` grasps that can be carried out, best first.
+
+        Args:
+            cloud: object points and normals in ``world``.
+            n: how many, at most the configured batch.
+            seed: of the sampling; the same input gives the same grasps to the bit on one machine.
+
+        Raises:
+            CloudError: the cloud cannot be planned on.
+            NoProposalError: no grasp is left; its message counts the reasons.
+            ValueError: ``n`` is not positive.
+        """
+        if n < 1:
+            raise ValueError(f"n = {n}: ask for at least one grasp")
+        grasps = self.candidates(cloud, seed)
+        started = perf_counter()
+        reachable = first_reachable(grasps, n, self.config, self._reach)
+        self.timings["reachability"] = perf_counter() - started
+        return reachable
+
+    def candidates(self, cloud: FusedCloud, seed: int) -> list[Grasp]:
+        """All refined grasps of a batch, best first, before any is rejected.
+
+        Raises:
+            CloudError: the cloud cannot be planned on.
+        """
+        self.timings = {}
+        started = perf_counter()
+
+        def lap(stage: str) -> None:
+            nonlocal started
+            now = perf_counter()
+            self.timings[stage], started = now - started, now
+
+        surface = ObjectSurface.from_cloud(cloud.object_points, cloud.object_normals, self.config)
+        energy = GraspEnergy(self._hand, surface, self.config)
+        lap("surface")
+        batch = sample_grasps(energy, self.config, np.random.default_rng(seed))
+        lap("sample")
+        batch = refine(energy, batch, self.config)
+        lap("refine")
+        grasps = self._grasps(energy, batch)
+        lap("rank")
+        return grasps
+
+    @torch.no_grad()
+    def _grasps(self, energy: GraspEnergy, batch: GraspBatch) -> list[Grasp]:
+        hand = self._hand
+        joints = hand.joints(batch.coordinates)
+        poses = hand.link_poses(batch.palm_poses, joints)
+        result = energy(poses, joints, hand.joints(batch.preshape))
+        opened = pregrasp_joints(hand, poses, batch.coordinates, result.contacts, self.config)
+        squeezed = squeeze_targets(
+            hand, poses, joints, result.contacts, result.forces, self.config
+        )
+        figures = grasp_figures(energy, result, poses, joints, opened)
+        scores = self._ranker.score(figures)
+        palms = _orthonormal(batch.palm_poses.double().numpy())
+        return [
+            Grasp(
+                palm_pose=palms[index],
+                joints=joints[index].double().numpy(),
+                pregrasp_joints=opened[index].double().numpy(),
+                squeeze_joints=squeezed[index].double().numpy(),
+                score=float(scores[index]),
+                figures={name: float(values[index]) for name, values in figures.items()},
+                proposer=self.name,
+            )
+            for index in rank_order(scores)
+        ]
+
+
+def _orthonormal(poses: np.ndarray) -> np.ndarray:
+    """The nearest proper poses: float32 steps let rotations drift by rounding."""
+    left, _, right = np.linalg.svd(poses[:, :3, :3])
+    poses[:, :3, :3] = left @ right
+    return poses
