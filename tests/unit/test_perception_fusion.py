@@ -71,13 +71,14 @@ def test_strong_noise_still_leaves_the_object(rig):
     assert np.median(normal_errors(cloud, body)) < 15.0
 
 
-def test_the_samples_are_even_and_as_many_as_asked_for(rig, ball_frames):
-    for count in (256, 1024, 2048):
-        points = fuse(ball_frames, replace(CONFIG, n_points=count)).object_points
-        assert points.shape == (count, 3)
-        gaps = np.sort(cdist(points, points), axis=1)[:, 1]
-        # a uniform random sample of as many points has a coefficient of variation of 0.52
-        assert gaps.std() / gaps.mean() < 0.4
+@pytest.mark.parametrize("count", [256, 1024, 2048])
+@pytest.mark.parametrize(("noise", "unevenness"), [(0.0, 0.2), (NOISE, 0.45)])
+def test_the_samples_are_even_and_as_many_as_asked_for(rig, count, noise, unevenness):
+    points = fuse(frames_of(rig, [BALL], noise), replace(CONFIG, n_points=count)).object_points
+    assert points.shape == (count, 3)
+    gaps = np.sort(cdist(points, points), axis=1)[:, 1]
+    # the distances to the next point in a uniform random sample vary by 0.52 of their mean
+    assert gaps.std() / gaps.mean() < unevenness
 
 
 def test_the_lowest_part_of_flat_objects_is_kept(rig):

@@ -9,7 +9,7 @@ deterministic: equal frames give equal bits.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 import numpy as np
@@ -65,8 +65,13 @@ class FusionConfig(Parameters):
     table_margin: float = parameter(
         0.004, 0.0, 0.05, "m", "height over the table up to which points are taken for the table"
     )
-    refine_table: bool = True
-    """Fit the table's plane in each image, against small errors of calibration."""
+    refine_table: bool = field(
+        default=True,
+        metadata={
+            "unit": "",
+            "description": "fit the table's plane in each image, against errors of calibration",
+        },
+    )
     voxel_size: float = parameter(0.0025, 0.001, 0.02, "m", "voxels that pixels are averaged over")
     outlier_neighbours: int = parameter(
         4, 0, 26, "", "of the 26 voxels around one, how many must be occupied for it to be kept"
@@ -92,6 +97,8 @@ class FusionConfig(Parameters):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if not isinstance(self.refine_table, bool):
+            raise ValueError(f"refine_table must be true or false, got {self.refine_table!r}")
         for low, high in (("workspace_min", "workspace_max"), ("scene_min", "scene_max")):
             corners = zip(getattr(self, low), getattr(self, high), strict=True)
             if not all(lower < upper for lower, upper in corners):
