@@ -1,0 +1,109 @@
+"""Images of rigid bodies by ray casting (Open3D, Embree): no GL, no display."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import trimesh
+
+from dexgrasp_models.open3d_import import import_open3d
+from dexgrasp_models.perception.cameras import CameraModel
+
+_LIGHT = np.array([0.35, -0.5, 0.8]) / np.linalg.norm([0.35, -0.5, 0.8])
+_AMBIENT = 0.4
+_BACKGROUND = np.array([225, 230, 236], dtype=np.uint8)
+
+
+@dataclass(frozen=True, eq=False)
+class Body:
+    """A rigid surface with one colour."""
+
+    mesh: trimesh.Trimesh
+    """In the body's frame, m."""
+    color: tuple[float, float, float]
+    """RGB in [0, 1]."""
+
+
+@dataclass(frozen=True, eq=False)
+class Hits:
+    """What the rays of an image met first."""
+
+    depth: np.ndarray
+    """(H, W) along the optical axis in m; inf where nothing was met."""
+    cosine: np.ndarray
+    """(H, W) |cos| between ray and surface normal."""
+    normals: np.ndarray
+    """(H, W, 3) unit normals in `world`, towards the camera."""
+    bodies: np.ndarray
+    """(H, W) index of the body met, -1 for none."""
+
+
+class RayCaster:
+    """Casts the rays of cameras at bodies whose poses change from call to call."""
+
+    def __init__(self, bodies: Sequence[Body]) -> None:
+        self._bodies = tuple(bodies)
+        self._colors = np.array([body.color for body in bodies], dtype=np.float32)
+        self._o3d = import_open3d()
+        self._vertices = [np.asarray(body.mesh.vertices, dtype=np.float64) for body in bodies]
+        self._counts = np.array([len(body.mesh.faces) for body in bodies])
+        offsets = np.cumsum([0] + [len(vertices) for vertices in self._vertices[:-1]])
+        faces = [b.mesh.faces + offset for b, offset in zip(bodies, offsets, strict=True)]
+        self._faces = np.concatenate(faces).astype(np.uint32)
+        self._body_of_face = np.repeat(np.arange(len(bodies)), self._counts)
+        self._rays: dict[CameraModel, np.ndarray] = {}
+        self._scene = None
+
+    def place(self, poses: np.ndarray) -> None:
+        """Move the bodies to (N, 4, 4) poses in `world`."""
+        world = [
+            vertices @ pose[:3, :3].T + pose[:3, 3]
+            for vertices, pose in zip(self._vertices, poses, strict=True)
+        ]
+        core = self._o3d.core
+        # One thread: images must not depend on how many cores there are, nor crowd out the nodes.
+        self._scene = self._o3d.t.geometry.RaycastingScene(nthreads=1)
+        self._scene.add_triangles(
+            core.Tensor(np.concatenate(world).astype(np.float32)), core.Tensor(self._faces)
+        )
+
+    def cast(self, camera: CameraModel) -> Hits:
+        """First hits of one ray through each pixel's centre.
+
+        Raises:
+            RuntimeError: the bodies have not been placed.
+        """
+        if self._scene is None:
+            raise RuntimeError("place the bodies before casting rays")
+        rays = self._camera_rays(camera)
+        answer = self._scene.cast_rays(self._o3d.core.Tensor(rays))
+        depth = answer["t_hit"].numpy()
+        normals = answer["primitive_normals"].numpy()
+        seen = np.isfinite(depth)
+        faces = np.where(seen, answer["primitive_ids"].numpy(), 0)
+        directions = rays[..., 3:]
+        along = np.einsum("hwi,hwi->hw", directions, normals)
+        normals = np.where((along > 0.0)[..., None], -normals, normals)
+        cosine = np.abs(along) / np.linalg.norm(directions, axis=-1)
+        return Hits(depth, cosine, normals, np.where(seen, self._body_of_face[faces], -1))
+
+    def shade(self, hits: Hits) -> np.ndarray:
+        """(H, W, 3) uint8 RGB of hits: each body's colour under one lamp."""
+        light = _AMBIENT + (1.0 - _AMBIENT) * np.clip(hits.normals @ _LIGHT.astype(np.float32), 0.0, 1.0)
+        color = (255.0 * self._colors[hits.bodies] * light[..., None]).astype(np.uint8)
+        return np.where((hits.bodies >= 0)[..., None], color, _BACKGROUND)
+
+    def _camera_rays(self, camera: CameraModel) -> np.ndarray:
+        """(H, W, 6) origins and directions in `world`; directions have length 1 along the axis."""
+        if camera not in self._rays:
+            u, v = np.meshgrid(np.arange(camera.width), np.arange(camera.height))
+            optical = np.stack(
+                [(u - camera.cx) / camera.fx, (v - camera.cy) / camera.fy, np.ones(u.shape)], axis=-1
+            )
+            rays = np.empty((camera.height, camera.width, 6), dtype=np.float32)
+            rays[..., :3] = camera.world_T_optical[:3, 3]
+            rays[..., 3:] = optical @ camera.world_T_optical[:3, :3].T
+            self._rays[camera] = rays
+        return self._rays[camera]

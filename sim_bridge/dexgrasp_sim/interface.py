@@ -1,0 +1,88 @@
+"""What every simulator offers, and how one is chosen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import numpy as np
+
+from dexgrasp_models.control.types import Command, RobotState
+from dexgrasp_models.objects import ObjectModel
+from dexgrasp_models.perception.cameras import CameraModel
+from dexgrasp_sim.scene import SceneConfig
+
+
+class Simulator(Protocol):
+    """A table, one object, the hand (free or on the arm) and depth cameras.
+
+    Time advances in control ticks only. The same seed and commands give the same states and images
+    to the bit. Poses are (4, 4) in `world`.
+    """
+
+    @property
+    def config(self) -> SceneConfig:
+        """What the scene was built from."""
+
+    @property
+    def object_model(self) -> ObjectModel:
+        """The object on the table."""
+
+    @property
+    def cameras(self) -> Mapping[str, CameraModel]:
+        """The depth cameras by name."""
+
+    @property
+    def time(self) -> float:
+        """Seconds of simulated time since the last reset."""
+
+    def reset(self, seed: int) -> None:
+        """Back to time 0: the hand at its home pose, the object resting in a pose drawn by `seed`."""
+
+    def set_targets(self, command: Command) -> None:
+        """The command followed from the next tick on."""
+
+    def step(self, ticks: int = 1) -> None:
+        """Advance by control ticks."""
+
+    def state(self) -> RobotState:
+        """What the robot's own sensors measure now."""
+
+    def joint_positions(self) -> dict[str, float]:
+        """All measured robot joints by name (rad): fingers, and the wrist and arm where there are any."""
+
+    def object_pose(self) -> np.ndarray:
+        """(4, 4) true pose of the object's mesh frame."""
+
+    def hand_contacts(self) -> dict[str, float]:
+        """Normal force (N) on the object by the hand's link, for the links that touch it."""
+
+    def read_depth(self, camera: str) -> np.ndarray:
+        """(H, W) uint16 depth along the optical axis in mm, 0 where nothing was measured."""
+
+    def read_color(self, camera: str) -> np.ndarray:
+        """(H, W, 3) uint8 RGB."""
+
+    def save_state(self) -> Any:
+        """The whole state, for `restore_state` of the same simulator."""
+
+    def restore_state(self, saved: Any) -> None:
+        """Back to a saved state."""
+
+
+BACKENDS = ("mujoco",)
+
+
+def make_simulator(
+    config: SceneConfig, object_model: ObjectModel, backend: str = "mujoco"
+) -> Simulator:
+    """The simulator that a configuration asks for; call `reset` before use.
+
+    Raises:
+        ValueError: there is no such backend.
+    """
+    if backend == "mujoco":
+        from dexgrasp_sim.mujoco_sim import MujocoSimulator
+
+        return MujocoSimulator(config, object_model)
+    raise ValueError(f"no simulator {backend!r}; there are {', '.join(BACKENDS)}")

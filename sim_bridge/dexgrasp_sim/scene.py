@@ -1,0 +1,108 @@
+"""What a scene consists of, as configuration; the same for every simulator."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, Self
+
+import numpy as np
+from scipy.spatial.transform import Rotation
+
+from dexgrasp_models.config import load_config
+from dexgrasp_models.parameters import Parameters, parameter
+from dexgrasp_sim.noise import NoiseConfig
+
+SceneKind = Literal["floating", "arm"]
+
+_CHOICES = {"scene": ("floating", "arm"), "hand": ("coupled", "independent")}
+
+
+@dataclass(frozen=True)
+class SceneConfig(Parameters):
+    """Table, robot, object placement, cameras and physics of a scene.
+
+    Raises:
+        ValueError: a value is out of range or not among the choices.
+    """
+
+    scene: SceneKind = "floating"
+    """Hand free in space, or mounted on the arm."""
+    hand: Literal["coupled", "independent"] = "coupled"
+    """J1 and J2 of the fingers on one tendon (18 actuators), or all 22 joints actuated."""
+    cameras: str = "cameras/four_d415.yaml"
+    """Rig file, looked up in the configuration folders."""
+    self_collision: bool = True
+    """Whether the hand's links touch each other."""
+    object_mass: float = parameter(0.1, 0.001, 5.0, "kg", "mass of the object")
+    friction: float = parameter(1.0, 0.01, 3.0, "", "sliding friction of all contacts")
+    object_position: tuple[float, float] = parameter(
+        (0.0, 0.0), -1.5, 1.5, "m", "where the object rests, x and y in world"
+    )
+    placement_radius: float = parameter(
+        0.02, 0.0, 0.2, "m", "the seed moves the object by up to this, and turns it by any yaw"
+    )
+    table_size: tuple[float, float] = parameter(
+        (1.8, 1.2), 0.2, 5.0, "m", "sides of the table's top along x and y"
+    )
+    home_position: tuple[float, float, float] = parameter(
+        (-0.4, 0.0, 0.45), -2.0, 2.0, "m", "the free hand's first place: rh_palm in world"
+    )
+    home_rpy: tuple[float, float, float] = parameter(
+        (np.pi / 2, 0.0, np.pi / 2), -np.pi, np.pi, "rad", "its first attitude, roll pitch yaw"
+    )
+    arm_base: tuple[float, float, float] = parameter(
+        (-0.75, 0.0, 0.0), -3.0, 3.0, "m", "base_link in world"
+    )
+    arm_home: tuple[float, ...] = parameter(
+        (0.0, -1.9, 2.0, -1.6, -1.57, 0.0), -2 * np.pi, 2 * np.pi, "rad", "the arm's first joints"
+    )
+    control_period: float = parameter(0.02, 0.005, 0.1, "s", "one control tick")
+    timestep: float = parameter(0.005, 0.0005, 0.01, "s", "one step of the physics")
+    noise: NoiseConfig = field(default_factory=NoiseConfig)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name, choices in _CHOICES.items():
+            if getattr(self, name) not in choices:
+                raise ValueError(f"{name} must be one of {', '.join(choices)}, not {getattr(self, name)!r}")
+        if len(self.arm_home) != 6:
+            raise ValueError(f"arm_home needs 6 joint angles, not {len(self.arm_home)}")
+        steps = self.control_period / self.timestep
+        if abs(steps - round(steps)) > 1e-9:
+            raise ValueError(
+                f"control_period {self.control_period} s is no multiple of timestep {self.timestep} s"
+            )
+
+    @classmethod
+    def from_mapping(cls, values: Mapping[str, Any]) -> Self:
+        """From parsed YAML, the camera noise nested under `noise`; see `Parameters.from_mapping`."""
+        values = dict(values)
+        if isinstance(values.get("noise"), Mapping):
+            values["noise"] = NoiseConfig.from_mapping(values["noise"])
+        return super().from_mapping(values)
+
+    @property
+    def steps_per_tick(self) -> int:
+        """Physics steps in one control tick."""
+        return round(self.control_period / self.timestep)
+
+    @property
+    def home_pose(self) -> np.ndarray:
+        """(4, 4) first pose of the free hand's `rh_palm` in `world`."""
+        pose = np.eye(4)
+        pose[:3, :3] = Rotation.from_euler("xyz", self.home_rpy).as_matrix()
+        pose[:3, 3] = self.home_position
+        return pose
+
+
+def load_scene(name: str = "scene.yaml", **overrides: Any) -> SceneConfig:
+    """The scene in a configuration file, with some values replaced.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the file or an override has an unknown name or a bad value.
+    """
+    config = SceneConfig.from_mapping(load_config(name))
+    return dataclasses.replace(config, **overrides)
