@@ -80,6 +80,26 @@ class ExecutorConfig(Parameters):
     lost_time: float = parameter(0.1, 0.0, 1.0, "s", "how long the grip must seem lost")
 
 
+@dataclass(frozen=True)
+class _Motion:
+    """What wrist and fingers do in one stage."""
+
+    wrist: PosePath
+    fingers: JointMotion
+    wrist_delay: float = 0.0
+    """Seconds for which the wrist waits for the fingers."""
+    least_duration: float = 0.0
+    """Seconds the stage lasts at least."""
+
+    @property
+    def duration(self) -> float:
+        moving = max(self.wrist_delay + self.wrist.duration, self.fingers.duration)
+        return max(moving, self.least_duration)
+
+    def targets(self, time: float) -> Command:
+        return Command(self.wrist.pose(time - self.wrist_delay), self.fingers.joints(time))
+
+
 class PlannedExecutor:
     """Pre-grasp, approach, close, squeeze, lift, hold, place, release.
 
@@ -110,7 +130,9 @@ class PlannedExecutor:
         self._stage = Stage.PREGRASP
         self._stage_start = 0.0
         self._elapsed = 0.0
-        self._wrist_delay = 0.0
+        self._motion: _Motion | None = None
+        self._nominal: Command | None = None
+        self._command: Command | None = None
         self._wrist_height = np.inf
         self._grip_load = 0.0
         self._lost_since: float | None = None
@@ -124,7 +146,9 @@ class PlannedExecutor:
     @property
     def progress(self) -> float:
         """Fraction of the present stage's planned time that has passed, in [0, 1]."""
-        duration = self._duration()
+        if self._motion is None:
+            return 0.0
+        duration = self._motion.duration
         return min(self._elapsed / duration, 1.0) if duration > 0.0 else 1.0
 
     @property
@@ -139,79 +163,74 @@ class PlannedExecutor:
 
     def step(self, state: RobotState) -> Command:
         """The command for this tick; after the outcome is known, one that holds still."""
-        if self._command is None:
+        if self._motion is None:
             self._nominal = Command(state.wrist_pose.copy(), state.joints.copy())
             self._command = self._nominal
             self._begin(Stage.PREGRASP, state)
-        if self._outcome is not None:
-            return self._command
-        self._elapsed = state.time - self._stage_start
-        self._watch_wrist(state)
-        self._watch_grip(state)
-        if self._outcome is None and self._stage_done(state):
-            self._advance(state)
-        self._wrist_height = state.wrist_pose[2, 3]
-        if self._outcome is not None:
-            return self._command
-        self._nominal = Command(
-            self._wrist.pose(self._elapsed - self._wrist_delay),
-            self._fingers.joints(self._elapsed),
-        )
-        self._command = Command(
-            self._nominal.wrist_target,
-            self._bounded_lead(self._nominal.finger_targets, state.joints),
-        )
+        if self._outcome is None:
+            self._elapsed = state.time - self._stage_start
+            self._watch_wrist(state)
+            self._watch_grip(state)
+            if self._outcome is None and self._stage_done(state):
+                self._advance(state)
+            self._wrist_height = state.wrist_pose[2, 3]
+        if self._outcome is None:
+            self._nominal = self._motion.targets(self._elapsed)
+            self._command = Command(
+                self._nominal.wrist_target,
+                self._bounded_lead(self._nominal.finger_targets, state.joints),
+            )
         return self._command
 
     # --- stages -----------------------------------------------------------------------------
 
     def _begin(self, stage: Stage, state: RobotState) -> None:
-        """Set the motions of ``stage``; both start at the present nominal targets."""
-        c, plan = self._config, self._plan
-        wrist, fingers = self._nominal.wrist_target, self._nominal.finger_targets
-        transit = MotionBounds(
-            c.transit_speed, c.transit_acceleration, c.angular_speed, c.angular_acceleration
-        )
-        approach = MotionBounds(
-            c.approach_speed, c.approach_acceleration, c.angular_speed, c.angular_acceleration
-        )
-        lift = MotionBounds(
-            c.lift_speed, c.lift_acceleration, c.angular_speed, c.angular_acceleration
-        )
-        waypoints, bounds, fingers_to, fingers_time = [wrist], transit, fingers, 0.0
-        match stage:
-            case Stage.PREGRASP:
-                waypoints = plan.transit(wrist)
-                fingers_to = plan.open_joints
-            case Stage.APPROACH:
-                waypoints, bounds = [wrist, plan.grasp.palm_pose], approach
-            case Stage.CLOSE:
-                fingers_to, fingers_time = plan.grasp.joints, c.close_time
-            case Stage.SQUEEZE:
-                fingers_to, fingers_time = plan.grasp.squeeze_joints, c.squeeze_time
-            case Stage.LIFT:
-                waypoints, bounds = [wrist, _raised(wrist, c.lift_height)], lift
-            case Stage.PLACE:
-                waypoints, bounds = [wrist, _raised(wrist, -c.lift_height)], lift
-            case Stage.RELEASE:
-                fingers_to, fingers_time = plan.open_joints, c.release_time
-                waypoints, bounds = plan.retreat(wrist), approach
         self._stage = stage
         self._stage_start = state.time
         self._elapsed = 0.0
-        self._wrist = PosePath(waypoints, bounds)
-        self._fingers = JointMotion(fingers, fingers_to, c.finger_speed, fingers_time)
-        self._wrist_delay = self._fingers.duration if stage is Stage.RELEASE else 0.0
+        self._motion = self._motion_of(stage)
 
-    def _duration(self) -> float:
-        if self._stage is Stage.HOLD:
-            return self._config.hold_time
-        return max(self._wrist_delay + self._wrist.duration, self._fingers.duration)
+    def _motion_of(self, stage: Stage) -> _Motion:
+        """The motion of ``stage``, from the present nominal targets."""
+        c, plan = self._config, self._plan
+        wrist, fingers = self._nominal.wrist_target, self._nominal.finger_targets
+
+        def moved(waypoints: list[np.ndarray], speed: float, acceleration: float) -> PosePath:
+            bounds = MotionBounds(speed, acceleration, c.angular_speed, c.angular_acceleration)
+            return PosePath(waypoints, bounds)
+
+        def to(joints: np.ndarray, least_duration: float = 0.0) -> JointMotion:
+            return JointMotion(fingers, joints, c.finger_speed, least_duration)
+
+        still = moved([wrist], c.approach_speed, c.approach_acceleration)
+        match stage:
+            case Stage.PREGRASP:
+                way = moved(plan.transit(wrist), c.transit_speed, c.transit_acceleration)
+                return _Motion(way, to(plan.open_joints))
+            case Stage.APPROACH:
+                way = [wrist, plan.grasp.palm_pose]
+                return _Motion(moved(way, c.approach_speed, c.approach_acceleration), to(fingers))
+            case Stage.CLOSE:
+                return _Motion(still, to(plan.grasp.joints, c.close_time))
+            case Stage.SQUEEZE:
+                return _Motion(still, to(plan.grasp.squeeze_joints, c.squeeze_time))
+            case Stage.LIFT:
+                way = [wrist, _raised(wrist, c.lift_height)]
+                return _Motion(moved(way, c.lift_speed, c.lift_acceleration), to(fingers))
+            case Stage.HOLD:
+                return _Motion(still, to(fingers), least_duration=c.hold_time)
+            case Stage.PLACE:
+                way = [wrist, _raised(wrist, -c.lift_height)]
+                return _Motion(moved(way, c.lift_speed, c.lift_acceleration), to(fingers))
+            case Stage.RELEASE:
+                opening = to(plan.open_joints, c.release_time)
+                way = moved(plan.retreat(wrist), c.approach_speed, c.approach_acceleration)
+                return _Motion(way, opening, wrist_delay=opening.duration)
 
     def _stage_done(self, state: RobotState) -> bool:
         if self._stage is Stage.PLACE and self._is_set_down(state):
             return True
-        overdue = self._elapsed - self._duration()
+        overdue = self._elapsed - self._motion.duration
         return overdue >= 0.0 and (self._arrived(state) or overdue >= self._config.settle_time)
 
     def _advance(self, state: RobotState) -> None:
@@ -228,6 +247,7 @@ class PlannedExecutor:
                 OutcomeKind.SUCCEEDED, "the object was lifted, held, set down and released"
             )
             return
+        self._nominal = self._motion.targets(self._elapsed)
         self._begin(stages[following], state)
 
     # --- what the measurements say ----------------------------------------------------------

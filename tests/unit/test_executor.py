@@ -1,0 +1,260 @@
+"""The planned executor on a small model of hand and wrist: first-order wrist, stopped fingers."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+from scipy.spatial.transform import Rotation
+
+from dexgrasp_models.control.approach import ApproachPlan
+from dexgrasp_models.control.executor import ExecutorConfig, PlannedExecutor, Stage
+from dexgrasp_models.control.trajectory import (
+    JointMotion,
+    MotionBounds,
+    PosePath,
+    interpolate_pose,
+    pose_distance,
+)
+from dexgrasp_models.control.types import OutcomeKind, RobotState
+from dexgrasp_models.grasp.types import Grasp
+from dexgrasp_models.hand.spec import load_hand
+
+PERIOD = 0.02
+HAND = load_hand()
+
+
+def pose(position, rotation_vector=(0.0, 0.0, 0.0)) -> np.ndarray:
+    result = np.eye(4)
+    result[:3, :3] = Rotation.from_rotvec(rotation_vector).as_matrix()
+    result[:3, 3] = position
+    return result
+
+
+def make_plan() -> ApproachPlan:
+    flexed = HAND.couple(np.clip(np.full(22, 0.6), *HAND.limits.T))
+    grasp = Grasp(
+        palm_pose=pose((0.05, 0.02, 0.12), (2.0, 0.5, 0.0)),
+        joints=flexed,
+        pregrasp_joints=0.5 * flexed,
+        squeeze_joints=1.3 * flexed,
+        score=0.0,
+        figures={},
+        proposer="test",
+    )
+    pregrasp = grasp.palm_pose.copy()
+    pregrasp[:3, 3] += (0.0, 0.05, 0.1)
+    return ApproachPlan(grasp, 0.4 * flexed, pregrasp, 0.35, clearance=0.01, cost=0.0)
+
+
+class Model:
+    """Wrist and fingers that follow their targets; an object stops the fingers at the grasp."""
+
+    def __init__(self, plan: ApproachPlan) -> None:
+        self.plan = plan
+        self.time = 3.0
+        self.wrist = pose((-0.3, 0.0, 0.3))
+        self.joints = np.zeros(22)
+        self.in_hand = True
+        self.wrist_jammed = False
+        self.floor = -np.inf
+
+    def state(self) -> RobotState:
+        return RobotState(self.time, self.wrist.copy(), self.joints.copy(), np.zeros(22))
+
+    def follow(self, command) -> None:
+        if not self.wrist_jammed:
+            self.wrist = interpolate_pose(self.wrist, command.wrist_target, 0.8)
+        self.wrist[2, 3] = max(self.wrist[2, 3], self.floor)
+        target = command.finger_targets
+        if self.in_hand:
+            target = np.minimum(target, np.maximum(self.plan.grasp.joints, 0.0))
+        self.joints = self.joints + 0.8 * (target - self.joints)
+        self.time += PERIOD
+
+
+def run(executor, model, at_stage=None, then=None, ticks=2000):
+    """Steps until the outcome; ``then(model)`` once, half way through ``at_stage``."""
+    log = []
+    for _ in range(ticks):
+        if at_stage is not None and executor.stage == at_stage and executor.progress > 0.5:
+            then(model)
+            at_stage = None
+        command = executor.step(model.state())
+        log.append((executor.stage, model.time, command))
+        if executor.outcome is not None:
+            return log
+        model.follow(command)
+    pytest.fail(f"no outcome; still in {executor.stage}")
+
+
+@pytest.fixture
+def plan() -> ApproachPlan:
+    return make_plan()
+
+
+def test_a_grasp_goes_through_all_stages_in_order_and_in_good_time(plan):
+    executor = PlannedExecutor(plan)
+    log = run(executor, Model(plan))
+    assert executor.outcome.kind is OutcomeKind.SUCCEEDED
+    assert [name for name, _ in itertools.groupby(stage for stage, _, _ in log)] == list(Stage)
+    times = [time for stage, time, _ in log if stage in ("pregrasp", "hold")]
+    assert 7.0 < times[-1] - times[0] < 12.0
+
+
+def test_commands_respect_the_configured_speeds_and_never_jump(plan):
+    config = ExecutorConfig()
+    model = Model(plan)
+    before = model.wrist, model.joints
+    for stage, _, command in run(PlannedExecutor(plan, config), model):
+        moved, turned = pose_distance(before[0], command.wrist_target)
+        near = stage in ("approach", "close", "squeeze", "lift", "hold", "place", "release")
+        speed = config.approach_speed if near else config.transit_speed
+        assert moved <= speed * PERIOD * 1.001
+        assert turned <= config.angular_speed * PERIOD * 1.001
+        before = command.wrist_target, command.finger_targets
+
+
+def test_wrist_passes_above_before_it_comes_down(plan):
+    model = Model(plan)
+    for stage, _, command in run(PlannedExecutor(plan), model):
+        if stage != "pregrasp":
+            break
+        target = command.wrist_target
+        sideways = np.linalg.norm(target[:2, 3] - plan.pregrasp_pose[:2, 3])
+        turned = np.abs(target[:3, :3] - plan.pregrasp_pose[:3, :3]).max()
+        has_moved = np.linalg.norm(target[:2, 3] - (-0.3, 0.0)) > 1e-6
+        if has_moved and (sideways > 1e-6 or turned > 1e-6):
+            assert target[2, 3] == pytest.approx(plan.travel_height)
+
+
+def test_fingers_take_the_planned_shapes_and_the_lift_is_straight_up(plan):
+    config = ExecutorConfig()
+    log = run(PlannedExecutor(plan, config), Model(plan))
+    last = {stage: command for stage, _, command in log}
+    tolerance = 5e-3
+    assert np.allclose(last["approach"].finger_targets, plan.open_joints, atol=tolerance)
+    assert np.allclose(last["approach"].wrist_target, plan.grasp.palm_pose, atol=1e-4)
+    assert np.allclose(last["close"].finger_targets, plan.grasp.joints, atol=tolerance)
+    rise = last["lift"].wrist_target[:3, 3] - plan.grasp.palm_pose[:3, 3]
+    assert np.allclose(rise, (0.0, 0.0, config.lift_height), atol=1e-3)
+    assert np.allclose(last["place"].wrist_target, plan.grasp.palm_pose, atol=1e-3)
+    assert last["release"].wrist_target[2, 3] == pytest.approx(plan.travel_height)
+
+
+@pytest.mark.parametrize("coupled", [True, False])
+def test_targets_never_lead_the_measured_actuators_by_more_than_allowed(plan, coupled):
+    config = ExecutorConfig(target_lead=0.1)
+    model = Model(plan)
+    executor = PlannedExecutor(plan, config, coupled=coupled)
+    reduction = HAND.reduction if coupled else np.eye(22)
+    greatest = 0.0
+    while executor.outcome is None:
+        state = model.state()
+        command = executor.step(state)
+        lead = np.abs(reduction @ (command.finger_targets - state.joints)).max()
+        greatest = max(greatest, lead)
+        model.follow(command)
+    assert greatest == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize(
+    ("stage", "kind"), [("lift", OutcomeKind.SLIPPED), ("hold", OutcomeKind.DROPPED)]
+)
+def test_an_object_lost_is_noticed_by_the_fingers_reaching_their_targets(plan, stage, kind):
+    def lose(model):
+        model.in_hand = False
+
+    executor = PlannedExecutor(plan)
+    log = run(executor, Model(plan), stage, lose)
+    assert executor.outcome.kind is kind
+    assert stage in executor.outcome.reason
+    assert log[-1][0] == stage
+
+
+def test_closing_on_nothing_is_noticed_before_the_lift(plan):
+    model = Model(plan)
+    model.in_hand = False
+    executor = PlannedExecutor(plan)
+    log = run(executor, model)
+    assert executor.outcome.kind is OutcomeKind.SLIPPED
+    assert "nothing" in executor.outcome.reason
+    assert log[-1][0] == "squeeze"
+
+
+def test_a_wrist_that_does_not_follow_ends_the_grasp(plan):
+    def jam(model):
+        model.wrist_jammed = True
+
+    executor = PlannedExecutor(plan)
+    run(executor, Model(plan), "pregrasp", jam)
+    assert executor.outcome.kind is OutcomeKind.ABORTED
+    assert "wrist" in executor.outcome.reason
+
+
+def test_placing_stops_when_the_table_carries_early(plan):
+    def raise_floor(model):
+        model.floor = plan.grasp.palm_pose[2, 3] + 0.04
+
+    executor = PlannedExecutor(plan)
+    log = run(executor, Model(plan), "hold", raise_floor)
+    assert executor.outcome.kind is OutcomeKind.SUCCEEDED
+    lowest = min(c.wrist_target[2, 3] for stage, _, c in log if stage == "place")
+    assert lowest > plan.grasp.palm_pose[2, 3] + 0.005
+
+
+def test_abort_holds_the_last_command_and_the_first_outcome_stands(plan):
+    model = Model(plan)
+    executor = PlannedExecutor(plan)
+    command = executor.step(model.state())
+    for _ in range(20):
+        model.follow(command)
+        command = executor.step(model.state())
+    executor.abort("asked to stop")
+    executor.abort("again", OutcomeKind.DROPPED)
+    model.follow(command)
+    assert executor.step(model.state()) is command
+    assert executor.outcome.kind is OutcomeKind.ABORTED
+    assert executor.outcome.reason == "asked to stop"
+
+
+def test_aborted_before_the_first_step_it_holds_where_it_is(plan):
+    model = Model(plan)
+    executor = PlannedExecutor(plan)
+    executor.abort("not wanted")
+    assert np.array_equal(executor.step(model.state()).wrist_target, model.wrist)
+
+
+def test_the_same_states_give_the_same_commands_to_the_bit(plan):
+    logs = [run(PlannedExecutor(plan), Model(plan)) for _ in range(2)]
+    for (_, _, first), (_, _, second) in zip(*logs, strict=True):
+        assert np.array_equal(first.wrist_target, second.wrist_target)
+        assert np.array_equal(first.finger_targets, second.finger_targets)
+
+
+def test_a_path_keeps_its_bounds_and_reaches_its_waypoints():
+    bounds = MotionBounds(0.3, 1.0, 1.5, 6.0)
+    way = [pose((0, 0, 0)), pose((0, 0, 0)), pose((0.2, 0, 0.1), (0, 3.0, 0)), pose((0.2, 0.01, 0))]
+    path = PosePath(way, bounds)
+    step = 1e-3
+    poses = [path.pose(t) for t in np.arange(-step, path.duration + 2 * step, step)]
+    speeds = np.array([pose_distance(a, b) for a, b in itertools.pairwise(poses)]) / step
+    assert np.all(speeds.max(0) <= np.array([0.3, 1.5]) * 1.001)
+    accelerations = np.abs(np.diff(speeds, axis=0)) / step
+    assert np.all(accelerations.max(0) <= np.array([1.0, 6.0]) * 1.02)
+    assert speeds.max(0)[1] == pytest.approx(1.5, rel=1e-3)  # one bound is reached: no slower
+    assert np.allclose(poses[0], way[0])
+    assert np.array_equal(poses[-1], way[-1])
+    assert min(pose_distance(p, way[2])[0] for p in poses) < 1e-5
+
+
+def test_finger_motion_keeps_its_speed_and_its_least_duration():
+    motion = JointMotion(np.zeros(22), np.linspace(-1.0, 1.5, 22), max_speed=2.0)
+    times = np.arange(0.0, motion.duration + 2e-3, 1e-3)
+    joints = np.array([motion.joints(t) for t in times])
+    assert np.abs(np.diff(joints, axis=0)).max() / 1e-3 == pytest.approx(2.0, rel=1e-3)
+    assert np.allclose(joints[-1], motion.end)
+    assert JointMotion(motion.start, motion.end, 2.0, min_duration=9.0).duration == 9.0
+    still = JointMotion(motion.end, motion.end, 2.0)
+    assert np.array_equal(still.joints(0.0), motion.end)
