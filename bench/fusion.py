@@ -1,0 +1,204 @@
+"""Fusing four 640x480 depth images into 1024 points, beside the same steps with Open3D's operators.
+
+Both run on one core and see the same images of the generated objects, ray-cast with noise. Errors
+are distances to the object's mesh, and angles to the normal of its nearest face.
+
+    python bench/fusion.py [--repeats 10] [--noise 0.0015] [--out FILE.json]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ[variable] = "1"
+os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})  # before libraries start threads
+
+import numpy as np  # noqa: E402
+from dexgrasp_models.config import find_config  # noqa: E402
+from dexgrasp_models.objects.shapes import SHAPES, make_shape  # noqa: E402
+from dexgrasp_models.open3d_import import import_open3d  # noqa: E402
+from dexgrasp_models.perception.cameras import CameraModel, DepthFrame, load_rig  # noqa: E402
+from dexgrasp_models.perception.fusion import FusionConfig, fuse, load_fusion_config  # noqa: E402
+
+o3d = import_open3d()
+
+TIME_LIMIT_MS = 50.0
+
+
+def make_scene(name: str) -> o3d.t.geometry.RaycastingScene:
+    """The object by itself, at the table's centre."""
+    mesh = make_shape(name)
+    scene = o3d.t.geometry.RaycastingScene()
+    scene.add_triangles(mesh.vertices.astype(np.float32), mesh.faces.astype(np.uint32))
+    return scene
+
+
+def render(
+    scene: o3d.t.geometry.RaycastingScene,
+    camera: CameraModel,
+    noise: float,
+    rng: np.random.Generator,
+) -> DepthFrame:
+    """Depth image of the object on an unbounded table, with Gaussian noise (m)."""
+    rows, columns = np.mgrid[: camera.height, : camera.width]
+    optical = np.stack(
+        [(columns - camera.cx) / camera.fx, (rows - camera.cy) / camera.fy, np.ones(rows.shape)], -1
+    )
+    directions = optical @ camera.world_T_optical[:3, :3].T
+    origin = camera.world_T_optical[:3, 3]
+    rays = np.concatenate([np.broadcast_to(origin, directions.shape), directions], axis=-1)
+    depth = scene.cast_rays(o3d.core.Tensor(rays.astype(np.float32)))["t_hit"].numpy()
+    with np.errstate(divide="ignore"):
+        table = -origin[2] / directions[..., 2]
+    depth = np.minimum(depth, np.where(table > 0.0, table, np.inf))
+    depth = np.where(depth < 5.0, depth + rng.normal(0.0, noise, depth.shape), 0.0)
+    return DepthFrame(camera, np.rint(depth * 1000.0).astype(np.uint16), 0.0)
+
+
+def fuse_with_open3d(
+    frames: Sequence[DepthFrame], config: FusionConfig
+) -> tuple[np.ndarray, np.ndarray]:
+    """The same steps on Open3D's operators: object points (N, 3) and normals (N, 3)."""
+    cloud = o3d.geometry.PointCloud()
+    box = o3d.geometry.AxisAlignedBoundingBox(
+        (*config.workspace_min[:2], config.table_height - 0.015), config.workspace_max
+    )
+    for frame in frames:
+        camera = frame.camera
+        seen = o3d.geometry.PointCloud.create_from_depth_image(
+            o3d.geometry.Image(frame.depth),
+            o3d.camera.PinholeCameraIntrinsic(camera.width, camera.height, camera.matrix),
+            np.linalg.inv(camera.world_T_optical),
+            depth_scale=1000.0,
+        ).crop(box)
+        # estimate_normals keeps the side of the normals that are there: here, towards the camera
+        views = camera.world_T_optical[:3, 3] - np.asarray(seen.points)
+        seen.normals = o3d.utility.Vector3dVector(views)
+        seen.normalize_normals()
+        cloud += seen
+    o3d.utility.random.seed(0)
+    _, table = cloud.segment_plane(config.table_margin, ransac_n=3, num_iterations=100)
+    cloud = cloud.select_by_index(table, invert=True)
+    cloud = cloud.crop(
+        o3d.geometry.AxisAlignedBoundingBox(
+            (*config.workspace_min[:2], config.table_height + config.table_margin),
+            config.workspace_max,
+        )
+    )
+    cloud = cloud.voxel_down_sample(config.voxel_size)
+    cloud, _ = cloud.remove_radius_outlier(config.outlier_neighbours, 1.8 * config.voxel_size)
+    labels = np.asarray(cloud.cluster_dbscan(config.cluster_distance, min_points=4))
+    largest = np.flatnonzero(labels == np.bincount(labels[labels >= 0]).argmax())
+    cloud = cloud.select_by_index(largest)
+    cloud.estimate_normals(
+        o3d.geometry.KDTreeSearchParamHybrid(radius=config.normal_radius, max_nn=32)
+    )
+    cloud = cloud.farthest_point_down_sample(min(config.n_points, len(cloud.points)))
+    return np.asarray(cloud.points), np.asarray(cloud.normals)
+
+
+def errors(
+    scene: o3d.t.geometry.RaycastingScene, points: np.ndarray, normals: np.ndarray
+) -> dict[str, float]:
+    """Distances to the mesh in millimetres, angles to the nearest face's normal in degrees."""
+    nearest = scene.compute_closest_points(o3d.core.Tensor(points.astype(np.float32)))
+    distance = 1e3 * np.linalg.norm(nearest["points"].numpy() - points, axis=1)
+    cosine = np.einsum("nc,nc->n", nearest["primitive_normals"].numpy(), normals)
+    angle = np.degrees(np.arccos(np.clip(cosine, -1.0, 1.0)))
+    return {
+        "distance_mean_mm": float(distance.mean()),
+        "distance_p99_mm": float(np.quantile(distance, 0.99)),
+        "normal_median_deg": float(np.median(angle)),
+    }
+
+
+def times_ms(run: Callable[[], object], repeats: int) -> list[float]:
+    """Wall times of repeated runs, after one to warm up."""
+    run()
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        run()
+        times.append(1e3 * (time.perf_counter() - start))
+    return times
+
+
+def measure(name: str, rig: Sequence[CameraModel], config: FusionConfig, arguments) -> dict:
+    """Times and errors of both pipelines on one object."""
+    rng = np.random.default_rng(arguments.seed)
+    scene = make_scene(name)
+    frames = [render(scene, camera, arguments.noise, rng) for camera in rig]
+    cloud = fuse(frames, config)
+    ours = times_ms(lambda: fuse(frames, config), arguments.repeats)
+    theirs = times_ms(lambda: fuse_with_open3d(frames, config), max(2, arguments.repeats // 4))
+    return {
+        "object": name,
+        "points": len(cloud.object_points),
+        "dexgrasp": {
+            "median_ms": float(np.median(ours)),
+            "min_ms": min(ours),
+            **errors(scene, cloud.object_points.astype(float), cloud.object_normals),
+        },
+        "open3d": {
+            "median_ms": float(np.median(theirs)),
+            "min_ms": min(theirs),
+            **errors(scene, *fuse_with_open3d(frames, config)),
+        },
+        "ratio": float(np.median(theirs) / np.median(ours)),
+    }
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--repeats", type=int, default=10)
+    parser.add_argument("--noise", type=float, default=0.0015, help="standard deviation, m")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path, help="write the figures to this JSON file")
+    arguments = parser.parse_args()
+    rig, config = load_rig(find_config("cameras/four_d415.yaml")), load_fusion_config()
+
+    print("                 time, ms             distance, mm (mean / p99)    normal, deg (median)")
+    print("object     dexgrasp  Open3D  ratio      dexgrasp      Open3D      dexgrasp  Open3D")
+    rows = []
+    for name in SHAPES:
+        row = measure(name, rig, config, arguments)
+        ours, theirs = row["dexgrasp"], row["open3d"]
+        rows.append(row)
+        print(
+            f"{name:9s} {ours['median_ms']:9.1f} {theirs['median_ms']:7.1f} {row['ratio']:6.1f}"
+            f"    {ours['distance_mean_mm']:5.2f} / {ours['distance_p99_mm']:4.2f}"
+            f"  {theirs['distance_mean_mm']:5.2f} / {theirs['distance_p99_mm']:4.2f}"
+            f" {ours['normal_median_deg']:11.1f} {theirs['normal_median_deg']:7.1f}",
+            flush=True,
+        )
+    slowest = max(row["dexgrasp"]["median_ms"] for row in rows)
+    passed = slowest < TIME_LIMIT_MS
+    print(
+        f"slowest object {slowest:.1f} ms of {TIME_LIMIT_MS:.0f} ms allowed: "
+        f"{'ok' if passed else 'too slow'}"
+    )
+    if arguments.out:
+        report = {
+            "limit_ms": TIME_LIMIT_MS,
+            "passed": passed,
+            "noise_m": arguments.noise,
+            "seed": arguments.seed,
+            "processor": platform.processor() or platform.machine(),
+            "objects": rows,
+        }
+        partial = arguments.out.with_name(arguments.out.name + ".partial")
+        partial.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+        os.replace(partial, arguments.out)
+    return 0 if passed else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
