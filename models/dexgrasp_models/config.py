@@ -44,7 +44,7 @@ def load_config(name: str) -> dict[str, Any]:
     except yaml.YAMLError as error:
         raise ValueError(f"{path} is not valid YAML: {error}") from error
     if not isinstance(content, dict):
-        raise ValueError(f"{path} must hold a mapping, not {type(content).__name__}")
+        raise ValueError(f"{path} must hold a mapping, not {type(content).__name__}")  # noqa: TRY004
     return content
 
 
