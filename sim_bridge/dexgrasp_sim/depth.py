@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import trimesh
@@ -35,7 +36,7 @@ class Hits:
     cosine: np.ndarray
     """(H, W) |cos| between ray and surface normal."""
     normals: np.ndarray
-    """(H, W, 3) unit normals in `world`, towards the camera."""
+    """(H, W, 3) unit normals in `world`, outwards; zero where nothing was met."""
     bodies: np.ndarray
     """(H, W) index of the body met, -1 for none."""
 
@@ -44,16 +45,15 @@ class RayCaster:
     """Casts the rays of cameras at bodies whose poses change from call to call."""
 
     def __init__(self, bodies: Sequence[Body]) -> None:
-        self._bodies = tuple(bodies)
         self._colors = np.array([body.color for body in bodies], dtype=np.float32)
         self._o3d = import_open3d()
         self._vertices = [np.asarray(body.mesh.vertices, dtype=np.float64) for body in bodies]
-        self._counts = np.array([len(body.mesh.faces) for body in bodies])
+        counts = [len(body.mesh.faces) for body in bodies]
         offsets = np.cumsum([0] + [len(vertices) for vertices in self._vertices[:-1]])
         faces = [b.mesh.faces + offset for b, offset in zip(bodies, offsets, strict=True)]
         self._faces = np.concatenate(faces).astype(np.uint32)
-        self._body_of_face = np.repeat(np.arange(len(bodies)), self._counts)
-        self._rays: dict[CameraModel, np.ndarray] = {}
+        self._body_of_face = np.append(np.repeat(np.arange(len(bodies)), counts), -1).astype(np.int16)
+        self._rays: dict[CameraModel, tuple[Any, np.ndarray]] = {}
         self._scene = None
 
     def place(self, poses: np.ndarray) -> None:
@@ -77,17 +77,15 @@ class RayCaster:
         """
         if self._scene is None:
             raise RuntimeError("place the bodies before casting rays")
-        rays = self._camera_rays(camera)
-        answer = self._scene.cast_rays(self._o3d.core.Tensor(rays))
+        rays, inverse_length = self._camera_rays(camera)
+        answer = self._scene.cast_rays(rays)
         depth = answer["t_hit"].numpy()
         normals = answer["primitive_normals"].numpy()
-        seen = np.isfinite(depth)
-        faces = np.where(seen, answer["primitive_ids"].numpy(), 0)
-        directions = rays[..., 3:]
-        along = np.einsum("hwi,hwi->hw", directions, normals)
-        normals = np.where((along > 0.0)[..., None], -normals, normals)
-        cosine = np.abs(along) / np.linalg.norm(directions, axis=-1)
-        return Hits(depth, cosine, normals, np.where(seen, self._body_of_face[faces], -1))
+        # Misses have the greatest id; the last entry of the table says so.
+        faces = np.minimum(answer["primitive_ids"].numpy(), len(self._body_of_face) - 1)
+        directions = rays.numpy()[..., 3:]
+        cosine = np.abs(np.einsum("hwi,hwi->hw", directions, normals)) * inverse_length
+        return Hits(depth, cosine, normals, self._body_of_face[faces])
 
     def shade(self, hits: Hits) -> np.ndarray:
         """(H, W, 3) uint8 RGB of hits: each body's colour under one lamp."""
@@ -95,8 +93,11 @@ class RayCaster:
         color = (255.0 * self._colors[hits.bodies] * light[..., None]).astype(np.uint8)
         return np.where((hits.bodies >= 0)[..., None], color, _BACKGROUND)
 
-    def _camera_rays(self, camera: CameraModel) -> np.ndarray:
-        """(H, W, 6) origins and directions in `world`; directions have length 1 along the axis."""
+    def _camera_rays(self, camera: CameraModel) -> tuple[Any, np.ndarray]:
+        """Open3D tensor (H, W, 6) of origins and directions in `world`, and 1 / their lengths (H, W).
+
+        Directions have length 1 along the optical axis, so that a ray's length is the depth.
+        """
         if camera not in self._rays:
             u, v = np.meshgrid(np.arange(camera.width), np.arange(camera.height))
             optical = np.stack(
@@ -105,5 +106,6 @@ class RayCaster:
             rays = np.empty((camera.height, camera.width, 6), dtype=np.float32)
             rays[..., :3] = camera.world_T_optical[:3, 3]
             rays[..., 3:] = optical @ camera.world_T_optical[:3, :3].T
-            self._rays[camera] = rays
+            inverse_length = (1.0 / np.linalg.norm(optical, axis=-1)).astype(np.float32)
+            self._rays[camera] = self._o3d.core.Tensor(rays), inverse_length
         return self._rays[camera]

@@ -49,7 +49,7 @@ class Simulator(Protocol):
         """What the robot's own sensors measure now."""
 
     def joint_positions(self) -> dict[str, float]:
-        """All measured robot joints by name (rad): fingers, and the wrist and arm where there are any."""
+        """All measured robot joints by name (rad): the fingers, and the arm where there is one."""
 
     def object_pose(self) -> np.ndarray:
         """(4, 4) true pose of the object's mesh frame."""

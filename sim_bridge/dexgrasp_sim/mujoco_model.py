@@ -5,11 +5,14 @@ from __future__ import annotations
 import mujoco
 import numpy as np
 
+from dexgrasp_models.arm.mounting import load_mounting
+from dexgrasp_models.arm.spec import load_arm
 from dexgrasp_models.hand.spec import load_hand
 from dexgrasp_models.objects import ObjectModel
 from dexgrasp_sim.robot_model import (
     CONTACT,
     Collides,
+    add_arm_with_hand,
     add_free_hand,
     friction_coefficients,
     full_inertia,
@@ -27,7 +30,11 @@ def build_scene(config: SceneConfig, object_model: ObjectModel) -> mujoco.MjMode
     spec = new_spec(config.timestep)
     add_table(spec, config.friction, config.table_size)
     add_object(spec, object_model, config.object_mass, config.friction)
-    add_free_hand(spec, load_hand(), config.hand, config.friction, config.self_collision)
+    robot = (config.hand, config.friction, config.self_collision)
+    if config.scene == "arm":
+        add_arm_with_hand(spec, load_arm(), load_hand(), load_mounting(), *robot)
+    else:
+        add_free_hand(spec, load_hand(), *robot)
     return spec.compile()
 
 

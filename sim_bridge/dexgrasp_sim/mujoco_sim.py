@@ -11,6 +11,8 @@ import numpy as np
 import trimesh
 from scipy.spatial.transform import Rotation
 
+from dexgrasp_models.arm.kinematics import ArmKinematics
+from dexgrasp_models.arm.servo import PoseServo
 from dexgrasp_models.config import find_config
 from dexgrasp_models.control.types import Command, RobotState
 from dexgrasp_models.hand.spec import load_hand
@@ -22,7 +24,7 @@ from dexgrasp_sim.noise import measure_depth
 from dexgrasp_sim.robot_model import Collides
 from dexgrasp_sim.scene import SceneConfig
 from dexgrasp_sim.stable_pose import StablePose, find_stable_poses
-from dexgrasp_sim.wrist_drive import PalmServoDrive, WristDrive
+from dexgrasp_sim.wrist_drive import ArmDrive, PalmServoDrive, WristDrive
 
 _FULL_STATE = mujoco.mjtState.mjSTATE_INTEGRATION
 _TABLE_THICKNESS = 0.03  # m, drawn
@@ -68,14 +70,17 @@ class MujocoSimulator:
         drives = self._hand.actuators if coupled else self._hand.finger_joints
         self._finger_controls = np.array([self.model.actuator(name).id for name in drives])
         self._to_drives = self._hand.reduction if coupled else np.eye(len(drives))
-        self._wrist = self._make_wrist_drive()
+        self._wrist = _wrist_drive(self.model, config)
+        self._reported_joints = {
+            joint.name: joint.qposadr[0]
+            for joint in map(self.model.joint, range(self.model.njnt))
+            if joint.type[0] == mujoco.mjtJoint.mjJNT_HINGE
+        }
         self._seed = 0
         self._tick = 0
         self._hits: dict[str, Hits] = {}
+        self._placed = False
         self._command = Command(config.home_pose, np.zeros(len(joints)))
-
-    def _make_wrist_drive(self) -> WristDrive:
-        return PalmServoDrive(self.model, self.config.home_pose, self.config.control_period)
 
     # Time and control
 
@@ -148,8 +153,7 @@ class MujocoSimulator:
         )
 
     def joint_positions(self) -> dict[str, float]:
-        names = self._hand.finger_joints
-        return dict(zip(names, self.data.qpos[self._joint_positions].tolist(), strict=True))
+        return {name: float(self.data.qpos[at]) for name, at in self._reported_joints.items()}
 
     def object_pose(self) -> np.ndarray:
         return self._body_pose(self._object)
@@ -224,6 +228,13 @@ class MujocoSimulator:
         poses[1:, :3, :3] = self.data.geom_xmat[self._drawn_geoms].reshape(-1, 3, 3)
         poses[1:, :3, 3] = self.data.geom_xpos[self._drawn_geoms]
         return poses
+
+
+def _wrist_drive(model: mujoco.MjModel, config: SceneConfig) -> WristDrive:
+    if config.scene == "arm":
+        servo = PoseServo(ArmKinematics(), config.control_period)
+        return ArmDrive(model, servo, config.control_period)
+    return PalmServoDrive(model, config.home_pose, config.control_period)
 
 
 def _geom_color(model: mujoco.MjModel, geom: int) -> tuple[float, float, float]:

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
-from scipy.ndimage import maximum_filter, minimum_filter
 
 from dexgrasp_models.parameters import Parameters, parameter
 
 NO_READING = 0
 """Value of a pixel without a measurement, as in 16UC1 depth images."""
+
+_NEIGHBOURS = np.ones((3, 3), dtype=np.uint8)
 
 
 @dataclass(frozen=True)
@@ -54,8 +56,8 @@ def measure_depth(
     """What the camera makes of a true depth image.
 
     Args:
-        depth: (H, W) true depth along the optical axis in m, inf where there is nothing.
-        cosine: (H, W) cosine between the line of sight and the surface's normal, in [0, 1].
+        depth: (H, W) float32 true depth along the optical axis in m, inf where there is nothing.
+        cosine: (H, W) float32 cosine between the line of sight and the surface's normal, in [0, 1].
         focal_length: px.
         generator: source of all randomness; consumed alike for every image of one size.
 
@@ -64,26 +66,32 @@ def measure_depth(
     """
     seen = np.isfinite(depth)
     if not config.enabled:
-        return to_millimetres(np.where(seen, depth, NO_READING))
+        return to_millimetres(np.where(seen, depth, np.float32(NO_READING)))
     height, width = depth.shape
     block = config.correlation
     coarse = generator.standard_normal((-(-height // block), -(-width // block)), dtype=np.float32)
     error = np.repeat(np.repeat(coarse, block, axis=0), block, axis=1)[:height, :width]
     chance = generator.random((height, width), dtype=np.float32)
 
-    z = np.where(seen, depth, 1.0)
-    disparity = focal_length * config.baseline / z + config.disparity_error * error
+    scale = np.float32(focal_length * config.baseline)  # disparity x depth, px m
+    disparity = scale / depth + np.float32(config.disparity_error) * error
     if config.disparity_step > 0.0:
-        disparity = np.round(disparity / config.disparity_step) * config.disparity_step
-    measured = focal_length * config.baseline / np.maximum(disparity, 1e-3)
+        step = np.float32(config.disparity_step)
+        disparity = np.round(disparity / step) * step
+    measured = scale / np.maximum(disparity, np.float32(1e-3))
 
-    bounded = np.where(seen, depth, config.range_high).astype(np.float32)
-    jump = maximum_filter(bounded, size=3) - minimum_filter(bounded, size=3)
-    lost = config.random_dropout + config.edge_dropout * (jump > config.edge_step)
+    bounded = np.minimum(depth, np.float32(config.range_high))
+    jump = cv2.dilate(bounded, _NEIGHBOURS) - cv2.erode(bounded, _NEIGHBOURS)
+    lost = np.where(
+        jump > config.edge_step,
+        np.float32(config.random_dropout + config.edge_dropout),
+        np.float32(config.random_dropout),
+    )
     if config.grazing_cosine > 0.0:
-        lost = lost + config.grazing_dropout * np.clip(1.0 - cosine / config.grazing_cosine, 0.0, 1.0)
+        slant = np.clip(1.0 - cosine * np.float32(1.0 / config.grazing_cosine), 0.0, 1.0)
+        lost += np.float32(config.grazing_dropout) * slant
     kept = seen & (chance >= lost) & (depth >= config.range_low) & (depth <= config.range_high)
-    return to_millimetres(np.where(kept, measured, NO_READING))
+    return to_millimetres(np.where(kept, measured, np.float32(NO_READING)))
 
 
 def to_millimetres(depth: np.ndarray) -> np.ndarray:

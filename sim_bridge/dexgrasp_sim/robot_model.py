@@ -8,15 +8,18 @@ MuJoCo's quaternions are (w, x, y, z); the descriptions' are (x, y, z, w).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntFlag
 from typing import Literal
 
 import mujoco
 import numpy as np
 
+from dexgrasp_models.arm.mounting import Mounting
+from dexgrasp_models.arm.spec import ArmSpec
 from dexgrasp_models.hand.spec import HandSpec
 from dexgrasp_models.links import Link, Pose
+from dexgrasp_models.urdf import pose_from_matrix
 
 Drive = Literal["coupled", "independent"]
 
@@ -28,6 +31,15 @@ CONTACT = {"condim": 4, "solref": [0.005, 1.0], "solimp": [0.5, 0.99, 0.0001, 0.
 
 TORSIONAL_FRICTION, ROLLING_FRICTION = 0.02, 0.0001
 """MuJoCo's second and third friction coefficients of all contacts, m."""
+
+ARM_STIFFNESS = 60.0
+"""Stiffness of an arm joint's servo by its greatest torque, 1/rad."""
+ARM_LAG = 0.04
+"""Damping of an arm joint's servo by its stiffness, s."""
+ARM_ARMATURE = 1.0 / 330.0
+"""Inertia of a joint's motor and gear by its greatest torque: 1 kg m^2 at the shoulder, s^2."""
+
+_IDENTITY = Pose()
 
 
 class Collides(IntFlag):
@@ -99,17 +111,63 @@ def add_free_hand(
     _add_finger_drives(spec, hand, drive)
 
 
+def add_arm_with_hand(
+    spec: mujoco.MjSpec,
+    arm: ArmSpec,
+    hand: HandSpec,
+    mounting: Mounting,
+    drive: Drive,
+    friction: float,
+    self_collision: bool = True,
+) -> None:
+    """Add the arm on its base and, on its tool flange, forearm, wrist (held at zero) and hand."""
+    base = replace(arm.links[0], pose=pose_from_matrix(mounting.world_T_base))
+    bodies: dict[str | None, mujoco.MjsBody] = {None: spec.worldbody}
+    for link in (base, *arm.links[1:]):
+        # The shoulder turns on the table without ever lifting off it.
+        near_table = link.parent in (None, base.name)
+        touches = Collides.OBJECT if near_table else Collides.OBJECT | Collides.TABLE
+        body = bodies[link.name] = add_link(bodies[link.parent], link, friction, Collides.ARM, touches)
+        if link.joint:
+            torque = link.joint.max_torque
+            body.add_joint(
+                name=link.joint.name,
+                axis=link.joint.axis,
+                range=link.joint.range,
+                limited=True,
+                armature=ARM_ARMATURE * torque,
+            )
+            actuator = spec.add_actuator(
+                name=link.joint.name, trntype=mujoco.mjtTrn.mjTRN_JOINT, target=link.joint.name
+            )
+            stiffness = ARM_STIFFNESS * torque
+            _as_servo(actuator, stiffness, ARM_LAG * stiffness, (-torque, torque))
+    tool = bodies[arm.links[-1].name].add_body(
+        name=arm.tool, pos=arm.tool_pose.position, quat=wxyz(arm.tool_pose)
+    )
+    mount = hand.mount
+    forearm = replace(mount.links[0], pose=pose_from_matrix(mounting.tool_T_forearm))
+    carriers: dict[str | None, mujoco.MjsBody] = {None: tool}
+    for link in (forearm, *mount.links[1:]):
+        carriers[link.name] = add_link(
+            carriers[link.parent], link, friction, Collides.ARM, Collides.OBJECT | Collides.TABLE
+        )
+    _add_fingers(spec, carriers[mount.links[-1].name], hand, friction, self_collision, mount.palm_pose)
+    _add_finger_drives(spec, hand, drive)
+
+
 def _add_fingers(
     spec: mujoco.MjSpec,
     parent: mujoco.MjsBody,
     hand: HandSpec,
     friction: float,
     self_collision: bool,
+    palm_pose: Pose = _IDENTITY,
 ) -> mujoco.MjsBody:
     """Add the palm and all that hangs on it under `parent`; returns the palm's body."""
     touches = Collides.TABLE | Collides.HAND if self_collision else Collides.TABLE
     bodies: dict[str | None, mujoco.MjsBody] = {None: parent}
-    for link in hand.links:
+    for link in (replace(hand.links[0], pose=palm_pose), *hand.links[1:]):
         body = bodies[link.name] = add_link(bodies[link.parent], link, friction, Collides.HAND, touches)
         if link.joint:
             defaults = hand.joint_defaults

@@ -23,6 +23,8 @@ _CHOICES = {"scene": ("floating", "arm"), "hand": ("coupled", "independent")}
 class SceneConfig(Parameters):
     """Table, robot, object placement, cameras and physics of a scene.
 
+    Where the arm stands and waits is part of its mounting (`config/mounting.yaml`).
+
     Raises:
         ValueError: a value is out of range or not among the choices.
     """
@@ -52,12 +54,6 @@ class SceneConfig(Parameters):
     home_rpy: tuple[float, float, float] = parameter(
         (np.pi / 2, 0.0, np.pi / 2), -np.pi, np.pi, "rad", "its first attitude, roll pitch yaw"
     )
-    arm_base: tuple[float, float, float] = parameter(
-        (-0.75, 0.0, 0.0), -3.0, 3.0, "m", "base_link in world"
-    )
-    arm_home: tuple[float, ...] = parameter(
-        (0.0, -1.9, 2.0, -1.6, -1.57, 0.0), -2 * np.pi, 2 * np.pi, "rad", "the arm's first joints"
-    )
     control_period: float = parameter(0.02, 0.005, 0.1, "s", "one control tick")
     timestep: float = parameter(0.005, 0.0005, 0.01, "s", "one step of the physics")
     noise: NoiseConfig = field(default_factory=NoiseConfig)
@@ -67,8 +63,6 @@ class SceneConfig(Parameters):
         for name, choices in _CHOICES.items():
             if getattr(self, name) not in choices:
                 raise ValueError(f"{name} must be one of {', '.join(choices)}, not {getattr(self, name)!r}")
-        if len(self.arm_home) != 6:
-            raise ValueError(f"arm_home needs 6 joint angles, not {len(self.arm_home)}")
         steps = self.control_period / self.timestep
         if abs(steps - round(steps)) > 1e-9:
             raise ValueError(

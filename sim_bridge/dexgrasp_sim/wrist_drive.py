@@ -8,7 +8,8 @@ import mujoco
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from dexgrasp_sim.robot_model import PALM_TARGET, PalmServo, palm_servo_names
+from dexgrasp_models.arm.servo import PoseServo
+from dexgrasp_sim.robot_model import ARM_LAG, PALM_TARGET, PalmServo, palm_servo_names
 
 
 class WristDrive(Protocol):
@@ -81,3 +82,34 @@ class PalmServoDrive:
         attitude = self._start_rotation * Rotation.from_rotvec(fraction * self._turn)
         data.mocap_pos[self._mocap] = self._start[:3, 3] + fraction * self._move
         data.mocap_quat[self._mocap] = attitude.as_quat(scalar_first=True)
+
+
+class ArmDrive:
+    """Carries the palm on the arm: each tick's joint targets come from the arm driver's own servo."""
+
+    def __init__(self, model: mujoco.MjModel, servo: PoseServo, period: float) -> None:
+        names = servo.kinematics.arm.joint_names
+        self._servo = servo
+        self._controls = [model.actuator(name).id for name in names]
+        self._addresses = [model.joint(name).qposadr[0] for name in names]
+        self._lead = ARM_LAG / period
+        self._targets = self._start = servo.kinematics.home.copy()
+
+    def reset(self, data: mujoco.MjData) -> None:
+        self._targets = self._start = self._servo.kinematics.home.copy()
+        data.qpos[self._addresses] = data.ctrl[self._controls] = self._targets
+
+    def begin_tick(self, data: mujoco.MjData, target: np.ndarray) -> None:
+        self._start = self._targets
+        self._targets = self._servo.step(self._start, target).joints
+
+    def advance(self, data: mujoco.MjData, fraction: float) -> None:
+        # As with the free palm, the lead cancels the lag that the servo's damping causes.
+        move = self._targets - self._start
+        data.ctrl[self._controls] = self._start + (fraction + self._lead) * move
+
+    def memory(self) -> np.ndarray:
+        return self._targets.copy()
+
+    def recall(self, memory: np.ndarray) -> None:
+        self._targets = memory.copy()

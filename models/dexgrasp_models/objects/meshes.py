@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import hashlib
 import os
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import trimesh
 
+from dexgrasp_models.files import written_whole
 from dexgrasp_models.objects.shapes import SHAPES, make_shape
 
 MAX_EXTENT = 0.40
@@ -96,15 +96,8 @@ def cache_folder() -> Path:
 
 def save_arrays(path: Path, **arrays: np.ndarray) -> None:
     """Write an .npz file that is either complete or not there."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".part")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            np.savez_compressed(file, **arrays)
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+    with written_whole(path) as temporary:
+        np.savez_compressed(temporary, **arrays)
 
 
 def content_hash(*parts: object) -> str:
