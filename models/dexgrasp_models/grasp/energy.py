@@ -60,7 +60,7 @@ class GraspEnergy:
         self.surface = surface
         self.config = config
         load = (0.0, 0.0, -config.gravity_load, 0.0, 0.0, 0.0)
-        self._load = torch.tensor(load) if config.gravity_load else None
+        self._load = surface.points.new_tensor(load) if config.gravity_load else None
         self._weights = {
             "closure": config.weight_closure,
             "distance": config.weight_distance,
@@ -138,14 +138,9 @@ class GraspEnergy:
 
     def penetration(self, link_poses: Tensor) -> Tensor:
         """(B,) sum of the depths, beyond the margin, of surface points and inner balls in the hand."""
-        points, reach = self.surface.obstacle_points, self.surface.obstacle_radii
-        reach = reach + self.config.penetration_margin
-        distances, shapes = self.hand.nearest_shape(points, link_poses.detach())
-        batch, index = torch.nonzero(distances < reach, as_tuple=True)
-        shape = shapes[batch, index]
-        poses = self.hand.shape_poses(link_poses)[batch, shape]
-        depths = reach[index] - self.hand.distance(points[index], shape, poses)
-        return torch.zeros(len(link_poses)).index_add(0, batch, depths)
+        reach = self.surface.obstacle_radii + self.config.penetration_margin
+        distances = self.hand.distance.to_links(self.surface.obstacle_points, link_poses)
+        return (reach - distances).clamp_min(0).sum(1)
 
     def table(self, link_poses: Tensor) -> Tensor:
         """(B,) sum of the depths of the hand's balls below the table's margin."""
@@ -161,4 +156,4 @@ class GraspEnergy:
             batch, one, other = torch.nonzero((overlap > 0) & hand.ball_pairs, as_tuple=True)
         apart = (centers[batch, one] - centers[batch, other]).square().sum(-1).clamp_min(1e-12)
         depths = hand.ball_radii[one] + hand.ball_radii[other] - apart.sqrt()
-        return torch.zeros(len(link_poses)).index_add(0, batch, depths)
+        return link_poses.new_zeros(len(link_poses)).index_add(0, batch, depths)

@@ -28,7 +28,7 @@ class CloudError(ValueError):
 
 @dataclass(frozen=True)
 class ObjectSurface:
-    """An object as seen from above, in ``world``, float32."""
+    """An object as seen from above, in ``world``."""
 
     points: Tensor
     """(N, 3) surface points, completed down to the table, m."""
@@ -45,7 +45,11 @@ class ObjectSurface:
 
     @classmethod
     def from_cloud(
-        cls, points: np.ndarray, normals: np.ndarray, config: AnalyticConfig
+        cls,
+        points: np.ndarray,
+        normals: np.ndarray,
+        config: AnalyticConfig,
+        dtype: torch.dtype = torch.float32,
     ) -> ObjectSurface:
         """Complete and thin out a fused cloud.
 
@@ -53,6 +57,7 @@ class ObjectSurface:
             points: (N, 3) object points in ``world``, m.
             normals: (N, 3) outward normals.
             config: numbers of points.
+            dtype: of the tensors.
 
         Raises:
             CloudError: too few, non-finite or degenerate points.
@@ -67,7 +72,7 @@ class ObjectSurface:
         center = 0.5 * (points.mean(0) + 0.5 * (points.min(0) + points.max(0)))
 
         def tensor(array: np.ndarray) -> Tensor:
-            return torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32))
+            return torch.as_tensor(array, dtype=dtype)
 
         return cls(
             points=tensor(points),

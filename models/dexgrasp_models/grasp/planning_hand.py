@@ -1,8 +1,4 @@
-"""The hand as the planner uses it: planned coordinates, contact pads and solid shapes.
-
-Every shape of the hand is a rounded box: half extents plus a radius (a capsule has two extents of
-zero). Points and shapes are fixed to links, and energies are functions of the link poses.
-"""
+"""The hand as the planner uses it: planned coordinates, contact pads and balls that cover it."""
 
 from __future__ import annotations
 
@@ -13,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from dexgrasp_models.hand.distance import HandDistance
 from dexgrasp_models.hand.kinematics import HandKinematics
 from dexgrasp_models.hand.spec import HandSpec
 
@@ -34,56 +31,43 @@ class Pads(NamedTuple):
 
 
 class PlanningHand:
-    """Constants of a :class:`HandSpec` as float32 tensors, and maps between its representations.
+    """Constants of a :class:`HandSpec` as tensors, and maps between its representations.
 
     Args:
         spec: the hand.
         coupled: whether J1 = J2 of the coupled joints, so that there are 18 coordinates, not 22.
+        dtype: of all tensors; double precision serves to check gradients.
     """
 
-    def __init__(self, spec: HandSpec, coupled: bool = True) -> None:
+    def __init__(
+        self, spec: HandSpec, coupled: bool = True, dtype: torch.dtype = torch.float32
+    ) -> None:
         self.spec = spec
-        self.kinematics = HandKinematics(spec, dtype=torch.float32)
+        self.dtype = dtype
+        self.kinematics = HandKinematics(spec, dtype=dtype)
+        self.distance = HandDistance(self.kinematics)
         expansion = spec.expansion if coupled else np.eye(len(spec.joints))
         # A coordinate is the angle of its joints: of both joints where one tendon moves two.
         expansion = expansion / expansion.max(axis=0)
         limits = spec.limits
         moved = expansion.T[:, :, None] > 0
-        self.expansion = _tensor(expansion)
+        self.expansion = self._tensor(expansion)
         """(22, K) joints = expansion @ coordinates."""
-        self.lower = _tensor(np.where(moved, limits, -np.inf)[..., 0].max(1))
+        self.lower = self._tensor(np.where(moved, limits, -np.inf)[..., 0].max(1))
         """(K,) lower limits of the coordinates, rad."""
-        self.upper = _tensor(np.where(moved, limits, np.inf)[..., 1].min(1))
+        self.upper = self._tensor(np.where(moved, limits, np.inf)[..., 1].min(1))
         """(K,) upper limits of the coordinates, rad."""
-        self.joint_limits = _tensor(limits)
+        self.joint_limits = self._tensor(limits)
         """(22, 2) limits of the joints, rad."""
 
         self._coupled = coupled
         named = [_OPENING.get(name[-4:], 0.0) for name in spec.finger_joints]
-        self.opening = self.coordinates(_tensor([named]))[0].sign()
+        self.opening = self.coordinates(self._tensor([named]))[0].sign()
         """(K,) sign by which the coordinates at the base of each digit open the hand; else zero."""
-        self._init_shapes()
         self._init_pads()
         self._init_balls()
 
     # Construction
-
-    def _init_shapes(self) -> None:
-        links, centers, rotations, extents, radii = [], [], [], [], []
-        for index, link in enumerate(self.spec.links):
-            for shape in link.primitives:
-                capsule = shape.kind == "capsule"
-                links.append(index)
-                centers.append(shape.pose.position)
-                rotations.append(shape.pose.rotation)
-                extents.append((0.0, 0.0, shape.size[1]) if capsule else shape.size)
-                radii.append(shape.size[0] if capsule else 0.0)
-        self.shape_links = torch.tensor(links)
-        """(S,) link of each shape."""
-        self._shape_poses = torch.eye(4).repeat(len(links), 1, 1)
-        self._shape_poses[:, :3, :3] = _tensor(np.array(rotations))
-        self._shape_poses[:, :3, 3] = _tensor(centers)
-        self.shape_extents, self.shape_radii = _tensor(extents), _tensor(radii)
 
     def _init_pads(self) -> None:
         points, normals = [], []
@@ -102,8 +86,8 @@ class PlanningHand:
         digits = len(self.spec.distal_links)
         self.pad_links = torch.tensor([self.spec.link_index(n) for n in self.spec.distal_links])
         """(5,) link of each digit's pads."""
-        self.pad_points = _tensor(points).reshape(digits, -1, 3)
-        self.pad_normals = _tensor(normals).reshape(digits, -1, 3)
+        self.pad_points = self._tensor(points).reshape(digits, -1, 3)
+        self.pad_normals = self._tensor(normals).reshape(digits, -1, 3)
 
     def _init_balls(self) -> None:
         """Cover the hand with balls, for its own collisions and those with the table."""
@@ -126,9 +110,9 @@ class PlanningHand:
                     radii.append(radius)
         self.ball_links = torch.tensor(links)
         """(S,) link of each ball."""
-        self.ball_centers = _tensor(np.array(centers))
+        self.ball_centers = self._tensor(np.array(centers))
         """(S, 3) centres in their links, m."""
-        self.ball_radii = _tensor(radii)
+        self.ball_radii = self._tensor(radii)
         """(S,) radii, m."""
         # Links that touch by design, being at most two joints apart, are left out.
         parents = self.spec.parents
@@ -198,45 +182,5 @@ class PlanningHand:
         """(B, S, 3) centres of the covering balls in ``world``."""
         return self.attach(link_poses, self.ball_links, self.ball_centers)
 
-    def shape_poses(self, link_poses: Tensor) -> Tensor:
-        """(B, S, 4, 4) poses of the shapes in ``world``."""
-        return link_poses[:, self.shape_links] @ self._shape_poses
-
-    @torch.no_grad()
-    def nearest_shape(self, points: Tensor, link_poses: Tensor) -> tuple[Tensor, Tensor]:
-        """Signed distance from points to the hand, and which shape is nearest.
-
-        Args:
-            points: (N, 3) in ``world``, shared by the batch, m.
-            link_poses: (B, L, 4, 4).
-
-        Returns:
-            (B, N) distances, negative inside the hand, and (B, N) indices of shapes.
-        """
-        poses = self.shape_poses(link_poses)
-        local = (points - poses[..., None, :3, 3]) @ poses[..., :3, :3]
-        beyond = local.abs_() - self.shape_extents[:, None]
-        outside = beyond.clamp_min(0.0).square_().sum(-1).sqrt_()
-        inside = beyond.amax(-1).clamp_max_(0.0)
-        return (outside + inside - self.shape_radii[:, None]).min(1)
-
-    def distance(self, points: Tensor, shapes: Tensor, shape_poses: Tensor) -> Tensor:
-        """Signed distance of each point to one given shape, differentiable in the pose.
-
-        Args:
-            points: (M, 3) in ``world``, m.
-            shapes: (M,) index of the shape.
-            shape_poses: (M, 4, 4) its pose in ``world``.
-
-        Returns:
-            (M,), m.
-        """
-        offsets = points - shape_poses[:, :3, 3]
-        local = (offsets[:, None] @ shape_poses[:, :3, :3])[:, 0]
-        beyond = local.abs() - self.shape_extents[shapes]
-        outside = beyond.clamp_min(0.0).square().sum(-1).clamp_min(1e-14).sqrt()
-        return outside + beyond.amax(-1).clamp_max(0.0) - self.shape_radii[shapes]
-
-
-def _tensor(values: object) -> Tensor:
-    return torch.from_numpy(np.asarray(values, dtype=np.float32))
+    def _tensor(self, values: object) -> Tensor:
+        return torch.as_tensor(np.asarray(values), dtype=self.dtype)

@@ -50,8 +50,8 @@ def grasp_figures(
         pregrasp: (B, 22) opened joints, rad.
     """
     hand, surface, contacts = energy.hand, energy.surface, result.contacts
-    distances, _ = hand.nearest_shape(surface.points, link_poses)
-    balls, _ = hand.nearest_shape(surface.obstacle_points, link_poses)
+    distances = hand.distance.to_links(surface.points, link_poses)
+    balls = hand.distance.to_links(surface.obstacle_points, link_poses)
     intrusion = torch.cat((-distances, surface.obstacle_radii - balls), dim=1)
     closure = force_closure(
         contacts.hand_points,
@@ -108,7 +108,7 @@ def _swept(
             links = links.clone()
             links[..., :3, 3] += shift[:, None]
         low = (hand.balls(links)[..., 2] - hand.ball_radii).amin(1)
-        inside = -hand.nearest_shape(points, links)[0].amin(1)
+        inside = -hand.distance.to_links(points, links).amin(1)
         return torch.maximum(inside, -low).clamp_min(0)
 
     sweep = torch.stack([depth(palm, pregrasp.lerp(joints, share)) for share in _SWEEP]).amax(0)

@@ -36,7 +36,7 @@ def rotation_from_vector(vectors: Tensor) -> Tensor:
     x, y, z = (vectors / angles[:, 0]).unbind(-1)
     zero = torch.zeros_like(x)
     cross = torch.stack((zero, -z, y, z, zero, -x, -y, x, zero), dim=-1).view(-1, 3, 3)
-    return torch.eye(3) + angles.sin() * cross + (1 - angles.cos()) * (cross @ cross)
+    return torch.eye(3, dtype=vectors.dtype) + angles.sin() * cross + (1 - angles.cos()) * (cross @ cross)
 
 
 def evaluate(energy: GraspEnergy, batch: GraspBatch) -> Energy:
