@@ -1,0 +1,151 @@
+"""``dexgrasp bench grasp``: how often the first choice lifts the object, and where it is lost."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+from dexgrasp_models.files import written_whole
+from dexgrasp_models.objects.shapes import SHAPES
+from dexgrasp_sim.episode import EpisodeResult, EpisodeSettings, run_episode
+
+_MESH_SUFFIXES = {".obj", ".stl", ".ply", ".off", ".glb"}
+
+
+def find_objects(source: str | None) -> list[str]:
+    """Object sources for ``--objects``.
+
+    Args:
+        source: None for all generated shapes; a folder that holds one folder an object (with
+            `visual.obj` and/or `collision.obj`) or mesh files; or names and files, by commas.
+
+    Raises:
+        ValueError: nothing found.
+    """
+    if source is None:
+        return list(SHAPES)
+    folder = Path(source)
+    if not folder.is_dir():
+        return [item.strip() for item in source.split(",") if item.strip()]
+    if _is_object_folder(folder):
+        return [str(folder)]
+    found = [
+        str(item)
+        for item in sorted(folder.iterdir())
+        if _is_object_folder(item) or item.suffix.lower() in _MESH_SUFFIXES
+    ]
+    if not found:
+        raise ValueError(
+            f"{folder} holds no objects: expected mesh files, or one folder an object with "
+            "visual.obj and/or collision.obj"
+        )
+    return found
+
+
+def _is_object_folder(path: Path) -> bool:
+    return any((path / name).is_file() for name in ("visual.obj", "collision.obj"))
+
+
+def run_bench(
+    settings: Sequence[EpisodeSettings],
+    *,
+    attempts_file: Path | None = None,
+    workers: int | None = None,
+    on_result: Callable[[EpisodeResult], None] | None = None,
+) -> list[EpisodeResult]:
+    """Runs all episodes, several at once, and keeps each result as soon as it is there.
+
+    Args:
+        settings: one entry an attempt.
+        attempts_file: JSON lines of finished attempts; those found in it are not run again.
+        workers: processes; by default one a core.
+        on_result: called after each attempt, finished earlier or now.
+
+    Returns:
+        The results, in the order of ``settings``.
+    """
+    results = _finished(attempts_file)
+    todo = [item for item in settings if _key(item) not in results]
+    for item in settings:
+        if on_result is not None and _key(item) in results:
+            on_result(results[_key(item)])
+    # Spawned, because forked processes inherit locked thread pools from torch and Open3D.
+    with ProcessPoolExecutor(workers or os.cpu_count(), get_context("spawn")) as pool:
+        futures = {pool.submit(run_episode, item): item for item in todo}
+        try:
+            for future in as_completed(futures):
+                result = future.result()
+                results[_key(futures[future])] = result
+                if attempts_file is not None:
+                    with attempts_file.open("a") as file:
+                        file.write(json.dumps(asdict(result)) + "\n")
+                if on_result is not None:
+                    on_result(result)
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    return [results[_key(item)] for item in settings]
+
+
+def _key(settings: EpisodeSettings) -> str:
+    return json.dumps(asdict(settings), sort_keys=True)
+
+
+def _finished(attempts_file: Path | None) -> dict[str, EpisodeResult]:
+    if attempts_file is None or not attempts_file.exists():
+        return {}
+    lines = attempts_file.read_text().splitlines()
+    finished = {}
+    for line in lines:
+        try:
+            result = EpisodeResult.from_mapping(json.loads(line))
+        except json.JSONDecodeError:
+            continue  # cut short by an interruption; the attempt runs again
+        finished[_key(result.settings)] = result
+    return finished
+
+
+def summarise(results: Sequence[EpisodeResult], seed: int) -> dict[str, Any]:
+    """Rates by object and failures by stage, ready for JSON.
+
+    Objects lying flat (see `EpisodeResult.flat`) count in the totals and are also given apart.
+    """
+    objects: dict[str, dict[str, int]] = {}
+    for result in results:
+        row = objects.setdefault(result.object, {"attempts": 0, "successes": 0})
+        row["attempts"] += 1
+        row["successes"] += result.success
+    return {
+        "success_rate": _rate(results),
+        "attempts": len(results),
+        "objects": objects,
+        "failures": dict(Counter(r.lost_at for r in results if not r.success).most_common()),
+        "flat": _counts([r for r in results if r.flat]),
+        "not_flat": _counts([r for r in results if not r.flat]),
+        "seed": seed,
+    }
+
+
+def _rate(results: Sequence[EpisodeResult]) -> float:
+    return sum(r.success for r in results) / len(results) if results else 0.0
+
+
+def _counts(results: Sequence[EpisodeResult]) -> dict[str, float]:
+    return {
+        "attempts": len(results),
+        "successes": sum(r.success for r in results),
+        "success_rate": _rate(results),
+    }
+
+
+def write_summary(path: Path, summary: dict[str, Any]) -> None:
+    """Writes the summary as JSON, whole or not at all."""
+    with written_whole(path) as temporary:
+        temporary.write_text(json.dumps(summary, indent=2) + "\n")

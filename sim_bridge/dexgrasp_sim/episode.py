@@ -1,0 +1,266 @@
+"""One grasp in process and in lock-step: depth images -> cloud -> proposals -> plan -> lift.
+
+The cores of the ROS graph run here in the same order and on the same rounded inputs, so that a
+lock-step run of the graph and this function leave the object in the same place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from time import perf_counter
+from typing import Any, Self
+
+import numpy as np
+import torch
+import trimesh
+
+from dexgrasp_models.control.approach import (
+    ApproachConfig,
+    ApproachPlan,
+    NoApproach,
+    plan_approach,
+)
+from dexgrasp_models.control.choose import plan_best
+from dexgrasp_models.control.executor import ExecutorConfig, PlannedExecutor, Stage
+from dexgrasp_models.control.limits import GuardedController, SafetyLimits
+from dexgrasp_models.grasp.object_surface import CloudError
+from dexgrasp_models.grasp.proposer import make_proposer
+from dexgrasp_models.grasp.reachability import NoProposalError
+from dexgrasp_models.hand.distance import HandDistance
+from dexgrasp_models.hand.kinematics import HandKinematics
+from dexgrasp_models.hand.spec import load_hand
+from dexgrasp_models.objects import ObjectModel, load_object
+from dexgrasp_models.perception.cameras import DepthFrame
+from dexgrasp_models.perception.fusion import PerceptionError, fuse, load_fusion_config
+from dexgrasp_sim.interface import Simulator, make_simulator
+from dexgrasp_sim.perturbation import Perturbation, perturb
+from dexgrasp_sim.scene import load_scene
+
+LIFT_HEIGHT = 0.10
+"""Metres the object must have been raised at the end of the lift, and still be after the hold."""
+SLIP_LIMIT = 0.05
+"""Metres the object may have moved in the palm's frame from before the lift to the hold's end."""
+KNOCK_DISTANCE = 0.02
+"""Metres the object may move before the fingers close; beyond, it counts as knocked."""
+TIME_LIMIT = 60.0
+"""Seconds of simulated time after which an execution is given up."""
+
+
+@dataclass(frozen=True)
+class EpisodeSettings:
+    """One attempt."""
+
+    object: str
+    """A generated shape's name, or a mesh file or folder."""
+    seed: int
+    """Of the object's pose, the cameras' noise and the proposals."""
+    scale: float = 1.0
+    scene: str = "floating"
+    proposer: str = "analytic"
+    proposals: int = 8
+    """How many ranked grasps may be tried for an approach; one is carried out."""
+    mass: float = 0.1
+    friction: float = 1.0
+    perturbation: Perturbation = Perturbation.NONE
+
+
+@dataclass(frozen=True)
+class EpisodeResult:
+    """What came of an attempt; lengths in metres, measured on the simulator's true poses."""
+
+    settings: EpisodeSettings
+    object: str
+    """The object's name."""
+    success: bool
+    lost_at: str
+    """Stage at which it was lost, ``""`` for a success."""
+    reason: str
+    flat: bool
+    """The object lies: less than half as high as its footprint is wide."""
+    raised: float = 0.0
+    """How far the object was raised at the end of the hold."""
+    slip: float = 0.0
+    """How far the object moved in the palm's frame from before the lift to the end of the hold."""
+    knocked: float = 0.0
+    """How far the object moved before the fingers closed."""
+    simulated_time: float = 0.0
+    seconds: Mapping[str, float] | None = None
+    """Wall time by stage."""
+    object_pose: tuple[float, ...] = ()
+    """Final (4, 4) pose of the object's mesh frame, row by row."""
+
+    @classmethod
+    def from_mapping(cls, values: Mapping[str, Any]) -> Self:
+        """From parsed JSON, as `dataclasses.asdict` gives it."""
+        values = dict(values)
+        settings = dict(values.pop("settings"))
+        settings["perturbation"] = Perturbation(settings["perturbation"])
+        values["object_pose"] = tuple(values["object_pose"])
+        return cls(settings=EpisodeSettings(**settings), **values)
+
+
+def run_episode(settings: EpisodeSettings) -> EpisodeResult:
+    """Builds the scene, looks, proposes, plans, grasps, lifts, and judges on true poses.
+
+    Raises:
+        MeshError: the object can't be used.
+        ValueError: a setting is out of range.
+    """
+    torch.set_num_threads(1)
+    config = load_scene(
+        scene=settings.scene, object_mass=settings.mass, friction=settings.friction
+    )
+    simulator = make_simulator(config, load_object(settings.object, settings.scale))
+    simulator.reset(settings.seed)
+    return _Episode(settings, simulator).run()
+
+
+class _Episode:
+    def __init__(self, settings: EpisodeSettings, simulator: Simulator) -> None:
+        self._settings = settings
+        self._simulator = simulator
+        self._hand = load_hand()
+        self._start_pose = simulator.object_pose()
+        self._seconds: dict[str, float] = {}
+
+    def run(self) -> EpisodeResult:
+        try:
+            plan = self._plan()
+        except (PerceptionError, CloudError) as error:
+            return self._lost("perception", str(error))
+        except NoProposalError as error:
+            return self._lost("proposal", str(error))
+        except NoApproach as error:
+            return self._lost("plan", str(error))
+        with self._timed("execute"):
+            return self._execute(plan)
+
+    def _plan(self) -> ApproachPlan:
+        simulator, settings = self._simulator, self._settings
+        with self._timed("depth"):
+            frames = [
+                DepthFrame(camera, simulator.read_depth(name), simulator.time)
+                for name, camera in simulator.cameras.items()
+            ]
+        with self._timed("fuse"):
+            cloud = fuse(frames, load_fusion_config())
+        with self._timed("propose"):
+            proposer = make_proposer(settings.proposer)
+            grasps = proposer.propose(cloud, settings.proposals, settings.seed)
+        generator = np.random.default_rng(settings.seed)
+        grasps = [
+            perturb(grasp, settings.perturbation, self._hand.limits, generator) for grasp in grasps
+        ]
+        with self._timed("plan"):
+            plan = partial(
+                plan_approach,
+                object_points=cloud.object_points,
+                scene_points=cloud.scene_points,
+                distance=HandDistance(HandKinematics(self._hand)),
+                config=ApproachConfig(),
+                start_pose=simulator.state().wrist_pose,
+                lift_height=ExecutorConfig().lift_height,
+            )
+            return plan_best(grasps, plan)
+
+    def _execute(self, plan: ApproachPlan) -> EpisodeResult:
+        simulator = self._simulator
+        controller = GuardedController(
+            PlannedExecutor(plan, ExecutorConfig()),
+            SafetyLimits(),
+            self._hand.limits,
+            simulator.config.control_period,
+        )
+        entered: dict[str, _Truth] = {}
+        while simulator.time < TIME_LIMIT:
+            state = simulator.state()
+            command = controller.step(state, state.time)
+            if controller.stage not in entered:
+                entered[controller.stage] = _Truth(simulator.object_pose(), state.wrist_pose)
+            if controller.outcome is not None or controller.stage == Stage.PLACE:
+                break  # once the hold is over the attempt is decided
+            simulator.set_targets(command)
+            simulator.step()
+        return self._judge(controller, entered)
+
+    def _judge(
+        self, controller: GuardedController, entered: Mapping[str, _Truth]
+    ) -> EpisodeResult:
+        """Success by the object's true poses; the executor's own word gives the reason only."""
+        start = self._start_pose[:3, 3]
+        end = _Truth(self._simulator.object_pose(), self._simulator.state().wrist_pose)
+        reason = "" if controller.outcome is None else controller.outcome.reason
+        measured: dict[str, Any] = {"raised": float((end.object_pose[:3, 3] - start)[2])}
+        if Stage.CLOSE in entered:
+            moved = entered[Stage.CLOSE].object_pose[:3, 3] - start
+            measured["knocked"] = float(np.linalg.norm(moved))
+        if Stage.LIFT in entered:
+            slip = end.in_palm[:3, 3] - entered[Stage.LIFT].in_palm[:3, 3]
+            measured["slip"] = float(np.linalg.norm(slip))
+        lifted = False
+        if Stage.HOLD in entered:
+            lifted = (entered[Stage.HOLD].object_pose[:3, 3] - start)[2] >= LIFT_HEIGHT
+        held = (
+            lifted
+            and controller.stage == Stage.PLACE
+            and measured["raised"] >= LIFT_HEIGHT
+            and measured["slip"] <= SLIP_LIMIT
+        )
+        if held:
+            lost_at = ""
+        elif measured.get("knocked", 0.0) > KNOCK_DISTANCE:
+            lost_at = "approach"
+        elif lifted:
+            lost_at = "hold"
+        else:
+            lost_at = "lift" if Stage.LIFT in entered else controller.stage
+        return self._result(held, lost_at, reason, **measured)
+
+    def _lost(self, stage: str, reason: str) -> EpisodeResult:
+        return self._result(False, stage, reason)
+
+    def _result(
+        self, success: bool, lost_at: str, reason: str, **measured: float
+    ) -> EpisodeResult:
+        simulator = self._simulator
+        return EpisodeResult(
+            self._settings,
+            simulator.object_model.name,
+            success,
+            lost_at,
+            reason,
+            flat=_lies_flat(simulator.object_model.visual.vertices, self._start_pose),
+            simulated_time=simulator.time,
+            seconds=self._seconds,
+            object_pose=tuple(simulator.object_pose().ravel().tolist()),
+            **measured,
+        )
+
+    @contextmanager
+    def _timed(self, stage: str) -> Iterator[None]:
+        started = perf_counter()
+        try:
+            yield
+        finally:
+            self._seconds[stage] = perf_counter() - started
+
+
+@dataclass(frozen=True)
+class _Truth:
+    object_pose: np.ndarray
+    palm_pose: np.ndarray
+
+    @property
+    def in_palm(self) -> np.ndarray:
+        """(4, 4) the object's pose in the palm's frame."""
+        return np.linalg.inv(self.palm_pose) @ self.object_pose
+
+
+def _lies_flat(vertices: np.ndarray, pose: np.ndarray) -> bool:
+    """Whether the object is less than half as high as its footprint is wide."""
+    placed = vertices @ pose[:3, :3].T
+    _, sides = trimesh.bounds.oriented_bounds_2D(placed[:, :2])
+    return bool(np.ptp(placed[:, 2]) < 0.5 * min(sides))

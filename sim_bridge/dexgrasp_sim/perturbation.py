@@ -1,0 +1,58 @@
+"""Negative controls: grasps made worse on purpose. A success test that they pass is wrong."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from enum import StrEnum
+
+import numpy as np
+
+from dexgrasp_models.grasp.types import Grasp
+
+WRIST_SHIFT = 0.04
+"""Metres by which `WRIST_MOVED` displaces the palm."""
+
+
+class Perturbation(StrEnum):
+    """What is done to a grasp before it is carried out."""
+
+    NONE = "none"
+    REVERSED_SQUEEZE = "reversed_squeeze"
+    SHUFFLED_JOINTS = "shuffled_joints"
+    WRIST_MOVED = "wrist_moved"
+
+
+def perturb(
+    grasp: Grasp, kind: Perturbation, joint_limits: np.ndarray, rng: np.random.Generator
+) -> Grasp:
+    """``grasp`` with one thing wrong.
+
+    Args:
+        grasp: as proposed.
+        kind: `REVERSED_SQUEEZE` turns the step from grasp to squeeze targets round,
+            `SHUFFLED_JOINTS` permutes the finger joints (all three hand shapes alike),
+            `WRIST_MOVED` displaces the palm by 4 cm in a random direction not below the horizontal.
+        joint_limits: (22, 2) rad; permuted angles are clamped to them.
+        rng: source of the permutation and the direction.
+    """
+    match kind:
+        case Perturbation.NONE:
+            return grasp
+        case Perturbation.REVERSED_SQUEEZE:
+            return replace(grasp, squeeze_joints=2.0 * grasp.joints - grasp.squeeze_joints)
+        case Perturbation.SHUFFLED_JOINTS:
+            order = rng.permutation(len(grasp.joints))
+            low, high = joint_limits.T
+            return replace(
+                grasp,
+                joints=np.clip(grasp.joints[order], low, high),
+                pregrasp_joints=np.clip(grasp.pregrasp_joints[order], low, high),
+                squeeze_joints=grasp.squeeze_joints[order],
+            )
+        case Perturbation.WRIST_MOVED:
+            direction = rng.normal(size=3)
+            # Downwards the table would stop the hand, which tests nothing about the grasp.
+            direction[2] = abs(direction[2])
+            pose = grasp.palm_pose.copy()
+            pose[:3, 3] += WRIST_SHIFT * direction / np.linalg.norm(direction)
+            return replace(grasp, palm_pose=pose)
