@@ -8,7 +8,7 @@ deterministic: equal frames give equal bits.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -140,7 +140,7 @@ def fuse(
     frames: Sequence[DepthFrame],
     config: FusionConfig,
     *,
-    expected_cameras: Sequence[str] = (),
+    missing: Mapping[str, str] | None = None,
     robot_distance: RobotDistance | None = None,
 ) -> FusedCloud:
     """Fuse depth images taken at one time into the cloud of the object on the table.
@@ -150,7 +150,7 @@ def fuse(
     Args:
         frames: one image a camera; unusable ones are left out with a warning.
         config: see :class:`FusionConfig`.
-        expected_cameras: names of the rig; those without a frame are named in the warnings.
+        missing: cameras of the rig that have no frame, and why; they are named in the warnings.
         robot_distance: when given, points nearer to the robot than ``config.robot_margin`` are
             taken for the robot's own and dropped.
 
@@ -160,7 +160,7 @@ def fuse(
     names = [frame.camera.name for frame in frames]
     if len(set(names)) < len(names):
         raise PerceptionError("several frames of one camera were given; pass the newest of each")
-    warnings = [f"{name}: no image" for name in expected_cameras if name not in names]
+    warnings = [f"{name}: {reason}" for name, reason in (missing or {}).items()]
     try:
         return _fuse(frames, config, robot_distance, warnings)
     except PerceptionError as error:
