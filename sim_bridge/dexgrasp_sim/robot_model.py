@@ -111,6 +111,14 @@ def add_free_hand(
     _add_finger_drives(spec, hand, drive)
 
 
+def add_fixed_hand(
+    spec: mujoco.MjSpec, hand: HandSpec, drive: Drive, friction: float, self_collision: bool = True
+) -> None:
+    """Add the hand with its palm fixed at the world's origin."""
+    _add_fingers(spec, spec.worldbody, hand, friction, self_collision)
+    _add_finger_drives(spec, hand, drive)
+
+
 def add_arm_with_hand(
     spec: mujoco.MjSpec,
     arm: ArmSpec,
