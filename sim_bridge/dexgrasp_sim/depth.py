@@ -52,7 +52,9 @@ class RayCaster:
         offsets = np.cumsum([0] + [len(vertices) for vertices in self._vertices[:-1]])
         faces = [b.mesh.faces + offset for b, offset in zip(bodies, offsets, strict=True)]
         self._faces = np.concatenate(faces).astype(np.uint32)
-        self._body_of_face = np.append(np.repeat(np.arange(len(bodies)), counts), -1).astype(np.int16)
+        self._body_of_face = np.append(np.repeat(np.arange(len(bodies)), counts), -1).astype(
+            np.int16
+        )
         self._rays: dict[CameraModel, tuple[Any, np.ndarray]] = {}
         self._scene = None
 
@@ -89,19 +91,22 @@ class RayCaster:
 
     def shade(self, hits: Hits) -> np.ndarray:
         """(H, W, 3) uint8 RGB of hits: each body's colour under one lamp."""
-        light = _AMBIENT + (1.0 - _AMBIENT) * np.clip(hits.normals @ _LIGHT.astype(np.float32), 0.0, 1.0)
+        light = _AMBIENT + (1.0 - _AMBIENT) * np.clip(
+            hits.normals @ _LIGHT.astype(np.float32), 0.0, 1.0
+        )
         color = (255.0 * self._colors[hits.bodies] * light[..., None]).astype(np.uint8)
         return np.where((hits.bodies >= 0)[..., None], color, _BACKGROUND)
 
     def _camera_rays(self, camera: CameraModel) -> tuple[Any, np.ndarray]:
-        """Open3D tensor (H, W, 6) of origins and directions in `world`, and 1 / their lengths (H, W).
+        """Open3D tensor (H, W, 6) of origins and directions in `world`, and (H, W) 1 / lengths.
 
         Directions have length 1 along the optical axis, so that a ray's length is the depth.
         """
         if camera not in self._rays:
             u, v = np.meshgrid(np.arange(camera.width), np.arange(camera.height))
             optical = np.stack(
-                [(u - camera.cx) / camera.fx, (v - camera.cy) / camera.fy, np.ones(u.shape)], axis=-1
+                [(u - camera.cx) / camera.fx, (v - camera.cy) / camera.fy, np.ones(u.shape)],
+                axis=-1,
             )
             rays = np.empty((camera.height, camera.width, 6), dtype=np.float32)
             rays[..., :3] = camera.world_T_optical[:3, 3]

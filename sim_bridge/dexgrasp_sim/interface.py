@@ -37,7 +37,7 @@ class Simulator(Protocol):
         """Seconds of simulated time since the last reset."""
 
     def reset(self, seed: int) -> None:
-        """Back to time 0: the hand at its home pose, the object resting in a pose drawn by `seed`."""
+        """Back to time 0: the hand at its home pose, the object at rest where `seed` puts it."""
 
     def set_targets(self, command: Command) -> None:
         """The command followed from the next tick on."""

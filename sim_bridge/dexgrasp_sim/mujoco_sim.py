@@ -94,7 +94,9 @@ class MujocoSimulator:
         self.placement = poses[generator.choice(len(poses), p=[pose.frequency for pose in poses])]
         radius = self.config.placement_radius * np.sqrt(generator.random())
         angle, yaw = generator.uniform(-np.pi, np.pi, size=2)
-        x, y = np.add(self.config.object_position, radius * np.array([np.cos(angle), np.sin(angle)]))
+        x, y = np.add(
+            self.config.object_position, radius * np.array([np.cos(angle), np.sin(angle)])
+        )
         mujoco.mj_resetData(self.model, self.data)
         self._wrist.reset(self.data)
         self.place_object(self.placement.placed(x, y, yaw))

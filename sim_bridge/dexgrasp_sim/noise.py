@@ -1,8 +1,8 @@
 """Depth noise of an active stereo camera such as Intel's RealSense D415.
 
-Stereo measures disparity d = f B / z, so an error of s pixels in disparity is one of s z^2 / (f B) in
-depth. Disparities come in fixed fractions of a pixel, neighbouring pixels share their matching window,
-and pixels on depth edges or on surfaces seen at a grazing angle often find no match.
+Stereo measures disparity d = f B / z, so an error of s pixels in disparity is one of s z^2 / (f B)
+in depth. Disparities come in fixed fractions of a pixel, neighbouring pixels share their matching
+window, and pixels on depth edges or on surfaces seen at a grazing angle often find no match.
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
 """Replay of published grasps: does the simulator hold what others found to hold?
 
 The hand, with its 22 joints actuated and the palm fixed, is set to a published pose around a free
-object, squeezes, and gravity pulls in six directions one after the other. Holding alone hardly tells
-a good grasp from a bad one, as a hand wedged into an object holds it too; so penetrations are capped,
-displacements are measured from the published pose, and controls that must fail are run beside.
+object, squeezes, and gravity pulls in six directions one after the other. Holding alone hardly
+tells a good grasp from a bad one, as a hand wedged into an object holds it too; so penetrations are
+capped, displacements are measured from the published pose, and controls that must fail are run
+beside.
 """
 
 from __future__ import annotations
@@ -166,7 +167,7 @@ class GraspReplay:
     def _closing(self) -> tuple[np.ndarray, float]:
         """(22,) joint changes that press each near link against the object, and the penetration (m).
 
-        dq = - sum over links of J^T n, with n the object's outward normal at the link's nearest point.
+        dq = - sum over links of J^T n, n being the object's outward normal where a link is nearest.
         """
         model, data = self._model, self._data
         model.geom_margin[~self._object_geoms] = CONTACT_DISTANCE
@@ -199,7 +200,9 @@ class GraspReplay:
         return pose
 
 
-def perturbed(grasp: PublishedGrasp, control: Control, generator: np.random.Generator) -> PublishedGrasp:
+def perturbed(
+    grasp: PublishedGrasp, control: Control, generator: np.random.Generator
+) -> PublishedGrasp:
     """The grasp that a control replays in the place of a published one."""
     limits = load_hand().limits
     pose, joints = grasp.object_T_palm.copy(), grasp.joints
@@ -228,8 +231,8 @@ def replay(
         processes: objects are spread over this many.
 
     Returns:
-        `{"objects": {name: count}, "rates": {control: {figure: share}}}`; the figures are the fields of
-        `ReplayResult` that are yes or no, `initial_penetration_ok` and `stable`.
+        `{"objects": {name: count}, "rates": {control: {figure: share}}}`; the figures are those of
+        `ReplayResult` that are yes or no, and `initial_penetration_ok`.
 
     Raises:
         FileNotFoundError: there are no grasps, or an object's mesh is missing.
@@ -237,7 +240,10 @@ def replay(
     files = sorted((folder / "dataset").glob("*.npy"))
     if not files:
         raise FileNotFoundError(f"no grasps: expected {folder / 'dataset'}/<object>.npy")
-    jobs = [(file, grasps_per_object, tuple(controls), [seed, index]) for index, file in enumerate(files)]
+    jobs = [
+        (file, grasps_per_object, tuple(controls), [seed, index])
+        for index, file in enumerate(files)
+    ]
     if processes > 1:
         with ProcessPoolExecutor(processes) as pool:
             outcomes = list(pool.map(_replay_object, jobs))
@@ -280,7 +286,9 @@ def _by_scale(grasps: Iterable[PublishedGrasp]) -> Iterator[tuple[float, list[Pu
 
 def _rates(results: Sequence[ReplayResult]) -> dict[str, float]:
     figures = {name: [asdict(r)[name] for r in results] for name in _YES_OR_NO}
-    figures["initial_penetration_ok"] = [r.initial_penetration <= INITIAL_PENETRATION for r in results]
+    figures["initial_penetration_ok"] = [
+        r.initial_penetration <= INITIAL_PENETRATION for r in results
+    ]
     figures["stable"] = [r.stable for r in results]
     return {name: float(np.mean(values)) for name, values in figures.items()}
 

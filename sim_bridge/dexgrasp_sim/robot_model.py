@@ -135,7 +135,9 @@ def add_arm_with_hand(
         # The shoulder turns on the table without ever lifting off it.
         near_table = link.parent in (None, base.name)
         touches = Collides.OBJECT if near_table else Collides.OBJECT | Collides.TABLE
-        body = bodies[link.name] = add_link(bodies[link.parent], link, friction, Collides.ARM, touches)
+        body = bodies[link.name] = add_link(
+            bodies[link.parent], link, friction, Collides.ARM, touches
+        )
         if link.joint:
             torque = link.joint.max_torque
             body.add_joint(
@@ -160,7 +162,9 @@ def add_arm_with_hand(
         carriers[link.name] = add_link(
             carriers[link.parent], link, friction, Collides.ARM, Collides.OBJECT | Collides.TABLE
         )
-    _add_fingers(spec, carriers[mount.links[-1].name], hand, friction, self_collision, mount.palm_pose)
+    _add_fingers(
+        spec, carriers[mount.links[-1].name], hand, friction, self_collision, mount.palm_pose
+    )
     _add_finger_drives(spec, hand, drive)
 
 
@@ -176,7 +180,9 @@ def _add_fingers(
     touches = Collides.TABLE | Collides.HAND if self_collision else Collides.TABLE
     bodies: dict[str | None, mujoco.MjsBody] = {None: parent}
     for link in (replace(hand.links[0], pose=palm_pose), *hand.links[1:]):
-        body = bodies[link.name] = add_link(bodies[link.parent], link, friction, Collides.HAND, touches)
+        body = bodies[link.name] = add_link(
+            bodies[link.parent], link, friction, Collides.HAND, touches
+        )
         if link.joint:
             defaults = hand.joint_defaults
             body.add_joint(

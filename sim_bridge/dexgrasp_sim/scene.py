@@ -62,11 +62,14 @@ class SceneConfig(Parameters):
         super().__post_init__()
         for name, choices in _CHOICES.items():
             if getattr(self, name) not in choices:
-                raise ValueError(f"{name} must be one of {', '.join(choices)}, not {getattr(self, name)!r}")
+                raise ValueError(
+                    f"{name} must be one of {', '.join(choices)}, not {getattr(self, name)!r}"
+                )
         steps = self.control_period / self.timestep
         if abs(steps - round(steps)) > 1e-9:
             raise ValueError(
-                f"control_period {self.control_period} s is no multiple of timestep {self.timestep} s"
+                f"control_period {self.control_period} s is no multiple of "
+                f"timestep {self.timestep} s"
             )
 
     @classmethod

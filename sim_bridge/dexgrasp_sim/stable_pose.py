@@ -58,7 +58,9 @@ def find_stable_poses(object_model: ObjectModel) -> tuple[StablePose, ...]:
     with np.load(path) as stored:
         rows = zip(stored["rotations"], stored["heights"], stored["frequencies"], strict=True)
         return tuple(
-            StablePose(r, float(h), float(f), float((object_model.visual.vertices @ r[2]).max() + h))
+            StablePose(
+                r, float(h), float(f), float((object_model.visual.vertices @ r[2]).max() + h)
+            )
             for r, h, f in rows
         )
 

@@ -85,7 +85,7 @@ class PalmServoDrive:
 
 
 class ArmDrive:
-    """Carries the palm on the arm: each tick's joint targets come from the arm driver's own servo."""
+    """Carries the palm on the arm: each tick's joint targets come from the arm's pose servo."""
 
     def __init__(self, model: mujoco.MjModel, servo: PoseServo, period: float) -> None:
         names = servo.kinematics.arm.joint_names

@@ -105,7 +105,9 @@ def content_hash(*parts: object) -> str:
     digest = hashlib.sha256()
     for part in parts:
         digest.update(
-            np.ascontiguousarray(part).tobytes() if isinstance(part, np.ndarray) else repr(part).encode()
+            np.ascontiguousarray(part).tobytes()
+            if isinstance(part, np.ndarray)
+            else repr(part).encode()
         )
     return digest.hexdigest()[:20]
 
@@ -242,4 +244,6 @@ def _scaled_model(
 def _inertia_about(solid: trimesh.Trimesh, point: np.ndarray) -> np.ndarray:
     """(3, 3) inertia of a solid of density 1 about a point (parallel-axis theorem)."""
     offset = solid.center_mass - point
-    return solid.moment_inertia + solid.volume * (offset @ offset * np.eye(3) - np.outer(offset, offset))
+    return solid.moment_inertia + solid.volume * (
+        offset @ offset * np.eye(3) - np.outer(offset, offset)
+    )
