@@ -15,8 +15,9 @@ _REPOSITORY_ROOT = Path(__file__).resolve().parents[2]
 def find_config(name: str) -> Path:
     """Path of the configuration file `name`, e.g. ``"scene.yaml"``.
 
-    Looked for in ``$DEXGRASP_CONFIG_DIR``, then in the repository's ``config/``, then in the installed
-    share folder of `dexgrasp_bringup` in each prefix of ``$AMENT_PREFIX_PATH``. The first that has it wins.
+    Looked for in ``$DEXGRASP_CONFIG_DIR``, then in the repository's ``config/``, then in the
+    installed share folder of `dexgrasp_bringup` in each prefix of ``$AMENT_PREFIX_PATH``. The first
+    that has it wins.
 
     Raises:
         FileNotFoundError: no folder has it; the message lists the folders.
@@ -27,7 +28,8 @@ def find_config(name: str) -> Path:
             return path
     searched = ", ".join(map(str, folders))
     raise FileNotFoundError(
-        f"no configuration file {name!r} in {searched}; set DEXGRASP_CONFIG_DIR to the folder that has it"
+        f"no configuration file {name!r} in {searched}; "
+        "set DEXGRASP_CONFIG_DIR to the folder that has it"
     )
 
 
@@ -44,7 +46,7 @@ def load_config(name: str) -> dict[str, Any]:
     except yaml.YAMLError as error:
         raise ValueError(f"{path} is not valid YAML: {error}") from error
     if not isinstance(content, dict):
-        raise ValueError(f"{path} must hold a mapping, not {type(content).__name__}")  # noqa: TRY004
+        raise ValueError(f"{path} must hold a mapping, not {type(content).__name__}")
     return content
 
 

@@ -1,4 +1,4 @@
-"""Rigid links with simple shapes and joints: the vocabulary of the hand's and the arm's descriptions.
+"""Rigid links with joints and simple shapes, of which hand and arm are described.
 
 The classes check themselves when they are made, so a description that loads is consistent.
 """
@@ -103,7 +103,9 @@ class Primitive:
     def __post_init__(self) -> None:
         lengths = {"box": 3, "capsule": 2}
         if self.kind not in lengths:
-            raise DescriptionError(f"primitive kind must be one of {sorted(lengths)}, not {self.kind!r}")
+            raise DescriptionError(
+                f"primitive kind must be one of {sorted(lengths)}, not {self.kind!r}"
+            )
         size = finite_vector(self.size, lengths[self.kind], f"{self.kind} size")
         if min(size) <= 0:
             raise DescriptionError(f"{self.kind} size must be positive, not {size}")
@@ -155,7 +157,9 @@ class Joint:
     def __post_init__(self) -> None:
         _named(self.name, "joint")
         object.__setattr__(self, "axis", _unit(self.axis, 3, f"axis of joint {self.name}"))
-        object.__setattr__(self, "range", increasing_pair(self.range, f"range of joint {self.name}"))
+        object.__setattr__(
+            self, "range", increasing_pair(self.range, f"range of joint {self.name}")
+        )
 
 
 @dataclass(frozen=True)
@@ -267,7 +271,9 @@ def check_tree(links: Sequence[Link], root: str) -> None:
         if link.parent is None and link.name != root:
             raise DescriptionError(f"link {link.name} has no parent, but the root is {root}")
         if link.parent is not None and link.parent not in known:
-            raise DescriptionError(f"link {link.name} must be listed behind its parent {link.parent}")
+            raise DescriptionError(
+                f"link {link.name} must be listed behind its parent {link.parent}"
+            )
         known.add(link.name)
     if root not in known:
         raise DescriptionError(f"the root link {root} is not described")

@@ -58,7 +58,13 @@ def add_fixed_joint(robot: Element, parent: str, child: str, pose: Pose) -> None
 
 
 def add_revolute_joint(
-    robot: Element, joint: Joint, parent: str, child: str, pose: Pose, effort: float, velocity: float
+    robot: Element,
+    joint: Joint,
+    parent: str,
+    child: str,
+    pose: Pose,
+    effort: float,
+    velocity: float,
 ) -> None:
     """Add a `<joint>` with its limits.
 

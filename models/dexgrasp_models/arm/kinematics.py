@@ -20,11 +20,11 @@ POSITION_TOLERANCE = 1e-5
 ROTATION_TOLERANCE = 1e-4
 """Greatest rotation error of a solution, rad."""
 
-_MAX_ITERATIONS = 60
+_MAX_ITERATIONS = 25
 _MAX_STEP = 0.5
 """Greatest change of a joint in one iteration, rad."""
 _MAX_JUMP = 0.35
-"""Greatest change of a joint between neighbouring poses of a path that still counts as continuous, rad."""
+"""Greatest change of a joint between neighbouring poses of a continuous path, rad."""
 _PATH_SPACING = (0.03, 0.15)
 """Poses of a path further apart than this (m, rad) are interpolated."""
 
@@ -32,13 +32,17 @@ _PATH_SPACING = (0.03, 0.15)
 class ArmKinematics:
     """The arm with the hand's forearm on its flange and the wrist at zero; its end is `rh_palm`.
 
-    Poses are (4, 4) homogeneous matrices of `rh_palm` in `world`, joints (6,) in rad in the order of
-    `ArmSpec.joint_names`. Inverse kinematics is damped least squares (Levenberg-Marquardt with the
-    damping of Sugihara, IEEE T-RO 2011) from the given configuration, then from the arm's other branches.
+    Poses are (4, 4) homogeneous matrices of `rh_palm` in `world`, joints (6,) in rad in the order
+    of `ArmSpec.joint_names`. Inverse kinematics is damped least squares (Levenberg-Marquardt with
+    the damping of Sugihara, IEEE T-RO 2011) from the given configuration, then from the arm's other
+    branches.
     """
 
     def __init__(
-        self, arm: ArmSpec | None = None, hand: HandSpec | None = None, mounting: Mounting | None = None
+        self,
+        arm: ArmSpec | None = None,
+        hand: HandSpec | None = None,
+        mounting: Mounting | None = None,
     ) -> None:
         self.arm = arm or load_arm()
         self.hand = hand or load_hand()
@@ -68,7 +72,7 @@ class ArmKinematics:
         return (self._world_T_base * self._data.oMi[self._joint] * self._end).homogeneous
 
     def jacobian(self, joints: np.ndarray) -> np.ndarray:
-        """(6, 6) Jacobian of the palm: linear velocity (m/s) over angular (rad/s), in the palm's frame."""
+        """(6, 6) Jacobian of the palm, linear rows over angular ones, in the palm's frame."""
         return pin.computeFrameJacobian(
             self._model, self._data, self._checked(joints), self._palm, pin.ReferenceFrame.LOCAL
         )
@@ -82,8 +86,8 @@ class ArmKinematics:
     ) -> np.ndarray | None:
         """Joint angles that bring the palm to a pose, near to a configuration.
 
-        Tried in turn: from `start`; from the arm's branches (shoulder, elbow and wrist each to either
-        side), of which the solution nearest to `start` is taken; from random configurations.
+        Tried in turn: from `start`; from the arm's branches (shoulder, elbow and wrist each to
+        either side), of which the solution nearest to `start` is taken; from random configurations.
 
         Args:
             world_T_palm: (4, 4) wanted pose of `rh_palm` in `world`.
@@ -118,12 +122,12 @@ class ArmKinematics:
 
         Args:
             path: (K, 4, 4) poses of `rh_palm` in `world`; sparse ones are interpolated in between.
-            start: (6,) configuration to begin with, which need not be at the first pose: the first is
+            start: (6,) configuration to begin with, which need not be at the first pose: that is
                 solved for near to it. The home one by default.
 
         Returns:
-            (K, 6) joint angles at the poses, or None where the path leaves the reach or the joint limits,
-            or needs a jump.
+            (K, 6) joint angles at the poses, or None where the path leaves the reach or the joint
+            limits, or needs a jump.
 
         Raises:
             ValueError: the path or `start` is not finite or has a wrong shape.
@@ -144,15 +148,25 @@ class ArmKinematics:
             solutions.append(joints)
         return np.array(solutions)
 
-    def reachable(self, path: np.ndarray, start: np.ndarray | None = None, clearance: float = 0.0) -> bool:
-        """Whether a path (K, 4, 4) can be tracked (see `track`) with the arm `clearance` m above the table."""
+    def reachable(
+        self, path: np.ndarray, start: np.ndarray | None = None, clearance: float = 0.0
+    ) -> bool:
+        """Whether a path can be tracked (see `track`) with the arm `clearance` m off the table.
+
+        Args:
+            path, start: as for `track`.
+            clearance: least `clearance_to_table` wanted at every pose of the path, m.
+        """
         joints = self.track(path, start)
-        return joints is not None and all(self.clearance_to_table(each) >= clearance for each in joints)
+        return joints is not None and all(
+            self.clearance_to_table(each) >= clearance for each in joints
+        )
 
     def clearance_to_table(self, joints: np.ndarray) -> float:
-        """Least height in m of the arm's moving capsules and the hand's forearm above the table (z = 0).
+        """Least height in m of the arm's capsules and the hand's forearm above the table (z = 0).
 
-        The shoulder is left out, as it turns in place; so are wrist and hand, whose clearance is the grasp's.
+        The shoulder is left out, as it turns in place; so are wrist and hand, whose clearance is
+        the grasp's.
         """
         pin.forwardKinematics(self._model, self._data, self._checked(joints))
         heights = []
@@ -162,7 +176,7 @@ class ArmKinematics:
         return float(min(heights))
 
     def capsules(self, joints: np.ndarray) -> list[tuple[np.ndarray, float]]:
-        """Segment ends (2, 3) in `world` and radius, in m, of the capsules `clearance_to_table` looks at."""
+        """Segment ends (2, 3) in `world` and radius of each capsule of `clearance_to_table`, m."""
         pin.forwardKinematics(self._model, self._data, self._checked(joints))
         placed = []
         for joint, ends, radius in self._capsules:
@@ -190,18 +204,23 @@ class ArmKinematics:
     def _solve(self, target: pin.SE3, joints: np.ndarray) -> np.ndarray | None:
         for _ in range(_MAX_ITERATIONS):
             twist = self._twist(target, joints)
-            if math.hypot(*twist[:3]) < POSITION_TOLERANCE and math.hypot(*twist[3:]) < ROTATION_TOLERANCE:
+            if (
+                math.hypot(*twist[:3]) < POSITION_TOLERANCE
+                and math.hypot(*twist[3:]) < ROTATION_TOLERANCE
+            ):
                 return joints
             joints = self._improve(joints, twist)
         return None
 
     def _twist(self, target: pin.SE3, joints: np.ndarray) -> np.ndarray:
-        """(6,) displacement from the palm to the target in the palm's frame; also updates the Jacobians."""
+        """(6,) displacement from palm to target in the palm's frame; updates the Jacobians too."""
         pin.computeJointJacobians(self._model, self._data, joints)
         return pin.log6((self._data.oMi[self._joint] * self._end).actInv(target)).vector
 
     def _improve(self, joints: np.ndarray, twist: np.ndarray) -> np.ndarray:
-        jacobian = pin.getFrameJacobian(self._model, self._data, self._palm, pin.ReferenceFrame.LOCAL)
+        jacobian = pin.getFrameJacobian(
+            self._model, self._data, self._palm, pin.ReferenceFrame.LOCAL
+        )
         damping = 0.05 * (twist @ twist) + 1e-8
         step = jacobian.T @ np.linalg.solve(jacobian @ jacobian.T + damping * np.eye(6), twist)
         step *= min(1.0, _MAX_STEP / max(np.abs(step).max(), 1e-12))
@@ -220,7 +239,7 @@ class ArmKinematics:
                     yield np.array([pan, lift, elbow, wrist_1, wrist_2, 0.0])
 
     def _nearest_turn(self, joints: np.ndarray, start: np.ndarray) -> np.ndarray:
-        """The same configuration, each joint turned by multiples of 2 pi to be nearest to `start`."""
+        """The same configuration, joints turned by multiples of 2 pi to be nearest to `start`."""
         turns = 2 * np.pi * np.round((start - joints) / (2 * np.pi))
         moved = joints + turns
         inside = (moved >= self.lower) & (moved <= self.upper)
@@ -229,7 +248,9 @@ class ArmKinematics:
     def _in_reach(self, target: pin.SE3) -> bool:
         """Whether the target is at most the summed length of the links away."""
         links = self.arm.dh
-        length = sum(math.hypot(row.a, row.d) for row in links[1:]) + np.linalg.norm(self._end.translation)
+        length = sum(math.hypot(row.a, row.d) for row in links[1:]) + np.linalg.norm(
+            self._end.translation
+        )
         return bool(np.linalg.norm(target.translation - [0.0, 0.0, links[0].d]) <= length)
 
     # Geometry and checks
@@ -259,7 +280,9 @@ class ArmKinematics:
         return joints
 
 
-def interpolate_poses(start: np.ndarray, end: np.ndarray, spacing: float, angle: float) -> np.ndarray:
+def interpolate_poses(
+    start: np.ndarray, end: np.ndarray, spacing: float, angle: float
+) -> np.ndarray:
     """Poses from behind `start` up to `end`, at most `spacing` m and `angle` rad apart.
 
     Positions run along the straight line, rotations along the shortest turn.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -14,7 +15,7 @@ from dexgrasp_models.parameters import Parameters, parameter
 
 @dataclass(frozen=True)
 class Mounting(Parameters):
-    """Pose of the arm's base in `world`, of the hand's forearm on the tool flange, and the arm's home."""
+    """Pose of the arm's base in `world`, of the hand's forearm on the flange, and a home."""
 
     base_position: tuple[float, float, float] = parameter(
         (-0.75, 0.0, 0.0), -3.0, 3.0, "m", "base_link in world"
@@ -34,10 +35,12 @@ class Mounting(Parameters):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name, length in (("base_position", 3), ("base_rpy", 3), ("forearm_position", 3),
-                             ("forearm_rpy", 3), ("home", 6)):
-            if len(getattr(self, name)) != length:
-                raise ValueError(f"Mounting.{name} needs {length} numbers, got {getattr(self, name)}")
+        for item in dataclasses.fields(self):
+            values = getattr(self, item.name)
+            if len(values) != len(item.default):
+                raise ValueError(
+                    f"Mounting.{item.name} needs {len(item.default)} numbers: {values}"
+                )
 
     @cached_property
     def world_T_base(self) -> np.ndarray:

@@ -26,8 +26,8 @@ class ServoStep:
 class PoseServo:
     """Turns a stream of palm poses into joint targets within the arm's speed and joint limits.
 
-    Each tick takes a few damped least-squares steps from the present joint targets and follows them as
-    far as the slowest joint can, so the direction of motion in joint space is kept. Used by the
+    Each tick takes a few damped least-squares steps from the present joint targets and follows them
+    as far as the slowest joint can, so the direction of motion in joint space is kept. Used by the
     simulator and by the arm's driver alike.
 
     Args:
@@ -62,4 +62,6 @@ class PoseServo:
         change = kinematics.step(joints, world_T_palm) - joints
         excess = np.abs(change / self.max_step).max()
         reached = np.clip(joints + change / max(1.0, excess), kinematics.lower, kinematics.upper)
-        return ServoStep(reached, *kinematics.error(reached, world_T_palm), limited=bool(excess > 1))
+        return ServoStep(
+            reached, *kinematics.error(reached, world_T_palm), limited=bool(excess > 1)
+        )

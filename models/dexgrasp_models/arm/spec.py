@@ -64,7 +64,8 @@ class ArmJoint(Joint):
 class ArmSpec:
     """A serial arm: a base link, one link for each joint, and a tool frame.
 
-    Each link's frame lies on its joint and turns with it about z; `dh` has the chain from one to the next.
+    Each link's frame lies on its joint and turns with it about z; `dh` has the chain from one to
+    the next.
     """
 
     name: str
@@ -80,7 +81,9 @@ class ArmSpec:
             if not isinstance(link.joint, ArmJoint):
                 raise DescriptionError(f"link {link.name} of the arm needs a joint")
         if len(self.dh) != len(self.joints):
-            raise DescriptionError(f"{len(self.joints)} joints need as many DH rows, got {len(self.dh)}")
+            raise DescriptionError(
+                f"{len(self.joints)} joints need as many DH rows, got {len(self.dh)}"
+            )
 
     @property
     def base(self) -> str:
@@ -143,7 +146,9 @@ def parse_arm(data: Mapping[str, Any]) -> ArmSpec:
         name = required(entry, "name", "a link")
         dh = required(entry, "dh", f"link {name}")
         rows.append(
-            DenavitHartenberg(*(float(required(dh, key, f"dh of {name}")) for key in ("a", "d", "alpha")))
+            DenavitHartenberg(
+                *(float(required(dh, key, f"dh of {name}")) for key in ("a", "d", "alpha"))
+            )
         )
         link = Link(
             name=name,
@@ -156,12 +161,16 @@ def parse_arm(data: Mapping[str, Any]) -> ArmSpec:
         )
         links.append(link)
         pose = rows[-1].pose
-    return ArmSpec(required(data, "name", what), tuple(links), tuple(rows), required(data, "tool", what))
+    return ArmSpec(
+        required(data, "name", what), tuple(links), tuple(rows), required(data, "tool", what)
+    )
 
 
 def _parse_joint(entry: Mapping[str, Any]) -> ArmJoint:
     name = required(entry, "name", "a joint")
-    values = {key: required(entry, key, f"joint {name}") for key in ("range", "max_speed", "max_torque")}
+    values = {
+        key: required(entry, key, f"joint {name}") for key in ("range", "max_speed", "max_torque")
+    }
     return ArmJoint(name=name, axis=(0.0, 0.0, 1.0), **values)
 
 

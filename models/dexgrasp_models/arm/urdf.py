@@ -40,7 +40,7 @@ def robot_urdf(arm: ArmSpec, hand: HandSpec, mounting: Mounting) -> str:
 
 
 def add_arm(robot: Element, spec: ArmSpec) -> None:
-    """Add the arm's links, joints and tool frame to a `<robot>`; the base stays without a parent."""
+    """Add the arm's links, joints and tool frame to a `<robot>`; the base gets no parent."""
     for link in spec.links:
         add_link(robot, link, _COLOUR)
         joint = link.joint

@@ -1,8 +1,10 @@
-"""Closed-form signed distance from points to the hand (UniDexGrasp, appendix A, "Hand SDF Calculation").
+"""Closed-form signed distance from points to the hand.
 
-The hand is its boxes and capsules. Both are boxes grown by a radius: a capsule is a box without width
-or depth, a box has radius zero. So one formula gives the distance in a primitive's frame, and the
-distance to the hand is the least over the primitives, negative inside.
+After UniDexGrasp, appendix A, "Hand SDF Calculation", with boxes in closed form too.
+
+The hand is its boxes and capsules. Both are boxes grown by a radius: a capsule is a box without
+width or depth, a box has radius zero. So one formula gives the distance in a primitive's frame, and
+the distance to the hand is the least over the primitives, negative inside.
 """
 
 from __future__ import annotations
@@ -51,7 +53,8 @@ class HandDistance:
             joints: (B, 22) joint angles in rad.
 
         Returns:
-            (B, N) in m. Differentiable once with respect to all three, along rigid motions of the poses.
+            (B, N) in m. Differentiable once with respect to all three, along rigid motions of the
+            poses.
         """
         return self.to_links(points, self.kinematics.link_poses(palm_pose, joints))
 
@@ -95,8 +98,8 @@ class HandDistance:
 class SelfDistance:
     """Clearance between parts of the hand that can hit each other, for self-penetration terms.
 
-    The digits' capsules are covered by balls. Counted are the balls of different digits against each
-    other, and all but each digit's innermost capsule against the boxes of palm and metacarpal.
+    The digits' capsules are covered by balls. Counted are the balls of different digits against
+    each other, and all but each digit's innermost capsule against the boxes of palm and metacarpal.
 
     Args:
         kinematics: of the hand.
@@ -136,10 +139,13 @@ class SelfDistance:
         self._boxes = _Shapes(kinematics, kinds=("box",))
 
     def clearances(self, link_poses: Tensor) -> Tensor:
-        """(B, K) distances in m between the counted pairs, negative where they overlap; differentiable.
+        """Distances in m between the counted pairs, negative where they overlap; differentiable.
 
         Args:
             link_poses: (B, L, 4, 4).
+
+        Returns:
+            (B, K).
         """
         centres = points_on_links(link_poses, self._links, self._centres)
         gaps = centres[:, self._first] - centres[:, self._second]
@@ -153,7 +159,9 @@ class SelfDistance:
 class _Shapes:
     """The primitives as boxes grown by a radius, stacked."""
 
-    def __init__(self, kinematics: HandKinematics, kinds: tuple[str, ...] = ("box", "capsule")) -> None:
+    def __init__(
+        self, kinematics: HandKinematics, kinds: tuple[str, ...] = ("box", "capsule")
+    ) -> None:
         pairs = [
             (index, primitive)
             for kind in kinds
@@ -163,7 +171,9 @@ class _Shapes:
         ]
 
         def tensor(values: list) -> Tensor:
-            return torch.as_tensor(np.array(values), dtype=kinematics.dtype, device=kinematics.device)
+            return torch.as_tensor(
+                np.array(values), dtype=kinematics.dtype, device=kinematics.device
+            )
 
         self.boxes = sum(primitive.kind == "box" for _, primitive in pairs)
         """The first so many are boxes, the rest capsules."""
@@ -190,41 +200,51 @@ class _Shapes:
     def nearest_primitive(self, points: Tensor, link_poses: Tensor) -> Tensor:
         """(B, N) index of the primitive nearest to each of (B, N, 3) points; no gradient."""
         # One matrix product with (x, |x|^2, 1) gives what all primitives need of a point x: its
-        # coordinates in each box, its height along each capsule's axis and its squared distance to each
-        # capsule's centre. Taken about the palm, where float32 resolves a micrometre.
+        # coordinates in each box, its height along each capsule's axis and its squared distance to
+        # each capsule's centre. Taken about the palm, where float32 resolves a micrometre.
         origin = link_poses[:, :1, :3, 3]
         relative = (points - origin).transpose(1, 2)
         batch, _, count = relative.shape
         features = torch.cat(
-            [relative, relative.square().sum(1, keepdim=True), torch.ones_like(relative[:, :1])], dim=1
+            [relative, relative.square().sum(1, keepdim=True), torch.ones_like(relative[:, :1])],
+            dim=1,
         )
         frames = self.frames(link_poses)
         centres = frames[..., :3, 3] - origin
         boxes, capsules = slice(0, self.boxes), slice(self.boxes, None)
         turned = frames[:, boxes, :3, :3].transpose(-1, -2)  # (B, boxes, 3, 3)
-        box_rows = _rows(turned, 0, -(turned @ centres[:, boxes, :, None]).squeeze(-1)).flatten(1, 2)
+        box_shift = -(turned @ centres[:, boxes, :, None]).squeeze(-1)
+        box_rows = _rows(turned, 0, box_shift).flatten(1, 2)
         half_length = self.half_extents[capsules, 2, None]
         axes, centres = frames[:, capsules, :3, 2] / half_length, centres[:, capsules]
         height_rows = _rows(axes, 0, -(axes * centres).sum(-1))
         squared_rows = _rows(-2 * centres, 1, centres.square().sum(-1))
         products = torch.cat([box_rows, height_rows, squared_rows], dim=1) @ features
-        local, height, squared = products.split([3 * self.boxes, axes.shape[1], axes.shape[1]], dim=1)
+        local, height, squared = products.tensor_split(
+            [3 * self.boxes, 3 * self.boxes + axes.shape[1]], dim=1
+        )
 
         distances = relative.new_empty(batch, len(self.radius), count)
-        excess = local.abs().view(batch, self.boxes, 3, count).sub_(self.half_extents[boxes, :, None])
+        excess = (
+            local.abs().view(batch, self.boxes, 3, count).sub_(self.half_extents[boxes, :, None])
+        )
         inside = excess.amax(2).clamp_(max=0)
         outside = excess.clamp_(min=0).square_().sum(2).sqrt_()
         torch.add(outside, inside, out=distances[:, boxes])
-        # |x - c - t a|^2 with a half the segment, t the height in units of it, clamped to the segment.
+        # |x - c - t a|^2 with a half the segment, t the height in units of it, clamped.
         clamped = height.clamp(-1, 1)
         squared.addcmul_(clamped - 2 * height, clamped * half_length**2)
-        torch.sub(squared.clamp_(min=0).sqrt_(), self.radius[capsules, None], out=distances[:, capsules])
+        torch.sub(
+            squared.clamp_(min=0).sqrt_(), self.radius[capsules, None], out=distances[:, capsules]
+        )
         # argmin over a strided dimension is an order of magnitude slower than this.
         is_least = distances == distances.amin(1, keepdim=True)
         return torch.where(is_least, self.indices[:, None], 0).amax(1)
 
-    def distance_to(self, primitive: Tensor, points: Tensor, link_poses: Tensor) -> tuple[Tensor, Tensor]:
-        """Signed distance (B, N) of each point to one primitive, and its gradient (B, N, 3), a unit vector."""
+    def distance_to(
+        self, primitive: Tensor, points: Tensor, link_poses: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Signed distance (B, N) of each point to a primitive, and its unit gradient (B, N, 3)."""
         batch, count = primitive.shape
         frames = self.frames(link_poses)[:, :, :3].reshape(-1, 12)
         rows = primitive + len(self.radius) * torch.arange(batch, device=primitive.device)[:, None]
@@ -236,7 +256,7 @@ class _Shapes:
         beyond = excess.clamp(min=0)
         outside = torch.linalg.vector_norm(beyond, dim=-1)
         distance = outside + deepest.clamp(max=0) - self.radius[primitive]
-        # Outside the box the gradient points away from its nearest point, inside along the nearest face.
+        # Outside the box the gradient points away from it, inside to the nearest face.
         face_normal = torch.nn.functional.one_hot(face, 3).to(local.dtype)
         away = torch.where(outside[..., None] > 0, beyond / outside[..., None], face_normal)
         normal = (rotations @ (away * local.sign())[..., None]).squeeze(-1)
@@ -261,8 +281,8 @@ class _SignedDistance(torch.autograd.Function):
         point_gradient = along if ctx.needs_input_grad[0] else None
         pose_gradient = None
         if ctx.needs_input_grad[1]:
-            # The distance is f(R^T (x - p)): df/dp = -n and df/dR = (x - p) (R^T n)^T, summed over the
-            # points of each link; (x - p) n^T is split so that only x n^T and n need gathering.
+            # The distance is f(R^T (x - p)): df/dp = -n and df/dR = (x - p) (R^T n)^T, summed over
+            # the points of each link; (x - p) n^T is split so that only x n^T and n need gathering.
             batch, links = link_poses.shape[:2]
             rows = (link + links * torch.arange(batch, device=link.device)[:, None]).flatten()
             moments = (points[..., :, None] * along[..., None, :]).flatten(2)

@@ -47,8 +47,8 @@ class HandKinematics:
             joints: (B, 22) finger joint angles in rad.
 
         Returns:
-            (B, L, 4, 4) in the order of `spec.links`, the palm first. Differentiable once with respect
-            to both arguments.
+            (B, L, 4, 4) in the order of `spec.links`, the palm first. Differentiable once with
+            respect to both arguments.
 
         Raises:
             ValueError: a shape does not fit.
@@ -74,20 +74,22 @@ class HandKinematics:
         return torch.minimum(torch.maximum(joints, self.lower), self.upper)
 
     def joint_frames(self, link_poses: Tensor) -> tuple[Tensor, Tensor]:
-        """Axes (B, 22, 3), unit, and origins (B, 22, 3) of the joints, in the frame of `link_poses`."""
+        """Unit axes and origins, each (B, 22, 3), of the joints in the frame of `link_poses`."""
         moved = link_poses[:, 1:]
         axes = (moved[..., :3, :3] @ self.axes[:, :, None]).squeeze(-1)
         return axes, moved[..., :3, 3]
 
-    def joint_torques(self, link_poses: Tensor, link_index: Tensor, points: Tensor, forces: Tensor) -> Tensor:
+    def joint_torques(
+        self, link_poses: Tensor, link_index: Tensor, points: Tensor, forces: Tensor
+    ) -> Tensor:
         """J^T f: what forces at points of the links do to the joints.
 
         Args:
             link_poses: (B, L, 4, 4) from `link_poses`.
             link_index: (K,) or (B, K) integer index of the link that each point belongs to.
             points: (B, K, 3) in the frame of `link_poses`.
-            forces: (B, K, 3) in the same frame. With displacements in the place of forces this gives
-                the joint motion of a Jacobian-transpose step.
+            forces: (B, K, 3) in the same frame; or displacements, for the joint motion of a
+                Jacobian-transpose step.
 
         Returns:
             (B, 22).
@@ -135,7 +137,7 @@ def points_on_links(link_poses: Tensor, link_index: Tensor, local_points: Tensor
 
 
 def directions_on_links(link_poses: Tensor, link_index: Tensor, local_directions: Tensor) -> Tensor:
-    """Directions (K, 3) fixed to the links `link_index` (K,), as (B, K, 3) in the frame of `link_poses`."""
+    """As `points_on_links`, for directions: (K, 3) in the links' frames to (B, K, 3)."""
     return (link_poses[:, link_index, :3, :3] @ local_directions[:, :, None]).squeeze(-1)
 
 
@@ -181,7 +183,9 @@ class _Tree:
         """(B, L, 4, 4) link poses."""
         batch = joints.shape[0]
         angles = joints[:, self.joints_by_level, None]
-        rotations = torch.addcmul(self.rest, angles.sin(), self.sine).addcmul_(angles.cos(), self.cosine)
+        rotations = torch.addcmul(self.rest, angles.sin(), self.sine).addcmul_(
+            angles.cos(), self.cosine
+        )
         local = joints.new_empty(batch, rotations.shape[1], 3, 4)
         local[..., :3] = rotations.view(batch, -1, 3, 3)
         local[..., 3] = self.offsets

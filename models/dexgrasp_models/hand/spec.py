@@ -42,7 +42,9 @@ class FingerJoint(Joint):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.hardware_sign not in (-1, 1):
-            raise DescriptionError(f"hardware sign of {self.name} must be 1 or -1, not {self.hardware_sign}")
+            raise DescriptionError(
+                f"hardware sign of {self.name} must be 1 or -1, not {self.hardware_sign}"
+            )
         hardware_range = increasing_pair(self.hardware_range, f"hardware range of {self.name}")
         object.__setattr__(self, "hardware_range", hardware_range)
 
@@ -76,7 +78,9 @@ class ActuatorSpec:
     def __post_init__(self) -> None:
         if not self.kp > 0:
             raise DescriptionError(f"actuator kp must be positive, got {self.kp}")
-        object.__setattr__(self, "force_range", increasing_pair(self.force_range, "actuator force_range"))
+        object.__setattr__(
+            self, "force_range", increasing_pair(self.force_range, "actuator force_range")
+        )
 
 
 @dataclass(frozen=True)
@@ -152,13 +156,19 @@ class HandSpec:
         check_tree(self.links, self.root)
         for link in self.links[1:]:
             if not isinstance(link.joint, FingerJoint):
-                raise DescriptionError(f"link {link.name} needs a joint: the hand has no fixed links")
+                raise DescriptionError(
+                    f"link {link.name} needs a joint: the hand has no fixed links"
+                )
         for tendon in self.tendons:
             for joint in (tendon.distal, tendon.middle):
                 if joint not in self.finger_joints:
-                    raise DescriptionError(f"tendon {tendon.name} couples the unknown joint {joint}")
+                    raise DescriptionError(
+                        f"tendon {tendon.name} couples the unknown joint {joint}"
+                    )
             if self.joint_index(tendon.distal) != self.joint_index(tendon.middle) + 1:
-                raise DescriptionError(f"tendon {tendon.name} must couple a joint with the next one outwards")
+                raise DescriptionError(
+                    f"tendon {tendon.name} must couple a joint with the next one outwards"
+                )
         if not self.max_joint_speed > 0:
             raise DescriptionError(f"max_joint_speed must be positive, got {self.max_joint_speed}")
 
@@ -189,7 +199,9 @@ class HandSpec:
         """Names of the 18 actuators of the coupled hand in order."""
         tendon_of = {tendon.middle: tendon.name for tendon in self.tendons}
         passive = {tendon.distal for tendon in self.tendons}
-        return tuple(tendon_of.get(name, name) for name in self.finger_joints if name not in passive)
+        return tuple(
+            tendon_of.get(name, name) for name in self.finger_joints if name not in passive
+        )
 
     @cached_property
     def distal_links(self) -> tuple[str, ...]:
@@ -224,13 +236,17 @@ class HandSpec:
     @cached_property
     def hardware_limits(self) -> np.ndarray:
         """(22, 2) lower and upper E-series limits in rad, in our sign."""
-        limits = [np.sort(joint.hardware_sign * np.array(joint.hardware_range)) for joint in self.joints]
+        limits = [
+            np.sort(joint.hardware_sign * np.array(joint.hardware_range)) for joint in self.joints
+        ]
         return np.array(limits)
 
     @cached_property
     def parents(self) -> np.ndarray:
         """(L,) index of each link's parent; -1 for the palm."""
-        return np.array([-1 if link.parent is None else self.link_index(link.parent) for link in self.links])
+        return np.array(
+            [-1 if link.parent is None else self.link_index(link.parent) for link in self.links]
+        )
 
     @cached_property
     def is_ancestor_joint(self) -> np.ndarray:
@@ -243,7 +259,7 @@ class HandSpec:
 
     @cached_property
     def expansion(self) -> np.ndarray:
-        """(22, 18) matrix from actuator to joint angles: a coupled pair shares J0 equally, J1 = J2 = J0/2."""
+        """(22, 18) matrix from actuator to joint angles: J1 = J2 = J0/2."""
         matrix = (self.reduction > 0).T.astype(float)
         return matrix / matrix.sum(axis=0)
 
@@ -258,7 +274,7 @@ class HandSpec:
 
     @cached_property
     def actuator_limits(self) -> np.ndarray:
-        """(18, 2) lower and upper limits of the actuators in rad; a tendon's are the sums of its joints'."""
+        """(18, 2) lower and upper actuator limits in rad; a tendon's are its joints' sums."""
         return self.reduction @ self.limits
 
     def couple(self, joints: np.ndarray) -> np.ndarray:
@@ -298,21 +314,30 @@ def parse_hand(data: Mapping[str, Any]) -> HandSpec:
     return HandSpec(
         name=required(data, "name", what),
         root=required(data, "root", what),
-        links=tuple(_parse_link(entry, _parse_finger_joint) for entry in required(data, "links", what)),
+        links=tuple(
+            _parse_link(entry, _parse_finger_joint) for entry in required(data, "links", what)
+        ),
         tendons=tuple(
             Tendon(*(required(entry, key, "a tendon") for key in ("name", "distal", "middle")))
             for entry in required(data, "tendons", what)
         ),
         joint_defaults=JointDefaults(
-            *(float(required(defaults, key, "joint_defaults")) for key in JointDefaults.__annotations__)
+            *(
+                float(required(defaults, key, "joint_defaults"))
+                for key in JointDefaults.__annotations__
+            )
         ),
         actuator=ActuatorSpec(
             kp=float(required(actuator, "kp", "actuator")),
-            force_range=finite_vector(required(actuator, "force_range", "actuator"), 2, "force_range"),
+            force_range=finite_vector(
+                required(actuator, "force_range", "actuator"), 2, "force_range"
+            ),
         ),
         max_joint_speed=float(required(data, "max_joint_speed", what)),
         mount=HandMount(
-            links=tuple(_parse_link(entry, _parse_joint) for entry in required(mount, "links", "the mount")),
+            links=tuple(
+                _parse_link(entry, _parse_joint) for entry in required(mount, "links", "the mount")
+            ),
             palm_pose=parse_pose(palm),
             palm_joint=_parse_joint(required(palm, "joint", "the mount's palm")),
         ),

@@ -27,8 +27,8 @@ def hand_urdf(spec: HandSpec, mounted: bool = False) -> str:
 def add_hand(robot: Element, spec: HandSpec, mounted: bool) -> None:
     """Add the hand's links and joints to a `<robot>`; the root link stays without a parent.
 
-    All 22 finger joints are independent here: the coupling is the controller's and the driver's matter,
-    and measured angles of both joints are known.
+    All 22 finger joints are independent here: the coupling is the controller's and the driver's
+    matter, and measured angles of both joints are known.
     """
     mount = spec.mount
     if mounted:
@@ -36,7 +36,13 @@ def add_hand(robot: Element, spec: HandSpec, mounted: bool) -> None:
             add_link(robot, link, _COLOUR)
             if link.joint:
                 add_revolute_joint(
-                    robot, link.joint, link.parent, link.name, link.pose, _WRIST_EFFORT, spec.max_joint_speed
+                    robot,
+                    link.joint,
+                    link.parent,
+                    link.name,
+                    link.pose,
+                    _WRIST_EFFORT,
+                    spec.max_joint_speed,
                 )
         add_revolute_joint(
             robot,
