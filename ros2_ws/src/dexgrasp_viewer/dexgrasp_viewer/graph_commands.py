@@ -1,0 +1,69 @@
+"""What the buttons ask of the graph, through its own services and action."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from rclpy.action import ActionClient
+from rclpy.client import Client
+from rclpy.node import Node
+from std_srvs.srv import Trigger
+
+from dexgrasp_interfaces.action import ExecuteGrasp
+from dexgrasp_interfaces.msg import Grasp
+from dexgrasp_interfaces.srv import GenerateProposals
+from dexgrasp_ros import contract
+
+
+class GraphCommands:
+    """Requests that don't wait: each answer is told as a line of text when it comes.
+
+    All methods must be called in the node's executor.
+    """
+
+    def __init__(self, node: Node, tell: Callable[[str], None]) -> None:
+        self._tell = tell
+        self._capture = node.create_client(Trigger, contract.CAPTURE_SERVICE)
+        self._generate = node.create_client(GenerateProposals, contract.GENERATE_SERVICE)
+        self._stop = node.create_client(Trigger, contract.STOP_SERVICE)
+        self._grasp = ActionClient(node, ExecuteGrasp, contract.GRASP_ACTION)
+
+    def capture(self) -> None:
+        """Has the cameras' images fused."""
+        self._call("capture", self._capture, Trigger.Request())
+
+    def propose(self, count: int) -> None:
+        """Asks for `count` proposals; 0 for as many as the proposer is configured for."""
+        self._call("propose", self._generate, GenerateProposals.Request(count=count))
+
+    def stop(self) -> None:
+        """Stops the motion."""
+        self._call("stop", self._stop, Trigger.Request())
+
+    def grasp(self, proposal: Grasp | None) -> None:
+        """Has a proposal carried out; None: capture, propose, and take the best one."""
+        if not self._grasp.server_is_ready():
+            self._tell(f"grasp: no node offers {contract.GRASP_ACTION}")
+            return
+        goal = ExecuteGrasp.Goal(choose=proposal is None)
+        if proposal is not None:
+            goal.grasp = proposal
+        self._tell("grasp: asked")
+
+        def tell_whether_accepted(future) -> None:
+            self._tell("grasp: " + ("accepted" if future.result().accepted else "refused"))
+
+        self._grasp.send_goal_async(goal).add_done_callback(tell_whether_accepted)
+
+    def _call(self, name: str, client: Client, request: object) -> None:
+        if not client.service_is_ready():
+            self._tell(f"{name}: no node offers {client.srv_name}")
+            return
+        self._tell(f"{name}: asked")
+
+        def tell_answer(future) -> None:
+            response = future.result()
+            verdict = "done" if response.success else "failed"
+            self._tell(f"{name}: {verdict}. {response.message}")
+
+        client.call_async(request).add_done_callback(tell_answer)

@@ -1,0 +1,59 @@
+"""Follows every grasp of the graph, whoever asked for it, through the action's own topics."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from action_msgs.msg import GoalStatusArray
+from rclpy.node import Node
+from rclpy.qos import QoSProfile, qos_profile_action_status_default
+from rclpy.task import Future
+
+from dexgrasp_interfaces.action import ExecuteGrasp
+from dexgrasp_ros import contract
+
+
+class GraspWatch:
+    """Tells the stage of the grasp that is going on, and the outcome of the last one.
+
+    An action's feedback and status are topics, and its result can be asked for by anyone who knows
+    the goal's id; so no grasp need be started here to be seen here.
+    """
+
+    def __init__(self, node: Node, tell: Callable[[str], None]) -> None:
+        """Calls `tell` with a line of text at each change, in the node's executor."""
+        self._tell = tell
+        self._seen: set[bytes] = set()
+        action = f"{contract.GRASP_ACTION}/_action"
+        node.create_subscription(
+            ExecuteGrasp.Impl.FeedbackMessage,
+            f"{action}/feedback",
+            self._on_feedback,
+            QoSProfile(depth=10),
+        )
+        node.create_subscription(
+            GoalStatusArray, f"{action}/status", self._on_status, qos_profile_action_status_default
+        )
+        self._results = node.create_client(
+            ExecuteGrasp.Impl.GetResultService, f"{action}/get_result"
+        )
+
+    def _on_feedback(self, message: ExecuteGrasp.Impl.FeedbackMessage) -> None:
+        feedback = message.feedback
+        remark = f": {feedback.message}" if feedback.message else ""
+        self._tell(f"{feedback.stage}, {feedback.progress:.0%}{remark}")
+
+    def _on_status(self, message: GoalStatusArray) -> None:
+        for status in message.status_list:
+            goal = status.goal_info.goal_id
+            identity = bytes(goal.uuid)
+            if identity not in self._seen and self._results.service_is_ready():
+                self._seen.add(identity)
+                # Answered when the goal has ended.
+                request = ExecuteGrasp.Impl.GetResultService.Request(goal_id=goal)
+                self._results.call_async(request).add_done_callback(self._on_result)
+
+    def _on_result(self, future: Future) -> None:
+        result = future.result().result
+        if result.outcome:
+            self._tell(f"{result.outcome}: {result.reason}" if result.reason else result.outcome)
