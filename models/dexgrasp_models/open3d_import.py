@@ -1,7 +1,7 @@
 """Import Open3D also where Debian's libusb-1.0-0 is not installed.
 
-Open3D's wheel links against libusb (for RealSense cameras) without shipping it. The `libusb-package`
-wheel ships the library; loading it first satisfies the linker, so nothing needs root.
+Open3D's wheel links against libusb (for RealSense cameras) without shipping it. The wheel
+`libusb-package` ships the library; loading it first satisfies the linker, so nothing needs root.
 """
 
 from __future__ import annotations

@@ -45,7 +45,8 @@ class RayCaster:
     """Casts the rays of cameras at bodies whose poses change from call to call."""
 
     def __init__(self, bodies: Sequence[Body]) -> None:
-        self._colors = np.array([body.color for body in bodies], dtype=np.float32)
+        self.colors = np.array([body.color for body in bodies], dtype=np.float32)
+        """(N, 3) RGB in [0, 1] of the bodies."""
         self._o3d = import_open3d()
         self._vertices = [np.asarray(body.mesh.vertices, dtype=np.float64) for body in bodies]
         counts = [len(body.mesh.faces) for body in bodies]
@@ -89,12 +90,24 @@ class RayCaster:
         cosine = np.abs(np.einsum("hwi,hwi->hw", directions, normals)) * inverse_length
         return Hits(depth, cosine, normals, self._body_of_face[faces])
 
+    def directions(self, camera: CameraModel) -> tuple[np.ndarray, np.ndarray]:
+        """(H, W, 3) rays in `world`, of length 1 along the optical axis, and (H, W) 1 / lengths."""
+        rays, inverse_length = self._camera_rays(camera)
+        return rays.numpy()[..., 3:], inverse_length
+
+    def occluded(self, points: np.ndarray, direction: np.ndarray) -> np.ndarray:
+        """(...) bool: whether a body lies behind (..., 3) points in a direction (3,)."""
+        rays = np.empty((*points.shape[:-1], 6), dtype=np.float32)
+        rays[..., :3] = points
+        rays[..., 3:] = direction
+        return self._scene.test_occlusions(self._o3d.core.Tensor(rays)).numpy()
+
     def shade(self, hits: Hits) -> np.ndarray:
         """(H, W, 3) uint8 RGB of hits: each body's colour under one lamp."""
         light = _AMBIENT + (1.0 - _AMBIENT) * np.clip(
             hits.normals @ _LIGHT.astype(np.float32), 0.0, 1.0
         )
-        color = (255.0 * self._colors[hits.bodies] * light[..., None]).astype(np.uint8)
+        color = (255.0 * self.colors[hits.bodies] * light[..., None]).astype(np.uint8)
         return np.where((hits.bodies >= 0)[..., None], color, _BACKGROUND)
 
     def _camera_rays(self, camera: CameraModel) -> tuple[Any, np.ndarray]:

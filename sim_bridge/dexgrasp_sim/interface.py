@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
@@ -11,6 +12,19 @@ from dexgrasp_models.control.types import Command, RobotState
 from dexgrasp_models.objects import ObjectModel
 from dexgrasp_models.perception.cameras import CameraModel
 from dexgrasp_sim.scene import SceneConfig
+
+
+@dataclass(frozen=True, eq=False)
+class Snapshot:
+    """Where everything visible is at one moment; enough to draw the scene."""
+
+    time: float
+    joints: Mapping[str, float]
+    """Robot joints by name, rad."""
+    wrist_pose: np.ndarray
+    """(4, 4) pose of `rh_palm` in `world`."""
+    object_pose: np.ndarray
+    """(4, 4) pose of the object's mesh frame in `world`."""
 
 
 class Simulator(Protocol):
@@ -62,6 +76,12 @@ class Simulator(Protocol):
 
     def read_color(self, camera: str) -> np.ndarray:
         """(H, W, 3) uint8 RGB."""
+
+    def snapshot(self) -> Snapshot:
+        """Where everything visible is now."""
+
+    def show(self, snapshot: Snapshot) -> None:
+        """Put everything where a snapshot has it, to be looked at; `reset` before going on."""
 
     def save_state(self) -> Any:
         """The whole state, for `restore_state` of the same simulator."""

@@ -20,6 +20,7 @@ from dexgrasp_sim.robot_model import (
 from dexgrasp_sim.scene import SceneConfig
 
 OBJECT = "object"
+OBJECT_JOINT = "object_free"
 TABLE = "table"
 
 _TABLE_ROLLING_FRICTION = 0.0005  # m: a ball comes to rest within seconds
@@ -76,7 +77,7 @@ def add_object(
         fullinertia=full_inertia(mass * object_model.unit_inertia),
         explicitinertial=True,
     )
-    body.add_freejoint(name="object_free")
+    body.add_freejoint(name=OBJECT_JOINT)
     for index, piece in enumerate(object_model.pieces):
         name = f"object_piece_{index}"
         spec.add_mesh(

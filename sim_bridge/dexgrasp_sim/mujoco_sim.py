@@ -19,9 +19,10 @@ from dexgrasp_models.hand.spec import load_hand
 from dexgrasp_models.objects import ObjectModel
 from dexgrasp_models.perception.cameras import CameraModel, load_rig
 from dexgrasp_sim.depth import Body, Hits, RayCaster
-from dexgrasp_sim.mujoco_model import OBJECT, TABLE, build_scene
+from dexgrasp_sim.interface import Snapshot
+from dexgrasp_sim.mujoco_model import OBJECT, OBJECT_JOINT, TABLE, build_scene
 from dexgrasp_sim.noise import measure_depth
-from dexgrasp_sim.robot_model import Collides
+from dexgrasp_sim.robot_model import PALM_JOINT, Collides
 from dexgrasp_sim.scene import SceneConfig
 from dexgrasp_sim.stable_pose import StablePose, find_stable_poses
 from dexgrasp_sim.wrist_drive import ArmDrive, PalmServoDrive, WristDrive
@@ -105,7 +106,10 @@ class MujocoSimulator:
 
     def place_object(self, pose: np.ndarray) -> None:
         """Put the object at rest at a (4, 4) pose of its mesh frame in `world`."""
-        joint = self.model.joint("object_free")
+        self._place(OBJECT_JOINT, pose)
+
+    def _place(self, free_joint: str, pose: np.ndarray) -> None:
+        joint = self.model.joint(free_joint)
         position, speed = joint.qposadr[0], joint.dofadr[0]
         self.data.qpos[position : position + 3] = pose[:3, 3]
         attitude = Rotation.from_matrix(pose[:3, :3]).as_quat(scalar_first=True)
@@ -126,6 +130,17 @@ class MujocoSimulator:
                 mujoco.mj_step(self.model, self.data)
             self._tick += 1
         self._moved()
+
+    def snapshot(self) -> Snapshot:
+        return Snapshot(self.time, self.joint_positions(), self._palm_pose(), self.object_pose())
+
+    def show(self, snapshot: Snapshot) -> None:
+        for name, angle in snapshot.joints.items():
+            if name in self._reported_joints:
+                self.data.qpos[self._reported_joints[name]] = angle
+        if self.config.scene == "floating":
+            self._place(PALM_JOINT, snapshot.wrist_pose)
+        self._place(OBJECT_JOINT, snapshot.object_pose)
 
     def save_state(self) -> SavedState:
         physics = np.empty(mujoco.mj_stateSize(self.model, _FULL_STATE))

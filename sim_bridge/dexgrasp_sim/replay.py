@@ -21,7 +21,7 @@ from scipy.spatial.transform import Rotation
 
 from dexgrasp_models.hand.spec import load_hand
 from dexgrasp_models.objects import load_object
-from dexgrasp_sim.mujoco_model import OBJECT, add_object, new_spec
+from dexgrasp_sim.mujoco_model import OBJECT, OBJECT_JOINT, add_object, new_spec
 from dexgrasp_sim.robot_model import add_fixed_hand
 
 GRAVITY = 9.81
@@ -121,7 +121,7 @@ class GraspReplay:
         self._data = mujoco.MjData(self._model)
         self._object = self._model.body(OBJECT).id
         self._object_geoms = self._model.geom_bodyid == self._object
-        joint = self._model.joint("object_free")
+        joint = self._model.joint(OBJECT_JOINT)
         self._object_qpos = slice(joint.qposadr[0], joint.qposadr[0] + 7)
         joints = [self._model.joint(name) for name in self._hand.finger_joints]
         self._qpos = np.array([joint.qposadr[0] for joint in joints])
@@ -129,7 +129,7 @@ class GraspReplay:
         self._controls = [self._model.actuator(name).id for name in self._hand.finger_joints]
 
     def run(self, grasp: PublishedGrasp, gain: float = 1.0) -> ReplayResult:
-        """Squeeze with `gain` (rad per m of lever; 1 holds, -1 opens) and pull in six directions."""
+        """Squeeze with `gain` (rad per m of lever; -1 opens) and pull in six directions."""
         model, data = self._model, self._data
         mujoco.mj_resetData(model, data)
         initial = np.linalg.inv(grasp.object_T_palm)
@@ -165,7 +165,7 @@ class GraspReplay:
         )
 
     def _closing(self) -> tuple[np.ndarray, float]:
-        """(22,) joint changes that press each near link against the object, and the penetration (m).
+        """(22,) joint changes that press near links against the object, and the penetration (m).
 
         dq = - sum over links of J^T n, n being the object's outward normal where a link is nearest.
         """

@@ -1,6 +1,6 @@
-"""MuJoCo models of the robot, built with MjSpec from the hand's and the arm's descriptions.
+"""MuJoCo models of the robot, built with MjSpec from the descriptions of hand and arm.
 
-The hand is either free in space, its palm pulled to a target pose by six servos of bounded force, or
+The hand is free in space, its palm pulled to a target pose by six servos of bounded force, or it is
 mounted with forearm and wrist on the arm. Its joints are driven as the hardware drives them, 18
 position servos with J1 and J2 of the four fingers on one tendon each, or by 22 independent servos.
 MuJoCo's quaternions are (w, x, y, z); the descriptions' are (x, y, z, w).
@@ -22,6 +22,9 @@ from dexgrasp_models.links import Link, Pose
 from dexgrasp_models.urdf import pose_from_matrix
 
 Drive = Literal["coupled", "independent"]
+
+PALM_JOINT = "palm_free"
+"""The free hand's joint to the world."""
 
 PALM_TARGET = "palm_target"
 """Mocap body whose pose the free hand's palm is pulled to."""
@@ -88,7 +91,7 @@ def add_free_hand(
     damping x speed / stiffness makes the palm follow a moving target without lag.
     """
     palm = _add_fingers(spec, spec.worldbody, hand, friction, self_collision)
-    palm.add_freejoint(name="palm_free")
+    palm.add_freejoint(name=PALM_JOINT)
     palm.add_site(name="palm_site")
     target = spec.worldbody.add_body(name=PALM_TARGET, mocap=True)
     target.add_site(name="palm_target_site")

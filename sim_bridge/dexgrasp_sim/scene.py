@@ -74,7 +74,7 @@ class SceneConfig(Parameters):
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> Self:
-        """From parsed YAML, the camera noise nested under `noise`; see `Parameters.from_mapping`."""
+        """From parsed YAML, the cameras' noise under `noise`; see `Parameters.from_mapping`."""
         values = dict(values)
         if isinstance(values.get("noise"), Mapping):
             values["noise"] = NoiseConfig.from_mapping(values["noise"])

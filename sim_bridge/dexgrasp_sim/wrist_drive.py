@@ -9,7 +9,13 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from dexgrasp_models.arm.servo import PoseServo
-from dexgrasp_sim.robot_model import ARM_LAG, PALM_TARGET, PalmServo, palm_servo_names
+from dexgrasp_sim.robot_model import (
+    ARM_LAG,
+    PALM_JOINT,
+    PALM_TARGET,
+    PalmServo,
+    palm_servo_names,
+)
 
 
 class WristDrive(Protocol):
@@ -44,7 +50,7 @@ class PalmServoDrive:
             [servo.damping / servo.stiffness, servo.angular_damping / servo.angular_stiffness], 3
         )
         self._controls = [model.actuator(name).id for name in palm_servo_names()]
-        self._address = model.joint("palm_free").qposadr[0]
+        self._address = model.joint(PALM_JOINT).qposadr[0]
         self._mocap = model.body(PALM_TARGET).mocapid[0]
         self._target = home.copy()
         self._begin(home)
@@ -59,7 +65,7 @@ class PalmServoDrive:
 
     def begin_tick(self, data: mujoco.MjData, target: np.ndarray) -> None:
         self._begin(target)
-        # The servo damps speed in the world; leading by damping x speed / stiffness cancels its lag.
+        # The servo damps speed in the world; a lead of damping x speed / stiffness cancels its lag.
         move = target[:3, :3].T @ self._move
         data.ctrl[self._controls] = self._lead * np.concatenate([move, self._turn]) / self._period
 

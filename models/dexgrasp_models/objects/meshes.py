@@ -206,7 +206,8 @@ def _check_size(name: str, mesh: trimesh.Trimesh, scale: float) -> None:
     else:
         hint = ""
     raise MeshError(
-        f"{name}: {extent:.4g} m at its longest, {problem} (limits {MIN_EXTENT} to {MAX_EXTENT} m); "
+        f"{name}: {extent:.4g} m at its longest, {problem} "
+        f"(limits {MIN_EXTENT} to {MAX_EXTENT} m); "
         f"{hint}scale {fitting:.3g} would make it 0.15 m"
     )
 
