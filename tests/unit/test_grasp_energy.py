@@ -50,7 +50,7 @@ def in_double(batch: GraspBatch) -> GraspBatch:
 def test_gradient_agrees_with_finite_differences(coupled: bool) -> None:
     # Forces are re-solved to convergence at each point; pads keep their identity over small steps.
     config = AnalyticConfig(coupled=coupled, batch=4, closure_steps=1000)
-    hand = PlanningHand(load_hand(), coupled, DOUBLE)
+    hand = PlanningHand(load_hand(), coupled, dtype=DOUBLE)
     energy = GraspEnergy(hand, surface_of("box", config, DOUBLE), config)
     single = GraspEnergy(PlanningHand(load_hand(), coupled), surface_of("box", config), config)
     batch = in_double(sample_grasps(single, config, np.random.default_rng(0)))

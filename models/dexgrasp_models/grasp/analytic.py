@@ -7,12 +7,13 @@ from time import perf_counter
 import numpy as np
 import torch
 
+from dexgrasp_models.arm.kinematics import ArmKinematics
 from dexgrasp_models.grasp.config import AnalyticConfig
 from dexgrasp_models.grasp.energy import GraspEnergy
 from dexgrasp_models.grasp.object_surface import ObjectSurface
 from dexgrasp_models.grasp.planning_hand import PlanningHand
 from dexgrasp_models.grasp.rank import Ranker, grasp_figures, rank_order
-from dexgrasp_models.grasp.reachability import ReachCheck, first_reachable
+from dexgrasp_models.grasp.reachability import ArmReach, first_reachable
 from dexgrasp_models.grasp.refine import GraspBatch, refine
 from dexgrasp_models.grasp.sampling import sample_grasps
 from dexgrasp_models.grasp.squeeze import pregrasp_joints, squeeze_targets
@@ -28,7 +29,7 @@ class AnalyticProposer:
         config: settings.
         hand: the hand to plan for; by default the Shadow Hand.
         ranker: model of success; by default the fitted one that comes with the package.
-        reach: check of palm poses, such as the arm's; without it only the workspace limits them.
+        arm: the arm that carries the hand; without it the hand is free and has no forearm.
 
     Attributes:
         timings: seconds that each stage of the last proposal took.
@@ -41,12 +42,12 @@ class AnalyticProposer:
         config: AnalyticConfig | None = None,
         hand: HandSpec | None = None,
         ranker: Ranker | None = None,
-        reach: ReachCheck | None = None,
+        arm: ArmKinematics | None = None,
     ) -> None:
         self.config = config or AnalyticConfig()
-        self._hand = PlanningHand(hand or load_hand(), self.config.coupled)
+        self._hand = PlanningHand(hand or load_hand(), self.config.coupled, forearm=arm is not None)
         self._ranker = ranker or Ranker.load()
-        self._reach = reach
+        self._reach = ArmReach(arm) if arm else None
         self.timings: dict[str, float] = {}
 
     def propose(self, cloud: FusedCloud, n: int, seed: int) -> list[Grasp]:

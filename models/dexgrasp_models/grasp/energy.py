@@ -144,8 +144,7 @@ class GraspEnergy:
 
     def table(self, link_poses: Tensor) -> Tensor:
         """(B,) sum of the depths of the hand's balls below the table's margin."""
-        heights = self.hand.balls(link_poses)[..., 2] - self.hand.ball_radii
-        return (self.config.table_margin - heights).clamp_min(0).sum(1)
+        return (self.config.table_margin - self.hand.heights(link_poses)).clamp_min(0).sum(1)
 
     def self_penetration(self, link_poses: Tensor) -> Tensor:
         """(B,) sum of the overlaps of balls that should not touch."""

@@ -36,11 +36,17 @@ class PlanningHand:
     Args:
         spec: the hand.
         coupled: whether J1 = J2 of the coupled joints, so that there are 18 coordinates, not 22.
+        forearm: whether the forearm hangs on the palm and must keep clear of the table too.
         dtype: of all tensors; double precision serves to check gradients.
     """
 
     def __init__(
-        self, spec: HandSpec, coupled: bool = True, dtype: torch.dtype = torch.float32
+        self,
+        spec: HandSpec,
+        coupled: bool = True,
+        *,
+        forearm: bool = False,
+        dtype: torch.dtype = torch.float32,
     ) -> None:
         self.spec = spec
         self.dtype = dtype
@@ -66,6 +72,7 @@ class PlanningHand:
         """(K,) sign by which the coordinates at the base of each digit open the hand; else zero."""
         self._init_pads()
         self._init_balls()
+        self._init_forearm(forearm)
 
     # Construction
 
@@ -128,6 +135,18 @@ class PlanningHand:
         self.ball_pairs = torch.from_numpy(np.triu(pairs, k=1))
         """(S, S) bool: which pairs of balls must not overlap."""
 
+    def _init_forearm(self, present: bool) -> None:
+        """Balls in the palm's frame that cover the forearm, the wrist being at zero."""
+        centers, radii = [], []
+        if present:
+            palm_T_root = np.linalg.inv(self.spec.mount.root_T_palm)
+            for shape in self.spec.mount.links[0].primitives:
+                for end in shape.segment:
+                    centers.append(palm_T_root[:3, :3] @ end + palm_T_root[:3, 3])
+                    radii.append(shape.size[0])
+        self._forearm_centers = self._tensor(centers).reshape(-1, 3)
+        self._forearm_radii = self._tensor(radii)
+
     # Maps
 
     def joints(self, coordinates: Tensor) -> Tensor:
@@ -181,6 +200,13 @@ class PlanningHand:
     def balls(self, link_poses: Tensor) -> Tensor:
         """(B, S, 3) centres of the covering balls in ``world``."""
         return self.attach(link_poses, self.ball_links, self.ball_centers)
+
+    def heights(self, link_poses: Tensor) -> Tensor:
+        """(B, S) heights above the table of the lowest points of all balls, forearm's included, m."""
+        fingers = self.balls(link_poses)[..., 2] - self.ball_radii
+        palm = link_poses[:, 0]
+        forearm = self._forearm_centers @ palm[:, 2, :3, None]
+        return torch.cat((fingers, forearm[..., 0] + palm[:, 2, 3:] - self._forearm_radii), dim=1)
 
     def _tensor(self, values: object) -> Tensor:
         return torch.as_tensor(np.asarray(values), dtype=self.dtype)

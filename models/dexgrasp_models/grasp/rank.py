@@ -63,7 +63,6 @@ def grasp_figures(
         start=result.closure_weights,
     )
     sizes = closure.forces.norm(dim=-1)
-    balls_low = (hand.balls(link_poses)[..., 2] - hand.ball_radii).amin(1)
     palm = link_poses[:, 0]
     grip = contacts.hand_points.mean(1)
     extent = (surface.points - surface.center).norm(dim=-1).amax()
@@ -86,7 +85,7 @@ def grasp_figures(
         "largest_force": sizes.amax(1),
         "grip_offset": (grip - surface.center)[:, :2].norm(dim=-1) / extent,
         "grip_height": (grip - surface.center)[:, 2] / extent,
-        "table_clearance": balls_low,
+        "table_clearance": hand.heights(link_poses).amin(1),
         "self_penetration": overlap,
         "sweep": sweep,
         "approach": approach,
@@ -107,7 +106,7 @@ def _swept(
         if shift is not None:
             links = links.clone()
             links[..., :3, 3] += shift[:, None]
-        low = (hand.balls(links)[..., 2] - hand.ball_radii).amin(1)
+        low = hand.heights(links).amin(1)
         inside = -hand.distance.to_links(points, links).amin(1)
         return torch.maximum(inside, -low).clamp_min(0)
 
@@ -146,7 +145,7 @@ class Ranker:
             rows = [(row["mean"], row["scale"], row["coefficient"]) for row in figures.values()]
             means, scales, coefficients = zip(*rows, strict=True)
             ranker = cls(tuple(figures), means, scales, coefficients, float(data["intercept"]))
-        except (OSError, yaml.YAMLError, KeyError, TypeError, ValueError) as error:
+        except (OSError, yaml.YAMLError, LookupError, TypeError, AttributeError, ValueError) as error:
             raise ValueError(f"{path} is not a ranker file: {error}") from error
         if min(scales) <= 0 or not all(map(math.isfinite, (*means, *scales, *coefficients))):
             raise ValueError(f"{path}: scales must be positive and all numbers finite")

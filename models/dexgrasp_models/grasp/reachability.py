@@ -7,11 +7,42 @@ from collections.abc import Callable
 
 import numpy as np
 
+from dexgrasp_models.arm.kinematics import ArmKinematics
 from dexgrasp_models.grasp.config import AnalyticConfig
 from dexgrasp_models.grasp.types import Grasp
 
 ReachCheck = Callable[[np.ndarray], str | None]
 """From a (4, 4) palm pose in ``world`` to the reason why it can't be reached, or None."""
+
+
+class ArmReach:
+    """Checks that an arm can bring the palm to a grasp and lift it, clear of the table.
+
+    Args:
+        arm: its kinematics.
+        clearance: least distance of arm and forearm to the table, m.
+        lift_height: height above the grasp that must be reachable too, m.
+    """
+
+    def __init__(
+        self, arm: ArmKinematics, clearance: float = 0.01, lift_height: float = 0.2
+    ) -> None:
+        self._arm = arm
+        self._clearance = clearance
+        self._lift_height = lift_height
+
+    def __call__(self, palm_pose: np.ndarray) -> str | None:
+        """Why the (4, 4) palm pose in ``world`` can't be reached, or None."""
+        joints = self._arm.ik(palm_pose)
+        if joints is None:
+            return "are out of the arm's reach"
+        if self._arm.clearance_to_table(joints) < self._clearance:
+            return "bring the arm or the forearm to the table"
+        lifted = palm_pose.copy()
+        lifted[2, 3] += self._lift_height
+        if self._arm.track(np.stack([palm_pose, lifted]), joints) is None:
+            return "can't be lifted by the arm"
+        return None
 
 
 class NoProposalError(RuntimeError):
