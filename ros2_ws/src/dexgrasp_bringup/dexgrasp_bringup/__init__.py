@@ -1,0 +1,1 @@
+"""Starts the graph: its description, the command line and the demo."""
