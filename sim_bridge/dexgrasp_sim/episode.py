@@ -32,7 +32,7 @@ from dexgrasp_models.grasp.reachability import NoProposalError
 from dexgrasp_models.hand.distance import HandDistance
 from dexgrasp_models.hand.kinematics import HandKinematics
 from dexgrasp_models.hand.spec import load_hand
-from dexgrasp_models.objects import ObjectModel, load_object
+from dexgrasp_models.objects import load_object
 from dexgrasp_models.perception.cameras import DepthFrame
 from dexgrasp_models.perception.fusion import PerceptionError, fuse, load_fusion_config
 from dexgrasp_sim.interface import Simulator, make_simulator
