@@ -8,7 +8,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from dexgrasp_interfaces.msg import GraspArray
 from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import PoseArray, PoseStamped
 from rclpy.qos import QoSProfile
@@ -19,10 +18,9 @@ from tf2_msgs.msg import TFMessage
 from trajectory_msgs.msg import JointTrajectory
 from visualization_msgs.msg import MarkerArray
 
+from dexgrasp_interfaces.msg import GraspArray
 from dexgrasp_ros import qos
-
-WORLD = "world"
-"""The centre of the table's top, z up."""
+from dexgrasp_ros.conversions import WORLD
 
 CONTROL_RATE = 50.0
 """Hz, of states and commands."""

@@ -15,6 +15,12 @@ from sensor_msgs.msg import CameraInfo, Image, JointState, PointCloud2, PointFie
 from std_msgs.msg import Header
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
+from dexgrasp_interfaces.msg import Grasp as GraspMessage
+from dexgrasp_models.grasp.types import Grasp
+
+WORLD = "world"
+"""The frame of all poses and clouds: the centre of the table's top, z up."""
+
 NANOSECONDS = 1_000_000_000
 
 
@@ -80,6 +86,17 @@ def pose_from_message(message: Pose) -> np.ndarray:
 def pose_stamped(pose: np.ndarray, ns: int, frame_id: str) -> PoseStamped:
     """(4, 4) homogeneous to a stamped pose."""
     return PoseStamped(header=header(ns, frame_id), pose=pose_to_message(pose))
+
+
+def world_pose_from_message(message: PoseStamped) -> np.ndarray:
+    """Stamped pose in the world to (4, 4) homogeneous.
+
+    Raises:
+        MessageError: if it is given in another frame, or is no pose.
+    """
+    if message.header.frame_id != WORLD:
+        raise MessageError(f"the pose is in frame '{message.header.frame_id}', not '{WORLD}'")
+    return pose_from_message(message.pose)
 
 
 def transform_stamped(
@@ -223,6 +240,26 @@ def depth_from_message(message: Image) -> np.ndarray:
     return depth.astype(kind.newbyteorder("="))
 
 
+def color_from_message(message: Image) -> np.ndarray:
+    """(H, W, 3) uint8, red first, of an rgb8 or bgr8 image.
+
+    Raises:
+        MessageError: on another encoding, or a size that does not fit the data.
+    """
+    if message.encoding not in ("rgb8", "bgr8"):
+        raise MessageError(
+            f"colour image with encoding '{message.encoding}', expected rgb8 or bgr8"
+        )
+    values = np.frombuffer(message.data, np.uint8)
+    if message.step < 3 * message.width or values.size != message.step * message.height:
+        raise MessageError(
+            f"colour image of {message.width} x {message.height} with {len(message.data)} bytes"
+        )
+    rows = values.reshape(message.height, message.step)[:, : 3 * message.width]
+    color = rows.reshape(message.height, message.width, 3)
+    return color if message.encoding == "rgb8" else color[:, :, ::-1]
+
+
 def camera_info(
     intrinsics: np.ndarray, width: int, height: int, ns: int, frame_id: str
 ) -> CameraInfo:
@@ -295,3 +332,53 @@ def _float_fields(message: PointCloud2, names: tuple[str, ...]) -> np.ndarray | 
     )
     records = np.frombuffer(message.data, kind, count=message.width * message.height)
     return np.column_stack([records[name] for name in names]).astype(np.float32)
+
+
+# Grasps
+
+
+def grasp_to_message(grasp: Grasp, joint_names: Sequence[str], ns: int) -> GraspMessage:
+    """A grasp in the world, proposed from the cloud stamped ``ns``."""
+    return GraspMessage(
+        header=header(ns, WORLD),
+        palm_pose=pose_to_message(grasp.palm_pose),
+        joint_names=list(joint_names),
+        pregrasp_joints=np.asarray(grasp.pregrasp_joints, float).tolist(),
+        grasp_joints=np.asarray(grasp.joints, float).tolist(),
+        squeeze_joints=np.asarray(grasp.squeeze_joints, float).tolist(),
+        score=float(grasp.score),
+        proposer=grasp.proposer,
+        figure_names=list(grasp.figures),
+        figures=[float(value) for value in grasp.figures.values()],
+    )
+
+
+def grasp_from_message(message: GraspMessage, joint_names: Sequence[str]) -> Grasp:
+    """A grasp with its joints in the order of ``joint_names``.
+
+    Raises:
+        MessageError: it is not in the world's frame, or joints are missing or not finite.
+    """
+    if message.header.frame_id != WORLD:
+        raise MessageError(f"the grasp is in frame '{message.header.frame_id}', not '{WORLD}'")
+    indices = _indices(message.joint_names, joint_names)
+    shapes = {
+        what: _values(values, message.joint_names, indices, what)
+        for what, values in (
+            ("pregrasp_joints", message.pregrasp_joints),
+            ("grasp_joints", message.grasp_joints),
+            ("squeeze_joints", message.squeeze_joints),
+        )
+    }
+    for what, values in shapes.items():
+        if not np.isfinite(values).all():
+            raise MessageError(f"{what} of the grasp are not finite")
+    return Grasp(
+        palm_pose=pose_from_message(message.palm_pose),
+        joints=shapes["grasp_joints"],
+        pregrasp_joints=shapes["pregrasp_joints"],
+        squeeze_joints=shapes["squeeze_joints"],
+        score=message.score,
+        figures=dict(zip(message.figure_names, message.figures, strict=True)),
+        proposer=message.proposer,
+    )

@@ -67,12 +67,11 @@ class ManagedNode(LifecycleNode):
         self.steady_clock = Clock(clock_type=ClockType.STEADY_TIME)
         self.failure: str | None = None
         self._active = False
-        self._status = (WARN, "not active yet", {})
+        self._status = (WARN, "not active", {})
         self._diagnostics = self.create_publisher(
             DiagnosticArray, contract.DIAGNOSTICS.name, contract.DIAGNOSTICS.qos
         )
         self.create_timer(DIAGNOSTICS_PERIOD, self.publish_diagnostics, clock=self.steady_clock)
-        self._warn_of_unknown_parameters()
 
     # What a subclass does at each transition; raising refuses it.
 
@@ -102,8 +101,13 @@ class ManagedNode(LifecycleNode):
         self._status = (level, message, values)
         if changed:
             self.publish_diagnostics()
-            log = self.get_logger()
-            {OK: log.info, WARN: log.warning}.get(level, log.error)(message)
+            # a statement for each level: rclpy fixes the severity of the line that logs
+            if level == OK:
+                self.get_logger().info(message)
+            elif level == WARN:
+                self.get_logger().warning(message)
+            else:
+                self.get_logger().error(message)
 
     def publish_diagnostics(self) -> None:
         """Publishes the present status on /diagnostics."""
@@ -123,18 +127,19 @@ class ManagedNode(LifecycleNode):
     # Transitions, as rclpy calls them.
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        self._warn_of_unknown_parameters()
         return self._transition("configure", self.configure, super().on_configure, state)
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         result = self._transition("activate", self.activate, super().on_activate, state)
         self._active = result == TransitionCallbackReturn.SUCCESS
-        if self._active and self._status[1] == "not active yet":
+        if self._active and self._status[1] == "not active":
             self.report(OK, "active")
         return result
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         self._active = False
-        self.report(WARN, "not active yet")
+        self.report(WARN, "not active")
         return self._transition("deactivate", self.deactivate, super().on_deactivate, state)
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -202,8 +207,8 @@ def main(node_type: Callable[[], ManagedNode], arguments: list[str] | None = Non
     node = None
     try:
         node = node_type()
-        if node.get_parameter("autostart").value:
-            _start(node)
+        if node.get_parameter("autostart").value and not _start(node):
+            return 1
         _spin(node, stop)
         return 0
     except (ConfigurationError, ParameterError) as error:
@@ -215,15 +220,15 @@ def main(node_type: Callable[[], ManagedNode], arguments: list[str] | None = Non
         return 1
     finally:
         if node is not None:
-            node.trigger_shutdown()
             node.destroy_node()
         rclpy.shutdown()
 
 
-def _start(node: ManagedNode) -> None:
-    for transition in (node.trigger_configure, node.trigger_activate):
-        if transition() != TransitionCallbackReturn.SUCCESS:
-            raise ConfigurationError(node.failure or "the node could not start")
+def _start(node: ManagedNode) -> bool:
+    return all(
+        transition() == TransitionCallbackReturn.SUCCESS
+        for transition in (node.trigger_configure, node.trigger_activate)
+    )
 
 
 def _spin(node: ManagedNode, stop: threading.Event) -> None:
@@ -235,6 +240,7 @@ def _spin(node: ManagedNode, stop: threading.Event) -> None:
         while not stop.is_set():
             executor.spin_once(timeout_sec=0.1)
     finally:
+        node.trigger_shutdown()  # before the executor, whose threads may wait for the node's end
         executor.shutdown(timeout_sec=2.0)
 
 

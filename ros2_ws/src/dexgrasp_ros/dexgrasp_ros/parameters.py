@@ -78,19 +78,27 @@ def parameter(
 
 
 def declare_parameters(
-    node: Node, parameters_type: type[Parameters], prefix: str = ""
+    node: Node, defaults: Parameters | type[Parameters], prefix: str = ""
 ) -> Parameters:
-    """Declares every field of ``parameters_type`` on ``node`` and returns the present values.
+    """Declares the fields of a dataclass on ``node`` and returns the present values.
 
-    Values out of range are refused: at the start by raising, at runtime by an unsuccessful set.
+    Args:
+        node: gets the parameters.
+        defaults: the dataclass, or an instance of it whose values are the defaults.
+        prefix: of the parameters' names.
+
+    Fields without metadata are no parameters and keep their default. Values out of range are
+    refused: at the start by raising, at runtime by an unsuccessful set.
 
     Raises:
         ParameterError: naming the node, the parameter, its value and what is allowed.
     """
-    types = typing.get_type_hints(parameters_type)
-    fields = {prefix + f.name: f for f in dataclasses.fields(parameters_type)}
+    if isinstance(defaults, type):
+        defaults = defaults()
+    types = typing.get_type_hints(type(defaults))
+    fields = {prefix + f.name: f for f in _parameter_fields(defaults)}
     for name, field in fields.items():
-        _declare(node, name, field, types[field.name])
+        _declare(node, name, field, types[field.name], getattr(defaults, field.name))
 
     def refuse_forbidden(changed: list[Parameter]) -> SetParametersResult:
         for each in changed:
@@ -101,28 +109,34 @@ def declare_parameters(
         return SetParametersResult(successful=True)
 
     node.add_on_set_parameters_callback(refuse_forbidden)
-    return current_parameters(node, parameters_type, prefix)
+    return current_parameters(node, defaults, prefix)
 
 
-def current_parameters(
-    node: Node, parameters_type: type[Parameters], prefix: str = ""
-) -> Parameters:
+def current_parameters(node: Node, declared: Parameters, prefix: str = "") -> Parameters:
     """The present values of parameters declared by :func:`declare_parameters`.
+
+    Args:
+        node: has the parameters.
+        declared: what `declare_parameters` took, or returned.
+        prefix: of the parameters' names.
 
     Raises:
         ParameterError: if the values are allowed one by one, but not together.
     """
-    values = {
-        f.name: _present_value(node, prefix + f.name, f)
-        for f in dataclasses.fields(parameters_type)
-    }
+    values = {f.name: _present_value(node, prefix + f.name, f) for f in _parameter_fields(declared)}
     try:
-        return parameters_type(**values)
+        return dataclasses.replace(declared, **values)
     except ValueError as error:
         raise ParameterError(f"parameters of {node.get_fully_qualified_name()}: {error}") from None
 
 
-def _declare(node: Node, name: str, field: dataclasses.Field, python_type: Any) -> None:
+def _parameter_fields(parameters: Any) -> list[dataclasses.Field]:
+    return [field for field in dataclasses.fields(parameters) if field.metadata]
+
+
+def _declare(
+    node: Node, name: str, field: dataclasses.Field, python_type: Any, default: Any
+) -> None:
     ros_type, written_as = _ros_type(python_type)
     override = node._parameter_overrides.get(name)
     if override is not None and override.type_ == ros_type:
@@ -131,9 +145,9 @@ def _declare(node: Node, name: str, field: dataclasses.Field, python_type: Any) 
         if problem:
             raise ParameterError(_sentence(node, name, problem, field))
     # An empty list has no element type: it is declared by its type alone, and reads as empty.
-    default = ros_type if field.default == () else field.default
+    value = ros_type if default == () else default
     try:
-        node.declare_parameter(name, default, _descriptor(name, ros_type, field))
+        node.declare_parameter(name, value, _descriptor(name, ros_type, field))
     except InvalidParameterTypeException:
         problem = f"is {override.value!r}, must be {written_as}"
         raise ParameterError(_sentence(node, name, problem, field)) from None

@@ -1,0 +1,62 @@
+"""The measured state, put together from /joint_states and /wrist_pose."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from geometry_msgs.msg import PoseStamped
+from sensor_msgs.msg import JointState
+
+from dexgrasp_models.control.types import RobotState
+from dexgrasp_ros import conversions
+
+
+class RobotStateInput:
+    """Pairs the newest joint state with the newest wrist pose.
+
+    On hardware the hand and the arm stamp for themselves, so stamps may differ by a tolerance of
+    less than a control period; the simulator's are equal.
+
+    Args:
+        joint_names: (22) finger joints, in the order of the state.
+        tolerance_ns: greatest difference of the two stamps.
+    """
+
+    def __init__(self, joint_names: Sequence[str], tolerance_ns: int) -> None:
+        self._joint_names = joint_names
+        self._tolerance_ns = tolerance_ns
+        self._joints: tuple[int, np.ndarray, np.ndarray] | None = None
+        self._wrist: tuple[int, np.ndarray] | None = None
+
+    def put_joints(self, message: JointState) -> None:
+        """Takes the finger joints of a message; one without any of them (an arm's) is left out.
+
+        Raises:
+            MessageError: some finger joints are missing, or there are not as many values as names.
+        """
+        if not set(self._joint_names).isdisjoint(message.name):
+            positions, velocities = conversions.joints_from_message(message, self._joint_names)
+            self._joints = (conversions.stamp_to_ns(message.header.stamp), positions, velocities)
+
+    def put_wrist(self, message: PoseStamped) -> None:
+        """Takes a wrist pose.
+
+        Raises:
+            MessageError: it is not finite, or not in the world's frame.
+        """
+        self._wrist = (
+            conversions.stamp_to_ns(message.header.stamp),
+            conversions.world_pose_from_message(message),
+        )
+
+    def newest(self) -> tuple[int, RobotState] | None:
+        """The stamp and the state of the newest pair, or None if the two don't belong together."""
+        if self._joints is None or self._wrist is None:
+            return None
+        joints_ns, positions, velocities = self._joints
+        wrist_ns, wrist_pose = self._wrist
+        if abs(joints_ns - wrist_ns) > self._tolerance_ns:
+            return None
+        ns = max(joints_ns, wrist_ns)
+        return ns, RobotState(ns / conversions.NANOSECONDS, wrist_pose, positions, velocities)

@@ -1,0 +1,155 @@
+"""The node that proposes grasps: the /proposals/generate service around a proposer."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from dataclasses import dataclass
+
+import torch
+from geometry_msgs.msg import PoseArray
+from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
+from sensor_msgs.msg import PointCloud2
+
+from dexgrasp_interfaces.msg import GraspArray
+from dexgrasp_interfaces.srv import GenerateProposals
+from dexgrasp_models.grasp.config import AnalyticConfig
+from dexgrasp_models.grasp.object_surface import CloudError
+from dexgrasp_models.grasp.proposer import PROPOSERS, make_proposer
+from dexgrasp_models.grasp.reachability import NoProposalError
+from dexgrasp_models.grasp.types import Grasp
+from dexgrasp_models.hand.spec import load_hand
+from dexgrasp_models.perception.fusion import FusedCloud
+from dexgrasp_proposals.markers import GraspMarkers
+from dexgrasp_ros import contract, conversions
+from dexgrasp_ros.conversions import MessageError
+from dexgrasp_ros.node import OK, WARN, ManagedNode, main, when_active
+from dexgrasp_ros.parameters import declare_parameters, parameter
+
+CLOUD_TIMEOUT = 2.0
+"""Seconds to wait for the cloud that a request names; it may still be on its way."""
+
+
+@dataclass(frozen=True)
+class ProposalParameters:
+    """Parameters of the proposal node beside those of the proposer."""
+
+    proposer: str = parameter("analytic", "what proposes grasps", choices=tuple(PROPOSERS))
+    count: int = parameter(8, "grasps to return where a request does not say", low=1, high=256)
+    shown: int = parameter(4, "best grasps that are drawn as markers", low=0, high=64)
+    threads: int = parameter(1, "threads that the proposer may use", low=1, high=64)
+
+
+class ProposalNode(ManagedNode):
+    """Ranked grasps for the newest cloud of the object, on request."""
+
+    parameters_type = ProposalParameters
+    threads = 3
+
+    def __init__(self) -> None:
+        super().__init__("proposals")
+        self._analytic = declare_parameters(self, AnalyticConfig, prefix="analytic.")
+        self._cloud_changed = threading.Condition()
+        self._cloud: tuple[int, FusedCloud] | None = None
+
+    def configure(self) -> None:
+        torch.set_num_threads(self.parameters.threads)
+        self._finger_joints = load_hand().finger_joints
+        self._proposer = make_proposer(self.parameters.proposer, config=self._analytic)
+        self._markers = GraspMarkers()
+        self._grasps = self._publisher(contract.GRASPS)
+        self._poses = self._publisher(contract.GRASP_POSES)
+        self._drawn = self._publisher(contract.GRASP_MARKERS)
+        self.create_subscription(
+            PointCloud2,
+            contract.OBJECT_CLOUD.name,
+            self._on_cloud,
+            contract.OBJECT_CLOUD.qos,
+        )
+        # Beside the subscription: a request may have to wait for its cloud.
+        self.create_service(
+            GenerateProposals,
+            contract.GENERATE_SERVICE,
+            self._on_generate,
+            callback_group=MutuallyExclusiveCallbackGroup(),
+        )
+
+    def _publisher(self, topic: contract.Topic):
+        return self.create_lifecycle_publisher(topic.type, topic.name, topic.qos)
+
+    def _on_cloud(self, message: PointCloud2) -> None:
+        try:
+            points, normals = conversions.cloud_from_message(message)
+            if normals is None:
+                raise MessageError("the cloud has no normals")
+        except MessageError as error:
+            self.report(WARN, f"ignored a cloud on {contract.OBJECT_CLOUD.name}: {error}")
+            return
+        cloud = FusedCloud(points, normals, points[:0], cameras_used=(), warnings=())
+        with self._cloud_changed:
+            self._cloud = conversions.stamp_to_ns(message.header.stamp), cloud
+            self._cloud_changed.notify_all()
+
+    @when_active
+    def _on_generate(
+        self, request: GenerateProposals.Request, response: GenerateProposals.Response
+    ) -> GenerateProposals.Response:
+        if request.text:
+            return self._refused(
+                response,
+                f"the proposer '{self.parameters.proposer}' takes no text; leave 'text' empty",
+            )
+        cloud = self._wait_for_cloud(conversions.stamp_to_ns(request.cloud_stamp))
+        if cloud is None:
+            return self._refused(
+                response,
+                f"there is no cloud of the object (with that stamp): call"
+                f" {contract.CAPTURE_SERVICE} first",
+            )
+        ns, points = cloud
+        count = request.count or self.parameters.count
+        try:
+            grasps = self._proposer.propose(points, count, request.seed)
+        except (CloudError, NoProposalError, ValueError) as error:
+            return self._refused(response, str(error))
+        response.success = True
+        response.message = f"{len(grasps)} grasps, best score {grasps[0].score:.2f}"
+        response.proposals = self._publish(grasps, ns)
+        self.report(OK, response.message, proposer=self.parameters.proposer)
+        return response
+
+    def _wait_for_cloud(self, stamp_ns: int) -> tuple[int, FusedCloud] | None:
+        """The cloud with that stamp, or the newest one where the stamp is zero."""
+        with self._cloud_changed:
+            if stamp_ns == 0:
+                return self._cloud
+            came = self._cloud_changed.wait_for(
+                lambda: self._cloud is not None and self._cloud[0] == stamp_ns, CLOUD_TIMEOUT
+            )
+            return self._cloud if came else None
+
+    def _refused(
+        self, response: GenerateProposals.Response, reason: str
+    ) -> GenerateProposals.Response:
+        response.success = False
+        response.message = reason
+        self.report(WARN, reason)
+        return response
+
+    def _publish(self, grasps: list[Grasp], ns: int) -> GraspArray:
+        header = conversions.header(ns, conversions.WORLD)
+        messages = [conversions.grasp_to_message(g, self._finger_joints, ns) for g in grasps]
+        array = GraspArray(header=header, grasps=messages)
+        self._grasps.publish(array)
+        self._poses.publish(PoseArray(header=header, poses=[m.palm_pose for m in messages]))
+        self._drawn.publish(self._markers.draw(grasps[: self.parameters.shown], header))
+        return array
+
+
+def run() -> None:
+    """Entry point of the executable."""
+    sys.exit(main(ProposalNode))
+
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,358 @@
+"""The node that lets the ROS graph run against a simulator, behind the contract of the hardware.
+
+Real time: the simulation follows the wall clock and uses the newest command. Lock-step: the state
+of a tick is published, and the simulation goes on only when the command with exactly that stamp
+has come; see docs/ros_graph.md for who waits for whom, and when.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+import threading
+import time
+from dataclasses import dataclass
+
+import torch
+from geometry_msgs.msg import PoseStamped
+from rosgraph_msgs.msg import Clock
+from sensor_msgs.msg import JointState
+from std_srvs.srv import Trigger
+from trajectory_msgs.msg import JointTrajectory
+
+from dexgrasp_models.control.types import Command, RobotState
+from dexgrasp_models.hand.spec import load_hand
+from dexgrasp_models.objects import load_object
+from dexgrasp_ros import contract, conversions
+from dexgrasp_ros.node import ERROR, OK, WARN, ManagedNode, main, when_active
+from dexgrasp_ros.parameters import current_parameters, declare_parameters, parameter
+from dexgrasp_sim.bridge_cameras import BridgeCameras
+from dexgrasp_sim.bridge_transforms import BridgeTransforms
+from dexgrasp_sim.command_inbox import CommandInbox
+from dexgrasp_sim.interface import BACKENDS, Simulator, make_simulator
+from dexgrasp_sim.scene import load_scene
+
+HEARTBEAT = 0.1
+"""Seconds of wall time between two publications of a state at which lock-step stands still."""
+LATE = 0.5
+"""Periods by which a tick in real time may be late before it counts as missed."""
+LOST = 10
+"""Missed periods after which real time is given up catching up, and goes on from now."""
+
+
+@dataclass(frozen=True)
+class BridgeParameters:
+    """Parameters of the bridge beside those of the scene (`SceneConfig`, from scene.yaml)."""
+
+    backend: str = parameter("mujoco", "simulator", choices=BACKENDS)
+    scene: str = parameter("floating", "free hand, or hand on the arm", choices=("floating", "arm"))
+    hand: str = parameter(
+        "coupled",
+        "18 actuators with coupled outer joints, or 22 independent ones",
+        choices=("coupled", "independent"),
+    )
+    cameras: str = parameter("cameras/four_d415.yaml", "camera rig, a file in config/ or a path")
+    object: str = parameter(
+        "can", "object on the table: a generated shape, a mesh file or a folder"
+    )
+    scale: float = parameter(1.0, "factor on the size of the object", low=1e-4, high=1e4)
+    seed: int = parameter(
+        0, "draws the object's pose and the cameras' noise", low=0, high=2**31 - 1
+    )
+    mode: str = parameter(
+        "real_time",
+        "who advances time: the clock or the controller",
+        choices=("real_time", "lock_step"),
+    )
+    real_time_rate: float = parameter(
+        1.0, "simulated seconds per second in real time", low=0.01, high=10.0
+    )
+    deadline: float = parameter(
+        2.0, "how long lock-step waits for a command", unit="s of wall time", low=0.01, high=600.0
+    )
+    camera_rate: float = parameter(
+        2.5, "images of each camera per simulated second", unit="Hz", low=0.1, high=50.0
+    )
+    camera_noise: bool = parameter(True, "whether the depth images are noisy")
+    disabled_cameras: tuple[str, ...] = parameter(
+        (), "cameras that publish nothing, as if unplugged", read_only=False
+    )
+
+
+class BridgeNode(ManagedNode):
+    """A simulated robot, object and cameras on the topics of the contract.
+
+    One thread owns the simulator; ROS callbacks only leave commands and requests for it.
+    """
+
+    parameters_type = BridgeParameters
+
+    def __init__(self) -> None:
+        super().__init__("sim_bridge")
+        # The scene's own parameters have the defaults of scene.yaml.
+        p = self.parameters
+        scene = declare_parameters(self, load_scene())
+        noise = declare_parameters(self, scene.noise, prefix="noise.")
+        self._scene = dataclasses.replace(
+            scene,
+            scene=p.scene,
+            hand=p.hand,
+            cameras=p.cameras,
+            noise=dataclasses.replace(noise, enabled=p.camera_noise),
+        )
+        self._tick_ns = conversions.seconds_to_ns(self._scene.control_period)
+        self._joint_positions_before: dict[str, float] | None = None
+        self._thread: threading.Thread | None = None
+        self._stop = threading.Event()
+        self._reset_asked = threading.Event()
+        self._reset_done = threading.Event()
+
+    # Lifecycle
+
+    def configure(self) -> None:
+        """Builds the simulator and all publishers."""
+        p = self.parameters
+        torch.set_num_threads(1)
+        hand = load_hand()
+        self._finger_names = hand.finger_joints
+        object_model = load_object(p.object, p.scale)
+        self._simulator: Simulator = make_simulator(self._scene, object_model, p.backend)
+        self._simulator.reset(p.seed)
+        self._ticks = 0
+        self._inbox = CommandInbox(self._holding_command())
+
+        def publisher(topic: contract.Topic):
+            return self.create_lifecycle_publisher(topic.type, topic.name, topic.qos)
+
+        self._clock_output = publisher(contract.CLOCK)
+        self._joint_states = publisher(contract.JOINT_STATES)
+        self._wrist_pose = publisher(contract.WRIST_POSE)
+        self._object_pose = publisher(contract.OBJECT_POSE)
+        self._camera_output = BridgeCameras(
+            self,
+            self._simulator,
+            # In lock-step time stands still while the cameras look: no twin is needed.
+            None
+            if p.mode == "lock_step"
+            else lambda: make_simulator(self._scene, object_model, p.backend),
+            period_ticks=max(1, round(1.0 / (p.camera_rate * self._scene.control_period))),
+        )
+        self._transforms = BridgeTransforms(self, self._simulator)
+        self.create_subscription(
+            JointTrajectory,
+            contract.HAND_COMMAND.name,
+            self._on_hand_command,
+            contract.HAND_COMMAND.qos,
+        )
+        self.create_subscription(
+            PoseStamped,
+            contract.WRIST_TARGET.name,
+            self._on_wrist_target,
+            contract.WRIST_TARGET.qos,
+        )
+        self.create_service(Trigger, contract.RESET_SERVICE, self._on_reset)
+
+    def activate(self) -> None:
+        self._stop.clear()
+        self._camera_output.start()
+        loop = self._run_lock_step if self.parameters.mode == "lock_step" else self._run_real_time
+        self._thread = threading.Thread(target=self._guarded, args=(loop,), name="simulation")
+        self._thread.start()
+
+    def deactivate(self) -> None:
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join()
+        self._camera_output.stop()
+
+    # Commands
+
+    def _on_hand_command(self, message: JointTrajectory) -> None:
+        ns = conversions.stamp_to_ns(message.header.stamp)
+        if not message.points:
+            self._inbox.release()
+            return
+        try:
+            targets = conversions.targets_from_message(message, self._finger_names)
+        except conversions.MessageError as error:
+            self._refuse(contract.HAND_COMMAND, error)
+            return
+        self._inbox.put_fingers(ns, targets)
+
+    def _on_wrist_target(self, message: PoseStamped) -> None:
+        try:
+            target = conversions.world_pose_from_message(message)
+        except conversions.MessageError as error:
+            self._refuse(contract.WRIST_TARGET, error)
+            return
+        self._inbox.put_wrist(conversions.stamp_to_ns(message.header.stamp), target)
+
+    def _refuse(self, topic: contract.Topic, error: Exception) -> None:
+        self.report(WARN, f"refused a command on {topic.name}, held the last one: {error}")
+
+    @when_active
+    def _on_reset(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        self._reset_done.clear()
+        self._reset_asked.set()
+        response.success = self._reset_done.wait(10.0)
+        response.message = (
+            "time is 0 and the object is back" if response.success else "no reset in 10 s"
+        )
+        return response
+
+    # The simulation thread
+
+    def _guarded(self, loop) -> None:
+        try:
+            loop()
+        except Exception as error:
+            self.get_logger().error(f"the simulation stopped: {error!r}")
+            self.report(ERROR, f"the simulation stopped: {error!r}")
+            raise
+
+    def _run_real_time(self) -> None:
+        period = self._scene.control_period / self.parameters.real_time_rate
+        due = time.monotonic()
+        missed = 0
+        meter = _RateMeter(self._scene.control_period)
+        while not self._stop.is_set():
+            self._reset_if_asked()
+            self._publish()
+            self._simulator.set_targets(self._inbox.newest)
+            self._simulator.step()
+            self._ticks += 1
+            due += period
+            late = time.monotonic() - due
+            if late > LATE * period:
+                missed += 1
+            if late > LOST * period:
+                due = time.monotonic()
+            if meter.tick():
+                level = OK if meter.factor > 0.9 * self.parameters.real_time_rate else WARN
+                self.report(
+                    level,
+                    f"real time, factor {meter.factor:.2f}",
+                    real_time_factor=f"{meter.factor:.3f}",
+                    missed_deadlines=missed,
+                    tick=self._ticks,
+                )
+            self._stop.wait(max(0.0, due - time.monotonic()))
+
+    def _run_lock_step(self) -> None:
+        self._publish()
+        while not self._stop.is_set():
+            engaged = self._inbox.engaged
+            timeout = self.parameters.deadline if engaged else HEARTBEAT
+            if self._reset_if_asked():
+                self._publish()
+            elif self._inbox.wait_for(self._now_ns, timeout):
+                self._simulator.set_targets(self._inbox.newest)
+                self._simulator.step()
+                self._ticks += 1
+                self._publish()
+            elif engaged and self._inbox.engaged:
+                self._wait_after_fault()
+            elif not engaged:
+                self._publish_state()
+                self._camera_output.repeat(self._now_ns, self._disabled_cameras)
+                self.report(OK, "lock-step, waiting for a controller", tick=self._ticks)
+
+    def _wait_after_fault(self) -> None:
+        """Lock-step has lost its controller: nothing moves until a reset."""
+        seconds = self._now_ns / conversions.NANOSECONDS
+        self.report(
+            ERROR,
+            f"no command for the state at {seconds:.3f} s came within"
+            f" {self.parameters.deadline:g} s: the simulation stands still until"
+            f" {contract.RESET_SERVICE} is called",
+            tick=self._ticks,
+        )
+        while not self._stop.is_set() and not self._reset_asked.wait(HEARTBEAT):
+            pass
+
+    def _reset_if_asked(self) -> bool:
+        if not self._reset_asked.is_set():
+            return False
+        self._simulator.reset(self.parameters.seed)
+        self._ticks = 0
+        self._joint_positions_before = None
+        self._inbox.reset(self._holding_command())
+        self._reset_asked.clear()
+        self._reset_done.set()
+        return True
+
+    def _holding_command(self) -> Command:
+        state = self._simulator.state()
+        return Command(state.wrist_pose, state.joints)
+
+    # Output
+
+    @property
+    def _now_ns(self) -> int:
+        return self._ticks * self._tick_ns
+
+    @property
+    def _disabled_cameras(self) -> tuple[str, ...]:
+        return current_parameters(self, self.parameters).disabled_cameras
+
+    def _publish(self) -> None:
+        """Everything that is due at this tick."""
+        state = self._publish_state()
+        self._camera_output.publish_if_due(self._ticks, self._now_ns, self._disabled_cameras)
+        self._transforms.publish_if_due(self._ticks, self._now_ns, state)
+
+    def _publish_state(self) -> RobotState:
+        ns = self._now_ns
+        state = self._simulator.state()
+        world = conversions.WORLD
+        self._clock_output.publish(Clock(clock=conversions.ns_to_stamp(ns)))
+        self._joint_states.publish(self._joint_state(state, ns))
+        self._wrist_pose.publish(conversions.pose_stamped(state.wrist_pose, ns, world))
+        self._object_pose.publish(
+            conversions.pose_stamped(self._simulator.object_pose(), ns, world)
+        )
+        return state
+
+    def _joint_state(self, state: RobotState, ns: int) -> JointState:
+        """Fingers first; the speeds of wrist and arm are those since the tick before."""
+        positions = self._simulator.joint_positions()
+        before = self._joint_positions_before or positions
+        velocities = {
+            name: (position - before[name]) / self._scene.control_period
+            for name, position in positions.items()
+        }
+        velocities.update(zip(self._finger_names, state.joint_velocities, strict=True))
+        self._joint_positions_before = positions
+        names = list(positions)
+        return conversions.joint_state(
+            names, list(positions.values()), [velocities[name] for name in names], ns
+        )
+
+
+class _RateMeter:
+    """Simulated seconds per second, over the last second."""
+
+    def __init__(self, period: float) -> None:
+        self._period = period
+        self._start = time.monotonic()
+        self._ticks = 0
+        self.factor = 0.0
+
+    def tick(self) -> bool:
+        """Counts a tick; True once a second, when there is a new factor."""
+        self._ticks += 1
+        elapsed = time.monotonic() - self._start
+        if elapsed < 1.0:
+            return False
+        self.factor = self._ticks * self._period / elapsed
+        self._start, self._ticks = time.monotonic(), 0
+        return True
+
+
+def run() -> None:
+    """Entry point of the executable."""
+    sys.exit(main(BridgeNode))
+
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,74 @@
+"""Commands on their way from the ROS callbacks to the simulation loop."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+
+from dexgrasp_models.control.types import Command
+
+
+class CommandInbox:
+    """The newest targets of hand and wrist, with the stamps of the states that they answer.
+
+    A controller engages with its first finger command and lets go with :meth:`release`. Between
+    the two a lock-step loop may insist on a command for every tick. Both come on one topic, so
+    their order is kept; the wrist's targets come on another and do not engage.
+
+    Args:
+        initial: held until a command comes.
+    """
+
+    def __init__(self, initial: Command) -> None:
+        self._changed = threading.Condition()
+        self._targets = initial
+        self._fingers_ns = self._wrist_ns = -1
+        self._engaged = False
+
+    @property
+    def engaged(self) -> bool:
+        """Whether a controller is sending."""
+        return self._engaged
+
+    @property
+    def newest(self) -> Command:
+        """The newest targets, whatever state they answer."""
+        return self._targets
+
+    def put_fingers(self, ns: int, targets: np.ndarray) -> None:
+        """Targets (22,) in rad that answer the state stamped ``ns``; engages."""
+        with self._changed:
+            self._targets = Command(self._targets.wrist_target, targets)
+            self._fingers_ns, self._engaged = ns, True
+            self._changed.notify_all()
+
+    def put_wrist(self, ns: int, target: np.ndarray) -> None:
+        """Pose (4, 4) of the palm in the world that answers the state stamped ``ns``."""
+        with self._changed:
+            self._targets = Command(target, self._targets.finger_targets)
+            self._wrist_ns = ns
+            self._changed.notify_all()
+
+    def release(self) -> None:
+        """The controller lets go; the newest targets are held."""
+        with self._changed:
+            self._engaged = False
+            self._changed.notify_all()
+
+    def wait_for(self, ns: int, timeout: float) -> bool:
+        """Waits for the whole command that answers ``ns``; True if it is there.
+
+        Returns early when a controller engages or lets go meanwhile.
+
+        Args:
+            ns: stamp of the state to be answered.
+            timeout: seconds of wall time.
+        """
+        with self._changed:
+            engaged = self._engaged
+            self._changed.wait_for(lambda: self._answers(ns) or self._engaged != engaged, timeout)
+            return self._answers(ns)
+
+    def _answers(self, ns: int) -> bool:
+        return self._fingers_ns == ns and self._wrist_ns == ns
