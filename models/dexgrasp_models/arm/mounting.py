@@ -30,7 +30,11 @@ class Mounting(Parameters):
         (0.0, 0.0, 0.0), -np.pi, np.pi, "rad", "attitude of rh_forearm in tool0, roll pitch yaw"
     )
     home: tuple[float, ...] = parameter(
-        (0.0, -1.9, 2.0, -1.6, -1.57, 0.0), -2 * np.pi, 2 * np.pi, "rad", "the arm's joints at rest"
+        (-0.419, -1.962, 1.574, -1.182, -1.571, -1.99),
+        -2 * np.pi,
+        2 * np.pi,
+        "rad",
+        "the arm's joints at rest",
     )
 
     def __post_init__(self) -> None:
