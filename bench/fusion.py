@@ -22,6 +22,7 @@ for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})  # before libraries start threads
 
 import numpy as np  # noqa: E402
+
 from dexgrasp_models.config import find_config  # noqa: E402
 from dexgrasp_models.objects.shapes import SHAPES, make_shape  # noqa: E402
 from dexgrasp_models.open3d_import import import_open3d  # noqa: E402

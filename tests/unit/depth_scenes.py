@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+
 from dexgrasp_models.perception.cameras import CameraModel, DepthFrame
 
 

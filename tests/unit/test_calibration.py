@@ -8,6 +8,8 @@ import cv2
 import numpy as np
 import pytest
 from depth_scenes import Table, render
+from scipy.spatial.transform import Rotation
+
 from dexgrasp_models.config import find_config
 from dexgrasp_models.perception.calibration import (
     CalibrationError,
@@ -18,7 +20,6 @@ from dexgrasp_models.perception.calibration import (
     save_calibration,
 )
 from dexgrasp_models.perception.cameras import load_rig, look_at
-from scipy.spatial.transform import Rotation
 
 BOARD = CharucoBoard()
 PIXELS_PER_SQUARE = 100

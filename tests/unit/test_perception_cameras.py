@@ -7,6 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import yaml
+from scipy.spatial.transform import Rotation
+
 from dexgrasp_models.config import find_config
 from dexgrasp_models.perception.cameras import (
     CameraModel,
@@ -15,7 +17,6 @@ from dexgrasp_models.perception.cameras import (
     look_at,
     save_rig,
 )
-from scipy.spatial.transform import Rotation
 
 INTRINSICS = {"width": 640, "height": 480, "fx": 615.0, "fy": 615.0, "cx": 319.5, "cy": 239.5}
 CAMERA = {"name": "camera_1", "position": [0.4, 0.3, 0.5], "focus": [0.0, 0.0, 0.1]}

@@ -7,6 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from depth_scenes import Box, Sphere, Table, frames_of
+from scipy.spatial.distance import cdist
+
 from dexgrasp_models.config import find_config
 from dexgrasp_models.perception.cameras import DepthFrame, load_rig
 from dexgrasp_models.perception.fusion import (
@@ -15,7 +17,6 @@ from dexgrasp_models.perception.fusion import (
     fuse,
     load_fusion_config,
 )
-from scipy.spatial.distance import cdist
 
 CONFIG = FusionConfig()
 NOISE = 0.0015
@@ -146,7 +147,7 @@ def test_a_bad_image_is_left_out_and_named(ball_frames, spoil, reason):
 @pytest.mark.parametrize("missing", [["camera_3"], ["camera_1", "camera_4"]])
 def test_missing_cameras_are_named(ball_frames, missing):
     frames = [frame for frame in ball_frames if frame.camera.name not in missing]
-    cloud = fuse(frames, CONFIG, missing={name: "unplugged" for name in missing})
+    cloud = fuse(frames, CONFIG, missing=dict.fromkeys(missing, "unplugged"))
     assert cloud.warnings == tuple(f"{name}: unplugged" for name in missing)
     assert len(cloud.cameras_used) == 4 - len(missing)
     assert cloud.object_points.shape == (1024, 3)

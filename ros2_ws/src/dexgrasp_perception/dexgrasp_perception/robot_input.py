@@ -1,0 +1,79 @@
+"""Where the robot is, to tell its own points from the object's."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from geometry_msgs.msg import PoseStamped
+from rclpy.node import Node
+from sensor_msgs.msg import JointState
+
+from dexgrasp_models.arm.kinematics import ArmKinematics
+from dexgrasp_models.arm.spec import load_arm
+from dexgrasp_models.hand.distance import HandDistance
+from dexgrasp_models.hand.kinematics import HandKinematics
+from dexgrasp_models.hand.spec import load_hand
+from dexgrasp_models.perception.fusion import RobotDistance
+from dexgrasp_models.perception.robot_mask import robot_distance
+from dexgrasp_ros import contract, conversions
+
+
+class RobotInput:
+    """Keeps the newest joint angles and wrist pose.
+
+    The hand and the arm may report in messages of their own; without any of the arm's joints the
+    hand is taken to float.
+    """
+
+    def __init__(self, node: Node) -> None:
+        torch.set_num_threads(1)
+        self._hand = HandDistance(HandKinematics(load_hand()))
+        self._finger_joints = self._hand.kinematics.spec.finger_joints
+        self._arm_joints = load_arm().joint_names
+        self._arm: ArmKinematics | None = None
+        self._angles: dict[str, float] = {}
+        self._wrist: PoseStamped | None = None
+        self._node = node
+        states, wrist = contract.JOINT_STATES, contract.WRIST_POSE
+        self._subscriptions = [
+            node.create_subscription(states.type, states.name, self._put_joints, states.qos),
+            node.create_subscription(wrist.type, wrist.name, self._put_wrist, wrist.qos),
+        ]
+
+    def distance(self) -> RobotDistance:
+        """Distance to the robot as it is now.
+
+        Raises:
+            MessageError: its state is not known, or not finite.
+        """
+        if self._wrist is None:
+            raise conversions.MessageError(f"nothing on {contract.WRIST_POSE.name}")
+        palm_pose = conversions.world_pose_from_message(self._wrist)
+        capsules = []
+        if all(name in self._angles for name in self._arm_joints):
+            self._arm = self._arm or ArmKinematics()
+            capsules = self._arm.capsules(self._joints(self._arm_joints))
+        return robot_distance(self._hand, palm_pose, self._joints(self._finger_joints), capsules)
+
+    def destroy(self) -> None:
+        """Unsubscribes."""
+        for subscription in self._subscriptions:
+            self._node.destroy_subscription(subscription)
+        self._subscriptions.clear()
+
+    def _joints(self, names: tuple[str, ...]) -> np.ndarray:
+        missing = [name for name in names if name not in self._angles]
+        if missing:
+            raise conversions.MessageError(
+                f"{contract.JOINT_STATES.name} lacks {', '.join(missing)}"
+            )
+        angles = np.array([self._angles[name] for name in names])
+        if not np.isfinite(angles).all():
+            raise conversions.MessageError(f"{contract.JOINT_STATES.name} is not finite")
+        return angles
+
+    def _put_joints(self, message: JointState) -> None:
+        self._angles.update(zip(message.name, message.position, strict=False))
+
+    def _put_wrist(self, message: PoseStamped) -> None:
+        self._wrist = message

@@ -1,0 +1,479 @@
+"""The perception node as a process of its own, fed by made-up cameras over DDS."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import threading
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
+
+import rclpy
+from diagnostic_msgs.msg import DiagnosticStatus
+from geometry_msgs.msg import Pose
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState
+from rclpy.executors import SingleThreadedExecutor
+from std_srvs.srv import Trigger
+
+from dexgrasp_models.config import find_config
+from dexgrasp_models.hand.spec import load_hand
+from dexgrasp_models.perception.cameras import CameraModel, load_rig, look_at
+from dexgrasp_ros import contract, conversions, qos
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.append(str(ROOT / "tests" / "unit"))
+from depth_scenes import Box, Sphere, Table, render  # noqa: E402
+
+DOMAIN = 120 + os.getpid() % 80
+PUBLISH_PERIOD = 0.1
+BALL = Sphere((0.02, -0.01, 0.035), 0.035)
+CARTON = Box((0.0, 0.0, 0.05), (0.07, 0.05, 0.10))
+FAR_AWAY = np.array([[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 3.0], [0, 0, 0, 1.0]])
+PARAMETERS = {"frame_timeout": 2.0, "camera_timeout": 1.0}
+RIG = load_rig(find_config("cameras/four_d415.yaml"))
+NAMES = [camera.name for camera in RIG]
+
+
+def node_command(parameters):
+    command = [sys.executable, "-m", "dexgrasp_perception.perception_node", "--ros-args"]
+    for name, value in parameters.items():
+        command += ["-p", f"{name}:={value}"]
+    return command
+
+
+def node_environment():
+    folders = ("models", "ros2_ws/src/dexgrasp_ros", "ros2_ws/src/dexgrasp_perception")
+    paths = [str(ROOT / folder) for folder in folders]
+    if os.environ.get("PYTHONPATH"):
+        paths.append(os.environ["PYTHONPATH"])
+    return {**os.environ, "ROS_DOMAIN_ID": str(DOMAIN), "PYTHONPATH": os.pathsep.join(paths)}
+
+
+@contextmanager
+def running_node(parameters):
+    process = subprocess.Popen(
+        node_command(parameters), env=node_environment(), stderr=subprocess.PIPE, text=True
+    )
+    try:
+        yield process
+    finally:
+        process.terminate()
+        _, log = process.communicate(timeout=20)
+        print(log)
+
+
+@dataclass
+class Shot:
+    """What a camera delivers: an image of any encoding, intrinsics, and the age of its stamp."""
+
+    image: np.ndarray
+    model: CameraModel
+    age: float = 0.0
+    encoding: str | None = None
+    frame_id: str | None = None
+    info: bool = True
+
+
+@dataclass
+class Bench:
+    """Cameras and robot around the node, as far as its topics can tell."""
+
+    node: rclpy.node.Node
+    shots: dict[str, Shot] = field(default_factory=dict)
+    wrist: np.ndarray | None = field(default_factory=lambda: FAR_AWAY)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def __post_init__(self):
+        node, self.publishers = self.node, {}
+        for camera in RIG:
+            depth, info = contract.depth_image(camera.name), contract.depth_info(camera.name)
+            self.publishers[camera.name] = (
+                node.create_publisher(depth.type, depth.name, depth.qos),
+                node.create_publisher(info.type, info.name, info.qos),
+            )
+        states, wrist = contract.JOINT_STATES, contract.WRIST_POSE
+        self.joint_states = node.create_publisher(states.type, states.name, states.qos)
+        self.wrist_pose = node.create_publisher(wrist.type, wrist.name, wrist.qos)
+        node.create_timer(PUBLISH_PERIOD, self.publish)
+        self.capture_client = node.create_client(Trigger, contract.CAPTURE_SERVICE)
+        self.received = {}
+        for topic in (contract.OBJECT_CLOUD, contract.SCENE_CLOUD):
+            self.listen(topic)
+        self.diagnostics = []
+        topic = contract.DIAGNOSTICS
+        node.create_subscription(
+            topic.type, topic.name, lambda m: self.diagnostics.append(m.status[0]), topic.qos
+        )
+
+    def listen(self, topic):
+        def keep(message):
+            self.received[topic.name] = message
+
+        return self.node.create_subscription(topic.type, topic.name, keep, topic.qos)
+
+    def show(self, *bodies, rig=RIG, **changes):
+        """Puts bodies on the table, and all cameras to work."""
+        shots = {
+            camera.name: Shot(render(camera, [*bodies, Table()]), camera, **changes)
+            for camera in rig
+        }
+        with self.lock:
+            self.shots = shots
+
+    def change(self, name, **changes):
+        with self.lock:
+            self.shots[name] = replace(self.shots[name], **changes)
+
+    def unplug(self, *names):
+        with self.lock:
+            for name in names:
+                del self.shots[name]
+
+    def publish(self):
+        now = self.node.get_clock().now().nanoseconds
+        with self.lock:
+            shots = dict(self.shots)
+        for name, shot in shots.items():
+            depth, info = self.publishers[name]
+            ns = now - conversions.seconds_to_ns(shot.age)
+            frame = shot.frame_id or contract.optical_frame(name)
+            model = shot.model
+            if shot.info:
+                info.publish(
+                    conversions.camera_info(model.matrix, model.width, model.height, ns, frame)
+                )
+            depth.publish(self.image_message(shot, ns, frame))
+        names = load_hand().finger_joints
+        self.joint_states.publish(
+            conversions.joint_state(names, np.zeros(len(names)), np.zeros(len(names)), now)
+        )
+        if self.wrist is not None:
+            self.wrist_pose.publish(conversions.pose_stamped(self.wrist, now, "world"))
+
+    @staticmethod
+    def image_message(shot, ns, frame):
+        is_float = shot.image.dtype == np.float32
+        blank = np.zeros_like(shot.image, np.uint16)
+        message = conversions.depth_to_message(blank if is_float else shot.image, ns, frame)
+        if is_float:
+            message.encoding, message.step = "32FC1", 4 * message.width
+            message.data = shot.image.tobytes()
+        message.encoding = shot.encoding or message.encoding
+        return message
+
+    def capture(self):
+        return self.call(self.capture_client, Trigger.Request())
+
+    def call(self, client, request):
+        assert client.wait_for_service(timeout_sec=20.0), f"no service {client.srv_name}"
+        future = client.call_async(request)
+        wait_until(future.done, "an answer")
+        return future.result()
+
+    def object_cloud(self, since_ns):
+        def arrived():
+            message = self.received.get(contract.OBJECT_CLOUD.name)
+            return message and conversions.stamp_to_ns(message.header.stamp) >= since_ns
+
+        wait_until(arrived, "the object's cloud")
+        return self.received[contract.OBJECT_CLOUD.name]
+
+
+def wait_until(condition, what, timeout=20.0):
+    deadline = time.monotonic() + timeout
+    while not condition():
+        assert time.monotonic() < deadline, f"waited {timeout} s for {what}"
+        time.sleep(0.01)
+
+
+@pytest.fixture(scope="module")
+def running_bench():
+    context = rclpy.Context()
+    rclpy.init(context=context, domain_id=DOMAIN)
+    node = rclpy.create_node("bench", context=context)
+    bench = Bench(node)
+    executor = SingleThreadedExecutor(context=context)
+    executor.add_node(node)
+    thread = threading.Thread(target=executor.spin, daemon=True)
+    thread.start()
+    with running_node(PARAMETERS) as process:
+        bench.process = process
+        bench.show(BALL)
+        wait_until(lambda: bench.capture().success, "a first capture", timeout=60.0)
+        yield bench
+        assert process.poll() is None, "the node must outlive all tests"
+    executor.shutdown()
+    node.destroy_node()
+    rclpy.shutdown(context=context)
+
+
+@pytest.fixture
+def bench(running_bench):
+    """All cameras see the ball; whatever a test does to them is undone before the next."""
+    running_bench.wrist = FAR_AWAY
+    running_bench.show(BALL)
+    yield running_bench
+    running_bench.wrist = FAR_AWAY
+    running_bench.show(BALL)
+    answer = running_bench.capture()
+    assert answer.success, f"the node did not recover: {answer.message}"
+
+
+def test_all_cameras(bench):
+    asked_ns = bench.node.get_clock().now().nanoseconds
+    answer = bench.capture()
+    assert answer.success
+    assert re.match(
+        r"1024 points of the object and 0 of the scene from camera_1, camera_2, camera_3, camera_4",
+        answer.message,
+    )
+    message = bench.object_cloud(asked_ns)
+    assert message.header.frame_id == "world"
+    assert [each.name for each in message.fields] == [
+        *("x", "y", "z"),
+        *("normal_x", "normal_y", "normal_z"),
+    ]
+    points, normals = conversions.cloud_from_message(message)
+    assert points.shape == normals.shape == (1024, 3)
+    assert np.abs(BALL.surface_distance(points.astype(float))).max() < 0.003
+    outwards = np.einsum("nc,nc->n", BALL.normals(points.astype(float)), normals)
+    assert np.median(outwards) > 0.99
+
+
+def test_the_scene_and_late_subscribers(bench):
+    other = Box((0.15, 0.1, 0.02), (0.04, 0.04, 0.04))
+    bench.show(CARTON, other)
+    asked_ns = bench.node.get_clock().now().nanoseconds
+    assert bench.capture().success
+    bench.object_cloud(asked_ns)
+    bench.received.clear()
+    late = [bench.listen(topic) for topic in (contract.OBJECT_CLOUD, contract.SCENE_CLOUD)]
+    wait_until(lambda: len(bench.received) == 2, "the latched clouds")
+    points, normals = conversions.cloud_from_message(bench.received[contract.SCENE_CLOUD.name])
+    assert normals is None
+    assert len(points) > 20
+    assert np.abs(other.surface_distance(points.astype(float))).max() < 0.006
+    for subscription in late:
+        bench.node.destroy_subscription(subscription)
+
+
+def test_only_images_taken_after_the_request_are_used(bench):
+    bench.show(CARTON)
+    asked_ns = bench.node.get_clock().now().nanoseconds
+    assert bench.capture().success
+    points, _ = conversions.cloud_from_message(bench.object_cloud(asked_ns))
+    assert np.abs(CARTON.surface_distance(points.astype(float))).max() < 0.003
+
+
+@pytest.mark.parametrize("unplugged", [["camera_2"], ["camera_1", "camera_3"]])
+def test_missing_cameras_are_named(bench, unplugged):
+    bench.unplug(*unplugged)
+    time.sleep(0.6)  # longer than max_frame_age
+    answer = bench.capture()
+    assert answer.success
+    for name in NAMES:
+        assert (f"{name}: its newest image was" in answer.message) == (name in unplugged)
+
+
+def test_no_cameras(bench):
+    bench.unplug(*NAMES)
+    time.sleep(0.6)
+    answer = bench.capture()
+    assert not answer.success
+    assert answer.message.startswith("0 usable camera images, 2 needed")
+    assert all(name in answer.message for name in NAMES)
+
+
+def test_stale_images(bench):
+    bench.show(BALL, age=10.0)
+    time.sleep(0.6)
+    answer = bench.capture()
+    assert not answer.success
+    assert re.search(r"camera_4: its newest image was \d+\.\d s old", answer.message)
+
+
+def test_images_from_the_future(bench):
+    bench.show(BALL, age=-100.0)
+    answer = bench.capture()
+    assert not answer.success
+    assert re.search(r"camera_1: its newest image is stamped \d+\.\d s ahead", answer.message)
+
+
+def test_an_image_of_nan(bench):
+    metres = np.full((480, 640), np.nan, np.float32)
+    bench.change("camera_2", image=metres)
+    answer = bench.capture()
+    assert answer.success
+    assert "camera_2: only 0.0 % of the image has a depth reading" in answer.message
+
+
+def test_nan_among_the_readings(bench):
+    metres = (bench.shots["camera_2"].image * 1e-3).astype(np.float32)
+    metres[::3] = np.nan
+    metres[1::5] = np.inf
+    bench.change("camera_2", image=metres)
+    asked_ns = bench.node.get_clock().now().nanoseconds
+    answer = bench.capture()
+    assert answer.success
+    assert "camera_2:" not in answer.message
+    points, normals = conversions.cloud_from_message(bench.object_cloud(asked_ns))
+    assert np.isfinite(points).all()
+    assert np.isfinite(normals).all()
+    assert np.abs(BALL.surface_distance(points.astype(float))).max() < 0.003
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"encoding": "rgb8"}, "camera_3: depth image with encoding 'rgb8'"),
+        ({"image": np.zeros((480, 640), np.uint16)}, "camera_3: only 0.0 %"),
+        ({"image": np.full((240, 320), 600, np.uint16)}, "camera_3: image is 320x240"),
+    ],
+)
+def test_unusable_images_are_left_out(bench, changes, reason):
+    bench.change("camera_3", **changes)
+    answer = bench.capture()
+    assert answer.success
+    assert reason in answer.message
+    assert "from camera_1, camera_2, camera_4 in" in answer.message
+
+
+def test_a_foreign_frame_is_reported(bench):
+    bench.change("camera_1", frame_id="camera_1_color_optical_frame")
+    answer = bench.capture()
+    assert answer.success
+    assert "camera_1: image in frame 'camera_1_color_optical_frame'" in answer.message
+
+
+def test_the_cameras_own_intrinsics_win(bench):
+    half = [
+        replace(camera, width=320, height=240, fx=300.0, fy=300.0, cx=159.5, cy=119.5)
+        for camera in RIG
+    ]
+    bench.show(CARTON, rig=half)
+    asked_ns = bench.node.get_clock().now().nanoseconds
+    answer = bench.capture()
+    assert answer.success
+    assert "camera_1: intrinsics differ from the rig's" in answer.message
+    points, _ = conversions.cloud_from_message(bench.object_cloud(asked_ns))
+    assert np.abs(CARTON.surface_distance(points.astype(float))).max() < 0.004
+
+
+def test_nothing_on_the_table(bench):
+    bench.show()
+    answer = bench.capture()
+    assert not answer.success
+    assert answer.message == "nothing stands above the table in the workspace"
+
+
+def test_the_hand_itself_is_no_object(bench):
+    ball = Sphere((0.0, 0.0, 0.2), 0.014)
+    bench.show(ball)
+    assert bench.capture().success
+    around = look_at([0.0, 0.0, 0.2], [1.0, 0.0, 0.2])
+    around[:3, 3] -= 0.04 * around[:3, 2]
+    bench.wrist = around
+    time.sleep(3 * PUBLISH_PERIOD)
+    answer = bench.capture()
+    assert not answer.success
+    assert "nothing stands above the table" in answer.message
+
+
+def test_an_unusable_wrist_pose_is_reported(bench):
+    bench.wrist = FAR_AWAY * np.nan
+    bench.wrist[:3, :3] = np.eye(3)
+    time.sleep(3 * PUBLISH_PERIOD)
+    answer = bench.capture()
+    assert answer.success
+    assert "the robot's own points are not left out: the pose is not finite" in answer.message
+
+
+def test_transforms_of_the_cameras(bench):
+    topic = contract.TF_STATIC
+    bench.listen(topic)
+    wait_until(lambda: topic.name in bench.received, "the latched transforms")
+    transforms = {each.child_frame_id: each for each in bench.received[topic.name].transforms}
+    assert len(transforms) == 8
+    for camera in RIG:
+        link, optical = transforms[camera.link_frame], transforms[camera.optical_frame]
+        assert link.header.frame_id == "world"
+        assert optical.header.frame_id == camera.link_frame
+        np.testing.assert_allclose(
+            matrix(link.transform) @ matrix(optical.transform), camera.world_T_optical, atol=1e-9
+        )
+
+
+def matrix(transform):
+    pose = Pose(orientation=transform.rotation)
+    for axis in "xyz":
+        setattr(pose.position, axis, getattr(transform.translation, axis))
+    return conversions.pose_from_message(pose)
+
+
+def test_diagnostics_name_a_silent_camera(bench):
+    bench.unplug("camera_4")
+    silent = "3 of 4 cameras deliver images; silent: camera_4"
+    wait_until(lambda: silent in [each.message for each in bench.diagnostics], "diagnostics")
+    status = next(each for each in bench.diagnostics if each.message == silent)
+    assert status.name == "perception"
+    assert status.level == DiagnosticStatus.WARN
+    assert {value.key for value in status.values} == {"last_capture", *NAMES}
+    bench.show(BALL)
+    bench.diagnostics.clear()
+    wait_until(
+        lambda: DiagnosticStatus.OK in [each.level for each in bench.diagnostics], "recovery"
+    )
+
+
+def test_an_inactive_node_refuses(bench):
+    client = bench.node.create_client(ChangeState, "/perception/change_state")
+
+    def change(transition):
+        request = ChangeState.Request(transition=Transition(id=transition))
+        assert bench.call(client, request).success
+
+    change(Transition.TRANSITION_DEACTIVATE)
+    answer = bench.capture()
+    assert not answer.success
+    assert answer.message.startswith("/perception is not active")
+    change(Transition.TRANSITION_CLEANUP)
+    change(Transition.TRANSITION_CONFIGURE)
+    change(Transition.TRANSITION_ACTIVATE)
+    wait_until(lambda: bench.capture().success, "a capture after the restart")
+
+
+def test_images_are_asked_for_with_best_effort(bench):
+    """So that drivers that offer only that are heard."""
+    (subscriber,) = bench.node.get_subscriptions_info_by_topic("/camera_1/depth/image_rect_raw")
+    assert subscriber.qos_profile.reliability == qos.IMAGE_REQUEST.reliability
+
+
+@pytest.mark.parametrize(
+    ("parameters", "reason"),
+    [
+        ({"rig": "cameras/none.yaml"}, "no configuration file 'cameras/none.yaml'"),
+        ({"fusion.n_points": 3}, "'fusion.n_points' of /perception is 3, must be between 16"),
+    ],
+)
+def test_a_bad_configuration_ends_the_process_with_the_reason(parameters, reason):
+    done = subprocess.run(
+        node_command(parameters),
+        env=node_environment(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert reason in done.stderr + done.stdout
+    assert "Traceback" not in done.stderr
