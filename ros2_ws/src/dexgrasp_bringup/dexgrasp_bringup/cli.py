@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import typer
 
+from dexgrasp_bringup.bench_command import bench
+
 app = typer.Typer(help="Dexterous grasping with a Shadow Hand on a UR10e.", no_args_is_help=True)
+
+app.add_typer(bench, name="bench")
 
 
 @app.callback()

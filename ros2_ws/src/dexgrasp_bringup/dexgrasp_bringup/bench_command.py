@@ -1,0 +1,132 @@
+"""``dexgrasp bench``: figures that anybody can measure again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from dexgrasp_sim.episode import EpisodeResult
+
+bench = typer.Typer(help="Benchmarks, in lock-step and repeatable.", no_args_is_help=True)
+
+
+@bench.callback()
+def _bench() -> None:
+    """Benchmarks, in lock-step and repeatable."""
+
+
+@bench.command("grasp")
+def grasp(
+    objects: Annotated[
+        str | None,
+        typer.Option(
+            help="Shapes or mesh files by commas, or a folder of meshes or of object folders "
+            "with visual.obj and/or collision.obj. Default: the generated shapes."
+        ),
+    ] = None,
+    poses: Annotated[int, typer.Option(min=1, help="Attempts an object, each in its pose.")] = 5,
+    scene: Annotated[str, typer.Option(help="floating or arm.")] = "floating",
+    scale: Annotated[float, typer.Option(help="Multiplies the size of all objects.")] = 1.0,
+    seed: Annotated[int, typer.Option(min=0, help="Attempt k has the seed SEED + k.")] = 0,
+    mass: Annotated[float, typer.Option(help="Mass of the object, kg.")] = 0.1,
+    friction: Annotated[float, typer.Option(help="Friction coefficient.")] = 1.0,
+    proposer: Annotated[str, typer.Option(help="Which proposer.")] = "analytic",
+    control: Annotated[
+        str,
+        typer.Option(
+            help="Negative control: none, reversed_squeeze, shuffled_joints or wrist_moved."
+        ),
+    ] = "none",
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Processes; by default one a core.")
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="Summary as JSON. Attempts are kept beside it (.attempts.jsonl): an interrupted "
+            "run goes on where it was."
+        ),
+    ] = None,
+) -> None:
+    """How often the first choice lifts the object 0.1 m and holds it 2 s, and where it is lost."""
+    from dexgrasp_models.objects import MeshError, load_object
+    from dexgrasp_sim import bench_grasp
+    from dexgrasp_sim.episode import EpisodeSettings
+    from dexgrasp_sim.perturbation import Perturbation
+    from dexgrasp_sim.scene import load_scene
+
+    console = Console()
+    try:
+        sources = bench_grasp.find_objects(objects)
+        settings = [
+            EpisodeSettings(
+                source, seed + pose, scale, scene, proposer,
+                mass=mass, friction=friction, perturbation=Perturbation(control),
+            )
+            for source in sources
+            for pose in range(poses)
+        ]  # fmt: skip
+        load_scene(scene=scene, object_mass=mass, friction=friction)
+        for source in sources:
+            load_object(source, scale)
+    except (MeshError, ValueError) as error:
+        console.print(f"[red]{error}")
+        raise typer.Exit(2) from error
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console) as progress:
+        task = progress.add_task("lifted 0", total=len(settings))
+        lifted = 0
+
+        def show(result: EpisodeResult) -> None:
+            nonlocal lifted
+            lifted += result.success
+            if not result.success:
+                progress.console.print(
+                    f"{result.object} seed {result.settings.seed}: lost at {result.lost_at}"
+                    + (f" ({result.reason})" if result.reason else "")
+                )
+            progress.update(task, advance=1, description=f"lifted {lifted}")
+
+        attempts_file = out.with_suffix(".attempts.jsonl") if out else None
+        results = bench_grasp.run_bench(
+            settings, attempts_file=attempts_file, workers=workers, on_result=show
+        )
+    summary = bench_grasp.summarise(results, seed)
+    summary["settings"] = {
+        "scene": scene, "poses": poses, "scale": scale, "mass": mass, "friction": friction,
+        "proposer": proposer, "control": control,
+    }  # fmt: skip
+    console.print(_table(summary))
+    if out:
+        bench_grasp.write_summary(out, summary)
+        console.print(f"written to {out}")
+
+
+def _table(summary: dict[str, Any]) -> Table:
+    title = "{scene} scene, control {control}".format(**summary["settings"])
+    table = Table("object", "lifted", "of", title=title, show_footer=False)
+    for name, row in summary["objects"].items():
+        table.add_row(name, str(row["successes"]), str(row["attempts"]))
+    table.add_section()
+    for name in ("not_flat", "flat"):
+        row = summary[name]
+        label = "lying flat" if name == "flat" else "standing or compact"
+        table.add_row(label, str(row["successes"]), str(row["attempts"]))
+    lifted = sum(row["successes"] for row in summary["objects"].values())
+    table.add_row("all", str(lifted), f"{summary['attempts']} ({summary['success_rate']:.0%})")
+    table.add_section()
+    for stage, count in summary["failures"].items():
+        table.add_row(f"lost at {stage}", str(count), "")
+    return table
