@@ -8,8 +8,6 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-from geometry_msgs.msg import TransformStamped
 from rclpy.publisher import Publisher
 
 from dexgrasp_models.perception.cameras import CameraModel
@@ -132,18 +130,3 @@ def _camera_topics(node: ManagedNode, camera: CameraModel) -> _CameraTopics:
         ),
     )
 
-
-def camera_transforms(cameras: Collection[CameraModel]) -> list[TransformStamped]:
-    """Static transforms: each camera's body in the world, and its optical frame in the body."""
-    transforms = []
-    for camera in cameras:
-        link_T_optical = np.linalg.inv(camera.world_T_link) @ camera.world_T_optical
-        transforms += [
-            conversions.transform_stamped(
-                camera.world_T_link, 0, conversions.WORLD, camera.link_frame
-            ),
-            conversions.transform_stamped(
-                link_T_optical, 0, camera.link_frame, camera.optical_frame
-            ),
-        ]
-    return transforms

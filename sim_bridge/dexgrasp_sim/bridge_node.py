@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from geometry_msgs.msg import PoseStamped
@@ -87,8 +88,8 @@ class BridgeNode(ManagedNode):
 
     parameters_type = BridgeParameters
 
-    def __init__(self) -> None:
-        super().__init__("sim_bridge")
+    def __init__(self, **options: Any) -> None:
+        super().__init__("sim_bridge", **options)
         # The scene's own parameters have the defaults of scene.yaml.
         p = self.parameters
         scene = declare_parameters(self, load_scene())
@@ -137,7 +138,7 @@ class BridgeNode(ManagedNode):
             else lambda: make_simulator(self._scene, object_model, p.backend),
             period_ticks=max(1, round(1.0 / (p.camera_rate * self._scene.control_period))),
         )
-        self._transforms = BridgeTransforms(self, self._simulator)
+        self._transforms = BridgeTransforms(self)
         self.create_subscription(
             JointTrajectory,
             contract.HAND_COMMAND.name,

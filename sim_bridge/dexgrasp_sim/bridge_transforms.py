@@ -1,4 +1,4 @@
-"""The bridge's transforms: the robot's links on /tf, cameras and base on /tf_static."""
+"""The bridge's transforms: where the robot's links are, on /tf."""
 
 from __future__ import annotations
 
@@ -11,8 +11,6 @@ from dexgrasp_models.hand.kinematics import HandKinematics
 from dexgrasp_models.hand.spec import load_hand
 from dexgrasp_ros import contract, conversions
 from dexgrasp_ros.node import ManagedNode
-from dexgrasp_sim.bridge_cameras import camera_transforms
-from dexgrasp_sim.interface import Simulator
 
 PERIOD_TICKS = 5
 
@@ -20,16 +18,11 @@ PERIOD_TICKS = 5
 class BridgeTransforms:
     """Publishes where the links are, from forward kinematics of the measured joints."""
 
-    def __init__(self, node: ManagedNode, simulator: Simulator) -> None:
+    def __init__(self, node: ManagedNode) -> None:
         self._kinematics = HandKinematics(load_hand(), dtype=torch.float64)
         self._moving = node.create_lifecycle_publisher(
             contract.TF.type, contract.TF.name, contract.TF.qos
         )
-        # Not a lifecycle publisher: what is latched must be out before the first activation.
-        static = node.create_publisher(
-            contract.TF_STATIC.type, contract.TF_STATIC.name, contract.TF_STATIC.qos
-        )
-        static.publish(TFMessage(transforms=camera_transforms(simulator.cameras.values())))
 
     def publish_if_due(self, tick: int, ns: int, state: RobotState) -> None:
         """Publishes the transforms of this tick if it is time for them and somebody listens."""

@@ -113,8 +113,8 @@ class ControlNode(ManagedNode):
     parameters_type = ControlParameters
     threads = 4
 
-    def __init__(self) -> None:
-        super().__init__("control")
+    def __init__(self, **options: Any) -> None:
+        super().__init__("control", **options)
         self._approach = declare_parameters(self, ApproachConfig, prefix="approach.")
         self._executor_config = declare_parameters(self, ExecutorConfig, prefix="executor.")
         self._limits = declare_parameters(self, SafetyLimits, prefix="limits.")
@@ -285,7 +285,7 @@ class ControlNode(ManagedNode):
         )
 
     def _carry_out(self, goal: ServerGoalHandle) -> Outcome:
-        state = self._fresh_state()
+        state = self._fresh_state(goal)
         if goal.request.choose:
             self._feedback(goal, "capture")
             self._take_cloud(goal)
@@ -297,16 +297,19 @@ class ControlNode(ManagedNode):
         plan = self._plan(grasps, state)
         return self._follow(goal, plan)
 
-    def _fresh_state(self) -> RobotState:
-        silence = time.monotonic() - self._state_heard
-        pair = self._state_input.newest()
-        if pair is None or silence > self.parameters.state_timeout:
-            raise GraspEnded(
-                OutcomeKind.STALE_INPUT,
-                f"no measured state: {contract.JOINT_STATES.name} and {contract.WRIST_POSE.name}"
-                " are silent",
-            )
-        return pair[1]
+    def _fresh_state(self, goal: ServerGoalHandle) -> RobotState:
+        """A state measured after now."""
+        asked = time.monotonic()
+        while self._state_heard < asked:
+            self._check_not_cancelled(goal)
+            if time.monotonic() - asked > self.parameters.state_timeout:
+                raise GraspEnded(
+                    OutcomeKind.STALE_INPUT,
+                    f"no measured state on {contract.JOINT_STATES.name} and"
+                    f" {contract.WRIST_POSE.name} within {self.parameters.state_timeout:g} s",
+                )
+            time.sleep(WATCHDOG_PERIOD)
+        return self._state_input.newest()[1]
 
     def _take_cloud(self, goal: ServerGoalHandle) -> None:
         timeout = self.parameters.capture_timeout

@@ -7,6 +7,7 @@ import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from std_srvs.srv import Trigger
@@ -70,8 +71,8 @@ class PerceptionNode(ManagedNode):
     parameters_type = PerceptionParameters
     threads = 2  # images must come in while a capture waits for them
 
-    def __init__(self) -> None:
-        super().__init__("perception")
+    def __init__(self, **options: Any) -> None:
+        super().__init__("perception", **options)
         self._fusion = declare_parameters(self, FusionConfig, prefix="fusion.")
         self._arrived = threading.Condition()
         self._cameras: list[CameraInput] = []

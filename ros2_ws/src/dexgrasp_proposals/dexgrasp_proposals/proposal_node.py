@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from geometry_msgs.msg import PoseArray
@@ -46,8 +47,8 @@ class ProposalNode(ManagedNode):
     parameters_type = ProposalParameters
     threads = 3
 
-    def __init__(self) -> None:
-        super().__init__("proposals")
+    def __init__(self, **options: Any) -> None:
+        super().__init__("proposals", **options)
         self._analytic = declare_parameters(self, AnalyticConfig, prefix="analytic.")
         self._cloud_changed = threading.Condition()
         self._cloud: tuple[int, FusedCloud] | None = None

@@ -1,0 +1,129 @@
+"""Nodes of the graph inside the test's process, each with its executor, over real DDS."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import rclpy
+from rclpy.action import ActionClient
+from rclpy.executors import MultiThreadedExecutor
+from rclpy.lifecycle import TransitionCallbackReturn
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+from rclpy.task import Future
+
+from dexgrasp_interfaces.action import ExecuteGrasp
+from dexgrasp_ros import contract
+from dexgrasp_ros.node import ManagedNode
+
+os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
+
+
+class Graph:
+    """A domain of its own, with nodes spun in threads and a client node named ``tester``."""
+
+    def __init__(self) -> None:
+        self.domain = random.SystemRandom().randint(1, 100)
+        self.context = rclpy.Context()
+        self.context.init(domain_id=self.domain)
+        self._executor = MultiThreadedExecutor(8, context=self.context)
+        self._nodes: list[Node] = []
+        self._stopping = False
+        self.tester = rclpy.create_node("tester", context=self.context)
+        self._add(self.tester)
+        self._thread = threading.Thread(target=self._spin, daemon=True)
+        self._thread.start()
+
+    def start(self, node_type: type[ManagedNode], **parameters: Any) -> ManagedNode:
+        """Starts a node, configured and active."""
+        node = self.create(node_type, **parameters)
+        assert node.trigger_configure() == TransitionCallbackReturn.SUCCESS, node.failure
+        assert node.trigger_activate() == TransitionCallbackReturn.SUCCESS, node.failure
+        return node
+
+    def create(self, node_type: type[ManagedNode], **parameters: Any) -> ManagedNode:
+        """Starts a node, unconfigured."""
+        overrides = [Parameter(name.replace("__", "."), value=v) for name, v in parameters.items()]
+        node = node_type(context=self.context, parameter_overrides=overrides)
+        self._add(node)
+        return node
+
+    def call(self, service_type: Any, name: str, request: Any, timeout: float = 20.0) -> Any:
+        """The response of a service."""
+        client = self.tester.create_client(service_type, name)
+        assert client.wait_for_service(timeout), f"no service {name}"
+        try:
+            return self.wait(client.call_async(request), timeout)
+        finally:
+            self.tester.destroy_client(client)
+
+    def grasp(
+        self, goal: ExecuteGrasp.Goal | None = None, on_feedback: Callable | None = None
+    ) -> tuple[Any, Future]:
+        """Sends a goal to /grasp; gives its handle and the future of its result."""
+        client = ActionClient(self.tester, ExecuteGrasp, contract.GRASP_ACTION)
+        assert client.wait_for_server(20.0)
+        goal = goal or ExecuteGrasp.Goal(choose=True)
+        handle = self.wait(client.send_goal_async(goal, feedback_callback=on_feedback), 20.0)
+        return handle, handle.get_result_async() if handle.accepted else None
+
+    def wait(self, future: Future, timeout: float) -> Any:
+        """The result of a future that the spinning thread completes."""
+        done = threading.Event()
+        future.add_done_callback(lambda _: done.set())
+        assert done.wait(timeout), f"nothing within {timeout} s"
+        return future.result()
+
+    def collect(self, topic: contract.Topic, qos: Any = None) -> list[Any]:
+        """The list to which messages of a topic are appended from now on."""
+        messages: list[Any] = []
+        self.tester.create_subscription(
+            topic.type, topic.name, messages.append, qos or topic.qos
+        )
+        return messages
+
+    def close(self) -> None:
+        """Ends all nodes."""
+        for node in reversed(self._nodes):
+            if isinstance(node, ManagedNode):
+                node.trigger_shutdown()
+        self._stopping = True
+        self._thread.join()
+        self._executor.shutdown()
+        for node in self._nodes:
+            node.destroy_node()
+        self.context.try_shutdown()
+
+    def _add(self, node: Node) -> None:
+        self._nodes.append(node)
+        self._executor.add_node(node)
+
+    def _spin(self) -> None:
+        while not self._stopping:
+            self._executor.spin_once(timeout_sec=0.1)
+
+
+@contextlib.contextmanager
+def graph() -> Iterator[Graph]:
+    """A graph that is closed at the end."""
+    opened = Graph()
+    try:
+        yield opened
+    finally:
+        opened.close()
+
+
+def eventually(condition: Callable[[], bool], timeout: float = 10.0) -> bool:
+    """Whether a condition comes true within ``timeout`` seconds."""
+    deadline = time.monotonic() + timeout
+    while time.monotonic() < deadline:
+        if condition():
+            return True
+        time.sleep(0.02)
+    return False
