@@ -14,11 +14,13 @@ from rclpy.serialization import deserialize_message
 from rclpy.subscription import Subscription
 from sensor_msgs.msg import Image, JointState, PointCloud2
 
-from dexgrasp_interfaces.msg import Grasp, GraspArray
+from dexgrasp_interfaces.msg import Grasp as GraspMessage
+from dexgrasp_interfaces.msg import GraspArray
+from dexgrasp_models.grasp.types import Grasp
 from dexgrasp_ros import contract, conversions, qos
 from dexgrasp_viewer.images import colored_depth, thumbnail
 from dexgrasp_viewer.panel import Panel
-from dexgrasp_viewer.scene import GraspScene, ProposedHand
+from dexgrasp_viewer.scene import GraspScene
 
 
 class GraphView:
@@ -33,6 +35,7 @@ class GraphView:
         node: Node,
         scene: GraspScene,
         panel: Panel,
+        finger_joints: Sequence[str],
         cameras: Sequence[str],
         image_width: int,
     ) -> None:
@@ -42,12 +45,14 @@ class GraphView:
             node: subscribes.
             scene: what is drawn.
             panel: what is written.
+            finger_joints: names of the hand's joints, in the order of its description.
             cameras: names of the cameras.
             image_width: pixels that images are reduced to.
         """
         self._node = node
         self._scene = scene
         self._panel = panel
+        self._finger_joints = finger_joints
         self._cameras = cameras
         self._image_width = image_width
         self._subscriptions: list[Subscription] = []
@@ -59,6 +64,7 @@ class GraphView:
         self._palm_pose: np.ndarray | None = None
         self._robot_moved = False
         self._grasps: list[Grasp] = []
+        self._grasp_messages: list[GraspMessage] = []
         self._statuses: dict[str, tuple[int, str]] = {}
 
     @property
@@ -67,9 +73,9 @@ class GraphView:
         return bool(self._subscriptions)
 
     @property
-    def picked_grasp(self) -> Grasp | None:
+    def picked_grasp(self) -> GraspMessage | None:
         """The proposal picked in the panel; None while there are no proposals."""
-        return self._grasps[self._panel.picked] if self._grasps else None
+        return self._grasp_messages[self._panel.picked] if self._grasp_messages else None
 
     def follow(self) -> None:
         """Subscribes to the topics."""
@@ -121,7 +127,7 @@ class GraphView:
     def _refuse_broken(self, show: Callable[[Any], None], message: Any) -> None:
         try:
             show(message)
-        except conversions.MessageError as error:
+        except ValueError as error:
             self._node.get_logger().warning(f"not shown: {error}", throttle_duration_sec=5.0)
 
     def _show_object_cloud(self, message: PointCloud2) -> None:
@@ -134,26 +140,23 @@ class GraphView:
         self._scene.show_wrist_target(conversions.world_pose_from_message(message))
 
     def _show_grasps(self, message: GraspArray) -> None:
-        hands = [
-            ProposedHand(
-                conversions.pose_from_message(grasp.palm_pose),
-                dict(zip(grasp.joint_names, grasp.grasp_joints, strict=False)),
-            )
-            for grasp in message.grasps
+        self._grasps = [
+            conversions.grasp_from_message(grasp, self._finger_joints) for grasp in message.grasps
         ]
-        self._grasps = list(message.grasps)
-        self._panel.show_proposal_count(len(hands))
-        self._scene.show_proposals(hands, self._panel.picked, self._panel.shown)
+        self._grasp_messages = list(message.grasps)
+        self._panel.show_proposal_count(len(self._grasps))
+        self._scene.show_proposals(self._grasps, self._panel.picked, self._panel.shown)
         self._show_figures()
 
     def _show_figures(self) -> None:
-        grasp = self.picked_grasp
-        if grasp is not None:
-            figures = zip(grasp.figure_names, grasp.figures, strict=False)
-            self._panel.show_figures(
-                {"proposer": grasp.proposer, "score": f"{grasp.score:.4g}"}
-                | {name: f"{value:.4g}" for name, value in figures}
-            )
+        if not self._grasps:
+            self._panel.show_figures({})
+            return
+        grasp = self._grasps[self._panel.picked]
+        self._panel.show_figures(
+            {"proposer": grasp.proposer, "score": f"{grasp.score:.4g}"}
+            | {name: f"{value:.4g}" for name, value in grasp.figures.items()}
+        )
 
     def _show_image(self, camera: str, data: bytes) -> None:
         message = deserialize_message(data, Image)

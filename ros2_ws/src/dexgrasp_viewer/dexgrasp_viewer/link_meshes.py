@@ -10,8 +10,8 @@ import trimesh
 
 from dexgrasp_models.links import Link, Primitive
 
-_CAPSULE_RESOLUTION = [16, 8]
-"""Segments around and along: round enough to look at, few enough to send."""
+_CAPSULE_RESOLUTION = [8, 16]
+"""Rings from pole to pole, and sections around: round enough to see, few enough to send."""
 
 
 @dataclass(frozen=True)

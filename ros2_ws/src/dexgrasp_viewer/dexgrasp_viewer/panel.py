@@ -32,6 +32,7 @@ class Panel:
     """The controls; texts are sent only when they change."""
 
     def __init__(self, gui: viser.GuiApi, commands: Commands, image_kind: str) -> None:
+        self._proposal_count = 0
         gui.configure_theme(control_width="medium", show_logo=False, show_share_button=False)
         self._stage = gui.add_markdown("")
         self._reply = gui.add_markdown("")
@@ -57,8 +58,8 @@ class Panel:
 
     @property
     def picked(self) -> int:
-        """Index of the picked proposal, from 0."""
-        return self._rank.value - 1
+        """Index of the picked proposal, from 0; below the count even while the slider moves."""
+        return max(0, min(self._rank.value, self._proposal_count) - 1)
 
     @property
     def shown(self) -> ProposalsShown:
@@ -80,6 +81,7 @@ class Panel:
 
     def show_proposal_count(self, count: int) -> None:
         """Sets the slider's range, and back to the best."""
+        self._proposal_count = count
         self._rank.disabled = count < 2
         self._rank.max = max(count, 2)
         self._rank.value = 1

@@ -6,7 +6,6 @@ Everything is in `world` (metres, z up, the table at z = 0). Poses are (4, 4) ho
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -14,6 +13,7 @@ import viser
 
 from dexgrasp_models.arm.mounting import Mounting
 from dexgrasp_models.arm.spec import ArmSpec
+from dexgrasp_models.grasp.types import Grasp
 from dexgrasp_models.hand.spec import HandSpec
 from dexgrasp_models.perception.cameras import CameraModel
 from dexgrasp_viewer.link_figure import LinkFigure, move, position_and_wxyz
@@ -37,14 +37,6 @@ _FRUSTUM_DEPTH = 0.06
 """How far in front of a camera its image is shown, m."""
 
 ProposalsShown = Literal["picked", "all", "none"]
-
-
-@dataclass(frozen=True)
-class ProposedHand:
-    """A proposal as far as it is drawn: palm pose (4, 4), and joint angles in rad by name."""
-
-    palm_pose: np.ndarray
-    angles: Mapping[str, float]
 
 
 class GraspScene:
@@ -119,14 +111,12 @@ class GraspScene:
 
     # Proposals
 
-    def show_proposals(
-        self, hands: Sequence[ProposedHand], picked: int, shown: ProposalsShown
-    ) -> None:
+    def show_proposals(self, grasps: Sequence[Grasp], picked: int, shown: ProposalsShown) -> None:
         """Translucent hands in place of the former ones (see `pick_proposal`)."""
         for node in self._proposals:
             node.remove()
         self._proposals = [
-            self._add_proposal(f"/proposals/{rank}", hand) for rank, hand in enumerate(hands)
+            self._add_proposal(f"/proposals/{rank}", grasp) for rank, grasp in enumerate(grasps)
         ]
         self.pick_proposal(picked, shown)
 
@@ -137,8 +127,9 @@ class GraspScene:
             node.color = PICKED_COLOR if rank == picked else OTHER_COLOR
             node.opacity = PICKED_OPACITY if rank == picked else OTHER_OPACITY
 
-    def _add_proposal(self, name: str, hand: ProposedHand) -> viser.MeshHandle:
-        poses = hand.palm_pose @ link_poses(self._hand.links, hand.angles)
+    def _add_proposal(self, name: str, grasp: Grasp) -> viser.MeshHandle:
+        angles = dict(zip(self._hand.finger_joints, grasp.joints, strict=True))
+        poses = grasp.palm_pose @ link_poses(self._hand.links, angles)
         mesh = posed(self._hand_meshes, poses)
         return self._scene.add_mesh_simple(
             name, mesh.vertices, mesh.faces, visible=False, cast_shadow=False, receive_shadow=False

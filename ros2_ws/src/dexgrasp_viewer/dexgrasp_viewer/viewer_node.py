@@ -87,8 +87,10 @@ class ViewerNode(ManagedNode):
         server.initial_camera.fov = _FIELD_OF_VIEW
         scene = GraspScene(server.scene, self._hand, self._arm, self._mounting, self._cameras)
         self._panel = Panel(server.gui, self._buttons(), p.images)
-        names = [camera.name for camera in self._cameras]
-        self._view = GraphView(self, scene, self._panel, names, p.image_width)
+        cameras = [camera.name for camera in self._cameras]
+        self._view = GraphView(
+            self, scene, self._panel, self._hand.finger_joints, cameras, p.image_width
+        )
         self._updates = [
             self.create_timer(1.0 / p.rate, self._update, clock=self.steady_clock),
             self.create_timer(1.0 / p.image_rate, self._update_images, clock=self.steady_clock),
