@@ -1,9 +1,9 @@
 """The way to a grasp: how far to open the hand, from where to come, and how to get there.
 
 The choice is kinematic. The open hand is swept back from the grasp along many directions, for
-several openings of the fingers, and its signed distance to the object's points, to the scene's points
-and to the table is taken at several distances on the way. The candidate with the least cost wins; the
-last millimetres may touch.
+several openings of the fingers, and its signed distance to the object's points, to the scene's
+points and to the table is taken at several distances on the way. The candidate with the least cost
+wins; the last millimetres may touch.
 """
 
 from __future__ import annotations
@@ -11,12 +11,14 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from scipy.spatial import cKDTree
 from torch import Tensor
 
+from dexgrasp_models.grasp.object_surface import farthest_points
 from dexgrasp_models.grasp.types import Grasp
 from dexgrasp_models.hand.distance import HandDistance
 from dexgrasp_models.hand.kinematics import HandKinematics, points_on_links
@@ -29,6 +31,8 @@ _NEIGHBOURHOOD = 0.45
 """Metres around the grasp within which scene points can matter to the approach."""
 _TABLE_THICKNESS = 0.008
 """Metres above the table up to which points of the scene are taken for the table's."""
+_FINENESS = 2
+"""How many times more distances are checked when a way is judged again."""
 _OPENING_SHARES = 9
 """Shares of an opening, from all to nothing, tried for digits that would meet the table."""
 _OBJECT_SURROUNDING = 0.01
@@ -49,7 +53,10 @@ class ApproachConfig(Parameters):
     openings: tuple[float, ...] = parameter(
         (0.6, 1.2, 2.0), 0.0, 5.0, "", "openings tried, in units of the proposal's own"
     )
-    points: int = parameter(128, 8, 4096, "", "points of the object, and of the scene, checked")
+    points: int = parameter(
+        96, 8, 4096, "", "points of the object, and of the scene, to which all ways are judged"
+    )
+    fine_points: int = parameter(512, 8, 4096, "", "points to which the best ways are judged again")
     margin: float = parameter(0.012, 0.0, 0.1, "m", "clearance wanted far from the grasp")
     margin_slope: float = parameter(
         0.3, 0.0, 5.0, "", "clearance wanted near the grasp, for each metre from it"
@@ -69,7 +76,7 @@ class ApproachConfig(Parameters):
         0.03, 0.0, 0.2, "m", "clearance of the travelling hand above all that stands on the table"
     )
     attempts: int = parameter(
-        24, 1, 10000, "", "best candidates whose whole path is checked before giving up"
+        16, 1, 10000, "", "best ways that are judged again, and tried before giving up"
     )
 
 
@@ -135,23 +142,84 @@ def plan_approach(
     if len(object_points) == 0:
         raise ValueError("plan_approach needs points of the object; the cloud is empty")
     sweep = _Sweep(grasp, object_points, scene_points, distance, config, table_height)
-    order, refusal = sweep.ranked_candidates()
-    if not len(order):
-        raise NoApproach(refusal)
+    candidates = sweep.candidates()
     unreachable = 0
-    for opening, direction in order[: config.attempts]:
-        plan = sweep.plan(opening, direction)
-        if not sweep.descent_is_free(opening, plan):
+    for candidate in candidates:
+        plan = sweep.plan(candidate)
+        if not sweep.descent_is_free(plan):
             continue
         if reachable is not None and not reachable(_key_poses(plan, start_pose, lift_height)):
             unreachable += 1
             continue
         return plan
-    tried = min(len(order), config.attempts)
+    blocked = len(candidates) - unreachable
     raise NoApproach(
-        f"none of the {tried} best of {len(order)} free approaches can be carried out: "
-        f"{unreachable} out of the arm's reach, {tried - unreachable} with the descent blocked"
+        f"none of the {len(candidates)} best approaches can be carried out: "
+        f"{unreachable} out of the arm's reach, {blocked} with the descent blocked"
     )
+
+
+class _Candidate(NamedTuple):
+    """A free approach."""
+
+    opening: int
+    direction: int
+    cost: float
+    """m; the less the better."""
+    clearance: float
+    """Least signed distance to the object's points, m."""
+
+
+@dataclass(frozen=True)
+class _Clearances:
+    """Signed distances, m, for O openings, D directions and S distances."""
+
+    distances: np.ndarray
+    """(S,) how far the hand is from the grasp."""
+    to_object: np.ndarray
+    """(O, D, S)"""
+    to_scene: np.ndarray
+    """(O, D, S)"""
+    to_table: np.ndarray
+    """(O, D, S)"""
+    config: ApproachConfig
+
+    @property
+    def free(self) -> np.ndarray:
+        """(O, D) whether the whole sweep is free, apart from what is tolerated."""
+        c = self.config
+        return (
+            (self.to_object.min(-1) > -c.touch_depth)
+            & (self.to_scene.min(-1) > 0.0)
+            & (self.to_table.min(-1) > -c.table_depth)
+        )
+
+    @property
+    def cost(self) -> np.ndarray:
+        """(O, D) mean shortfall from the clearance that is wanted, m."""
+        c = self.config
+        wanted = np.minimum(c.margin, c.margin_slope * self.distances)
+        return (
+            np.maximum(wanted - self.to_object, 0.0).mean(-1)
+            + np.maximum(c.margin - self.to_scene, 0.0).mean(-1)
+            + np.maximum(c.table_margin - self.to_table, 0.0).mean(-1)
+        )
+
+    def refusal(self) -> str:
+        """What is in the way, judged by the best candidate for each of the obstacles."""
+        c = self.config
+        best = {
+            "the object": self.to_object.min(-1).max() + c.touch_depth,
+            "the scene": self.to_scene.min(-1).max(),
+            "the table": self.to_table.min(-1).max() + c.table_depth,
+        }
+        what, spare = min(best.items(), key=lambda item: item[1])
+        if spare > 0.0:
+            return "no approach is free of object, scene and table at once"
+        return (
+            f"{what} is in the way of every approach: "
+            f"the best one overlaps it {-spare * 1000:.0f} mm more than is tolerated"
+        )
 
 
 class _Sweep:
@@ -170,72 +238,90 @@ class _Sweep:
         self._config = config
         self._distance = distance
         self._table = table_height
-        self._object = _thinned(np.asarray(object_points, dtype=float), config.points)
-        self._scene = _thinned(
-            _obstacles(scene_points, object_points, grasp.palm_pose[:3, 3], table_height),
-            config.points,
-        )
+        target = np.asarray(object_points, dtype=float)
+        scene = _obstacles(scene_points, target, grasp.palm_pose[:3, 3], table_height)
+        self._object, self._scene = _spread(target, config.points), _spread(scene, config.points)
+        self._object_fine = _spread(target, config.fine_points)
+        self._scene_fine = _spread(scene, config.fine_points)
         self._outline = _Outline(distance.kinematics)
         self._joints = np.stack([self._opened(factor) for factor in config.openings])
         self._directions = upper_half_sphere(config.directions)
-        # Finer near the grasp, where the clearance changes fastest.
-        self._distances = config.distance * np.linspace(0.0, 1.0, config.steps) ** 1.5
 
-    def ranked_candidates(self) -> tuple[np.ndarray, str]:
-        """(K, 2) free (opening, direction) index pairs, best first; and why there is none."""
+    def candidates(self) -> list[_Candidate]:
+        """Free candidates, best first: all judged roughly, then the best ones finely.
+
+        Raises:
+            NoApproach: none is free.
+        """
         c = self._config
-        offsets = self._directions[:, None] * self._distances[:, None]  # (D, S, 3)
-        wanted = np.minimum(c.margin, c.margin_slope * self._distances)
-        to_object = self._clearance(self._joints, self._object, offsets)  # (O, D, S)
-        to_scene = self._clearance(self._joints, self._scene, offsets)
-        rise = offsets[None, ..., 2]
-        to_table = self._height(self._joints)[:, None, None] + rise - self._table
-
-        closing_object, closing_table = self._closing_clearance()
-        free = to_object.min(-1) > -c.touch_depth
-        clear = to_scene.min(-1) > 0.0
-        above = to_table.min(-1) > -c.table_depth
-        order = np.argwhere(free & clear & above)
+        rough = self._sweep(self._joints, self._directions, c.steps, self._object, self._scene)
+        closing = self._closing_cost()
+        cost = rough.cost + closing[:, None] + self._preference()
+        order = np.argwhere(rough.free)
         if not len(order):
-            return order, self._refusal(to_object, to_scene, to_table)
+            raise NoApproach(rough.refusal())
+        order = order[np.argsort(cost[tuple(order.T)], kind="stable")][: c.attempts]
+        found = []
+        for opening, direction in order:
+            fine = self._sweep(
+                self._joints[[opening]],
+                self._directions[[direction]],
+                _FINENESS * c.steps,
+                self._object_fine,
+                self._scene_fine,
+            )
+            if fine.free.all():
+                preference = self._preference()[direction]
+                total = float(fine.cost.item() + closing[opening] + preference)
+                clearance = float(fine.to_object.min())
+                found.append(_Candidate(int(opening), int(direction), total, clearance))
+        if not found:
+            raise NoApproach(fine.refusal())
+        return sorted(found, key=lambda candidate: candidate.cost)
 
-        cost = (
-            np.maximum(wanted - to_object, 0.0).mean(-1)
-            + np.maximum(c.margin - to_scene, 0.0).mean(-1)
-            + np.maximum(c.table_margin - to_table, 0.0).mean(-1)
-            + np.maximum(-closing_object, 0.0)[:, None]
-            + np.maximum(c.table_margin - closing_table, 0.0)[:, None]
-            + self._preference()
+    def _sweep(
+        self,
+        joints: np.ndarray,
+        directions: np.ndarray,
+        steps: int,
+        target: np.ndarray,
+        scene: np.ndarray,
+    ) -> _Clearances:
+        """Clearances of hands with ``joints`` (O, 22) swept back along ``directions`` (D, 3)."""
+        distances = np.linspace(0.0, self._config.distance, steps)
+        offsets = directions[:, None] * distances[:, None]  # (D, S, 3)
+        heights = self._height(joints) - self._table
+        return _Clearances(
+            distances=distances,
+            to_object=self._clearance(joints, target, offsets),
+            to_scene=self._clearance(joints, scene, offsets),
+            to_table=heights[:, None, None] + offsets[..., 2],
+            config=self._config,
         )
-        self._cost, self._least = cost, to_object.min(-1)
-        return order[np.argsort(cost[tuple(order.T)], kind="stable")], ""
 
-    def plan(self, opening: int, direction: int) -> ApproachPlan:
-        """The plan for one candidate."""
+    def plan(self, candidate: _Candidate) -> ApproachPlan:
+        """The plan for a candidate."""
+        joints = self._joints[candidate.opening]
         pregrasp = self._grasp.palm_pose.copy()
-        pregrasp[:3, 3] += self._config.distance * self._directions[direction]
-        top = max([self._table, *self._object[:, 2], *self._scene[:, 2]])
+        pregrasp[:3, 3] += self._config.distance * self._directions[candidate.direction]
+        top = max([self._table, *self._object_fine[:, 2], *self._scene_fine[:, 2]])
         return ApproachPlan(
             grasp=self._grasp,
-            open_joints=self._joints[opening],
+            open_joints=joints,
             pregrasp_pose=pregrasp,
-            travel_height=top + self._reach(self._joints[opening]) + self._config.travel_margin,
-            clearance=float(self._least[opening, direction]),
-            cost=float(self._cost[opening, direction]),
+            travel_height=top + self._reach(joints) + self._config.travel_margin,
+            clearance=candidate.clearance,
+            cost=candidate.cost,
         )
 
-    def descent_is_free(self, opening: int, plan: ApproachPlan) -> bool:
+    def descent_is_free(self, plan: ApproachPlan) -> bool:
         """Whether the open hand can come down to the pre-grasp from the travel height."""
+        start = plan.pregrasp_pose[:3, 3] - self._grasp.palm_pose[:3, 3]
         drop = max(plan.travel_height - plan.pregrasp_pose[2, 3], 0.0)
-        heights = np.linspace(0.0, drop, self._config.steps)
-        offsets = (
-            plan.pregrasp_pose[:3, 3]
-            - self._grasp.palm_pose[:3, 3]
-            + np.outer(heights, [0.0, 0.0, 1.0])
-        )
-        joints = self._joints[opening][None]
+        heights = np.linspace(0.0, drop, _FINENESS * self._config.steps)
+        offsets = start + np.outer(heights, [0.0, 0.0, 1.0])
         return all(
-            (self._clearance(joints, points, offsets) > 0.0).all()
+            (self._clearance(plan.open_joints[None], points, offsets) > 0.0).all()
             for points in (self._object, self._scene)
         )
 
@@ -286,14 +372,16 @@ class _Sweep:
                 self._palm_poses(len(joints)), self._tensor(joints)
             )
 
-    def _closing_clearance(self) -> tuple[np.ndarray, np.ndarray]:
-        """(O,) least distance to the object, and to the table, of the fingers while they close."""
+    def _closing_cost(self) -> np.ndarray:
+        """(O,) how deep the closing fingers overlap the object and near the table, m."""
         phases = np.array(_CLOSING_PHASES)[:, None, None]
         joints = self._joints + phases * (self._grasp.joints - self._joints)  # (K, O, 22)
         flat = joints.reshape(-1, joints.shape[-1])
         to_object = self._clearance(flat, self._object, np.zeros(3)).reshape(joints.shape[:2])
         to_table = self._height(flat).reshape(joints.shape[:2]) - self._table
-        return to_object.min(0), to_table.min(0)
+        return np.maximum(-to_object.min(0), 0.0) + np.maximum(
+            self._config.table_margin - to_table.min(0), 0.0
+        )
 
     def _preference(self) -> np.ndarray:
         """(D,) cost of the directions themselves: behind palm and fingers, and above, is best."""
@@ -303,23 +391,6 @@ class _Sweep:
         return 0.5 * (
             c.palm_preference * (1.0 - self._directions @ behind)
             + c.top_preference * (1.0 - self._directions[:, 2])
-        )
-
-    def _refusal(self, to_object: np.ndarray, to_scene: np.ndarray, to_table: np.ndarray) -> str:
-        """What is in the way, judged by the best candidate for each of the obstacles."""
-        c = self._config
-        best = {
-            "the object": to_object.min(-1).max() + c.touch_depth,
-            "the scene": to_scene.min(-1).max(),
-            "the table": to_table.min(-1).max() + c.table_depth,
-        }
-        what, spare = min(best.items(), key=lambda item: item[1])
-        candidates = f"{to_object.shape[0]} openings and {to_object.shape[1]} directions"
-        if spare > 0.0:
-            return f"no approach among {candidates} is free of object, scene and table at once"
-        return (
-            f"{what} is in the way of every approach among {candidates}: "
-            f"the best one overlaps it {-spare * 1000:.0f} mm more than is tolerated"
         )
 
     def _palm_poses(self, count: int) -> Tensor:
@@ -408,11 +479,9 @@ def _obstacles(
     return scene[np.isinf(distance)]
 
 
-def _thinned(points: np.ndarray, count: int) -> np.ndarray:
-    """At most ``count`` of the points, at even strides."""
-    if len(points) <= count:
-        return points
-    return points[np.linspace(0, len(points) - 1, count).round().astype(int)]
+def _spread(points: np.ndarray, count: int) -> np.ndarray:
+    """At most ``count`` of the points, evenly spread."""
+    return points[farthest_points(points, count)]
 
 
 def _at_height(pose: np.ndarray, height: float) -> np.ndarray:
