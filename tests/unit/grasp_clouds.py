@@ -6,6 +6,7 @@ import numpy as np
 import trimesh
 from trimesh.creation import box, cylinder, icosphere
 
+from dexgrasp_models.grasp.object_surface import farthest_points
 from dexgrasp_models.perception.fusion import FusedCloud
 
 SOLIDS = {
@@ -23,11 +24,13 @@ def standing(name: str) -> trimesh.Trimesh:
 
 
 def seen(mesh: trimesh.Trimesh, count: int = 1024, noise: float = 0.0, seed: int = 0) -> FusedCloud:
-    """The cloud of what four cameras above would see: no underside, nothing within 5 mm of the table."""
+    """The cloud of what four cameras above would see: no underside, nothing close to the table."""
     points, faces = trimesh.sample.sample_surface(mesh, 6 * count, seed=seed)
     normals = mesh.face_normals[faces]
     kept = (points[:, 2] > 0.005) & (normals[:, 2] > -0.6)
-    points, normals = points[kept][:count], normals[kept][:count]
+    points, normals = points[kept], normals[kept]
+    spread = farthest_points(points, count)
+    points, normals = points[spread], normals[spread]
     points = points + np.random.default_rng(seed).normal(scale=noise, size=points.shape)
     return FusedCloud(
         object_points=points.astype(np.float32),

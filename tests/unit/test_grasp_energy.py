@@ -5,11 +5,17 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+import trimesh
 from grasp_clouds import seen, standing
 
 from dexgrasp_models.grasp.config import AnalyticConfig
 from dexgrasp_models.grasp.energy import GraspEnergy
-from dexgrasp_models.grasp.object_surface import CloudError, ObjectSurface, farthest_points
+from dexgrasp_models.grasp.object_surface import (
+    CloudError,
+    ObjectSurface,
+    center_of_mass,
+    farthest_points,
+)
 from dexgrasp_models.grasp.planning_hand import PlanningHand
 from dexgrasp_models.grasp.refine import (
     GraspBatch,
@@ -37,13 +43,17 @@ def one_thread() -> None:
     torch.set_num_threads(1)
 
 
-def surface_of(name: str, config: AnalyticConfig, dtype: torch.dtype = torch.float32) -> ObjectSurface:
+def surface_of(
+    name: str, config: AnalyticConfig, dtype: torch.dtype = torch.float32
+) -> ObjectSurface:
     cloud = seen(standing(name))
     return ObjectSurface.from_cloud(cloud.object_points, cloud.object_normals, config, dtype)
 
 
 def in_double(batch: GraspBatch) -> GraspBatch:
-    return GraspBatch(batch.palm_poses.double(), batch.coordinates.double(), batch.preshape.double())
+    return GraspBatch(
+        batch.palm_poses.double(), batch.coordinates.double(), batch.preshape.double()
+    )
 
 
 @pytest.mark.parametrize("coupled", [True, False])
@@ -89,10 +99,14 @@ def test_penetration_of_one_point_is_its_depth() -> None:
     # 3 mm under the flat back of the palm's box, which is 11.1 mm thick on each side.
     point = torch.tensor([[0.011, 0.0111 - 0.003, 1.038]])
     inside = ObjectSurface(point, point, point, torch.zeros(1), point, point[0])
-    assert GraspEnergy(hand, inside, config).penetration(poses).item() == pytest.approx(0.005, abs=1e-6)
+    assert GraspEnergy(hand, inside, config).penetration(poses).item() == pytest.approx(
+        0.005, abs=1e-6
+    )
     # The same point as the centre of a ball of 10 mm is 10 mm deeper.
     ball = ObjectSurface(point, point, point, torch.full((1,), 0.01), point, point[0])
-    assert GraspEnergy(hand, ball, config).penetration(poses).item() == pytest.approx(0.015, abs=1e-6)
+    assert GraspEnergy(hand, ball, config).penetration(poses).item() == pytest.approx(
+        0.015, abs=1e-6
+    )
 
 
 def test_table_term_counts_what_is_below_its_margin() -> None:
@@ -116,7 +130,9 @@ def test_open_hand_is_free_of_self_penetration_and_crossed_fingers_are_not() -> 
     energy = GraspEnergy(hand, surface_of("sphere", config), config)
     palm = torch.eye(4)[None]
     joints = torch.zeros(1, 22)
-    assert energy.self_penetration(hand.link_poses(palm, joints)).item() == pytest.approx(0, abs=1e-4)
+    assert energy.self_penetration(hand.link_poses(palm, joints)).item() == pytest.approx(
+        0, abs=1e-4
+    )
     joints[0, hand.spec.joint_index("rh_FFJ4")] = -0.349
     joints[0, hand.spec.joint_index("rh_MFJ4")] = 0.349
     assert energy.self_penetration(hand.link_poses(palm, joints)).item() > 0.005
@@ -161,6 +177,19 @@ def test_inner_balls_fit_inside(name: str) -> None:
     assert (depth >= surface.obstacle_radii[balls].numpy() - 0.003).all()
 
 
+def test_center_of_mass_of_an_uneven_object() -> None:
+    """A hammer-like pair of boxes: the mean of the points is off by more than a centimetre."""
+    head = trimesh.creation.box((0.03, 0.10, 0.03))
+    handle = trimesh.creation.box((0.20, 0.02, 0.02))
+    head.apply_translation((0.0, 0.0, 0.015))
+    handle.apply_translation((0.115, 0.0, 0.010))
+    volumes = head.volume, handle.volume
+    expected = np.average([head.centroid, handle.centroid], axis=0, weights=volumes)
+    cloud = seen(trimesh.util.concatenate([head, handle]))
+    estimate = center_of_mass(cloud.object_points.astype(float))
+    assert np.linalg.norm(estimate - expected) < 0.006
+
+
 def test_walls_reach_the_table() -> None:
     assert surface_of("box", AnalyticConfig()).points[:, 2].min() < 0.003
 
@@ -200,7 +229,8 @@ def test_drawn_grasps_come_from_above_within_limits_and_repeat() -> None:
     assert torch.equal(one.coordinates, two.coordinates)
     other = draw(hand, surface, 200, config, np.random.default_rng(8))
     assert not torch.equal(one.palm_poses, other.palm_poses)
-    assert (one.coordinates >= hand.lower).all() and (one.coordinates <= hand.upper).all()
+    assert (one.coordinates >= hand.lower).all()
+    assert (one.coordinates <= hand.upper).all()
     rotation = one.palm_poses[:, :3, :3]
     assert torch.allclose(rotation.mT @ rotation, torch.eye(3).expand_as(rotation), atol=1e-5)
     # From the middle of the palm to the pinch centre it points down by the least elevation or more.
@@ -218,7 +248,8 @@ def test_refinement_lowers_the_energy_within_the_limits() -> None:
     start = sample_grasps(energy, config, np.random.default_rng(0))
     end = refine(energy, start, config)
     assert evaluate(energy, end).total.median() < 0.5 * evaluate(energy, start).total.median()
-    assert (end.coordinates >= hand.lower).all() and (end.coordinates <= hand.upper).all()
+    assert (end.coordinates >= hand.lower).all()
+    assert (end.coordinates <= hand.upper).all()
     rotation = end.palm_poses[:, :3, :3]
     assert torch.allclose(rotation.mT @ rotation, torch.eye(3).expand_as(rotation), atol=1e-4)
 

@@ -51,7 +51,8 @@ def test_simplex_projection_is_the_nearest_point() -> None:
     generator = np.random.default_rng(2)
     values = generator.normal(size=(20, 6))
     projected = project_to_simplex(torch.from_numpy(values)).numpy()
-    assert np.allclose(projected.sum(1), 1.0) and (projected >= 0).all()
+    assert np.allclose(projected.sum(1), 1.0)
+    assert (projected >= 0).all()
     others = generator.dirichlet(np.ones(6), size=2000)
     best = np.square(values[:, None] - others[None]).sum(-1).min(1)
     assert (np.square(values - projected).sum(-1) <= best + 1e-12).all()
@@ -66,9 +67,9 @@ def test_programme_agrees_with_slsqp() -> None:
         shift = np.zeros(6) if load is None else load.numpy()
         for matrix, found in zip(wrenches.numpy(), weights.numpy(), strict=True):
             reference = minimize(
-                lambda lam, m=matrix: np.square(m @ lam + shift).sum(),
+                lambda lam, m=matrix, s=shift: np.square(m @ lam + s).sum(),
                 np.full(matrix.shape[1], 1 / matrix.shape[1]),
-                jac=lambda lam, m=matrix: 2 * m.T @ (m @ lam + shift),
+                jac=lambda lam, m=matrix, s=shift: 2 * m.T @ (m @ lam + s),
                 bounds=[(0, None)] * matrix.shape[1],
                 constraints={"type": "eq", "fun": lambda lam: lam.sum() - 1},
                 method="SLSQP",
@@ -82,7 +83,8 @@ def test_few_steps_come_close_to_the_optimum() -> None:
     few = force_closure(points, normals, ORIGIN).residual
     many = force_closure(points, normals, ORIGIN, steps=2000).residual
     assert (few >= many - 1e-9).all()
-    assert (few - many).max() < 0.05 and (few - many).median() < 0.01
+    assert (few - many).max() < 0.05
+    assert (few - many).median() < 0.01
 
 
 def test_antipodal_contacts_are_closed_and_one_sided_ones_are_not() -> None:
@@ -94,14 +96,14 @@ def test_antipodal_contacts_are_closed_and_one_sided_ones_are_not() -> None:
 
 
 def test_antipodal_contacts_beyond_the_friction_cone_are_open() -> None:
-    """Two faces that make an angle of 60 degrees need friction tan(30 deg) = 0.577 to be squeezed."""
+    """Faces at an angle of 60 degrees need friction tan(30 deg) = 0.577 to be squeezed."""
     half = np.deg2rad(30)
     normals = torch.tensor(
         [[[np.cos(half), np.sin(half), 0.0], [-np.cos(half), np.sin(half), 0.0]]]
     )
     points = torch.tensor([[[0.03, 0.0, 0.0], [-0.03, 0.0, 0.0]]], dtype=torch.float64)
-    # The edges of the pyramid lie in the plane of both normals only for a suitable frame; a cone with
-    # slack on either side of the threshold decides irrespective of it.
+    # The edges of the pyramid need not lie in the plane of both normals, so the frictions tried
+    # keep some distance from the threshold.
     assert force_closure(points, normals, ORIGIN, friction=0.9, steps=500).residual[0] < 1e-4
     assert force_closure(points, normals, ORIGIN, friction=0.4, steps=500).residual[0] > 1e-3
 
@@ -112,7 +114,8 @@ def test_forces_balance_and_stay_in_the_cone() -> None:
     result = force_closure(points, normals, ORIGIN.float(), steps=500)
     assert result.forces.sum(1).norm() < 1e-3
     pressing = -(result.forces * normals).sum(-1)
-    assert (pressing >= 0).all() and torch.isclose(pressing.sum(), torch.tensor(1.0))
+    assert (pressing >= 0).all()
+    assert torch.isclose(pressing.sum(), torch.tensor(1.0))
 
 
 def test_gradient_agrees_with_finite_differences() -> None:
@@ -128,4 +131,6 @@ def test_gradient_agrees_with_finite_differences() -> None:
             moved[batch, contact, axis] += sign * step
             values.append(force_closure(moved, normals, ORIGIN, **solve).residual.sum())
         expected = float(values[0] - values[1]) / (2 * step)
-        assert float(points.grad[batch, contact, axis]) == pytest.approx(expected, abs=2e-3, rel=2e-2)
+        assert float(points.grad[batch, contact, axis]) == pytest.approx(
+            expected, abs=2e-3, rel=2e-2
+        )

@@ -103,9 +103,7 @@ class AnalyticProposer:
         poses = hand.link_poses(batch.palm_poses, joints)
         result = energy(poses, joints, hand.joints(batch.preshape))
         opened = pregrasp_joints(hand, poses, batch.coordinates, result.contacts, self.config)
-        squeezed = squeeze_targets(
-            hand, poses, joints, result.contacts, result.forces, self.config
-        )
+        squeezed = squeeze_targets(hand, poses, joints, result.contacts, result.forces, self.config)
         figures = grasp_figures(energy, result, poses, joints, opened)
         scores = self._ranker.score(figures)
         palms = _orthonormal(batch.palm_poses.double().numpy())

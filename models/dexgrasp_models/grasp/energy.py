@@ -1,8 +1,8 @@
 """The energy of a grasp: UniDexGrasp appendix A, Eq. 4, on a point cloud.
 
-Terms: force closure, attraction, alignment of the pads with the surface (not in Eq. 4: the smoothed
-normal makes it cheap), penetration of the object, of the table and of the hand itself, joint limits,
-and a weak pull towards the pre-shape. All are functions of link poses and joint angles.
+Terms: force closure, attraction, alignment of the pads with the surface (not in Eq. 4), penetration
+of the object, of the table and of the hand itself, joint limits, and a weak pull towards the
+pre-shape. All are functions of link poses and joint angles.
 """
 
 from __future__ import annotations
@@ -137,7 +137,7 @@ class GraspEnergy:
         return Contacts(chosen, hand_points, points, normals, gaps, misalignment)
 
     def penetration(self, link_poses: Tensor) -> Tensor:
-        """(B,) sum of the depths, beyond the margin, of surface points and inner balls in the hand."""
+        """(B,) sum of the depths in the hand, with the margin, of points and inner balls."""
         reach = self.surface.obstacle_radii + self.config.penetration_margin
         distances = self.hand.distance.to_links(self.surface.obstacle_points, link_poses)
         return (reach - distances).clamp_min(0).sum(1)

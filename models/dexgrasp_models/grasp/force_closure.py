@@ -1,13 +1,13 @@
 """Force closure of a set of contacts as a small quadratic programme.
 
-Each contact has a linearised friction cone with ``E`` edges. With ``W`` the matrix whose columns are
-the wrenches of all edges, the residual is::
+Each contact has a linearised friction cone with ``E`` edges. With ``W`` the matrix whose columns
+are the wrenches of all edges, the residual is::
 
     E_fc = min |W lam + w_ext|^2   over   lam >= 0, sum(lam) = 1
 
 It is zero exactly when the contacts can press on the object with a total normal force of one and
-leave no net wrench, which is what a grasp needs in order to squeeze. It takes the place of the fixed,
-unit-force estimate in UniDexGrasp's Eq. 4, whose gradient favours equal forces on all fingers.
+leave no net wrench, which is what a grasp needs in order to squeeze. It takes the place of the
+unit-force estimate in UniDexGrasp's Eq. 4, which knows only equal forces on all fingers.
 
 All functions are batched over ``B`` grasps with ``C`` contacts each and are pure.
 """
@@ -61,7 +61,9 @@ def friction_cone(normals: Tensor, friction: float, edges: int = 4) -> Tensor:
         (B, C, E, 3) forces with a normal component of one.
     """
     first, second = tangent_basis(normals)
-    angles = torch.arange(edges, dtype=normals.dtype, device=normals.device) * (2 * torch.pi / edges)
+    angles = torch.arange(edges, dtype=normals.dtype, device=normals.device) * (
+        2 * torch.pi / edges
+    )
     tangents = (
         angles.cos()[:, None] * first[..., None, :] + angles.sin()[:, None] * second[..., None, :]
     )
@@ -105,7 +107,11 @@ def project_to_simplex(values: Tensor) -> Tensor:
 
 @torch.no_grad()
 def solve_simplex_programme(
-    wrenches: Tensor, external: Tensor | None = None, steps: int = 15, start: Tensor | None = None
+    wrenches: Tensor,
+    external: Tensor | None = None,
+    steps: int = 15,
+    start: Tensor | None = None,
+    evenness: float = 0.0,
 ) -> Tensor:
     """Minimise ``|W lam + w_ext|^2`` over the simplex by accelerated projected gradient (FISTA).
 
@@ -114,12 +120,15 @@ def solve_simplex_programme(
         external: (B, 6) or (6,) wrench to be balanced; none by default.
         steps: number of steps.
         start: (B, K) warm start on the simplex; uniform by default.
+        evenness: weight of ``|lam|^2`` in the objective, which spreads the forces over the contacts.
 
     Returns:
         (B, K) weights on the simplex.
     """
     batch, _, count = wrenches.shape
     gram = wrenches.transpose(1, 2) @ wrenches
+    if evenness:
+        gram = gram + evenness * torch.eye(count, dtype=gram.dtype, device=gram.device)
     step = 1.0 / gram.flatten(1).norm(dim=1).clamp_min(1e-9)[:, None]
     linear = torch.zeros_like(wrenches[:, 0])
     if external is not None:
@@ -145,6 +154,7 @@ def force_closure(
     external: Tensor | None = None,
     steps: int = 15,
     start: Tensor | None = None,
+    evenness: float = 0.0,
 ) -> ForceClosure:
     """Smallest net wrench of contacts that press with a total normal force of one.
 
@@ -161,10 +171,11 @@ def force_closure(
         external: (B, 6) or (6,) wrench on the object relative to the total normal force.
         steps: steps of the solver.
         start: (B, C * 4) weights to start from.
+        evenness: see :func:`solve_simplex_programme`; the residual is without it.
     """
     cone = friction_cone(normals, friction)
     wrenches = wrench_matrix(points, cone, center, torque_length)
-    weights = solve_simplex_programme(wrenches.detach(), external, steps, start)
+    weights = solve_simplex_programme(wrenches.detach(), external, steps, start, evenness)
     net = (wrenches @ weights[..., None])[..., 0]
     if external is not None:
         net = net + external

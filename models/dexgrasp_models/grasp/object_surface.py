@@ -19,6 +19,8 @@ _MIN_POINTS = 64
 _MIN_EXTENT = 0.008  # m; below it there is nothing that fingers could close on
 _WALL_GAP = 0.015  # m above the table up to which a wall is continued downwards
 _BALL_DEPTHS = (0.006, 0.012, 0.020, 0.030)  # m below the surface at which balls are tried
+_COLUMN = 0.005  # m, side of the columns whose centre is the estimated centre of mass
+_COLUMN_POINTS = 8  # nearest points, seen from above, that tell the height of a column
 _BALL_ERROR = 0.002  # m taken off each ball for the noise of the cloud
 
 
@@ -41,7 +43,7 @@ class ObjectSurface:
     sparse_normals: Tensor
     """(K, 3) normals of the surface points among the obstacles, which come first."""
     center: Tensor
-    """(3,) middle of the object: an estimate of its centre of mass."""
+    """(3,) estimate of the object's centre of mass, m."""
 
     @classmethod
     def from_cloud(
@@ -67,9 +69,7 @@ class ObjectSurface:
         centers, radii = _inner_balls(points, normals, config.interior_balls)
         spread = farthest_points(points, config.surface_points)
         sparse = points[spread]
-        # The seen surface is open below, which would pull the mean of its points upwards; the middle
-        # between the table (or lowest point) and the top is closer to the centre of mass.
-        center = 0.5 * (points.mean(0) + 0.5 * (points.min(0) + points.max(0)))
+        center = center_of_mass(points)
 
         def tensor(array: np.ndarray) -> Tensor:
             return torch.as_tensor(array, dtype=dtype)
@@ -124,6 +124,33 @@ def farthest_points(points: np.ndarray, count: int) -> np.ndarray:
     return chosen
 
 
+def center_of_mass(points: np.ndarray) -> np.ndarray:
+    """Centre of mass of an object of even density that is solid below its visible surface.
+
+    The object is taken as columns that stand on the table, as high as the surface there. This is
+    within a centimetre for the objects we tried, where the mean of the points, or the middle of
+    their box, is off by two for a hammer.
+
+    Args:
+        points: (N, 3) surface points above the table z = 0, m.
+
+    Returns:
+        (3,) m.
+    """
+    spacing = np.median(cKDTree(points).query(points, k=_COLUMN_POINTS)[0][:, _COLUMN_POINTS // 2])
+    low, high = points[:, :2].min(0) - _COLUMN, points[:, :2].max(0) + _COLUMN
+    axes = [np.arange(start, end, _COLUMN) for start, end in zip(low, high, strict=True)]
+    columns = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 2)
+    distances, nearest = cKDTree(points[:, :2]).query(
+        columns, k=_COLUMN_POINTS, distance_upper_bound=spacing
+    )
+    found = np.isfinite(distances)
+    heights = np.where(found, points[np.where(found, nearest, 0), 2], 0.0).max(1)
+    volume = heights.sum()
+    x, y = heights @ columns / volume
+    return np.array([x, y, 0.5 * np.square(heights).sum() / volume])
+
+
 def _checked(points: np.ndarray, normals: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     points, normals = np.asarray(points, np.float64), np.asarray(normals, np.float64)
     if points.ndim != 2 or points.shape[1:] != (3,) or points.shape != normals.shape:
@@ -168,7 +195,7 @@ def _inner_balls(
         candidates = points - depth * normals
         distances, nearest = tree.query(candidates, k=6)
         inward = np.einsum("nki,nki->nk", candidates[:, None] - points[nearest], normals[nearest])
-        radius = np.minimum(distances[:, 0], candidates[:, 2])
+        radius = np.minimum(np.minimum(distances[:, 0], depth), candidates[:, 2])
         inside = (inward < 0).all(1) & (radius > 0.7 * depth)
         centers.append(candidates[inside])
         radii.append(radius[inside] - _BALL_ERROR)

@@ -107,7 +107,9 @@ class PlanningHand:
                 else:
                     radius = min(shape.size)
                     spans = [
-                        np.linspace(-(size - radius), size - radius, max(1, math.ceil(size / radius)))
+                        np.linspace(
+                            -(size - radius), size - radius, max(1, math.ceil(size / radius))
+                        )
                         for size in shape.size
                     ]
                     local = np.stack(np.meshgrid(*spans), axis=-1).reshape(-1, 3)
@@ -170,7 +172,7 @@ class PlanningHand:
         return torques @ expansion @ expansion.T
 
     def link_poses(self, palm_pose: Tensor, joints: Tensor) -> Tensor:
-        """(B, L, 4, 4) link poses in ``world`` for (B, 4, 4) palm poses and (B, 22) joint angles."""
+        """(B, L, 4, 4) poses in ``world`` for (B, 4, 4) palm poses and (B, 22) joint angles."""
         return self.kinematics.link_poses(palm_pose, joints)
 
     def attach(self, link_poses: Tensor, links: Tensor, points: Tensor) -> Tensor:
@@ -202,7 +204,7 @@ class PlanningHand:
         return self.attach(link_poses, self.ball_links, self.ball_centers)
 
     def heights(self, link_poses: Tensor) -> Tensor:
-        """(B, S) heights above the table of the lowest points of all balls, forearm's included, m."""
+        """(B, S) heights of the lowest points of all balls, the forearm's included, m."""
         fingers = self.balls(link_poses)[..., 2] - self.ball_radii
         palm = link_poses[:, 0]
         forearm = self._forearm_centers @ palm[:, 2, :3, None]

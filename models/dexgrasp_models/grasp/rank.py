@@ -16,7 +16,6 @@ import torch
 import yaml
 from torch import Tensor
 
-from dexgrasp_models.grasp.config import AnalyticConfig
 from dexgrasp_models.grasp.energy import Energy, GraspEnergy
 from dexgrasp_models.grasp.force_closure import force_closure
 from dexgrasp_models.grasp.object_surface import farthest_points
@@ -25,7 +24,7 @@ RANKER_FILE = Path(__file__).with_name("ranker.yaml")
 
 _SWEEP = (0.25, 0.5, 0.75)  # of the way from the pre-grasp to the grasp
 _APPROACH_STEPS = (0.01, 0.025, 0.045, 0.07, 0.10)  # m before the grasp
-_APPROACH_DIRECTIONS = (  # in the palm's frame: behind the palm, off the palm's front, up, and mixed
+_APPROACH_DIRECTIONS = (  # in the palm's frame: behind the palm, off its back, and in between
     (0.0, 0.0, -1.0),
     (0.0, 1.0, 0.0),
     (0.0, 0.7071, -0.7071),
@@ -65,7 +64,6 @@ def grasp_figures(
     sizes = closure.forces.norm(dim=-1)
     palm = link_poses[:, 0]
     grip = contacts.hand_points.mean(1)
-    extent = (surface.points - surface.center).norm(dim=-1).amax()
     overlap = energy.self_penetration(link_poses)
     sweep, approach = _swept(energy, palm, joints, pregrasp)
     return {
@@ -83,8 +81,8 @@ def grasp_figures(
         "lifting_force": closure.forces[..., 2].clamp_min(0).sum(1),
         "thumb_force": sizes[:, -1],
         "largest_force": sizes.amax(1),
-        "grip_offset": (grip - surface.center)[:, :2].norm(dim=-1) / extent,
-        "grip_height": (grip - surface.center)[:, 2] / extent,
+        "grip_offset": (grip - surface.center)[:, :2].norm(dim=-1),
+        "grip_height": (grip - surface.center)[:, 2],
         "table_clearance": hand.heights(link_poses).amin(1),
         "self_penetration": overlap,
         "sweep": sweep,
@@ -96,7 +94,7 @@ def grasp_figures(
 def _swept(
     energy: GraspEnergy, palm: Tensor, joints: Tensor, pregrasp: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Depth of the hand in the object while closing, and on the best of a few straight approaches."""
+    """Depth of the hand in the object while closing, and on the best of a few approaches."""
     hand, surface = energy.hand, energy.surface
     spread = farthest_points(surface.points.numpy(), _SWEEP_POINTS)
     points = surface.points[spread]
@@ -111,9 +109,7 @@ def _swept(
         return torch.maximum(inside, -low).clamp_min(0)
 
     sweep = torch.stack([depth(palm, pregrasp.lerp(joints, share)) for share in _SWEEP]).amax(0)
-    directions = [
-        palm[:, :3, :3] @ torch.tensor(direction) for direction in _APPROACH_DIRECTIONS
-    ]
+    directions = [palm[:, :3, :3] @ torch.tensor(direction) for direction in _APPROACH_DIRECTIONS]
     directions.append(torch.tensor([0.0, 0.0, 1.0]).expand(len(palm), 3))
     approaches = []
     for direction in directions:
@@ -145,7 +141,14 @@ class Ranker:
             rows = [(row["mean"], row["scale"], row["coefficient"]) for row in figures.values()]
             means, scales, coefficients = zip(*rows, strict=True)
             ranker = cls(tuple(figures), means, scales, coefficients, float(data["intercept"]))
-        except (OSError, yaml.YAMLError, LookupError, TypeError, AttributeError, ValueError) as error:
+        except (
+            OSError,
+            yaml.YAMLError,
+            LookupError,
+            TypeError,
+            AttributeError,
+            ValueError,
+        ) as error:
             raise ValueError(f"{path} is not a ranker file: {error}") from error
         if min(scales) <= 0 or not all(map(math.isfinite, (*means, *scales, *coefficients))):
             raise ValueError(f"{path}: scales must be positive and all numbers finite")

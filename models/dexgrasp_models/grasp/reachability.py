@@ -1,4 +1,4 @@
-"""Which grasps can be carried out: clear of object and table, in the workspace, within arm reach."""
+"""Which grasps can be carried out: clear of object and table, in the workspace, in reach."""
 
 from __future__ import annotations
 

@@ -36,7 +36,11 @@ def rotation_from_vector(vectors: Tensor) -> Tensor:
     x, y, z = (vectors / angles[:, 0]).unbind(-1)
     zero = torch.zeros_like(x)
     cross = torch.stack((zero, -z, y, z, zero, -x, -y, x, zero), dim=-1).view(-1, 3, 3)
-    return torch.eye(3, dtype=vectors.dtype) + angles.sin() * cross + (1 - angles.cos()) * (cross @ cross)
+    return (
+        torch.eye(3, dtype=vectors.dtype)
+        + angles.sin() * cross
+        + (1 - angles.cos()) * (cross @ cross)
+    )
 
 
 def evaluate(energy: GraspEnergy, batch: GraspBatch) -> Energy:
@@ -54,8 +58,8 @@ def energy_gradient(
     """Energy of a batch and its gradient.
 
     Returns:
-        The energy, and (B, 6 + K) derivatives for a translation of the palm (m) and a rotation about
-        its origin (rad), both along the palm's own axes, and for the planned coordinates (rad).
+        The energy, and (B, 6 + K) derivatives for a translation of the palm (m) and a rotation
+        about its origin (rad), both along the palm's own axes, and for the coordinates (rad).
     """
     hand = energy.hand
     palm = batch.palm_poses.clone().requires_grad_()

@@ -63,9 +63,9 @@ def draw(
     heel = torch.tensor([0.0, 0.0, 0.06])  # middle of the palm
     approach = torch.nn.functional.normalize(pinch - heel, dim=-1)
 
-    heights = math.sin(config.min_elevation) + (
-        1 - math.sin(config.min_elevation)
-    ) * _uniform(generator, count)
+    heights = math.sin(config.min_elevation) + (1 - math.sin(config.min_elevation)) * _uniform(
+        generator, count
+    )
     azimuth = 2 * math.pi * _uniform(generator, count)
     flat = (1 - heights.square()).clamp_min(0).sqrt()
     wanted = torch.stack((flat * azimuth.cos(), flat * azimuth.sin(), -heights), dim=-1)
