@@ -1,0 +1,187 @@
+"""The ROS graph, described once: for ``ros2 launch`` and for the demo's own processes."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from dexgrasp_models.config import find_config
+from dexgrasp_models.perception.cameras import load_rig
+
+ParameterValue = bool | int | float | str
+
+
+class GraphError(RuntimeError):
+    """The graph can't be started as asked; the message says what is missing."""
+
+
+@dataclass(frozen=True)
+class GraphNode:
+    """One process of the graph."""
+
+    package: str
+    executable: str
+    name: str
+    config: str | None = None
+    """Parameter file in ``config/``."""
+    parameters: Mapping[str, ParameterValue] = field(default_factory=dict)
+    """Values that take precedence over the file's."""
+
+    @property
+    def parameter_file(self) -> Path | None:
+        """Path of `config`.
+
+        Raises:
+            FileNotFoundError: it is in none of the configuration folders.
+        """
+        return find_config(self.config) if self.config else None
+
+
+ROBOT_DRIVERS = (
+    GraphNode("dexgrasp_hand_driver", "hand_driver_node", "hand_driver"),
+    GraphNode("dexgrasp_arm_driver", "arm_driver_node", "arm_driver"),
+)
+_DRIVEN = {
+    "dexgrasp_hand_driver": "Shadow Hand: takes /hand/joint_trajectory; not written yet",
+    "dexgrasp_arm_driver": "UR10e: takes /arm/wrist_target; not written yet",
+    "realsense2_camera": "depth cameras: apt install ros-jazzy-realsense2-camera",
+}
+"""What each driver package moves or reads, and where to get it."""
+
+
+def _option(default: ParameterValue, description: str, *choices: str) -> Any:
+    return field(default=default, metadata={"description": description, "choices": choices})
+
+
+@dataclass(frozen=True)
+class SimulationOptions:
+    """What a run in simulation lets its user choose: the arguments of ``launch/sim.launch.py``.
+
+    Raises:
+        GraphError: a value is not among its choices.
+    """
+
+    object: str = _option("can", "Generated shape, or mesh file or folder, on the table.")
+    scale: float = _option(1.0, "Factor on the size of the object.")
+    seed: int = _option(0, "Draws the object's pose, the cameras' noise and the proposals.")
+    scene: str = _option("floating", "The hand alone, or mounted on the UR10e.", "floating", "arm")
+    mode: str = _option(
+        "real_time", "Time runs freely, or waits for each command.", "real_time", "lock_step"
+    )
+    cameras: str = _option("cameras/four_d415.yaml", "Camera rig: a file in config/ or a path.")
+    viewer: bool = _option(False, "Show the graph in a web browser.")
+
+    def __post_init__(self) -> None:
+        for option in dataclasses.fields(self):
+            choices, value = option.metadata["choices"], getattr(self, option.name)
+            if choices and value not in choices:
+                raise GraphError(f"{option.name} is {value!r}, not {' or '.join(choices)}")
+
+
+@dataclass(frozen=True)
+class HardwareOptions:
+    """What a run on the robot lets its user choose: the arguments of ``hardware.launch.py``."""
+
+    cameras: str = _option("cameras/four_d415.yaml", "Camera rig: a file in config/ or a path.")
+    viewer: bool = _option(False, "Show the graph in a web browser.")
+
+
+def simulation_graph(options: SimulationOptions) -> list[GraphNode]:
+    """The nodes of a run against the simulator, the one that makes time first."""
+    bridge = GraphNode(
+        "dexgrasp_sim",
+        "bridge_node",
+        "sim_bridge",
+        parameters={
+            "object": options.object,
+            "scale": options.scale,
+            "seed": options.seed,
+            "scene": options.scene,
+            "mode": options.mode,
+            "cameras": options.cameras,
+        },
+    )
+    return [bridge, *grasping_nodes(options.cameras, options.seed, options.viewer, simulated=True)]
+
+
+def hardware_graph(options: HardwareOptions) -> list[GraphNode]:
+    """The nodes of a run on the robot: drivers, one camera node for each camera of the rig, ours.
+
+    Raises:
+        GraphError: a driver is not installed; the message names all that are missing.
+        RigError: the camera rig can't be used.
+    """
+    cameras = [
+        # Named as the camera: the driver's topics are then those of the contract.
+        GraphNode("realsense2_camera", "realsense2_camera_node", camera.name, "realsense.yaml")
+        for camera in load_rig(find_config(options.cameras))
+    ]
+    drivers = [*ROBOT_DRIVERS, *cameras]
+    missing = {}
+    for driver in drivers:
+        try:
+            executable_path(driver.package, driver.executable)
+        except GraphError:
+            missing[driver.package] = _DRIVEN[driver.package]
+    if missing:
+        listed = "; ".join(f"{package} ({what})" for package, what in missing.items())
+        raise GraphError(
+            f"the robot can't be started, drivers are missing: {listed}."
+            " launch/sim.launch.py runs the same graph against the simulator."
+        )
+    return [*drivers, *grasping_nodes(options.cameras, viewer=options.viewer, simulated=False)]
+
+
+def grasping_nodes(
+    cameras: str, seed: int = 0, viewer: bool = False, *, simulated: bool
+) -> list[GraphNode]:
+    """The nodes that are the same in simulation and on the robot."""
+    clock = {"use_sim_time": simulated}
+    nodes = [
+        GraphNode(
+            "dexgrasp_perception",
+            "perception_node",
+            "perception",
+            "perception.yaml",
+            {**clock, "rig": cameras},
+        ),
+        GraphNode("dexgrasp_proposals", "proposal_node", "proposals", parameters=clock),
+        GraphNode(
+            "dexgrasp_control", "control_node", "control", "control.yaml", {**clock, "seed": seed}
+        ),
+    ]
+    if viewer:
+        nodes.append(
+            GraphNode(
+                "dexgrasp_viewer",
+                "viewer_node",
+                "viewer",
+                "viewer.yaml",
+                {**clock, "rig": cameras},
+            )
+        )
+    return nodes
+
+
+def executable_path(package: str, executable: str) -> Path:
+    """Where colcon installed a node's executable.
+
+    Raises:
+        GraphError: it is in no prefix of ``$AMENT_PREFIX_PATH``, nor in the running environment.
+    """
+    prefixes = [
+        *filter(None, os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep)),
+        sys.prefix,
+    ]
+    for prefix in prefixes:
+        if (path := Path(prefix) / "lib" / package / executable).is_file():
+            return path
+    raise GraphError(
+        f"{package}/{executable} is not installed in {' or '.join(dict.fromkeys(prefixes))}:"
+        " run `make setup`, or `colcon build` and source its setup file"
+    )

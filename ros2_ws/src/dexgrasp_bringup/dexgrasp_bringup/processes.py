@@ -1,0 +1,175 @@
+"""Runs the graph as separate processes, where ``ros2 launch`` is not installed."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from dexgrasp_bringup.graph import GraphNode, executable_path
+
+INTERRUPT_TIMEOUT = 8.0
+"""Seconds that the nodes have to end after SIGINT before they are killed."""
+REMEMBERED_LINES = 40
+
+_DOMAINS = 101
+"""Domain ids from 0 to 101 are safe on every platform: higher ones reach into ephemeral ports."""
+
+
+def free_domain_id() -> int:
+    """A ROS domain id that no process on this machine uses.
+
+    Taken is a domain whose first participant has its unicast port: 7410 + 250 * domain (DDSI-RTPS
+    2.3, section 9.6.1).
+    """
+    start = os.getpid()
+    for offset in range(_DOMAINS):
+        domain = 1 + (start + offset) % _DOMAINS
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            try:
+                probe.bind(("", 7410 + 250 * domain))
+            except OSError:
+                continue
+            return domain
+    raise RuntimeError("no ROS domain id is free: too many ROS processes run on this machine")
+
+
+def graph_environment() -> dict[str, str]:
+    """This process's environment, with discovery kept on this machine and a domain of its own.
+
+    A ``ROS_DOMAIN_ID`` that is already set is kept, so that other tools can watch.
+    """
+    environment = dict(os.environ)
+    environment.setdefault("ROS_DOMAIN_ID", str(free_domain_id()))
+    environment.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+    return environment
+
+
+def node_command(node: GraphNode) -> list[str]:
+    """The command line that starts a node.
+
+    Raises:
+        GraphError: its executable is not installed.
+        FileNotFoundError: its parameter file is missing.
+    """
+    command = [str(executable_path(node.package, node.executable)), "--ros-args"]
+    command += ["-r", f"__node:={node.name}"]
+    if node.parameter_file:
+        command += ["--params-file", str(node.parameter_file)]
+    for name, value in node.parameters.items():
+        # JSON is YAML that keeps the type: "1" stays a text, 1.0 a float.
+        command += ["-p", f"{name}:={json.dumps(value)}"]
+    return command
+
+
+class GraphProcesses:
+    """The processes of a graph, started together and stopped together.
+
+    Use as a context manager; on leaving, all of them have ended.
+
+    Args:
+        graph: the nodes.
+        environment: of all of them.
+        log_folder: gets a file ``<node>.log`` with each node's output.
+        on_line: called with a node's name and a line of its output, from other threads.
+    """
+
+    def __init__(
+        self,
+        graph: Sequence[GraphNode],
+        environment: Mapping[str, str],
+        log_folder: Path,
+        on_line: Callable[[str, str], None] = lambda name, line: None,
+    ) -> None:
+        self._commands = {node.name: node_command(node) for node in graph}
+        self._environment = environment
+        self._log_folder = log_folder
+        self._on_line = on_line
+        self._processes: dict[str, subprocess.Popen[str]] = {}
+        self._readers: list[threading.Thread] = []
+        self._last_lines: dict[str, deque[str]] = {}
+
+    def __enter__(self) -> Self:
+        self._log_folder.mkdir(parents=True, exist_ok=True)
+        try:
+            for name, command in self._commands.items():
+                self._start(name, command)
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def ended(self) -> dict[str, int]:
+        """Names and exit statuses of the processes that have ended."""
+        statuses = {name: process.poll() for name, process in self._processes.items()}
+        return {name: status for name, status in statuses.items() if status is not None}
+
+    def last_lines(self, name: str) -> list[str]:
+        """The end of a node's output."""
+        return list(self._last_lines[name])
+
+    def stop(self) -> None:
+        """Interrupts all processes, and kills those that do not end in `INTERRUPT_TIMEOUT`."""
+        self._signal(signal.SIGINT)
+        deadline = time.monotonic() + INTERRUPT_TIMEOUT
+        for process in self._processes.values():
+            try:
+                process.wait(max(0.0, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                break
+        self._signal(signal.SIGKILL)
+        for process in self._processes.values():
+            process.wait()
+        for reader in self._readers:
+            reader.join(timeout=1.0)
+
+    def _start(self, name: str, command: Sequence[str]) -> None:
+        process = subprocess.Popen(
+            command,
+            env=self._environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            bufsize=1,
+            # A group of its own: Ctrl-C reaches this process only, which then stops all in order.
+            start_new_session=True,
+        )
+        self._processes[name] = process
+        self._last_lines[name] = deque(maxlen=REMEMBERED_LINES)
+        reader = threading.Thread(target=self._read, args=(name, process), daemon=True)
+        reader.start()
+        self._readers.append(reader)
+
+    def _read(self, name: str, process: subprocess.Popen[str]) -> None:
+        with (self._log_folder / f"{name}.log").open("w", encoding="utf-8") as log:
+            for line in process.stdout:
+                log.write(line)
+                log.flush()
+                self._last_lines[name].append(line.rstrip("\n"))
+                self._on_line(name, line.rstrip("\n"))
+
+    def _signal(self, number: signal.Signals) -> None:
+        for process in self._processes.values():
+            if process.poll() is None:
+                with contextlib.suppress(ProcessLookupError):  # ended in between
+                    os.killpg(process.pid, number)
