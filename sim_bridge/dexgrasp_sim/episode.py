@@ -110,9 +110,7 @@ def run_episode(settings: EpisodeSettings) -> EpisodeResult:
         ValueError: a setting is out of range.
     """
     torch.set_num_threads(1)
-    config = load_scene(
-        scene=settings.scene, object_mass=settings.mass, friction=settings.friction
-    )
+    config = load_scene(scene=settings.scene, object_mass=settings.mass, friction=settings.friction)
     simulator = make_simulator(config, load_object(settings.object, settings.scale))
     simulator.reset(settings.seed)
     return _Episode(settings, simulator).run()
@@ -152,7 +150,8 @@ class _Episode:
             grasps = proposer.propose(cloud, settings.proposals, settings.seed)
         generator = np.random.default_rng(settings.seed)
         grasps = [
-            perturb(grasp, settings.perturbation, self._hand.limits, generator) for grasp in grasps
+            perturb(grasp, settings.perturbation, self._hand.limits, generator)
+            for grasp in map(_grasp_as_received, grasps)
         ]
         with self._timed("plan"):
             plan = partial(
@@ -161,7 +160,7 @@ class _Episode:
                 scene_points=cloud.scene_points,
                 distance=HandDistance(HandKinematics(self._hand)),
                 config=ApproachConfig(),
-                start_pose=simulator.state().wrist_pose,
+                start_pose=_state_as_received(simulator.state()).wrist_pose,
                 lift_height=ExecutorConfig().lift_height,
             )
             return plan_best(grasps, plan)
@@ -176,19 +175,17 @@ class _Episode:
         )
         entered: dict[str, _Truth] = {}
         while simulator.time < TIME_LIMIT:
-            state = simulator.state()
+            state = _state_as_received(simulator.state())
             command = controller.step(state, state.time)
             if controller.stage not in entered:
                 entered[controller.stage] = _Truth(simulator.object_pose(), state.wrist_pose)
             if controller.outcome is not None or controller.stage == Stage.PLACE:
                 break  # once the hold is over the attempt is decided
-            simulator.set_targets(command)
+            simulator.set_targets(_command_as_received(command))
             simulator.step()
         return self._judge(controller, entered)
 
-    def _judge(
-        self, controller: GuardedController, entered: Mapping[str, _Truth]
-    ) -> EpisodeResult:
+    def _judge(self, controller: GuardedController, entered: Mapping[str, _Truth]) -> EpisodeResult:
         """Success by the object's true poses; the executor's own word gives the reason only."""
         start = self._start_pose[:3, 3]
         end = _Truth(self._simulator.object_pose(), self._simulator.state().wrist_pose)
@@ -217,14 +214,12 @@ class _Episode:
             lost_at = "hold"
         else:
             lost_at = "lift" if Stage.LIFT in entered else controller.stage
-        return self._result(held, lost_at, reason, **measured)
+        return self._result(bool(held), lost_at, reason, **measured)
 
     def _lost(self, stage: str, reason: str) -> EpisodeResult:
         return self._result(False, stage, reason)
 
-    def _result(
-        self, success: bool, lost_at: str, reason: str, **measured: float
-    ) -> EpisodeResult:
+    def _result(self, success: bool, lost_at: str, reason: str, **measured: float) -> EpisodeResult:
         simulator = self._simulator
         return EpisodeResult(
             self._settings,
@@ -246,6 +241,18 @@ class _Episode:
             yield
         finally:
             self._seconds[stage] = perf_counter() - started
+
+
+def _grasp_as_received(grasp: Grasp) -> Grasp:
+    return replace(grasp, palm_pose=through_quaternion(grasp.palm_pose))
+
+
+def _state_as_received(state: RobotState) -> RobotState:
+    return replace(state, wrist_pose=through_quaternion(state.wrist_pose))
+
+
+def _command_as_received(command: Command) -> Command:
+    return replace(command, wrist_target=through_quaternion(command.wrist_target))
 
 
 @dataclass(frozen=True)
