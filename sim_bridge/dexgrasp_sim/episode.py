@@ -148,11 +148,6 @@ class _Episode:
         with self._timed("propose"):
             proposer = make_proposer(settings.proposer)
             grasps = proposer.propose(cloud, settings.proposals, settings.seed)
-        generator = np.random.default_rng(settings.seed)
-        grasps = [
-            perturb(grasp, settings.perturbation, self._hand.limits, generator)
-            for grasp in map(_grasp_as_received, grasps)
-        ]
         with self._timed("plan"):
             plan = partial(
                 plan_approach,
@@ -163,7 +158,13 @@ class _Episode:
                 start_pose=_state_as_received(simulator.state()).wrist_pose,
                 lift_height=ExecutorConfig().lift_height,
             )
-            return plan_best(grasps, plan)
+            chosen = plan_best(grasps, plan)
+            if settings.perturbation is Perturbation.NONE:
+                return chosen
+            # The grasp that would have been carried out is spoiled, not replaced by a better one.
+            generator = np.random.default_rng(settings.seed)
+            limits = self._hand.limits
+            return plan(perturb(chosen.grasp, settings.perturbation, limits, generator))
 
     def _execute(self, plan: ApproachPlan) -> EpisodeResult:
         simulator = self._simulator

@@ -31,7 +31,7 @@ def perturb(
         grasp: as proposed.
         kind: `REVERSED_SQUEEZE` turns the step from grasp to squeeze targets round,
             `SHUFFLED_JOINTS` permutes the finger joints (all three hand shapes alike),
-            `WRIST_MOVED` displaces the palm by 4 cm in a random direction not below the horizontal.
+            `WRIST_MOVED` displaces the palm by 4 cm in a random direction.
         joint_limits: (22, 2) rad; permuted angles are clamped to them.
         rng: source of the permutation and the direction.
     """
@@ -51,8 +51,6 @@ def perturb(
             )
         case Perturbation.WRIST_MOVED:
             direction = rng.normal(size=3)
-            # Downwards the table would stop the hand, which tests nothing about the grasp.
-            direction[2] = abs(direction[2])
             pose = grasp.palm_pose.copy()
             pose[:3, 3] += WRIST_SHIFT * direction / np.linalg.norm(direction)
             return replace(grasp, palm_pose=pose)
