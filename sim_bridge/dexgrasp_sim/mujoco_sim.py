@@ -87,7 +87,8 @@ class MujocoSimulator:
 
     @property
     def time(self) -> float:
-        return self._tick * self.config.control_period
+        # To the nanosecond, as message stamps have it.
+        return round(self._tick * self.config.control_period, 9)
 
     def reset(self, seed: int) -> None:
         generator = np.random.default_rng(seed)
@@ -126,7 +127,7 @@ class MujocoSimulator:
             self.data.ctrl[self._finger_controls] = self._to_drives @ self._command.finger_targets
             self._wrist.begin_tick(self.data, self._command.wrist_target)
             for index in range(steps):
-                self._wrist.advance(self.data, (index + 1) / steps)
+                self._wrist.advance(self.data, index)
                 mujoco.mj_step(self.model, self.data)
             self._tick += 1
         self._moved()
@@ -250,8 +251,8 @@ class MujocoSimulator:
 def _wrist_drive(model: mujoco.MjModel, config: SceneConfig) -> WristDrive:
     if config.scene == "arm":
         servo = PoseServo(ArmKinematics(), config.control_period)
-        return ArmDrive(model, servo, config.control_period)
-    return PalmServoDrive(model, config.home_pose, config.control_period)
+        return ArmDrive(model, servo, config.steps_per_tick)
+    return PalmServoDrive(model, config.home_pose, config.steps_per_tick)
 
 
 def _geom_color(model: mujoco.MjModel, geom: int) -> tuple[float, float, float]:

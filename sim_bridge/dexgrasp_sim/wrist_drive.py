@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Protocol
 
 import mujoco
@@ -27,8 +28,8 @@ class WristDrive(Protocol):
     def begin_tick(self, data: mujoco.MjData, target: np.ndarray) -> None:
         """Head for the (4, 4) target of `rh_palm` in `world`, to be reached when the tick ends."""
 
-    def advance(self, data: mujoco.MjData, fraction: float) -> None:
-        """Set the inputs of the next physics step, which ends at `fraction` of the tick."""
+    def advance(self, data: mujoco.MjData, step: int) -> None:
+        """Set the inputs of the tick's physics step number `step`."""
 
     def memory(self) -> np.ndarray:
         """What the drive remembers from tick to tick."""
@@ -37,40 +38,72 @@ class WristDrive(Protocol):
         """Back to an earlier `memory`."""
 
 
+@dataclass(frozen=True)
+class PalmInputs:
+    """Inputs of the free palm's servos in one tick, for N scenes and S physics steps."""
+
+    controls: np.ndarray
+    """(N, 6) of the palm's actuators."""
+    positions: np.ndarray
+    """(S, N, 3) of `PALM_TARGET`, m."""
+    quaternions: np.ndarray
+    """(S, N, 4) of `PALM_TARGET`, (w, x, y, z)."""
+
+
+def palm_inputs(
+    starts: np.ndarray, targets: np.ndarray, steps: int, period: float, servo: PalmServo
+) -> PalmInputs:
+    """Move servo targets along a straight line and a single turn each, from (N, 4, 4) to (N, 4, 4)."""
+    attitudes = Rotation.from_matrix(starts[:, :3, :3])
+    move = targets[:, :3, 3] - starts[:, :3, 3]
+    turn = (attitudes.inv() * Rotation.from_matrix(targets[:, :3, :3])).as_rotvec()
+    # The servo damps speed in the world; a lead of damping x speed / stiffness cancels its lag.
+    ahead = np.einsum("nji,nj->ni", targets[:, :3, :3], move)
+    controls = np.concatenate(
+        [
+            servo.damping / servo.stiffness / period * ahead,
+            servo.angular_damping / servo.angular_stiffness / period * turn,
+        ],
+        axis=1,
+    )
+    fractions = np.arange(1, steps + 1) / steps
+    quaternions = [
+        (attitudes * Rotation.from_rotvec(fraction * turn)).as_quat(scalar_first=True)
+        for fraction in fractions
+    ]
+    positions = starts[:, :3, 3] + fractions[:, None, None] * move
+    return PalmInputs(controls, positions, np.array(quaternions))
+
+
 class PalmServoDrive:
-    """Moves the free hand's servo target along a straight line and a single turn in each tick."""
+    """Pulls the free hand's palm with six servos, at a target that moves evenly in each tick."""
 
     def __init__(
-        self, model: mujoco.MjModel, home: np.ndarray, period: float, servo: PalmServo | None = None
+        self, model: mujoco.MjModel, home: np.ndarray, steps: int, servo: PalmServo | None = None
     ) -> None:
-        servo = servo or PalmServo()
+        self._servo = servo or PalmServo()
         self._home = home
-        self._period = period
-        self._lead = np.repeat(
-            [servo.damping / servo.stiffness, servo.angular_damping / servo.angular_stiffness], 3
-        )
+        self._steps = steps
+        self._period = steps * model.opt.timestep
         self._controls = [model.actuator(name).id for name in palm_servo_names()]
         self._address = model.joint(PALM_JOINT).qposadr[0]
         self._mocap = model.body(PALM_TARGET).mocapid[0]
-        self._target = home.copy()
-        self._begin(home)
+        self._begin(home, home)
 
     def reset(self, data: mujoco.MjData) -> None:
-        self._target = self._home.copy()
-        self._begin(self._home)
-        self._place_target(data, 1.0)
+        self._begin(self._home, self._home)
+        self.advance(data, 0)
         data.ctrl[self._controls] = 0.0
         data.qpos[self._address : self._address + 3] = data.mocap_pos[self._mocap]
         data.qpos[self._address + 3 : self._address + 7] = data.mocap_quat[self._mocap]
 
     def begin_tick(self, data: mujoco.MjData, target: np.ndarray) -> None:
-        self._begin(target)
-        # The servo damps speed in the world; a lead of damping x speed / stiffness cancels its lag.
-        move = target[:3, :3].T @ self._move
-        data.ctrl[self._controls] = self._lead * np.concatenate([move, self._turn]) / self._period
+        self._begin(self._target, target)
+        data.ctrl[self._controls] = self._inputs.controls[0]
 
-    def advance(self, data: mujoco.MjData, fraction: float) -> None:
-        self._place_target(data, fraction)
+    def advance(self, data: mujoco.MjData, step: int) -> None:
+        data.mocap_pos[self._mocap] = self._inputs.positions[step, 0]
+        data.mocap_quat[self._mocap] = self._inputs.quaternions[step, 0]
 
     def memory(self) -> np.ndarray:
         return self._target.copy()
@@ -78,27 +111,23 @@ class PalmServoDrive:
     def recall(self, memory: np.ndarray) -> None:
         self._target = memory.copy()
 
-    def _begin(self, target: np.ndarray) -> None:
-        self._start, self._target = self._target, target.copy()
-        self._start_rotation = Rotation.from_matrix(self._start[:3, :3])
-        self._move = target[:3, 3] - self._start[:3, 3]
-        self._turn = (self._start_rotation.inv() * Rotation.from_matrix(target[:3, :3])).as_rotvec()
-
-    def _place_target(self, data: mujoco.MjData, fraction: float) -> None:
-        attitude = self._start_rotation * Rotation.from_rotvec(fraction * self._turn)
-        data.mocap_pos[self._mocap] = self._start[:3, 3] + fraction * self._move
-        data.mocap_quat[self._mocap] = attitude.as_quat(scalar_first=True)
+    def _begin(self, start: np.ndarray, target: np.ndarray) -> None:
+        self._target = target.copy()
+        self._inputs = palm_inputs(
+            start[None], self._target[None], self._steps, self._period, self._servo
+        )
 
 
 class ArmDrive:
     """Carries the palm on the arm: each tick's joint targets come from the arm's pose servo."""
 
-    def __init__(self, model: mujoco.MjModel, servo: PoseServo, period: float) -> None:
+    def __init__(self, model: mujoco.MjModel, servo: PoseServo, steps: int) -> None:
         names = servo.kinematics.arm.joint_names
         self._servo = servo
         self._controls = [model.actuator(name).id for name in names]
         self._addresses = [model.joint(name).qposadr[0] for name in names]
-        self._lead = ARM_LAG / period
+        self._steps = steps
+        self._lead = ARM_LAG / (steps * model.opt.timestep)
         self._targets = self._start = servo.kinematics.home.copy()
 
     def reset(self, data: mujoco.MjData) -> None:
@@ -109,9 +138,10 @@ class ArmDrive:
         self._start = self._targets
         self._targets = self._servo.step(self._start, target).joints
 
-    def advance(self, data: mujoco.MjData, fraction: float) -> None:
+    def advance(self, data: mujoco.MjData, step: int) -> None:
         # As with the free palm, the lead cancels the lag that the servo's damping causes.
         move = self._targets - self._start
+        fraction = (step + 1) / self._steps
         data.ctrl[self._controls] = self._start + (fraction + self._lead) * move
 
     def memory(self) -> np.ndarray:
