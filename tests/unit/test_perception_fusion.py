@@ -297,3 +297,15 @@ def test_frames_are_not_changed(ball_frames):
     before = floats.depth.copy()
     fuse([floats, *ball_frames[1:]], CONFIG)
     np.testing.assert_array_equal(floats.depth, before)
+
+
+@pytest.mark.parametrize("name", BODIES)
+def test_unidexgrasps_cameras_serve_as_well(name):
+    cameras = load_rig(find_config("cameras/unidexgrasp_five.yaml"))
+    body = BODIES[name]
+    cloud = fuse(frames_of(cameras, [body], NOISE), CONFIG)
+    distance = np.abs(body.surface_distance(cloud.object_points.astype(float)))
+    assert distance.mean() < 0.0007
+    assert np.quantile(distance, 0.99) < 0.003
+    assert cloud.warnings == ()
+    assert len(cloud.cameras_used) == 5

@@ -1,6 +1,6 @@
 """Fusion of depth images into the point cloud of the object that stands on the table.
 
-Steps: deprojection with cached rays; the table's plane refined and removed in each image; crop;
+Steps: the table's plane refined and removed in each image; deprojection of what is left; crop;
 voxel averages; removal of the robot's own points and of outliers; clustering; farthest-point
 sampling; normals and smoothing from the local plane of each sampled point. All of it is
 deterministic: equal frames give equal bits.
@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 
 import numpy as np
 
@@ -33,7 +32,7 @@ RobotDistance = Callable[[np.ndarray], np.ndarray]
 _TABLE_FIT_STRIDE = 6
 _TABLE_MARGIN_LIMIT = 0.008
 """Greatest table margin (m) that noise may call for; flat objects must not be cut away."""
-_SCENE_VOXEL_MIN_PIXELS = 3
+_SCENE_VOXEL_MIN_PIXELS = 8
 
 
 class PerceptionError(RuntimeError):
@@ -248,54 +247,52 @@ def _millimetres(frame: DepthFrame, config: FusionConfig) -> np.ndarray:
     return flat
 
 
-@lru_cache(maxsize=16)
-def _cached_rays(
-    width: int, height: int, fx: float, fy: float, cx: float, cy: float, rotation: bytes
-) -> np.ndarray:
-    columns, rows = np.meshgrid(np.arange(width), np.arange(height))
-    optical = np.stack([(columns - cx) / fx, (rows - cy) / fy, np.ones(columns.shape)])
-    world = np.frombuffer(rotation).reshape(3, 3) @ optical.reshape(3, -1)
-    rays = (world * 1e-3).astype(np.float32)
-    rays.setflags(write=False)
-    return rays
-
-
-def _rays(camera: CameraModel) -> np.ndarray:
-    """Displacement in world per millimetre of depth at each pixel, (3, height * width) float32."""
-    rotation = np.ascontiguousarray(camera.world_T_optical[:3, :3]).tobytes()
-    return _cached_rays(
-        camera.width, camera.height, camera.fx, camera.fy, camera.cx, camera.cy, rotation
-    )
-
-
 def _table(camera: CameraModel, depth: np.ndarray, config: FusionConfig) -> TablePlane:
     if not config.refine_table:
         return TablePlane(config.table_height)
-    every = slice(None, None, _TABLE_FIT_STRIDE)
-    depth = depth.reshape(camera.height, camera.width)[every, every].ravel()
-    rays = _rays(camera).reshape(3, camera.height, camera.width)[:, every, every].reshape(3, -1)
-    points = rays * depth + camera.world_T_optical[:3, 3, None]
+    rows, columns = np.mgrid[
+        : camera.height : _TABLE_FIT_STRIDE, : camera.width : _TABLE_FIT_STRIDE
+    ]
+    pixels = (rows * camera.width + columns).ravel()
+    points = _deproject(camera, pixels[depth[pixels] > 0.0], depth)
     low = (*config.scene_min[:2], -np.inf)
     high = (*config.scene_max[:2], np.inf)
-    return fit_table(points[:, (depth > 0.0) & _inside(points, low, high)], config.table_height)
+    return fit_table(points[:, _inside(points, low, high)], config.table_height)
 
 
 def _points_above(
     table: TablePlane, camera: CameraModel, depth: np.ndarray, config: FusionConfig
 ) -> np.ndarray:
     """Points (3, N) in the scene's box above the table, float32."""
-    x, y, z = rays = _rays(camera)
-    origin = camera.world_T_optical[:3, 3]
-    # the height over the table is linear in the depth, so most pixels go before deprojection
-    height = (z - np.float32(table.slope_x) * x - np.float32(table.slope_y) * y) * depth
-    camera_height = origin @ (-table.slope_x, -table.slope_y, 1.0) - table.offset
-    lowest = table.margin(config.table_margin, _TABLE_MARGIN_LIMIT) - camera_height
-    above = np.flatnonzero((height > np.float32(lowest)) & (depth > 0.0))
-    points = np.take(rays, above, axis=1)
-    points *= depth[above]
-    points += origin[:, None].astype(np.float32)
-    inside = _inside(points, config.scene_min, config.scene_max)
-    return points if inside.all() else points[:, inside]
+    normal = np.array([-table.slope_x, -table.slope_y, 1.0])
+    lowest = table.margin(config.table_margin, _TABLE_MARGIN_LIMIT)
+    lowest -= normal @ camera.world_T_optical[:3, 3] - table.offset
+    # A pixel's height over the plane is its depth times a factor that is affine in row and column,
+    # so the table's pixels, which are the most, go before any is deprojected.
+    right, down, forward = normal @ camera.world_T_optical[:3, :3]
+    by_column = right * (np.arange(camera.width) - camera.cx) / camera.fx
+    by_row = down * (np.arange(camera.height) - camera.cy) / camera.fy + forward
+    height = by_row[:, None].astype(np.float32) + by_column.astype(np.float32)
+    height *= depth.reshape(height.shape)
+    above = np.flatnonzero(height > np.float32(1e3 * lowest))
+    points = _deproject(camera, above[depth[above] > 0.0], depth)
+    return points[:, _inside(points, config.scene_min, config.scene_max)]
+
+
+def _deproject(camera: CameraModel, pixels: np.ndarray, depth: np.ndarray) -> np.ndarray:
+    """Points (3, N) in world, m, float32, of flat pixel indices (N,) and the image's mm."""
+    rows, columns = np.divmod(pixels.astype(np.int32), np.int32(camera.width))
+    forward = depth[pixels] * np.float32(1e-3)
+    right = (columns.astype(np.float32) - np.float32(camera.cx)) * forward
+    down = (rows.astype(np.float32) - np.float32(camera.cy)) * forward
+    pose = camera.world_T_optical.astype(np.float32)
+    points = np.empty((3, len(pixels)), dtype=np.float32)
+    for point, (x, y, z, origin) in zip(points, pose[:3], strict=True):
+        np.multiply(right, x / np.float32(camera.fx), out=point)
+        point += down * (y / np.float32(camera.fy))
+        point += forward * z
+        point += origin
+    return points
 
 
 def _inside(points: np.ndarray, low: Sequence[float], high: Sequence[float]) -> np.ndarray:
