@@ -6,10 +6,9 @@ lock-step run of the graph and this function leave the object in the same place.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import Any, Self
 
@@ -17,24 +16,30 @@ import numpy as np
 import torch
 import trimesh
 
-from dexgrasp_models.control.approach import (
-    ApproachConfig,
-    ApproachPlan,
-    NoApproach,
-    plan_approach,
-)
-from dexgrasp_models.control.choose import plan_best
-from dexgrasp_models.control.executor import ExecutorConfig, PlannedExecutor, Stage
-from dexgrasp_models.control.limits import GuardedController, SafetyLimits
+from dexgrasp_models.arm.kinematics import ArmKinematics
+from dexgrasp_models.control.approach import ApproachPlan, NoApproach
+from dexgrasp_models.control.config import load_control_config
+from dexgrasp_models.control.executor import Stage
+from dexgrasp_models.control.limits import GuardedController
+from dexgrasp_models.control.planner import GraspPlanner
+from dexgrasp_models.control.types import Command, RobotState
 from dexgrasp_models.grasp.object_surface import CloudError
 from dexgrasp_models.grasp.proposer import make_proposer
 from dexgrasp_models.grasp.reachability import NoProposalError
+from dexgrasp_models.grasp.types import Grasp
 from dexgrasp_models.hand.distance import HandDistance
 from dexgrasp_models.hand.kinematics import HandKinematics
 from dexgrasp_models.hand.spec import load_hand
 from dexgrasp_models.objects import load_object
 from dexgrasp_models.perception.cameras import DepthFrame
-from dexgrasp_models.perception.fusion import PerceptionError, fuse, load_fusion_config
+from dexgrasp_models.perception.fusion import (
+    FusedCloud,
+    PerceptionError,
+    fuse,
+    load_fusion_config,
+)
+from dexgrasp_models.perception.robot_mask import robot_distance
+from dexgrasp_models.poses import through_quaternion
 from dexgrasp_sim.interface import Simulator, make_simulator
 from dexgrasp_sim.perturbation import Perturbation, perturb
 from dexgrasp_sim.scene import load_scene
@@ -121,6 +126,8 @@ class _Episode:
         self._settings = settings
         self._simulator = simulator
         self._hand = load_hand()
+        self._arm = ArmKinematics() if settings.scene == "arm" else None
+        self._planner = GraspPlanner(load_control_config(), self._arm, self._hand)
         self._start_pose = simulator.object_pose()
         self._seconds: dict[str, float] = {}
 
@@ -144,36 +151,46 @@ class _Episode:
                 for name, camera in simulator.cameras.items()
             ]
         with self._timed("fuse"):
-            cloud = fuse(frames, load_fusion_config())
+            state = _state_as_received(simulator.state())
+            robot = robot_distance(
+                HandDistance(HandKinematics(self._hand)),
+                state.wrist_pose,
+                state.joints,
+                self._arm.capsules(self._arm_joints()) if self._arm else (),
+            )
+            cloud = fuse(frames, load_fusion_config(), robot_distance=robot)
         with self._timed("propose"):
-            proposer = make_proposer(settings.proposer)
+            proposer = make_proposer(settings.proposer, arm=self._arm)
             grasps = proposer.propose(cloud, settings.proposals, settings.seed)
         with self._timed("plan"):
-            plan = partial(
-                plan_approach,
-                object_points=cloud.object_points,
-                scene_points=cloud.scene_points,
-                distance=HandDistance(HandKinematics(self._hand)),
-                config=ApproachConfig(),
-                start_pose=_state_as_received(simulator.state()).wrist_pose,
-                lift_height=ExecutorConfig().lift_height,
-            )
-            chosen = plan_best(grasps, plan)
+            chosen = self._plan_best(map(_grasp_as_received, grasps), cloud)
             if settings.perturbation is Perturbation.NONE:
                 return chosen
             # The grasp that would have been carried out is spoiled, not replaced by a better one.
             generator = np.random.default_rng(settings.seed)
             limits = self._hand.limits
-            return plan(perturb(chosen.grasp, settings.perturbation, limits, generator))
+            spoiled = perturb(chosen.grasp, settings.perturbation, limits, generator)
+            return self._plan_best([spoiled], cloud)
+
+    def _plan_best(self, grasps: Iterable[Grasp], cloud: FusedCloud) -> ApproachPlan:
+        return self._planner.plan(
+            list(grasps),
+            cloud.object_points,
+            cloud.scene_points,
+            _state_as_received(self._simulator.state()).wrist_pose,
+            self._arm_joints(),
+        )
+
+    def _arm_joints(self) -> np.ndarray | None:
+        """(6,) the arm's joints, rad, where there is an arm."""
+        if self._arm is None:
+            return None
+        positions = self._simulator.joint_positions()
+        return np.array([positions[name] for name in self._arm.arm.joint_names])
 
     def _execute(self, plan: ApproachPlan) -> EpisodeResult:
         simulator = self._simulator
-        controller = GuardedController(
-            PlannedExecutor(plan, ExecutorConfig()),
-            SafetyLimits(),
-            self._hand.limits,
-            simulator.config.control_period,
-        )
+        controller = self._planner.controller(plan, simulator.config.control_period)
         entered: dict[str, _Truth] = {}
         while simulator.time < TIME_LIMIT:
             state = _state_as_received(simulator.state())

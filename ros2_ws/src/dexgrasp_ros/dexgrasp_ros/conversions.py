@@ -9,13 +9,21 @@ from collections.abc import Sequence
 
 import numpy as np
 from builtin_interfaces.msg import Time
-from geometry_msgs.msg import Pose, PoseStamped, Quaternion, Transform, TransformStamped
-from scipy.spatial.transform import Rotation
+from geometry_msgs.msg import (
+    Point,
+    Pose,
+    PoseStamped,
+    Quaternion,
+    Transform,
+    TransformStamped,
+    Vector3,
+)
 from sensor_msgs.msg import CameraInfo, Image, JointState, PointCloud2, PointField
 from std_msgs.msg import Header
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
 from dexgrasp_interfaces.msg import Grasp as GraspMessage
+from dexgrasp_models import poses
 from dexgrasp_models.grasp.types import Grasp
 
 WORLD = "world"
@@ -56,11 +64,8 @@ def header(ns: int, frame_id: str) -> Header:
 
 def pose_to_message(pose: np.ndarray) -> Pose:
     """(4, 4) homogeneous to Pose."""
-    message = Pose()
-    x, y, z = pose[:3, 3]
-    message.position.x, message.position.y, message.position.z = float(x), float(y), float(z)
-    message.orientation = _quaternion(pose)
-    return message
+    (x, y, z), orientation = _parts(pose)
+    return Pose(position=Point(x=x, y=y, z=z), orientation=orientation)
 
 
 def pose_from_message(message: Pose) -> np.ndarray:
@@ -77,10 +82,7 @@ def pose_from_message(message: Pose) -> np.ndarray:
         raise MessageError("the pose is not finite")
     if abs(np.linalg.norm(quaternion) - 1.0) > 0.01:
         raise MessageError(f"the quaternion has length {np.linalg.norm(quaternion):.3f}, not 1")
-    pose = np.eye(4)
-    pose[:3, :3] = Rotation.from_quat(quaternion).as_matrix()
-    pose[:3, 3] = translation
-    return pose
+    return poses.from_quaternion(translation, quaternion)
 
 
 def pose_stamped(pose: np.ndarray, ns: int, frame_id: str) -> PoseStamped:
@@ -103,18 +105,17 @@ def transform_stamped(
     pose: np.ndarray, ns: int, frame_id: str, child_frame_id: str
 ) -> TransformStamped:
     """(4, 4) pose of the child in the frame, as a transform."""
-    transform = Transform(rotation=_quaternion(pose))
-    x, y, z = pose[:3, 3]
-    transform.translation.x, transform.translation.y = float(x), float(y)
-    transform.translation.z = float(z)
+    (x, y, z), rotation = _parts(pose)
+    transform = Transform(translation=Vector3(x=x, y=y, z=z), rotation=rotation)
     return TransformStamped(
         header=header(ns, frame_id), child_frame_id=child_frame_id, transform=transform
     )
 
 
-def _quaternion(pose: np.ndarray) -> Quaternion:
-    x, y, z, w = Rotation.from_matrix(pose[:3, :3]).as_quat()
-    return Quaternion(x=float(x), y=float(y), z=float(z), w=float(w))
+def _parts(pose: np.ndarray) -> tuple[list[float], Quaternion]:
+    position, quaternion = poses.to_quaternion(pose)
+    x, y, z, w = quaternion.tolist()
+    return position.tolist(), Quaternion(x=x, y=y, z=z, w=w)
 
 
 # Joints

@@ -1,0 +1,93 @@
+"""From ranked grasps to a controller: what the control node and the runs without ROS do alike."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+import numpy as np
+
+from dexgrasp_models.arm.kinematics import ArmKinematics
+from dexgrasp_models.control.approach import ApproachPlan, plan_approach
+from dexgrasp_models.control.choose import plan_best
+from dexgrasp_models.control.config import ControlConfig
+from dexgrasp_models.control.executor import PlannedExecutor
+from dexgrasp_models.control.limits import GuardedController
+from dexgrasp_models.grasp.types import Grasp
+from dexgrasp_models.hand.distance import HandDistance
+from dexgrasp_models.hand.kinematics import HandKinematics
+from dexgrasp_models.hand.spec import HandSpec, load_hand
+
+ARM_CLEARANCE = 0.01
+"""Metres that arm and forearm keep from the table."""
+
+
+class GraspPlanner:
+    """Plans the approach of the best grasp that has one, and makes its controller.
+
+    Args:
+        config: settings of planning, execution and safety.
+        arm: carries the hand; without it the hand is free.
+        hand: by default the Shadow Hand.
+    """
+
+    def __init__(
+        self,
+        config: ControlConfig,
+        arm: ArmKinematics | None = None,
+        hand: HandSpec | None = None,
+    ) -> None:
+        self._config = config
+        self._arm = arm
+        self._hand = hand or load_hand()
+        self._distance = HandDistance(HandKinematics(self._hand))
+
+    def plan(
+        self,
+        grasps: Sequence[Grasp],
+        object_points: np.ndarray,
+        scene_points: np.ndarray,
+        wrist_pose: np.ndarray,
+        arm_joints: np.ndarray | None = None,
+    ) -> ApproachPlan:
+        """The plan for the first of ``grasps`` that can be approached.
+
+        Args:
+            grasps: best first.
+            object_points: (N, 3) in `world`, m.
+            scene_points: (M, 3) in `world`, m.
+            wrist_pose: (4, 4) present pose of `rh_palm` in `world`.
+            arm_joints: (6,) present joints of the arm, rad; its home ones by default.
+
+        Raises:
+            NoApproach: none can be approached.
+        """
+        reachable = None
+        if self._arm is not None:
+            reachable = partial(self._arm.reachable, start=arm_joints, clearance=ARM_CLEARANCE)
+        return plan_best(
+            grasps,
+            partial(
+                plan_approach,
+                object_points=object_points,
+                scene_points=scene_points,
+                distance=self._distance,
+                config=self._config.approach,
+                start_pose=wrist_pose,
+                lift_height=self._config.executor.lift_height,
+                reachable=reachable,
+            ),
+        )
+
+    def controller(
+        self, plan: ApproachPlan, period: float, coupled: bool = True
+    ) -> GuardedController:
+        """The guarded controller that carries a plan out.
+
+        Args:
+            plan: from :meth:`plan`.
+            period: control period, s.
+            coupled: whether tendons couple the outer joints of the fingers.
+        """
+        executor = PlannedExecutor(plan, self._config.executor, self._hand, coupled)
+        return GuardedController(executor, self._config.limits, self._hand.limits, period)
