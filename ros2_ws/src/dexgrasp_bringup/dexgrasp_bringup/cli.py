@@ -1,21 +1,88 @@
-"""The command `dexgrasp`."""
+"""The command `dexgrasp`. Each command imports what it needs when it is called."""
 
 from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
 
 import typer
 
 from dexgrasp_bringup.bench_command import bench
+from dexgrasp_bringup.calibrate_command import calibrate
 
-app = typer.Typer(help="Dexterous grasping with a Shadow Hand on a UR10e.", no_args_is_help=True)
-
+app = typer.Typer(
+    help="Dexterous grasping with a Shadow Hand on a UR10e.",
+    no_args_is_help=True,
+    pretty_exceptions_show_locals=False,
+)
 app.add_typer(bench, name="bench")
+app.command()(calibrate)
 
 
-@app.callback()
-def main_help() -> None:
-    """Dexterous grasping with a Shadow Hand on a UR10e."""
+@app.command()
+def demo(
+    object: Annotated[
+        str,
+        typer.Option(help="can, bottle, mug, box, bowl, ball, hammer, camera, or a mesh file."),
+    ] = "can",
+    scale: Annotated[float, typer.Option(help="Factor on the size of the object.")] = 1.0,
+    seed: Annotated[
+        int, typer.Option(min=0, help="Draws the object's pose, the noise and the proposals.")
+    ] = 0,
+    scene: Annotated[
+        str, typer.Option(help="floating: the hand alone; arm: the hand on the UR10e.")
+    ] = "floating",
+    viewer: Annotated[bool, typer.Option("--viewer", help="Show it in a web browser.")] = False,
+    lockstep: Annotated[
+        bool, typer.Option("--lockstep", help="Time waits for each command: repeatable.")
+    ] = False,
+    out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("out/demo"),
+) -> None:
+    """Start the ROS graph in simulation, grasp an object, lift it and put it back.
+
+    Ends with status 0 if the object was lifted, 1 if not, 2 if the run was impossible.
+    """
+    from rich.console import Console
+    from rich.markup import escape
+
+    from dexgrasp_bringup.demo import DemoFailed, run_demo
+    from dexgrasp_bringup.graph import GraphError, SimulationOptions
+
+    console = Console()
+    try:
+        options = SimulationOptions(
+            object=_absolute(object),
+            scale=scale,
+            seed=seed,
+            scene=scene,
+            mode="lock_step" if lockstep else "real_time",
+            viewer=viewer,
+        )
+        lifted = run_demo(options, out, console)
+    except (DemoFailed, GraphError) as error:
+        console.print(f"[red]{escape(str(error))}")
+        raise typer.Exit(2) from error
+    except KeyboardInterrupt:
+        console.print("interrupted: everything was stopped")
+        raise typer.Exit(130) from None
+    if not lifted:
+        raise typer.Exit(1)
+
+
+@app.command()
+def doctor() -> None:
+    """What is installed, what is missing, and what that costs."""
+    from dexgrasp_bringup.doctor import examine
+
+    raise typer.Exit(0 if examine() else 1)
 
 
 def main() -> None:
     """Entry point of the console script."""
     app()
+
+
+def _absolute(object: str) -> str:
+    """A mesh's path for processes that may run in another folder; a shape's name as it is."""
+    path = Path(object)
+    return str(path.resolve()) if path.exists() or path.suffix else object

@@ -1,0 +1,295 @@
+"""The main job: start the graph in simulation, grasp and lift the object, show what happened."""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import track
+
+from dexgrasp_bringup.graph import GraphNode, SimulationOptions, simulation_graph
+from dexgrasp_bringup.grasp_client import GoalRefused, GraspClient, GraspRun
+from dexgrasp_bringup.processes import GraphProcesses, graph_environment
+from dexgrasp_bringup.recording import Moment, Recording, at_wall_time
+from dexgrasp_interfaces.action import ExecuteGrasp
+from dexgrasp_models.files import written_whole
+
+LIFTED = 0.10
+"""Metres above its place on the table at which the object counts as lifted."""
+START_TIMEOUT = 180.0
+"""Seconds for all nodes to become active; the convex pieces of a new mesh can take long."""
+RUN_TIMEOUT = 300.0
+"""Seconds of wall time after which a grasp is given up."""
+
+VIDEO_RATE = 12.0
+VIDEO_SPEED = 2.0
+"""The video shows this many simulated seconds in a second."""
+
+_SHOWN = re.compile(r"\[(WARN|ERROR|FATAL)\]|Error:|Traceback")
+_MOTION = ("pregrasp", "approach", "close", "squeeze", "lift", "hold", "place", "release")
+
+
+class DemoFailed(RuntimeError):
+    """The graph could not be started, or a part of it broke; the message says which and why."""
+
+
+@dataclass(frozen=True)
+class _Stage:
+    name: str
+    start: float
+    """Wall time, s, of the monotonic clock."""
+
+
+class _Stages:
+    """The stages of a grasp as the feedback tells them, printed as each one ends."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._lock = threading.Lock()
+        self.entered: list[_Stage] = []
+        self.ended_at = 0.0
+
+    def on_feedback(self, feedback: ExecuteGrasp.Feedback) -> None:
+        with self._lock:
+            if not self.entered or self.entered[-1].name != feedback.stage:
+                self._print_last()
+                self.entered.append(_Stage(feedback.stage, time.monotonic()))
+
+    def end(self) -> None:
+        with self._lock:
+            self.ended_at = time.monotonic()
+            self._print_last()
+
+    @property
+    def current(self) -> str:
+        return self.entered[-1].name if self.entered else "start"
+
+    def intervals(self) -> list[tuple[str, float, float]]:
+        """Name, start and end of each stage, in wall time."""
+        ends = [stage.start for stage in self.entered[1:]] + [self.ended_at]
+        return [
+            (stage.name, stage.start, end) for stage, end in zip(self.entered, ends, strict=True)
+        ]
+
+    def _print_last(self) -> None:
+        if self.entered:
+            stage = self.entered[-1]
+            self._console.print(f"  {stage.name:9} {time.monotonic() - stage.start:6.2f} s")
+
+
+def run_demo(options: SimulationOptions, out: Path, console: Console | None = None) -> bool:
+    """Runs the graph, grasps, lifts, and leaves ``result.json``, pictures and a video in `out`.
+
+    Returns:
+        Whether the object was lifted, by the simulator's true poses.
+
+    Raises:
+        DemoFailed: a node could not start, or ended.
+        GraphError: a node is not installed.
+    """
+    console = console or Console()
+    out.mkdir(parents=True, exist_ok=True)
+    for old in [out / "result.json", *out.glob("*.png"), *out.glob("grasp.*")]:
+        old.unlink(missing_ok=True)
+    environment = graph_environment()
+    graph = simulation_graph(options)
+
+    def show_problem(name: str, line: str) -> None:
+        if _SHOWN.search(line):
+            console.print(f"  [dim]{name}: {escape(_without_prefix(line))}[/dim]")
+
+    console.print(
+        f"[bold]{escape(options.object)}[/bold], {options.scene} scene, seed {options.seed},"
+        f" {options.mode.replace('_', ' ')} (ROS_DOMAIN_ID={environment['ROS_DOMAIN_ID']})"
+    )
+    stages = _Stages(console)
+    with (
+        GraphProcesses(graph, environment, out / "logs", show_problem) as processes,
+        GraspClient(int(environment["ROS_DOMAIN_ID"])) as client,
+    ):
+        recording = Recording(client.node)
+        started = time.monotonic()
+        _wait_until_active(graph, processes, client, console)
+        console.print(f"  {'start':9} {time.monotonic() - started:6.2f} s")
+        outcome = _grasp(client, processes, stages, console)
+        time.sleep(0.3)  # the last poses are still on their way
+        moments = recording.moments()
+        if options.viewer:
+            _leave_viewer_open(console)
+    result = _result(options, stages, moments, outcome)
+    _write_pictures(options, stages, moments, out, console)
+    with written_whole(out / "result.json") as temporary:
+        temporary.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    _print_result(result, out, console)
+    return result["success"]
+
+
+def _wait_until_active(
+    graph: Sequence[GraphNode], processes: GraphProcesses, client: GraspClient, console: Console
+) -> None:
+    waiting = [node.name for node in graph]
+    deadline = time.monotonic() + START_TIMEOUT
+    with console.status("starting") as status:
+        while waiting:
+            _check_alive(processes)
+            if time.monotonic() > deadline:
+                raise DemoFailed(f"not active after {START_TIMEOUT:g} s: {', '.join(waiting)}")
+            waiting = client.inactive(waiting, timeout=0.2)
+            status.update(f"starting: waiting for {', '.join(waiting)}")
+
+
+def _grasp(
+    client: GraspClient, processes: GraphProcesses, stages: _Stages, console: Console
+) -> tuple[str, str]:
+    """Sends the goal and waits; returns the outcome and its reason."""
+    goal = ExecuteGrasp.Goal(choose=True, place=True)
+    try:
+        run = client.grasp(goal, stages.on_feedback)
+    except GoalRefused as error:
+        raise DemoFailed(str(error)) from error
+    try:
+        with console.status("capture") as status:
+            _wait_for_end(run, processes, stages, status)
+    except DemoFailed:
+        run.cancel()
+        raise
+    finally:
+        stages.end()
+    return run.result.outcome, run.result.reason
+
+
+def _wait_for_end(run: GraspRun, processes: GraphProcesses, stages: _Stages, status: Any) -> None:
+    deadline = time.monotonic() + RUN_TIMEOUT
+    while not run.wait(0.1):
+        status.update(stages.current)
+        if processes.ended() and not run.wait(3.0):  # the controller may still say why
+            _check_alive(processes)
+        if time.monotonic() > deadline:
+            raise DemoFailed(f"the grasp did not end in {RUN_TIMEOUT:g} s")
+
+
+def _check_alive(processes: GraphProcesses) -> None:
+    for name, status in processes.ended().items():
+        lines = processes.last_lines(name)
+        last = _without_prefix(next((line for line in reversed(lines) if line.strip()), ""))
+        how = f"was killed by signal {-status}" if status < 0 else f"ended with status {status}"
+        raise DemoFailed(f"{name} {how}: {last}" if last else f"{name} {how}")
+
+
+def _leave_viewer_open(console: Console) -> None:
+    console.print("The viewer stays open; Ctrl-C ends.")
+    try:
+        while True:
+            time.sleep(1.0)
+    except KeyboardInterrupt:
+        return
+
+
+def _result(
+    options: SimulationOptions,
+    stages: _Stages,
+    moments: list[Moment],
+    outcome: tuple[str, str],
+) -> dict[str, Any]:
+    lift = _lift_height(stages, moments)
+    return {
+        "success": lift >= LIFTED and outcome[0] == "succeeded",
+        "outcome": outcome[0],
+        "reason": outcome[1],
+        "object": options.object,
+        "scale": options.scale,
+        "seed": options.seed,
+        "scene": options.scene,
+        "mode": options.mode,
+        "lift_height_m": round(lift, 4),
+        "stages": [
+            {"stage": name, "seconds": round(end - start, 3)}
+            for name, start, end in stages.intervals()
+        ],
+        "real_time_factor": _real_time_factor(stages, moments),
+        "final_object_pose": moments[-1].snapshot.object_pose.ravel().tolist() if moments else None,
+    }
+
+
+def _lift_height(stages: _Stages, moments: list[Moment]) -> float:
+    """How far (m) the object was above its first place at the end of the hold, or at last."""
+    if not moments:
+        return 0.0
+    end = next((end for name, _, end in stages.intervals() if name == "hold"), stages.ended_at)
+    return moments[at_wall_time(moments, end)].object_height - moments[0].object_height
+
+
+def _real_time_factor(stages: _Stages, moments: list[Moment]) -> float | None:
+    """Simulated by wall time from the first motion to the last; None without motion."""
+    motion = [(start, end) for name, start, end in stages.intervals() if name in _MOTION]
+    if not motion or not moments:
+        return None
+    first = moments[at_wall_time(moments, motion[0][0])]
+    last = moments[at_wall_time(moments, motion[-1][1])]
+    if last.wall_time <= first.wall_time:
+        return None
+    simulated = last.snapshot.time - first.snapshot.time
+    return round(simulated / (last.wall_time - first.wall_time), 3)
+
+
+def _write_pictures(
+    options: SimulationOptions, stages: _Stages, moments: list[Moment], out: Path, console: Console
+) -> None:
+    """A picture of the end of each stage, and a video of the motion."""
+    if not moments:
+        return
+    from dexgrasp_models.objects import load_object
+    from dexgrasp_sim.interface import make_simulator
+    from dexgrasp_sim.render import Renderer, save_picture, save_video, viewpoint
+    from dexgrasp_sim.scene import load_scene
+
+    config = load_scene(scene=options.scene)
+    simulator = make_simulator(config, load_object(options.object, options.scale))
+    simulator.reset(options.seed)
+    intervals = stages.intervals()
+
+    renderer = Renderer(simulator)
+    ends = [moments[at_wall_time(moments, end)].snapshot for _, _, end in intervals]
+    pictures = renderer.pictures(ends)
+    names = [f"{index:02}_{name}" for index, (name, _, _) in enumerate(intervals, start=1)]
+    for name in track(names, "pictures", console=console, transient=True):
+        save_picture(out / f"{name}.png", next(pictures))
+
+    start = next((start for name, start, _ in intervals if name in _MOTION), None)
+    if start is None:
+        return
+    shown = moments[at_wall_time(moments, start) : at_wall_time(moments, stages.ended_at) + 1]
+    frames, due = [], shown[0].snapshot.time
+    for moment in shown:
+        if moment.snapshot.time >= due:
+            frames.append(moment.snapshot)
+            due += VIDEO_SPEED / VIDEO_RATE
+    small = Renderer(simulator, viewpoint(options.scene, 640, 480), supersampling=1)
+    images = small.pictures(track(frames, "video", console=console, transient=True))
+    save_video(out / "grasp.mp4", images, VIDEO_RATE)
+
+
+def _print_result(result: dict[str, Any], out: Path, console: Console) -> None:
+    verdict = "[green]lifted" if result["success"] else "[red]not lifted"
+    console.print(
+        f"[bold]{verdict}[/][/bold]: {escape(result['outcome'])}, {escape(result['reason'])}"
+    )
+    factor = result["real_time_factor"]
+    console.print(
+        f"  raised {result['lift_height_m']:.3f} m"
+        + (f", real-time factor {factor:.2f}" if factor is not None else "")
+    )
+    console.print(f"  {out}/: result.json, pictures of the stages, grasp.mp4, logs/")
+
+
+def _without_prefix(line: str) -> str:
+    """A line of rclpy's log without its severity, time and node name."""
+    return re.sub(r"^\[\w+\] \[[\d.]+\] \[[\w.]+\]: ", "", line)

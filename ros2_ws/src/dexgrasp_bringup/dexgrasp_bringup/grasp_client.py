@@ -1,0 +1,130 @@
+"""A client of the running graph: waits for its nodes, and sends the /grasp goal."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any, Self
+
+import rclpy
+from lifecycle_msgs.msg import State
+from lifecycle_msgs.srv import GetState
+from rclpy.action import ActionClient
+from rclpy.context import Context
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.signals import SignalHandlerOptions
+from rclpy.task import Future
+
+from dexgrasp_interfaces.action import ExecuteGrasp
+from dexgrasp_ros import contract
+
+
+class GoalRefused(RuntimeError):
+    """The control node did not take the goal."""
+
+
+class GraspClient:
+    """Talks to a running graph from ordinary, blocking code.
+
+    Use as a context manager: callbacks run in a thread of their own until it is left.
+
+    Attributes:
+        node: to subscribe to whatever else is of interest.
+    """
+
+    def __init__(self, domain_id: int) -> None:
+        self._context = Context()
+        rclpy.init(
+            context=self._context,
+            domain_id=domain_id,
+            signal_handler_options=SignalHandlerOptions.NO,
+        )
+        self.node = Node("grasp_client", context=self._context)
+        self._states: dict[str, Any] = {}
+        self._grasp = ActionClient(self.node, ExecuteGrasp, contract.GRASP_ACTION)
+        self._executor = SingleThreadedExecutor(context=self._context)
+        self._executor.add_node(self.node)
+        self._thread = threading.Thread(target=self._spin, name="grasp client", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._executor.shutdown(timeout_sec=2.0)
+        self._thread.join(timeout=2.0)
+        self.node.destroy_node()
+        self._context.try_shutdown()
+
+    def inactive(self, names: Sequence[str], timeout: float) -> list[str]:
+        """Which of these lifecycle nodes are not active (yet); waits up to `timeout` s for each."""
+        return [name for name in names if not self._is_active(name, timeout)]
+
+    def grasp(
+        self, goal: ExecuteGrasp.Goal, on_feedback: Callable[[ExecuteGrasp.Feedback], None]
+    ) -> GraspRun:
+        """Sends a goal.
+
+        Args:
+            goal: a grasp, or the wish that one is chosen.
+            on_feedback: called from another thread.
+
+        Raises:
+            GoalRefused: the control node refused it, or is not there.
+        """
+        if not self._grasp.wait_for_server(timeout_sec=10.0):
+            raise GoalRefused(f"{contract.GRASP_ACTION} is not there")
+        sent = self._grasp.send_goal_async(
+            goal, feedback_callback=lambda message: on_feedback(message.feedback)
+        )
+        if not _wait(sent, 10.0):
+            raise GoalRefused(f"{contract.GRASP_ACTION} did not answer in 10 s")
+        if not sent.result().accepted:
+            raise GoalRefused(f"{contract.GRASP_ACTION} refused the goal: is a grasp running?")
+        return GraspRun(sent.result())
+
+    def _is_active(self, name: str, timeout: float) -> bool:
+        service = f"/{name}/get_state"
+        client = self._states.get(name) or self.node.create_client(GetState, service)
+        self._states[name] = client
+        if not client.wait_for_service(timeout_sec=timeout):
+            return False
+        answer = client.call_async(GetState.Request())
+        if not _wait(answer, timeout):
+            client.remove_pending_request(answer)
+            return False
+        return answer.result().current_state.id == State.PRIMARY_STATE_ACTIVE
+
+    def _spin(self) -> None:
+        try:
+            self._executor.spin()
+        except rclpy.executors.ExternalShutdownException:
+            return
+
+
+class GraspRun:
+    """A goal that the control node is carrying out."""
+
+    def __init__(self, goal: Any) -> None:
+        self._goal = goal
+        self._answer: Future = goal.get_result_async()
+
+    def wait(self, timeout: float) -> bool:
+        """Whether it has ended, waiting up to `timeout` s."""
+        return _wait(self._answer, timeout)
+
+    @property
+    def result(self) -> ExecuteGrasp.Result:
+        """How it ended."""
+        return self._answer.result().result
+
+    def cancel(self) -> None:
+        """Asks for the motion to stop."""
+        _wait(self._goal.cancel_goal_async(), 2.0)
+
+
+def _wait(future: Future, timeout: float) -> bool:
+    done = threading.Event()
+    future.add_done_callback(lambda _: done.set())
+    return done.wait(timeout)

@@ -1,0 +1,88 @@
+"""What happened in the simulator, taken from its topics."""
+
+from __future__ import annotations
+
+import threading
+import time
+from bisect import bisect_right
+from dataclasses import dataclass
+from functools import partial
+
+from geometry_msgs.msg import PoseStamped
+from rclpy.node import Node
+from sensor_msgs.msg import JointState
+
+from dexgrasp_ros import contract, conversions
+from dexgrasp_sim.interface import Snapshot
+
+_TOPICS = (contract.JOINT_STATES, contract.WRIST_POSE, contract.OBJECT_POSE)
+_KEPT_INCOMPLETE = 20
+"""Stamps for which messages are awaited; older ones are given up."""
+
+
+@dataclass(frozen=True, eq=False)
+class Moment:
+    """The simulation at one tick, and when that was heard of."""
+
+    snapshot: Snapshot
+    wall_time: float
+    """Seconds, of the monotonic clock."""
+
+    @property
+    def object_height(self) -> float:
+        """Height (m) of the origin of the object's mesh frame."""
+        return float(self.snapshot.object_pose[2, 3])
+
+
+class Recording:
+    """All ticks since the start, put together from states and true object poses by their stamps."""
+
+    def __init__(self, node: Node) -> None:
+        self._lock = threading.Lock()
+        self._incomplete: dict[int, dict[str, JointState | PoseStamped]] = {}
+        self._moments: list[Moment] = []
+        for topic in _TOPICS:
+            node.create_subscription(
+                topic.type, topic.name, partial(self._put, topic.name), topic.qos
+            )
+
+    def moments(self) -> list[Moment]:
+        """Those until now, in order."""
+        with self._lock:
+            return list(self._moments)
+
+    def last(self) -> Moment | None:
+        """The newest, or None before the first."""
+        with self._lock:
+            return self._moments[-1] if self._moments else None
+
+    def _put(self, topic: str, message: JointState | PoseStamped) -> None:
+        stamp = conversions.stamp_to_ns(message.header.stamp)
+        with self._lock:
+            if self._moments and stamp <= round(1e9 * self._moments[-1].snapshot.time):
+                return  # lock-step repeats the tick at which it waits
+            parts = self._incomplete.setdefault(stamp, {})
+            parts[topic] = message
+            if len(parts) < len(_TOPICS):
+                while len(self._incomplete) > _KEPT_INCOMPLETE:
+                    del self._incomplete[min(self._incomplete)]
+                return
+            self._incomplete = {
+                later: kept for later, kept in self._incomplete.items() if later > stamp
+            }
+            self._moments.append(Moment(_snapshot(stamp, parts), time.monotonic()))
+
+
+def at_wall_time(moments: list[Moment], wall_time: float) -> int:
+    """Index of the last moment heard of by then; 0 if none was."""
+    return max(0, bisect_right(moments, wall_time, key=lambda moment: moment.wall_time) - 1)
+
+
+def _snapshot(stamp: int, parts: dict[str, JointState | PoseStamped]) -> Snapshot:
+    joints = parts[contract.JOINT_STATES.name]
+    return Snapshot(
+        time=stamp / conversions.NANOSECONDS,
+        joints=dict(zip(joints.name, joints.position, strict=True)),
+        wrist_pose=conversions.pose_from_message(parts[contract.WRIST_POSE.name].pose),
+        object_pose=conversions.pose_from_message(parts[contract.OBJECT_POSE.name].pose),
+    )
