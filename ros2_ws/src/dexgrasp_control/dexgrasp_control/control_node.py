@@ -29,19 +29,14 @@ from dexgrasp_control.cloud_input import CloudInput
 from dexgrasp_control.robot_state_input import RobotStateInput
 from dexgrasp_interfaces.action import ExecuteGrasp
 from dexgrasp_interfaces.srv import GenerateProposals
-from dexgrasp_models.control.approach import (
-    ApproachConfig,
-    ApproachPlan,
-    NoApproach,
-    plan_approach,
-)
-from dexgrasp_models.control.choose import plan_best
-from dexgrasp_models.control.executor import ExecutorConfig, PlannedExecutor, Stage
-from dexgrasp_models.control.limits import GuardedController, SafetyLimits
+from dexgrasp_models.arm.kinematics import ArmKinematics
+from dexgrasp_models.control.approach import ApproachPlan, NoApproach
+from dexgrasp_models.control.config import ControlConfig, load_control_config
+from dexgrasp_models.control.executor import Stage
+from dexgrasp_models.control.limits import GuardedController
+from dexgrasp_models.control.planner import GraspPlanner
 from dexgrasp_models.control.types import Command, Outcome, OutcomeKind, RobotState
 from dexgrasp_models.grasp.types import Grasp
-from dexgrasp_models.hand.distance import HandDistance
-from dexgrasp_models.hand.kinematics import HandKinematics
 from dexgrasp_models.hand.spec import load_hand
 from dexgrasp_ros import contract, conversions
 from dexgrasp_ros.conversions import MessageError
@@ -58,6 +53,11 @@ class ControlParameters:
     """Parameters of the control node beside those of approach, executor and limits."""
 
     controller: str = parameter("planned", "what carries grasps out", choices=("planned",))
+    scene: str = parameter(
+        "floating",
+        "whether the hand is free, or an arm carries it",
+        choices=("floating", "arm"),
+    )
     hand: str = parameter(
         "coupled", "whether tendons couple the outer joints", choices=("coupled", "independent")
     )
@@ -115,9 +115,12 @@ class ControlNode(ManagedNode):
 
     def __init__(self, **options: Any) -> None:
         super().__init__("control", **options)
-        self._approach = declare_parameters(self, ApproachConfig, prefix="approach.")
-        self._executor_config = declare_parameters(self, ExecutorConfig, prefix="executor.")
-        self._limits = declare_parameters(self, SafetyLimits, prefix="limits.")
+        defaults = load_control_config()
+        self._config = ControlConfig(
+            approach=declare_parameters(self, defaults.approach, prefix="approach."),
+            executor=declare_parameters(self, defaults.executor, prefix="executor."),
+            limits=declare_parameters(self, defaults.limits, prefix="limits."),
+        )
         self._goal_lock = threading.Lock()
         self._goal_taken = False
         self._run: _Run | None = None
@@ -128,7 +131,9 @@ class ControlNode(ManagedNode):
         p = self.parameters
         torch.set_num_threads(1)
         self._hand = load_hand()
-        self._distance = HandDistance(HandKinematics(self._hand))
+        arm = ArmKinematics() if p.scene == "arm" else None
+        self._arm_joints = arm.arm.joint_names if arm else ()
+        self._planner = GraspPlanner(self._config, arm, self._hand)
         self._state_input = RobotStateInput(
             self._hand.finger_joints, conversions.seconds_to_ns(p.stamp_tolerance)
         )
@@ -352,28 +357,20 @@ class ControlNode(ManagedNode):
 
     def _plan(self, grasps: list[Grasp], state: RobotState) -> ApproachPlan:
         object_points, scene_points = self._clouds.points
-        plan = partial(
-            plan_approach,
-            object_points=object_points,
-            scene_points=scene_points,
-            distance=self._distance,
-            config=self._approach,
-            start_pose=state.wrist_pose,
-            lift_height=self._executor_config.lift_height,
-        )
         try:
-            return plan_best(grasps, plan)
+            arm_joints = self._state_input.angles(self._arm_joints) if self._arm_joints else None
+            return self._planner.plan(
+                grasps, object_points, scene_points, state.wrist_pose, arm_joints
+            )
         except NoApproach as error:
             raise GraspEnded(OutcomeKind.NO_APPROACH, str(error)) from None
+        except MessageError as error:
+            raise GraspEnded(OutcomeKind.STALE_INPUT, f"the arm's joints: {error}") from None
 
     def _follow(self, goal: ServerGoalHandle, plan: ApproachPlan) -> Outcome:
         self._check_not_cancelled(goal)
-        executor = PlannedExecutor(
-            plan, self._executor_config, self._hand, self.parameters.hand == "coupled"
-        )
-        controller = GuardedController(
-            executor, self._limits, self._hand.limits, self.parameters.control_period
-        )
+        p = self.parameters
+        controller = self._planner.controller(plan, p.control_period, p.hand == "coupled")
         run = self._run = _Run(controller, goal.request.place)
         if not self.active:
             controller.abort("the control node is not active")

@@ -26,15 +26,17 @@ class RobotStateInput:
     def __init__(self, joint_names: Sequence[str], tolerance_ns: int) -> None:
         self._joint_names = joint_names
         self._tolerance_ns = tolerance_ns
+        self._angles: dict[str, float] = {}
         self._joints: tuple[int, np.ndarray, np.ndarray] | None = None
         self._wrist: tuple[int, np.ndarray] | None = None
 
     def put_joints(self, message: JointState) -> None:
-        """Takes the finger joints of a message; one without any of them (an arm's) is left out.
+        """Takes a message of the hand, of the arm, or of both.
 
         Raises:
-            MessageError: some finger joints are missing, or there are not as many values as names.
+            MessageError: it has some of the finger joints only, or not as many values as names.
         """
+        self._angles.update(zip(message.name, message.position, strict=False))
         if not set(self._joint_names).isdisjoint(message.name):
             positions, velocities = conversions.joints_from_message(message, self._joint_names)
             self._joints = (conversions.stamp_to_ns(message.header.stamp), positions, velocities)
@@ -49,6 +51,17 @@ class RobotStateInput:
             conversions.stamp_to_ns(message.header.stamp),
             conversions.world_pose_from_message(message),
         )
+
+    def angles(self, names: Sequence[str]) -> np.ndarray:
+        """The newest angles (rad) of any joints that were reported.
+
+        Raises:
+            MessageError: some were not.
+        """
+        missing = [name for name in names if name not in self._angles]
+        if missing:
+            raise conversions.MessageError(f"missing joints: {', '.join(missing)}")
+        return np.array([self._angles[name] for name in names])
 
     def newest(self) -> tuple[int, RobotState] | None:
         """The stamp and the state of the newest pair, or None if the two don't belong together."""

@@ -14,6 +14,7 @@ from sensor_msgs.msg import PointCloud2
 
 from dexgrasp_interfaces.msg import GraspArray
 from dexgrasp_interfaces.srv import GenerateProposals
+from dexgrasp_models.arm.kinematics import ArmKinematics
 from dexgrasp_models.grasp.config import AnalyticConfig
 from dexgrasp_models.grasp.object_surface import CloudError
 from dexgrasp_models.grasp.proposer import PROPOSERS, make_proposer
@@ -36,6 +37,11 @@ class ProposalParameters:
     """Parameters of the proposal node beside those of the proposer."""
 
     proposer: str = parameter("analytic", "what proposes grasps", choices=tuple(PROPOSERS))
+    scene: str = parameter(
+        "floating",
+        "whether the hand is free, or an arm carries it and has to reach",
+        choices=("floating", "arm"),
+    )
     count: int = parameter(8, "grasps to return where a request does not say", low=1, high=256)
     shown: int = parameter(4, "best grasps that are drawn as markers", low=0, high=64)
     threads: int = parameter(1, "threads that the proposer may use", low=1, high=64)
@@ -56,7 +62,8 @@ class ProposalNode(ManagedNode):
     def configure(self) -> None:
         torch.set_num_threads(self.parameters.threads)
         self._finger_joints = load_hand().finger_joints
-        self._proposer = make_proposer(self.parameters.proposer, config=self._analytic)
+        arm = ArmKinematics() if self.parameters.scene == "arm" else None
+        self._proposer = make_proposer(self.parameters.proposer, config=self._analytic, arm=arm)
         self._markers = GraspMarkers()
         self._grasps = self._publisher(contract.GRASPS)
         self._poses = self._publisher(contract.GRASP_POSES)
