@@ -97,7 +97,8 @@ def simulation_graph(options: SimulationOptions) -> list[GraphNode]:
         "dexgrasp_sim",
         "bridge_node",
         "sim_bridge",
-        parameters={
+        "bridge.yaml",
+        {
             "object": options.object,
             "scale": options.scale,
             "seed": options.seed,
@@ -106,7 +107,10 @@ def simulation_graph(options: SimulationOptions) -> list[GraphNode]:
             "cameras": options.cameras,
         },
     )
-    return [bridge, *grasping_nodes(options.cameras, options.seed, options.viewer, simulated=True)]
+    nodes = grasping_nodes(
+        options.cameras, options.seed, options.viewer, scene=options.scene, simulated=True
+    )
+    return [bridge, *nodes]
 
 
 def hardware_graph(options: HardwareOptions) -> list[GraphNode]:
@@ -134,11 +138,12 @@ def hardware_graph(options: HardwareOptions) -> list[GraphNode]:
             f"the robot can't be started, drivers are missing: {listed}."
             " launch/sim.launch.py runs the same graph against the simulator."
         )
-    return [*drivers, *grasping_nodes(options.cameras, viewer=options.viewer, simulated=False)]
+    nodes = grasping_nodes(options.cameras, viewer=options.viewer, scene="arm", simulated=False)
+    return [*drivers, *nodes]
 
 
 def grasping_nodes(
-    cameras: str, seed: int = 0, viewer: bool = False, *, simulated: bool
+    cameras: str, seed: int = 0, viewer: bool = False, *, scene: str, simulated: bool
 ) -> list[GraphNode]:
     """The nodes that are the same in simulation and on the robot."""
     clock = {"use_sim_time": simulated}
@@ -150,9 +155,19 @@ def grasping_nodes(
             "perception.yaml",
             {**clock, "rig": cameras},
         ),
-        GraphNode("dexgrasp_proposals", "proposal_node", "proposals", parameters=clock),
         GraphNode(
-            "dexgrasp_control", "control_node", "control", "control.yaml", {**clock, "seed": seed}
+            "dexgrasp_proposals",
+            "proposal_node",
+            "proposals",
+            "proposals.yaml",
+            {**clock, "scene": scene},
+        ),
+        GraphNode(
+            "dexgrasp_control",
+            "control_node",
+            "control",
+            "control.yaml",
+            {**clock, "scene": scene, "seed": seed},
         ),
     ]
     if viewer:
