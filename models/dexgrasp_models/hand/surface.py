@@ -19,8 +19,8 @@ _INNER_ROWS = ((0.25, 0.0), (0.5, 0.0), (0.75, 0.0))
 """The same on other capsules."""
 _BOX_GRID = (-0.6, 0.0, 0.6)
 """Rows and columns of candidates on a box's palmar face, in units of its half extents."""
-_INSIDE_MARGIN = 1e-6
-"""Depth in m from which a point of one primitive counts as hidden inside another."""
+_LIFT = 1e-6
+"""How far above its surface a point must be outside all other primitives to count as visible, m."""
 
 
 class SurfacePoints(NamedTuple):
@@ -193,11 +193,13 @@ def _sample_owned(
     """About `count` points of one primitive that no other hides with the hand open."""
     sample = _sample_box if owner.primitive.kind == "box" else _sample_capsule
     local, normals = sample(owner.primitive.size, count, rng)
-    in_palm = local @ owner.palm_T_primitive[:3, :3].T + owner.palm_T_primitive[:3, 3]
+    # A little outwards, so that a border that two primitives share inside the hand is hidden too.
+    lifted = local + _LIFT * normals
+    in_palm = lifted @ owner.palm_T_primitive[:3, :3].T + owner.palm_T_primitive[:3, 3]
     visible = np.ones(count, dtype=bool)
     for other in owners:
         if other is not owner:
-            visible &= _depth(other, in_palm) < _INSIDE_MARGIN
+            visible &= _depth(other, in_palm) < 0
     pose = owner.primitive.pose
     links = np.full(visible.sum(), owner.link_index)
     return SurfacePoints(
