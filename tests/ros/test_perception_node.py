@@ -204,7 +204,13 @@ def running_bench():
     bench = Bench(node)
     executor = SingleThreadedExecutor(context=context)
     executor.add_node(node)
-    thread = threading.Thread(target=executor.spin, daemon=True)
+    stop = threading.Event()
+
+    def spin():
+        while not stop.is_set():
+            executor.spin_once(timeout_sec=0.1)
+
+    thread = threading.Thread(target=spin, daemon=True)
     thread.start()
     with running_node(PARAMETERS) as process:
         bench.process = process
@@ -212,6 +218,8 @@ def running_bench():
         wait_until(lambda: bench.capture().success, "a first capture", timeout=60.0)
         yield bench
         assert process.poll() is None, "the node must outlive all tests"
+    stop.set()
+    thread.join()
     executor.shutdown()
     node.destroy_node()
     rclpy.shutdown(context=context)
