@@ -110,6 +110,14 @@ def simulation_graph(options: SimulationOptions) -> list[GraphNode]:
     nodes = grasping_nodes(
         options.cameras, options.seed, options.viewer, scene=options.scene, simulated=True
     )
+    if options.mode == "lock_step":
+        # Time may stand still for as long as the cameras render, without anything being wrong.
+        nodes = [
+            dataclasses.replace(node, parameters={**node.parameters, "state_timeout": 10.0})
+            if node.name == "control"
+            else node
+            for node in nodes
+        ]
     return [bridge, *nodes]
 
 
