@@ -104,7 +104,8 @@ def run_demo(options: SimulationOptions, out: Path, console: Console | None = No
 
     def show_problem(name: str, line: str) -> None:
         if _SHOWN.search(line):
-            console.print(f"  [dim]{name}: {escape(_without_prefix(line))}[/dim]")
+            text = escape(_without_prefix(line))
+            console.print(f"  [dim]{name}: {text}[/dim]", soft_wrap=True)
 
     console.print(
         f"[bold]{escape(options.object)}[/bold], {options.scene} scene, seed {options.seed},"
@@ -280,7 +281,8 @@ def _write_pictures(
 def _print_result(result: dict[str, Any], out: Path, console: Console) -> None:
     verdict = "[green]lifted" if result["success"] else "[red]not lifted"
     console.print(
-        f"[bold]{verdict}[/][/bold]: {escape(result['outcome'])}, {escape(result['reason'])}"
+        f"[bold]{verdict}[/][/bold]: {escape(result['outcome'])}, {escape(result['reason'])}",
+        soft_wrap=True,
     )
     factor = result["real_time_factor"]
     console.print(

@@ -81,7 +81,8 @@ class GraphProcesses:
         graph: the nodes.
         environment: of all of them.
         log_folder: gets a file ``<node>.log`` with each node's output.
-        on_line: called with a node's name and a line of its output, from other threads.
+        on_line: called with a node's name and a line of its output, from other threads, until the
+            processes are told to stop.
     """
 
     def __init__(
@@ -98,6 +99,7 @@ class GraphProcesses:
         self._processes: dict[str, subprocess.Popen[str]] = {}
         self._readers: list[threading.Thread] = []
         self._last_lines: dict[str, deque[str]] = {}
+        self._stopping = False
 
     def __enter__(self) -> Self:
         self._log_folder.mkdir(parents=True, exist_ok=True)
@@ -128,6 +130,7 @@ class GraphProcesses:
 
     def stop(self) -> None:
         """Interrupts all processes, and kills those that do not end in `INTERRUPT_TIMEOUT`."""
+        self._stopping = True
         self._signal(signal.SIGINT)
         deadline = time.monotonic() + INTERRUPT_TIMEOUT
         for process in self._processes.values():
@@ -166,7 +169,8 @@ class GraphProcesses:
                 log.write(line)
                 log.flush()
                 self._last_lines[name].append(line.rstrip("\n"))
-                self._on_line(name, line.rstrip("\n"))
+                if not self._stopping:
+                    self._on_line(name, line.rstrip("\n"))
 
     def _signal(self, number: signal.Signals) -> None:
         for process in self._processes.values():
