@@ -25,7 +25,7 @@ from dexgrasp_models.hand.kinematics import HandKinematics, points_on_links
 from dexgrasp_models.links import Primitive
 from dexgrasp_models.parameters import Parameters, parameter
 
-_CLOSING_PHASES = (0.25, 0.5, 0.75)
+_CLOSING_PHASES = (0.25, 0.5, 0.75, 1.0)
 """Fractions of the way from open to closed at which the closing fingers are checked."""
 _NEIGHBOURHOOD = 0.45
 """Metres around the grasp within which scene points can matter to the approach."""
@@ -62,10 +62,10 @@ class ApproachConfig(Parameters):
         0.3, 0.0, 5.0, "", "clearance wanted near the grasp, for each metre from it"
     )
     touch_depth: float = parameter(
-        0.006, 0.0, 0.03, "m", "deepest overlap with the noisy cloud that is tolerated"
+        0.005, 0.0, 0.03, "m", "deepest overlap with the noisy cloud that is tolerated"
     )
     table_margin: float = parameter(0.004, 0.0, 0.05, "m", "clearance wanted from the table")
-    table_depth: float = parameter(0.003, 0.0, 0.02, "m", "overlap with the table tolerated")
+    table_depth: float = parameter(0.005, 0.0, 0.02, "m", "overlap with the table tolerated")
     palm_preference: float = parameter(
         0.002, 0.0, 0.1, "m", "cost of coming from elsewhere than behind palm and fingers"
     )
@@ -196,13 +196,14 @@ class _Clearances:
 
     @property
     def cost(self) -> np.ndarray:
-        """(O, D) mean shortfall from the clearance that is wanted, m."""
+        """(O, D) mean shortfall from the clearance that is wanted, and deepest overlap, m."""
         c = self.config
         wanted = np.minimum(c.margin, c.margin_slope * self.distances)
         return (
             np.maximum(wanted - self.to_object, 0.0).mean(-1)
             + np.maximum(c.margin - self.to_scene, 0.0).mean(-1)
             + np.maximum(c.table_margin - self.to_table, 0.0).mean(-1)
+            + np.maximum(-self.to_object.min(-1), 0.0)
         )
 
     def refusal(self) -> str:
@@ -254,6 +255,12 @@ class _Sweep:
             NoApproach: none is free.
         """
         c = self._config
+        dip = self._table - self._height(self._grasp.joints[None]).item()
+        if dip > c.table_depth:
+            raise NoApproach(
+                "the table is in the way of the grasp itself: "
+                f"its fingers reach {dip * 1000:.0f} mm below the table"
+            )
         rough = self._sweep(self._joints, self._directions, c.steps, self._object, self._scene)
         closing = self._closing_cost()
         cost = rough.cost + closing[:, None] + self._preference()
@@ -304,7 +311,7 @@ class _Sweep:
         joints = self._joints[candidate.opening]
         pregrasp = self._grasp.palm_pose.copy()
         pregrasp[:3, 3] += self._config.distance * self._directions[candidate.direction]
-        top = max([self._table, *self._object_fine[:, 2], *self._scene_fine[:, 2]])
+        top = float(max([self._table, *self._object_fine[:, 2], *self._scene_fine[:, 2]]))
         return ApproachPlan(
             grasp=self._grasp,
             open_joints=joints,
@@ -326,17 +333,24 @@ class _Sweep:
         )
 
     def _opened(self, factor: float) -> np.ndarray:
-        """(22,) joints of the hand opened by ``factor``, as far as the table allows.
+        """(22,) joints of the hand opened by ``factor``, as far as table and object allow.
 
-        A digit that would dip into the table at the grasp is opened less, down to not at all.
+        A digit that would dip into the table or the object at the grasp is opened less, down to
+        not at all.
         """
-        grasp = self._grasp
+        grasp, c = self._grasp, self._config
         spec = self._distance.kinematics.spec
         shares = np.linspace(1.0, 0.0, _OPENING_SHARES)
         opening = factor * (grasp.pregrasp_joints - grasp.joints)
         joints = np.clip(grasp.joints + shares[:, None] * opening, *spec.limits.T)  # (K, 22)
-        heights = self._outline.digit_heights(self._link_poses(joints)) - self._table  # (K, G)
-        allowed = heights >= np.minimum(self._config.table_margin, heights[-1])
+        poses = self._link_poses(joints)
+        to_table = self._outline.digit_heights(poses) - self._table  # (K, G)
+        with torch.inference_mode():
+            by_link = self._distance.by_link(self._tensor(self._object), poses).amin(1)
+        to_object = self._outline.by_digit(by_link.double().cpu().numpy())
+        allowed = (to_table >= np.minimum(c.table_margin, to_table[-1])) & (
+            to_object >= np.minimum(0.0, to_object[-1])
+        )
         share = allowed.argmax(0)  # the first, so the widest, that is allowed
         return joints[share[self._outline.digit_of_joint], np.arange(joints.shape[1])]
 
@@ -418,17 +432,18 @@ class _Outline:
             np.concatenate(centres), dtype=kinematics.dtype, device=kinematics.device
         )
         self._radii = np.array(radii)
-        digit_of_link = _digits(spec.parents)
-        self._digit = digit_of_link[links]
-        self.digit_of_joint = digit_of_link[1:]
+        self._digit_of_link = _digits(spec.parents)
+        self._digit = self._digit_of_link[links]
+        self.digit_of_joint = self._digit_of_link[1:]
         """(22,) digit that each joint moves; 0 is the palm, which none moves."""
 
     def digit_heights(self, link_poses: Tensor) -> np.ndarray:
         """(B, G) z of the lowest point of the palm and of each digit, for poses (B, L, 4, 4)."""
-        lowest = self._points(link_poses)[..., 2] - self._radii
-        return np.stack(
-            [lowest[:, self._digit == d].min(-1) for d in range(self._digit.max() + 1)], axis=-1
-        )
+        return _least(self._points(link_poses)[..., 2] - self._radii, self._digit)
+
+    def by_digit(self, by_link: np.ndarray) -> np.ndarray:
+        """(B, G) least of the values (B, L) of the links of the palm and of each digit."""
+        return _least(by_link, self._digit_of_link)
 
     def reach(self, link_poses: Tensor) -> float:
         """Distance from the palm frame to the farthest point, for poses (1, L, 4, 4)."""
@@ -439,6 +454,11 @@ class _Outline:
     def _points(self, link_poses: Tensor) -> np.ndarray:
         points = points_on_links(link_poses, self._links, self._centres)
         return points.double().cpu().numpy()
+
+
+def _least(values: np.ndarray, group: np.ndarray) -> np.ndarray:
+    """(B, G) least of the ``values`` (B, K) in each group; ``group`` (K,) counts from 0."""
+    return np.stack([values[:, group == g].min(-1) for g in range(group.max() + 1)], axis=-1)
 
 
 def _digits(parents: np.ndarray) -> np.ndarray:
