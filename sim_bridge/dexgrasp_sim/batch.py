@@ -1,9 +1,10 @@
-"""Many copies of the floating-hand scene, stepped together at little more than MuJoCo's own cost."""
+"""Many copies of the floating-hand scene, stepped together at about MuJoCo's own cost."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
 
 import mujoco
 import numpy as np
@@ -18,6 +19,15 @@ from dexgrasp_sim.scene import SceneConfig
 from dexgrasp_sim.wrist_drive import palm_inputs
 
 _STATE = mujoco.mjtState.mjSTATE_INTEGRATION
+
+
+class _Scene(NamedTuple):
+    """A scene's state and the views of it that are written in every step."""
+
+    data: mujoco.MjData
+    controls: np.ndarray
+    position: np.ndarray
+    quaternion: np.ndarray
 
 
 class BatchSimulator:
@@ -47,8 +57,9 @@ class BatchSimulator:
         self._single = MujocoSimulator(config, object_model)
         self.model = self._single.model
         self.data = [mujoco.MjData(self.model) for _ in range(count)]
+        self._scenes = [_Scene(d, d.ctrl, d.mocap_pos, d.mocap_quat) for d in self.data]
+        self._threads = threads
         self._pool = ThreadPoolExecutor(threads) if threads > 1 else None
-        self._parts = [part.tolist() for part in np.array_split(np.arange(count), threads)]
         hand = load_hand()
         self._to_drives = hand.reduction if config.hand == "coupled" else np.eye(len(hand.joints))
         self._joints = [self.model.joint(name).qposadr[0] for name in hand.finger_joints]
@@ -79,23 +90,25 @@ class BatchSimulator:
             period = self.config.control_period
             palm = palm_inputs(self._reached, self._targets, steps, period, self._servo)
             self._reached = self._targets
-            controls = np.hstack([palm.controls, self._fingers @ self._to_drives.T])
-            jobs = [(part, controls, palm.positions, palm.quaternions) for part in self._parts]
+            jobs = zip(
+                self._scenes,
+                np.hstack([palm.controls, self._fingers @ self._to_drives.T]),
+                palm.positions.swapaxes(0, 1)[:, :, None],
+                palm.quaternions.swapaxes(0, 1)[:, :, None],
+                strict=True,
+            )
             if self._pool:
-                list(self._pool.map(self._advance, jobs))
+                parts = np.array_split(np.fromiter(jobs, dtype=object), self._threads)
+                list(self._pool.map(self._advance, parts))
             else:
-                self._advance(jobs[0])
+                self._advance(jobs)
 
-    def _advance(self, job: tuple[list[int], np.ndarray, np.ndarray, np.ndarray]) -> None:
-        scenes, controls, positions, quaternions = job
+    def _advance(self, jobs: Iterable[tuple[_Scene, np.ndarray, np.ndarray, np.ndarray]]) -> None:
         step, model = mujoco.mj_step, self.model
-        for index in scenes:
-            data = self.data[index]
-            data.ctrl[:] = controls[index]
-            position, quaternion = data.mocap_pos, data.mocap_quat
-            for row in range(len(positions)):
-                position[0] = positions[row, index]
-                quaternion[0] = quaternions[row, index]
+        for scene, controls, positions, quaternions in jobs:
+            data, position, quaternion = scene.data, scene.position, scene.quaternion
+            scene.controls[:] = controls
+            for position[:], quaternion[:] in zip(positions, quaternions, strict=True):
                 step(model, data)
 
     def joints(self) -> np.ndarray:

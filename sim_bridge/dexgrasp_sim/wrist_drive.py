@@ -53,7 +53,7 @@ class PalmInputs:
 def palm_inputs(
     starts: np.ndarray, targets: np.ndarray, steps: int, period: float, servo: PalmServo
 ) -> PalmInputs:
-    """Move servo targets along a straight line and a single turn each, from (N, 4, 4) to (N, 4, 4)."""
+    """Servo targets that move evenly from (N, 4, 4) to (N, 4, 4), each with a single turn."""
     attitudes = Rotation.from_matrix(starts[:, :3, :3])
     move = targets[:, :3, 3] - starts[:, :3, 3]
     turn = (attitudes.inv() * Rotation.from_matrix(targets[:, :3, :3])).as_rotvec()
@@ -66,13 +66,12 @@ def palm_inputs(
         ],
         axis=1,
     )
-    fractions = np.arange(1, steps + 1) / steps
-    quaternions = [
-        (attitudes * Rotation.from_rotvec(fraction * turn)).as_quat(scalar_first=True)
-        for fraction in fractions
-    ]
-    positions = starts[:, :3, 3] + fractions[:, None, None] * move
-    return PalmInputs(controls, positions, np.array(quaternions))
+    fractions = (np.arange(1, steps + 1) / steps)[:, None, None]
+    turned = Rotation.from_quat(np.tile(attitudes.as_quat(), (steps, 1))) * Rotation.from_rotvec(
+        (fractions * turn).reshape(-1, 3)
+    )
+    quaternions = turned.as_quat(scalar_first=True).reshape(steps, len(starts), 4)
+    return PalmInputs(controls, starts[:, :3, 3] + fractions * move, quaternions)
 
 
 class PalmServoDrive:
