@@ -34,6 +34,10 @@ def find_chromium() -> str | None:
     return next(filter(None, map(shutil.which, names)), None)
 
 
+class PageError(RuntimeError):
+    """The page did not do what it was asked to."""
+
+
 class Page:
     """A page of the browser."""
 
@@ -49,19 +53,24 @@ class Page:
         while True:
             answer = json.loads(self._connection.recv(timeout=60.0))
             if answer.get("id") == number:
-                assert "error" not in answer, answer
+                if "error" in answer:
+                    raise PageError(answer["error"]["message"])
                 return answer["result"]
 
     def evaluate(self, expression: str) -> Any:
         """Value of a JavaScript expression."""
         result = self.command("Runtime.evaluate", expression=expression, returnByValue=True)
-        assert "exceptionDetails" not in result, result
+        if "exceptionDetails" in result:
+            raise PageError(result["result"]["description"])
         return result["result"].get("value")
 
     @property
     def text(self) -> str:
-        """All text that is to be read in the page."""
-        return self.evaluate("document.body ? document.body.innerText : ''")
+        """All text that is to be read in the page; none while it loads."""
+        try:
+            return self.evaluate("document.body ? document.body.innerText : ''")
+        except PageError:
+            return ""
 
     def wait_for_text(self, wanted: str, timeout: float) -> None:
         """Waits until the page says `wanted`."""

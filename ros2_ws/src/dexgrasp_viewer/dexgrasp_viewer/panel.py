@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import get_args
 
@@ -52,7 +52,7 @@ class Panel:
         with gui.add_folder("Cameras"):
             self._image_kind = gui.add_dropdown("Images", IMAGE_KINDS, initial_value=image_kind)
         with gui.add_folder("Diagnostics"):
-            self._diagnostics = gui.add_markdown("nothing heard yet")
+            self._diagnostics = gui.add_markdown("")
         for control in (self._shown, self._rank, self._image_kind):
             control.on_update(lambda _: commands.change_choice())
 
@@ -88,29 +88,19 @@ class Panel:
 
     def show_figures(self, figures: Mapping[str, str]) -> None:
         """Score and figures of the picked proposal, by name."""
-        _write(self._figures, _table(("figure", "value"), list(figures.items())) or "none")
+        lines = [f"- {name}: {value}" for name, value in figures.items()]
+        _write(self._figures, "\n".join(lines) or "none")
 
     def show_diagnostics(self, statuses: Mapping[str, tuple[int, str]]) -> None:
         """Level and message of each node, by name; the worst first."""
         ordered = sorted(statuses.items(), key=lambda item: (-item[1][0], item[0]))
-        rows = [
-            (name, LEVELS[min(level, len(LEVELS) - 1)], message)
+        lines = [
+            f"- **{name}** {LEVELS[min(level, len(LEVELS) - 1)]}: {message}"
             for name, (level, message) in ordered
         ]
-        _write(self._diagnostics, _table(("node", "", "says"), rows))
+        _write(self._diagnostics, "\n".join(lines) or "nothing heard yet")
 
 
 def _write(markdown: viser.GuiMarkdownHandle, text: str) -> None:
     if markdown.content != text:
         markdown.content = text
-
-
-def _table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    if not rows:
-        return ""
-    lines = [titles, ["---"] * len(titles), *rows]
-    return "\n".join("| " + " | ".join(map(_cell, line)) + " |" for line in lines)
-
-
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ")
