@@ -116,7 +116,8 @@ class GraspReplay:
         self._hand = load_hand()
         spec = new_spec(_TIMESTEP)
         add_object(spec, load_object(mesh, scale), mass, friction)
-        add_fixed_hand(spec, self._hand, "independent", friction)
+        # The published hand's fingers may overlap; pushing them apart would spoil the grasps.
+        add_fixed_hand(spec, self._hand, "independent", friction, self_collision=False)
         self._model = spec.compile()
         self._data = mujoco.MjData(self._model)
         self._object = self._model.body(OBJECT).id
