@@ -129,4 +129,3 @@ def _camera_topics(node: ManagedNode, camera: CameraModel) -> _CameraTopics:
             for topic in (make(camera.name) for make in topics)
         ),
     )
-

@@ -11,6 +11,7 @@ import dataclasses
 import sys
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -138,7 +139,7 @@ class BridgeNode(ManagedNode):
             else lambda: make_simulator(self._scene, object_model, p.backend),
             period_ticks=max(1, round(1.0 / (p.camera_rate * self._scene.control_period))),
         )
-        self._transforms = BridgeTransforms(self)
+        self._transforms = BridgeTransforms(self, p.scene)
         self.create_subscription(
             JointTrajectory,
             contract.HAND_COMMAND.name,
@@ -203,13 +204,11 @@ class BridgeNode(ManagedNode):
 
     # The simulation thread
 
-    def _guarded(self, loop) -> None:
+    def _guarded(self, loop: Callable[[], None]) -> None:
         try:
             loop()
         except Exception as error:
-            self.get_logger().error(f"the simulation stopped: {error!r}")
-            self.report(ERROR, f"the simulation stopped: {error!r}")
-            raise
+            self.fail(error)
 
     def _run_real_time(self) -> None:
         period = self._scene.control_period / self.parameters.real_time_rate
@@ -277,7 +276,7 @@ class BridgeNode(ManagedNode):
         self._simulator.reset(self.parameters.seed)
         self._ticks = 0
         self._joint_positions_before = None
-        self._inbox.reset(self._holding_command())
+        self._inbox = CommandInbox(self._holding_command())
         self._reset_asked.clear()
         self._reset_done.set()
         return True
@@ -300,7 +299,9 @@ class BridgeNode(ManagedNode):
         """Everything that is due at this tick."""
         state = self._publish_state()
         self._camera_output.publish_if_due(self._ticks, self._now_ns, self._disabled_cameras)
-        self._transforms.publish_if_due(self._ticks, self._now_ns, state)
+        self._transforms.publish_if_due(
+            self._ticks, self._now_ns, self._simulator.joint_positions(), state.wrist_pose
+        )
 
     def _publish_state(self) -> RobotState:
         ns = self._now_ns

@@ -83,9 +83,7 @@ class Graph:
     def collect(self, topic: contract.Topic, qos: Any = None) -> list[Any]:
         """The list to which messages of a topic are appended from now on."""
         messages: list[Any] = []
-        self.tester.create_subscription(
-            topic.type, topic.name, messages.append, qos or topic.qos
-        )
+        self.tester.create_subscription(topic.type, topic.name, messages.append, qos or topic.qos)
         return messages
 
     def close(self) -> None:

@@ -54,6 +54,8 @@ class ManagedNode(LifecycleNode):
     Attributes:
         parameters: the values at the start.
         steady_clock: runs on where simulated time stands still; for watchdogs and diagnostics.
+        failure: why the last transition was refused, or None.
+        fatal: what a thread of the node ended with, or None.
     """
 
     parameters_type: ClassVar[type]
@@ -66,6 +68,7 @@ class ManagedNode(LifecycleNode):
         self.parameters = declare_parameters(self, self.parameters_type)
         self.steady_clock = Clock(clock_type=ClockType.STEADY_TIME)
         self.failure: str | None = None
+        self.fatal: Exception | None = None
         self._active = False
         self._status = (WARN, "not active", {})
         self._diagnostics = self.create_publisher(
@@ -95,9 +98,10 @@ class ManagedNode(LifecycleNode):
     def report(self, level: bytes, message: str, **values: Any) -> None:
         """Sets what /diagnostics says of this node from now on.
 
-        A change of level is published at once and logged.
+        A change of level, and a new problem, are published at once and logged.
         """
-        changed = level != self._status[0]
+        old_level, old_message, _ = self._status
+        changed = level != old_level or (level != OK and message != old_message)
         self._status = (level, message, values)
         if changed:
             self.publish_diagnostics()
@@ -108,6 +112,11 @@ class ManagedNode(LifecycleNode):
                 self.get_logger().warning(message)
             else:
                 self.get_logger().error(message)
+
+    def fail(self, error: Exception) -> None:
+        """Reports an error that the node can't go on after; its process ends."""
+        self.fatal = error
+        self.report(ERROR, f"stopped by an unexpected error: {error!r}")
 
     def publish_diagnostics(self) -> None:
         """Publishes the present status on /diagnostics."""
@@ -239,6 +248,8 @@ def _spin(node: ManagedNode, stop: threading.Event) -> None:
     try:
         while not stop.is_set():
             executor.spin_once(timeout_sec=0.1)
+            if node.fatal is not None:
+                raise node.fatal
     finally:
         node.trigger_shutdown()  # before the executor, whose threads may wait for the node's end
         executor.shutdown(timeout_sec=2.0)

@@ -1,0 +1,179 @@
+"""The simulator bridge over DDS: states, commands, images, reset, lock-step."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from rcl_interfaces.srv import SetParameters
+from rclpy.parameter import Parameter
+from ros_graph import Graph, eventually, graph
+from sensor_msgs.msg import JointState
+from std_srvs.srv import Trigger
+from trajectory_msgs.msg import JointTrajectory
+
+from dexgrasp_models.hand.spec import load_hand
+from dexgrasp_ros import contract, conversions, qos
+from dexgrasp_sim.bridge_node import BridgeNode
+
+JOINTS = load_hand().finger_joints
+TICK_NS = 20_000_000
+
+
+class Robot:
+    """The bridge's topics, as a controller sees them."""
+
+    def __init__(self, ros: Graph) -> None:
+        self.ros = ros
+        self.joint_states: list[JointState] = ros.collect(contract.JOINT_STATES)
+        self.wrist_poses = ros.collect(contract.WRIST_POSE)
+        self.object_poses = ros.collect(contract.OBJECT_POSE)
+        self.diagnostics = ros.collect(contract.DIAGNOSTICS)
+        self.hand, self.wrist = (
+            ros.tester.create_publisher(topic.type, topic.name, topic.qos)
+            for topic in (contract.HAND_COMMAND, contract.WRIST_TARGET)
+        )
+        assert eventually(lambda: self.wrist_poses and self.joint_states and self.object_poses)
+        assert eventually(
+            lambda: self.hand.get_subscription_count() and self.wrist.get_subscription_count()
+        )
+
+    @property
+    def wrist_pose(self) -> np.ndarray:
+        return conversions.world_pose_from_message(self.wrist_poses[-1])
+
+    @property
+    def now_ns(self) -> int:
+        return conversions.stamp_to_ns(self.joint_states[-1].header.stamp)
+
+    def fingers(self) -> np.ndarray:
+        return conversions.joints_from_message(self.joint_states[-1], JOINTS)[0]
+
+    def send(self, pose: np.ndarray, fingers: np.ndarray, ns: int = 0) -> None:
+        self.wrist.publish(conversions.pose_stamped(pose, ns, conversions.WORLD))
+        self.hand.publish(conversions.joint_trajectory(JOINTS, fingers, ns))
+
+    def said(self, text: str) -> bool:
+        return any(text in status.message for m in self.diagnostics for status in m.status)
+
+
+@pytest.fixture(scope="module")
+def real_time():
+    with graph() as ros:
+        ros.start(BridgeNode, object="box", real_time_rate=2.0, camera_rate=5.0)
+        yield Robot(ros)
+
+
+def test_states_have_all_joints_and_equal_stamps(real_time):
+    start = len(real_time.wrist_poses)
+    assert eventually(lambda: len(real_time.wrist_poses) > start + 20)
+    assert set(JOINTS) <= set(real_time.joint_states[-1].name)
+    wrist, joints = (
+        [conversions.stamp_to_ns(message.header.stamp) for message in messages[start : start + 20]]
+        for messages in (real_time.wrist_poses, real_time.joint_states)
+    )
+    assert np.array_equal(np.diff(wrist), np.full(19, TICK_NS))
+    assert set(wrist) & set(joints)
+
+
+def test_a_command_moves_wrist_and_fingers(real_time):
+    target = real_time.wrist_pose.copy()
+    target[2, 3] += 0.05
+    fingers = np.zeros(22)
+    fingers[[2, 3]] = 0.4
+    real_time.send(target, fingers)
+    assert eventually(lambda: abs(real_time.wrist_pose[2, 3] - target[2, 3]) < 0.005)
+    assert eventually(lambda: np.abs(real_time.fingers() - fingers).max() < 0.05)
+
+
+@pytest.mark.parametrize(
+    ("names", "positions", "complaint"),
+    [
+        (JOINTS, [float("nan")] * 22, "not finite"),
+        (JOINTS[:-1], [0.0] * 21, f"missing joints: {JOINTS[-1]}"),
+        ((*JOINTS, "rh_tail"), [0.0] * 23, "unknown joints: rh_tail"),
+        (JOINTS, [0.0] * 3, "22 joint names but 3 positions"),
+    ],
+)
+def test_a_bad_command_is_refused_and_the_last_one_held(real_time, names, positions, complaint):
+    before = real_time.fingers()
+    real_time.diagnostics.clear()
+    bad = conversions.joint_trajectory(names, np.array(positions), 0)
+    real_time.hand.publish(bad)
+    assert eventually(lambda: real_time.said(complaint))
+    assert np.abs(real_time.fingers() - before).max() < 0.1
+
+
+def test_a_wrist_target_in_another_frame_is_refused(real_time):
+    real_time.diagnostics.clear()
+    real_time.wrist.publish(conversions.pose_stamped(np.eye(4), 0, "base_link"))
+    assert eventually(lambda: real_time.said("in frame 'base_link', not 'world'"))
+
+
+def test_an_unplugged_camera_falls_silent_and_comes_back(real_time):
+    ros = real_time.ros
+    first, second = (
+        ros.collect(contract.depth_image(name), qos.IMAGE_REQUEST)
+        for name in ("camera_1", "camera_2")
+    )
+    assert eventually(lambda: first and second)
+
+    def disable(*cameras: str) -> None:
+        value = Parameter("disabled_cameras", Parameter.Type.STRING_ARRAY, list(cameras))
+        request = SetParameters.Request(parameters=[value.to_parameter_msg()])
+        response = ros.call(SetParameters, "/sim_bridge/set_parameters", request)
+        assert response.results[0].successful, response.results[0].reason
+
+    disable("camera_1")
+    # One image may still be on its way.
+    seen = len(second)
+    assert eventually(lambda: len(second) >= seen + 2)
+    first.clear()
+    seen = len(second)
+    assert eventually(lambda: len(second) >= seen + 3)
+    assert not first
+    disable()
+    assert eventually(lambda: bool(first))
+
+
+def test_a_parameter_is_refused_at_runtime(real_time):
+    request = SetParameters.Request(
+        parameters=[Parameter("friction", value=0.5).to_parameter_msg()]
+    )
+    response = real_time.ros.call(SetParameters, "/sim_bridge/set_parameters", request)
+    assert not response.results[0].successful
+    assert "read-only" in response.results[0].reason
+
+
+def test_reset_puts_everything_back(real_time):
+    ros = real_time.ros
+    response = ros.call(Trigger, contract.RESET_SERVICE, Trigger.Request())
+    assert response.success
+    assert eventually(lambda: real_time.now_ns < 1_000_000_000)
+
+
+def test_lock_step_advances_one_tick_for_a_whole_command():
+    with graph() as ros:
+        ros.start(BridgeNode, object="ball", mode="lock_step", deadline=1.0)
+        robot = Robot(ros)
+        pose, fingers = robot.wrist_pose, robot.fingers()
+        assert eventually(lambda: len(robot.joint_states) > 3)
+        assert robot.now_ns == 0  # nothing moves before a controller engages
+        robot.wrist.publish(conversions.pose_stamped(pose, 0, conversions.WORLD))
+        assert not eventually(lambda: robot.now_ns > 0, timeout=0.3)
+        robot.send(pose, fingers, 0)
+        assert eventually(lambda: robot.now_ns == TICK_NS)
+        robot.send(pose, fingers, 0)  # an answer to an old state does not count
+        assert not eventually(lambda: robot.now_ns > TICK_NS, timeout=0.3)
+        for tick in range(1, 4):
+            robot.send(pose, fingers, tick * TICK_NS)
+            assert eventually(lambda tick=tick: robot.now_ns == (tick + 1) * TICK_NS)
+        # Letting go: no deadline any more.
+        robot.hand.publish(JointTrajectory(header=conversions.header(4 * TICK_NS, "")))
+        assert not eventually(lambda: robot.said("no command for"), timeout=1.5)
+        # Engaging again and falling silent is a fault.
+        robot.send(pose, fingers, 4 * TICK_NS)
+        assert eventually(lambda: robot.said("no command for the state at 0.100 s"))
+        robot.send(pose, fingers, 5 * TICK_NS)
+        assert not eventually(lambda: robot.now_ns > 5 * TICK_NS, timeout=0.3)
+        assert ros.call(Trigger, contract.RESET_SERVICE, Trigger.Request()).success
+        assert eventually(lambda: robot.now_ns == 0)
