@@ -11,6 +11,7 @@ import pytest
 import torch
 from grasp_clouds import SOLIDS, seen, standing
 
+from dexgrasp_models.arm.kinematics import ArmKinematics
 from dexgrasp_models.grasp.analytic import AnalyticProposer
 from dexgrasp_models.grasp.config import AnalyticConfig
 from dexgrasp_models.grasp.energy import GraspEnergy
@@ -18,7 +19,7 @@ from dexgrasp_models.grasp.object_surface import CloudError, ObjectSurface
 from dexgrasp_models.grasp.planning_hand import PlanningHand
 from dexgrasp_models.grasp.proposer import make_proposer
 from dexgrasp_models.grasp.rank import Ranker
-from dexgrasp_models.grasp.reachability import NoProposalError, first_reachable, rejection
+from dexgrasp_models.grasp.reachability import ArmReach, NoProposalError, first_reachable, rejection
 from dexgrasp_models.grasp.squeeze import squeeze_targets
 from dexgrasp_models.grasp.types import Grasp
 from dexgrasp_models.hand.distance import HandDistance
@@ -103,9 +104,9 @@ def test_bad_clouds_end_in_clear_errors() -> None:
 def test_object_out_of_the_workspace_is_refused_with_the_count() -> None:
     cloud = seen(standing("sphere"))
     away = replace(cloud, object_points=cloud.object_points + np.float32([3.0, 0, 0]))
-    with pytest.raises(NoProposalError, match="16 leave the workspace") as caught:
+    with pytest.raises(NoProposalError, match="none of 16 .* leave the workspace") as caught:
         AnalyticProposer(SMALL).propose(away, 1, seed=0)
-    assert caught.value.reasons == {"leave the workspace": 16}
+    assert sum(caught.value.reasons.values()) == 16
 
 
 def grasp_with(score: float = 0.0, **figures: float) -> Grasp:
@@ -135,6 +136,29 @@ def test_reach_is_asked_by_rank_and_only_until_enough_are_found() -> None:
     kept = first_reachable(grasps, 2, AnalyticConfig(), reach)
     assert [g.score for g in kept] == [-1.0, -2.0]
     assert len(asked) == 3
+
+
+def test_arm_reach_names_what_is_wrong() -> None:
+    reach = ArmReach(ArmKinematics())
+    down = np.array([[0.0, -1, 0, 0], [-1, 0, 0, 0], [0, 0, -1, 0.25], [0, 0, 0, 1]])
+    assert reach(down) is None
+    away = down.copy()
+    away[0, 3] = 2.0
+    assert reach(away) == "are out of the arm's reach"
+    # Fingers up, so that the forearm would stand in the table.
+    up = np.array([[0.0, 1, 0, 0], [-1, 0, 0, 0], [0, 0, 1, 0.15], [0, 0, 0, 1]])
+    assert reach(up) is not None
+
+
+def test_forearm_keeps_off_the_table() -> None:
+    flat = torch.tensor([[[1.0, 0, 0, 0], [0, 0, -1, 0], [0, 1, 0, 0.03], [0, 0, 0, 1]]])
+    joints = torch.zeros(1, 22)
+    lowest = []
+    for forearm in (False, True):
+        hand = PlanningHand(SPEC, forearm=forearm)
+        lowest.append(hand.heights(hand.link_poses(flat, joints)).amin().item())
+    assert lowest[0] > 0
+    assert lowest[1] < -0.02
 
 
 def test_squeeze_presses_the_pads_towards_the_object() -> None:

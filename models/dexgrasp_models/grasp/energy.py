@@ -78,6 +78,7 @@ class GraspEnergy:
         joints: Tensor,
         preshape: Tensor,
         closure_start: Tensor | None = None,
+        obstacles: Tensor | None = None,
     ) -> Energy:
         """Evaluate all terms.
 
@@ -86,6 +87,7 @@ class GraspEnergy:
             joints: (B, 22) rad.
             preshape: (B, 22) joint angles that the prior pulls towards.
             closure_start: (B, K) warm start of the force closure programme.
+            obstacles: see :meth:`penetration`.
         """
         contacts = self.contacts(link_poses)
         closure = force_closure(
@@ -103,7 +105,7 @@ class GraspEnergy:
             "closure": closure.residual,
             "distance": contacts.gaps.sum(1),
             "alignment": contacts.misalignment.sum(1),
-            "penetration": self.penetration(link_poses),
+            "penetration": self.penetration(link_poses, obstacles),
             "table": self.table(link_poses),
             "self": self.self_penetration(link_poses),
             "joints": (limits[:, 0] - joints).clamp_min(0).sum(1)
@@ -136,11 +138,28 @@ class GraspEnergy:
         misalignment = 1.0 + (hand_normals * normals).sum(-1)
         return Contacts(chosen, hand_points, points, normals, gaps, misalignment)
 
-    def penetration(self, link_poses: Tensor) -> Tensor:
-        """(B,) sum of the depths in the hand, with the margin, of points and inner balls."""
-        reach = self.surface.obstacle_radii + self.config.penetration_margin
+    @torch.no_grad()
+    def nearest_obstacles(self, link_poses: Tensor, count: int) -> Tensor:
+        """(B, count) indices of the surface points and inner balls that are nearest to the hand."""
         distances = self.hand.distance.to_links(self.surface.obstacle_points, link_poses)
-        return (reach - distances).clamp_min(0).sum(1)
+        return (distances - self.surface.obstacle_radii).topk(count, largest=False).indices
+
+    def penetration(self, link_poses: Tensor, obstacles: Tensor | None = None) -> Tensor:
+        """Sum of the depths in the hand, with the margin, of surface points and inner balls.
+
+        Args:
+            link_poses: (B, L, 4, 4).
+            obstacles: (B, K) indices of those looked at; all by default.
+
+        Returns:
+            (B,) m.
+        """
+        points, radii = self.surface.obstacle_points, self.surface.obstacle_radii
+        if obstacles is not None:
+            points, radii = points[obstacles], radii[obstacles]
+        depths = radii + self.config.penetration_margin
+        depths = depths - self.hand.distance.to_links(points, link_poses)
+        return depths.clamp_min(0).sum(1)
 
     def table(self, link_poses: Tensor) -> Tensor:
         """(B,) sum of the depths of the hand's balls below the table's margin."""

@@ -16,8 +16,13 @@ import torch
 import yaml
 from torch import Tensor
 
-from dexgrasp_models.grasp.energy import Energy, GraspEnergy
-from dexgrasp_models.grasp.force_closure import force_closure
+from dexgrasp_models.grasp.energy import Contacts, Energy, GraspEnergy
+from dexgrasp_models.grasp.force_closure import (
+    force_closure,
+    friction_cone,
+    solve_simplex_programme,
+    wrench_matrix,
+)
 from dexgrasp_models.grasp.object_surface import farthest_points
 
 RANKER_FILE = Path(__file__).with_name("ranker.yaml")
@@ -33,6 +38,8 @@ _APPROACH_DIRECTIONS = (  # in the palm's frame: behind the palm, off its back, 
 )
 _SWEEP_POINTS = 128
 _EXACT_STEPS = 200
+_DISTURBED_STEPS = 60
+_DISTURBANCE = 0.2  # of the total normal force, for a force; times the torque length, for a torque
 _TOUCHING = 0.004  # m: a digit closer than this counts as a contact
 
 
@@ -74,7 +81,8 @@ def grasp_figures(
         "gap": contacts.gaps.mean(1),
         "gap_worst": contacts.gaps.amax(1),
         "touching": (contacts.gaps < _TOUCHING).float().mean(1),
-        "closure": closure.residual,
+        "closure": closure.residual.sqrt(),
+        "resistance": _unresisted(energy, contacts, closure.weights),
         "palm_down": palm[:, 2, 1],
         "fingers_down": -palm[:, 2, 2],
         "horizontal_force": closure.forces[..., :2].norm(dim=-1).sum(1),
@@ -89,6 +97,24 @@ def grasp_figures(
         "approach": approach,
         "energy": result.total,
     }
+
+
+def _unresisted(energy: GraspEnergy, contacts: Contacts, start: Tensor) -> Tensor:
+    """(B,) largest net wrench that is left of disturbances along and about the axes of ``world``."""
+    config = energy.config
+    cone = friction_cone(contacts.normals, config.friction)
+    wrenches = wrench_matrix(
+        contacts.hand_points, cone, energy.surface.center, config.torque_length
+    )
+    disturbances = _DISTURBANCE * torch.cat((torch.eye(6), -torch.eye(6)))
+    count = len(disturbances)
+    repeated = wrenches.repeat_interleave(count, 0)
+    external = disturbances.repeat(len(wrenches), 1)
+    weights = solve_simplex_programme(
+        repeated, external, _DISTURBED_STEPS, start.repeat_interleave(count, 0)
+    )
+    net = (repeated @ weights[..., None])[..., 0] + external
+    return net.norm(dim=-1).view(-1, count).amax(1)
 
 
 def _swept(

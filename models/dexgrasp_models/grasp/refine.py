@@ -12,6 +12,8 @@ from dexgrasp_models.grasp.config import AnalyticConfig
 from dexgrasp_models.grasp.energy import Energy, GraspEnergy
 
 _FIRST_MOMENT, _SECOND_MOMENT = 0.9, 0.99  # of Adam
+_NEAREST_OBSTACLES = 96  # points of the object that penetration looks at between searches
+_OBSTACLE_INTERVAL = 4  # steps between searches
 _FINAL_STEP = 0.1  # of the initial step, at the end of the cosine
 
 
@@ -53,7 +55,10 @@ def evaluate(energy: GraspEnergy, batch: GraspBatch) -> Energy:
 
 
 def energy_gradient(
-    energy: GraspEnergy, batch: GraspBatch, closure_start: Tensor | None = None
+    energy: GraspEnergy,
+    batch: GraspBatch,
+    closure_start: Tensor | None = None,
+    obstacles: Tensor | None = None,
 ) -> tuple[Energy, Tensor]:
     """Energy of a batch and its gradient.
 
@@ -66,7 +71,7 @@ def energy_gradient(
     coordinates = batch.coordinates.clone().requires_grad_()
     joints = hand.joints(coordinates)
     poses = hand.link_poses(palm, joints)
-    result = energy(poses, joints, hand.joints(batch.preshape), closure_start)
+    result = energy(poses, joints, hand.joints(batch.preshape), closure_start, obstacles)
     by_palm, by_coordinates = torch.autograd.grad(result.total.sum(), (palm, coordinates))
     inverse = batch.palm_poses[:, :3, :3].transpose(-1, -2)
     by_translation = (inverse @ by_palm[:, :3, 3:])[..., 0]
@@ -92,10 +97,14 @@ def refine(energy: GraspEnergy, batch: GraspBatch, config: AnalyticConfig) -> Gr
     )
     mean = torch.zeros(len(batch.palm_poses), len(steps))
     square = torch.zeros_like(mean)
+    nearest = min(_NEAREST_OBSTACLES, len(energy.surface.obstacle_points))
     palm, coordinates, closure_start = batch.palm_poses, batch.coordinates, None
     for iteration in range(config.iterations):
         current = GraspBatch(palm, coordinates, batch.preshape)
-        result, gradient = energy_gradient(energy, current, closure_start)
+        if iteration % _OBSTACLE_INTERVAL == 0:
+            poses = hand.link_poses(palm, hand.joints(coordinates))
+            obstacles = energy.nearest_obstacles(poses, nearest)
+        result, gradient = energy_gradient(energy, current, closure_start, obstacles)
         closure_start = result.closure_weights
         mean.lerp_(gradient, 1 - _FIRST_MOMENT)
         square.lerp_(gradient.square(), 1 - _SECOND_MOMENT)
