@@ -75,7 +75,7 @@ class ExecutorConfig(Parameters):
         0.15, 0.0, 2.0, "rad", "sum of finger errors below which nothing is in the hand"
     )
     lost_fraction: float = parameter(
-        0.35, 0.0, 0.95, "", "part of the squeeze's finger errors below which the grip is lost"
+        0.2, 0.0, 0.95, "", "part of the squeeze's finger errors below which the grip is lost"
     )
     lost_time: float = parameter(0.1, 0.0, 1.0, "s", "how long the grip must seem lost")
 
