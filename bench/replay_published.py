@@ -3,7 +3,8 @@
     python bench/replay_published.py [FOLDER] [--grasps 100] [--processes 2] [--out FILE.json]
 
 FOLDER has `dataset/<object>.npy` and `meshdata/<object>/coacd/decomposed.obj`; by default it is
-`dexgraspnet` in `$DEXGRASP_DATA`. Hand with 22 independent actuators, friction 1, 0.1 kg.
+`dexgraspnet` in `$DEXGRASP_DATA` (or in `shared/data` beside the repository), and nothing is done
+where that is missing. Hand with 22 independent actuators, friction 1, 0.1 kg.
 """
 
 from __future__ import annotations
@@ -22,13 +23,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    data = Path(os.environ.get("DEXGRASP_DATA", "../shared/data"))
-    parser.add_argument("folder", type=Path, nargs="?", default=data / "dexgraspnet")
+    parser.add_argument("folder", type=Path, nargs="?")
     parser.add_argument("--grasps", type=int, default=None, help="of each object; default all")
-    parser.add_argument("--processes", type=int, default=1)
+    parser.add_argument("--processes", type=int, default=os.cpu_count())
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
+    if options.folder is None:
+        beside = Path(__file__).resolve().parents[2] / "shared" / "data"
+        options.folder = Path(os.environ.get("DEXGRASP_DATA") or beside) / "dexgraspnet"
+        if not options.folder.is_dir():
+            print(f"skipped: there are no published grasps in {options.folder}")
+            return
     try:
         report = replay(
             options.folder, options.grasps, seed=options.seed, processes=options.processes

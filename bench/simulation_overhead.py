@@ -26,7 +26,9 @@ AIM = 0.8
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=_Raw)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--object", default="can")
     parser.add_argument("--scenes", type=int, default=32)
     parser.add_argument("--ticks", type=int, default=50)
@@ -90,10 +92,6 @@ def _state(model: mujoco.MjModel, data: mujoco.MjData) -> np.ndarray:
 def _restore(batch: BatchSimulator, saved: list[np.ndarray]) -> None:
     for data, state in zip(batch.data, saved, strict=True):
         mujoco.mj_setState(batch.model, data, state, mujoco.mjtState.mjSTATE_INTEGRATION)
-
-
-class _Raw(argparse.RawDescriptionHelpFormatter):
-    pass
 
 
 if __name__ == "__main__":

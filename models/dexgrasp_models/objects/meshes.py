@@ -85,7 +85,7 @@ def load_object(source: str | os.PathLike[str], scale: float = 1.0) -> ObjectMod
         )
     _check_size(name, visual, scale)
     if pieces is None:
-        pieces = _decompose(visual)
+        pieces = _decompose(name, visual)
     return _scaled_model(name, visual, pieces, scale)
 
 
@@ -212,7 +212,7 @@ def _check_size(name: str, mesh: trimesh.Trimesh, scale: float) -> None:
     )
 
 
-def _decompose(mesh: trimesh.Trimesh) -> tuple[trimesh.Trimesh, ...]:
+def _decompose(name: str, mesh: trimesh.Trimesh) -> tuple[trimesh.Trimesh, ...]:
     """Convex pieces of a closed mesh, from the cache where they are."""
     if _is_closed_convex(mesh) and mesh.body_count == 1:
         return (mesh.convex_hull,)
@@ -222,7 +222,10 @@ def _decompose(mesh: trimesh.Trimesh) -> tuple[trimesh.Trimesh, ...]:
         import coacd  # loads slowly; not needed once the pieces are cached
 
         coacd.set_log_level("error")
-        parts = coacd.run_coacd(coacd.Mesh(mesh.vertices, mesh.faces), **_COACD)
+        try:
+            parts = coacd.run_coacd(coacd.Mesh(mesh.vertices, mesh.faces), **_COACD)
+        except RuntimeError as error:
+            raise MeshError(f"{name}: can't be split into convex pieces ({error})") from error
         save_arrays(path, **{f"piece_{i}": vertices for i, (vertices, _) in enumerate(parts)})
     with np.load(path) as stored:
         points = [stored[f"piece_{i}"] for i in range(len(stored.files))]
