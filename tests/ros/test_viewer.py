@@ -148,7 +148,8 @@ def test_topics_reach_the_scene(bench):
     assert frustum.image.shape == (120, 160, 3)
     assert len(np.unique(frustum.image.reshape(-1, 3), axis=0)) > 50
     assert bench.drawn(f"/proposals/{viewer_graph.GRASP_COUNT - 1}") is not None
-    assert "made_up" in bench.panel._figures.content
+    assert bench.panel._picked.content == "made_up, score 0.9"
+    assert bench.panel._figures.content == "- lift: 0.8"
     assert bench.view.picked_grasp.score == pytest.approx(0.9)
 
 

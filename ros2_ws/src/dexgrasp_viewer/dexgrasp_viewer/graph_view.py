@@ -100,7 +100,7 @@ class GraphView:
     def change_choice(self) -> None:
         """Shows what the panel's controls now ask for."""
         self._scene.pick_proposal(self._panel.picked, self._panel.shown)
-        self._show_figures()
+        self._show_picked()
         if self.following:
             self._follow_images()
 
@@ -146,17 +146,10 @@ class GraphView:
         self._grasp_messages = list(message.grasps)
         self._panel.show_proposal_count(len(self._grasps))
         self._scene.show_proposals(self._grasps, self._panel.picked, self._panel.shown)
-        self._show_figures()
+        self._show_picked()
 
-    def _show_figures(self) -> None:
-        if not self._grasps:
-            self._panel.show_figures({})
-            return
-        grasp = self._grasps[self._panel.picked]
-        self._panel.show_figures(
-            {"proposer": grasp.proposer, "score": f"{grasp.score:.4g}"}
-            | {name: f"{value:.4g}" for name, value in grasp.figures.items()}
-        )
+    def _show_picked(self) -> None:
+        self._panel.show_picked(self._grasps[self._panel.picked] if self._grasps else None)
 
     def _show_image(self, camera: str, data: bytes) -> None:
         message = deserialize_message(data, Image)

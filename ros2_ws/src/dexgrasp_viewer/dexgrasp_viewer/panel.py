@@ -8,6 +8,7 @@ from typing import get_args
 
 import viser
 
+from dexgrasp_models.grasp.types import Grasp
 from dexgrasp_viewer.scene import ProposalsShown
 
 IMAGE_KINDS = ("depth", "color", "none")
@@ -48,7 +49,9 @@ class Panel:
         with gui.add_folder("Proposals"):
             self._shown = gui.add_dropdown("Show", get_args(ProposalsShown))
             self._rank = gui.add_slider("Rank", 1, 2, 1, 1, disabled=True)
-            self._figures = gui.add_markdown("none yet")
+            self._picked = gui.add_markdown("none yet")
+            with gui.add_folder("Figures", expand_by_default=False):
+                self._figures = gui.add_markdown("")
         with gui.add_folder("Cameras"):
             self._image_kind = gui.add_dropdown("Images", IMAGE_KINDS, initial_value=image_kind)
         with gui.add_folder("Diagnostics"):
@@ -86,10 +89,15 @@ class Panel:
         self._rank.max = max(count, 2)
         self._rank.value = 1
 
-    def show_figures(self, figures: Mapping[str, str]) -> None:
-        """Score and figures of the picked proposal, by name."""
-        lines = [f"- {name}: {value}" for name, value in figures.items()]
-        _write(self._figures, "\n".join(lines) or "none")
+    def show_picked(self, proposal: Grasp | None) -> None:
+        """Score and figures of the picked proposal; None where there is none."""
+        if proposal is None:
+            _write(self._picked, "none")
+            _write(self._figures, "")
+            return
+        _write(self._picked, f"{proposal.proposer}, score {proposal.score:.3g}")
+        lines = [f"- {name}: {value:.3g}" for name, value in proposal.figures.items()]
+        _write(self._figures, "\n".join(lines))
 
     def show_diagnostics(self, statuses: Mapping[str, tuple[int, str]]) -> None:
         """Level and message of each node, by name; the worst first."""
