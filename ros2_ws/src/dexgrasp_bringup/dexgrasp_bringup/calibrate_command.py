@@ -68,7 +68,7 @@ def calibrate(
         )
         save_calibration(found, cameras, out)
     except (CalibrationError, RigError, ValueError, OSError) as error:
-        console.print(f"[red]{escape(str(error))}")
+        console.print(f"[red]{escape(str(error))}", soft_wrap=True)
         raise typer.Exit(2) from error
     for calibration in found:
         x, y, z = calibration.camera.world_T_optical[:3, 3]

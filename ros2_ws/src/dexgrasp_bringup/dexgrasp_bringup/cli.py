@@ -60,7 +60,7 @@ def demo(
         )
         lifted = run_demo(options, out, console)
     except (DemoFailed, GraphError) as error:
-        console.print(f"[red]{escape(str(error))}")
+        console.print(f"[red]{escape(str(error))}", soft_wrap=True)
         raise typer.Exit(2) from error
     except KeyboardInterrupt:
         console.print("interrupted: everything was stopped")

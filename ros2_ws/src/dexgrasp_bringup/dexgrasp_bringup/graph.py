@@ -54,6 +54,13 @@ _DRIVEN = {
 """What each driver package moves or reads, and where to get it."""
 
 
+_PATIENCE: Mapping[str, Mapping[str, ParameterValue]] = {
+    "perception": {"frame_timeout": 20.0, "camera_timeout": 60.0},
+    "control": {"capture_timeout": 30.0, "state_timeout": 10.0},
+}
+"""For lock-step: time stands still while the cameras render, without anything being wrong."""
+
+
 def _option(default: ParameterValue, description: str, *choices: str) -> Any:
     return field(default=default, metadata={"description": description, "choices": choices})
 
@@ -111,13 +118,7 @@ def simulation_graph(options: SimulationOptions) -> list[GraphNode]:
         options.cameras, options.seed, options.viewer, scene=options.scene, simulated=True
     )
     if options.mode == "lock_step":
-        # Time may stand still for as long as the cameras render, without anything being wrong.
-        nodes = [
-            dataclasses.replace(node, parameters={**node.parameters, "state_timeout": 10.0})
-            if node.name == "control"
-            else node
-            for node in nodes
-        ]
+        nodes = [_with_parameters(node, _PATIENCE.get(node.name, {})) for node in nodes]
     return [bridge, *nodes]
 
 
@@ -189,6 +190,10 @@ def grasping_nodes(
             )
         )
     return nodes
+
+
+def _with_parameters(node: GraphNode, more: Mapping[str, ParameterValue]) -> GraphNode:
+    return dataclasses.replace(node, parameters={**node.parameters, **more})
 
 
 def executable_path(package: str, executable: str) -> Path:

@@ -1,0 +1,108 @@
+"""The command line: fast to start, clear about bad input."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import imageio.v3 as imageio
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from dexgrasp_bringup import doctor
+from dexgrasp_bringup.cli import app
+from dexgrasp_bringup.graph import GraphError, HardwareOptions, SimulationOptions, hardware_graph
+from dexgrasp_models.config import find_config
+from dexgrasp_models.perception.calibration import CharucoBoard
+from dexgrasp_models.perception.cameras import CameraModel, load_rig
+
+HEAVY = ("torch", "rclpy", "mujoco", "open3d", "scipy", "numpy", "cv2")
+
+
+def test_help_imports_nothing_heavy() -> None:
+    code = (
+        "import json, sys, dexgrasp_bringup.cli;"
+        f"print(json.dumps([name for name in {HEAVY!r} if name in sys.modules]))"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert json.loads(run.stdout) == []
+
+
+@pytest.mark.parametrize("command", [["demo"], ["bench", "grasp"], ["calibrate"], ["doctor"]])
+def test_every_command_explains_itself(command: list[str]) -> None:
+    result = CliRunner().invoke(app, [*command, "--help"])
+    assert result.exit_code == 0, result.output
+    assert "Usage" in result.output
+
+
+def test_unknown_scene_is_refused_with_the_choices() -> None:
+    result = CliRunner().invoke(app, ["demo", "--scene", "moon"])
+    assert result.exit_code == 2
+    assert "scene is 'moon', not floating or arm" in result.output
+
+
+def test_options_refuse_what_is_not_a_choice() -> None:
+    with pytest.raises(GraphError, match="mode is 'fast', not real_time or lock_step"):
+        SimulationOptions(mode="fast")
+
+
+def test_hardware_names_the_missing_drivers() -> None:
+    with pytest.raises(GraphError, match=r"dexgrasp_hand_driver .*; dexgrasp_arm_driver "):
+        hardware_graph(HardwareOptions())
+
+
+def test_doctor_finds_what_the_demo_needs() -> None:
+    found = {finding.what: finding for finding in doctor.findings()}
+    lacking = [finding for finding in found.values() if finding.needed and not finding.found]
+    assert not lacking
+    assert all(finding.cost for finding in found.values() if not finding.found)
+
+
+def test_doctor_says_what_a_broken_package_costs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "mujoco", None)
+    finding = next(found for found in doctor.findings() if found.what == "mujoco")
+    assert not finding.found
+    assert finding.needed
+    assert "make setup" in finding.cost
+
+
+class TestCalibrate:
+    board = CharucoBoard()
+
+    def test_recovers_the_poses_of_the_rig(self, tmp_path: Path) -> None:
+        rig = find_config("cameras/four_d415.yaml")
+        for camera in load_rig(rig):
+            imageio.imwrite(tmp_path / f"{camera.name}.png", self.seen_by(camera))
+        out = tmp_path / "rig.yaml"
+        result = CliRunner().invoke(app, ["calibrate", str(tmp_path), "--out", str(out)])
+        assert result.exit_code == 0, result.output
+        for camera, found in zip(load_rig(rig), load_rig(out), strict=True):
+            offset = found.world_T_optical[:3, 3] - camera.world_T_optical[:3, 3]
+            assert np.linalg.norm(offset) < 0.005
+
+    def test_a_folder_without_images_is_refused(self, tmp_path: Path) -> None:
+        result = CliRunner().invoke(
+            app, ["calibrate", str(tmp_path), "--out", str(tmp_path / "rig.yaml")]
+        )
+        assert result.exit_code == 2
+        assert "has no image of camera_1" in result.output
+        assert not (tmp_path / "rig.yaml").exists()
+
+    def seen_by(self, camera: CameraModel) -> np.ndarray:
+        """(H, W) uint8: the board centred on the table, through the plane's homography."""
+        print_ = self.board.draw()
+        width, height = self.board.size
+        corners = np.array([[-1, 1], [1, 1], [1, -1], [-1, -1]]) * [width / 2, height / 2]
+        pixels = camera.project(np.column_stack([corners, np.zeros(4)]))
+        rows, columns = print_.shape
+        source = np.array([[0, 0], [columns, 0], [columns, rows], [0, rows]]) - 0.5
+        homography = cv2.getPerspectiveTransform(source.astype("f4"), pixels.astype("f4"))
+        # Drawn at four times the size, since one sample a pixel would tear the markers' edges.
+        fine = np.diag([4.0, 4.0, 1.0]) @ homography
+        size = (4 * camera.width, 4 * camera.height)
+        image = cv2.warpPerspective(print_, fine, size, flags=cv2.INTER_AREA, borderValue=255)
+        return cv2.resize(image, (camera.width, camera.height), interpolation=cv2.INTER_AREA)

@@ -1,0 +1,120 @@
+"""The demo's own process runner, on small processes instead of nodes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from dexgrasp_bringup import processes
+from dexgrasp_bringup.graph import GraphError, GraphNode, SimulationOptions, simulation_graph
+from dexgrasp_bringup.processes import GraphProcesses, free_domain_id, node_command
+
+SLEEP = "import time; time.sleep(60)"
+DEAF = (
+    f"import signal; signal.signal(signal.SIGINT, signal.SIG_IGN); print('up', flush=True); {SLEEP}"
+)
+
+
+@pytest.fixture
+def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable]:
+    """Starts Python programs, by name, as if they were nodes."""
+
+    def run(on_line: Callable = lambda name, line: None, **programs: str) -> GraphProcesses:
+        monkeypatch.setattr(
+            processes,
+            "node_command",
+            lambda node: [sys.executable, "-S", "-c", programs[node.name]],
+        )
+        graph = [GraphNode("package", "executable", name) for name in programs]
+        return GraphProcesses(graph, dict(os.environ), tmp_path / "logs", on_line)
+
+    return run
+
+
+def until(condition: Callable[[], object], timeout: float = 10.0) -> None:
+    deadline = time.monotonic() + timeout
+    while not condition():
+        assert time.monotonic() < deadline, "did not happen in time"
+        time.sleep(0.02)
+
+
+def is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return "State:\tZ" not in Path(f"/proc/{pid}/status").read_text()
+
+
+def test_tells_which_process_ended_and_what_it_said(start: Callable) -> None:
+    with start(good=SLEEP, bad="print('no mesh'); raise SystemExit(3)") as running:
+        until(running.ended)
+        until(lambda: running.last_lines("bad"))
+        assert running.ended() == {"bad": 3}
+        assert running.last_lines("bad") == ["no mesh"]
+
+
+def test_output_goes_to_the_log_and_the_callback(start: Callable, tmp_path: Path) -> None:
+    lines = []
+    with start(lambda *line: lines.append(line), node="print('one'); print('two')") as running:
+        until(running.ended)
+        until(lambda: len(lines) == 2)
+    assert lines == [("node", "one"), ("node", "two")]
+    assert (tmp_path / "logs" / "node.log").read_text() == "one\ntwo\n"
+
+
+def test_a_process_deaf_to_interrupts_is_killed_with_its_children(
+    start: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(processes, "INTERRUPT_TIMEOUT", 0.5)
+    child = (
+        "import subprocess, sys;"
+        f"child = subprocess.Popen([sys.executable, '-S', '-c', {DEAF!r}]);"
+        f"print(child.pid, flush=True); {DEAF}"
+    )
+    with start(parent=child) as running:
+        until(lambda: len(running.last_lines("parent")) == 3)
+        pids = [int(line) for line in running.last_lines("parent") if line.isdigit()]
+        assert all(is_running(pid) for pid in pids)
+    until(lambda: not any(is_running(pid) for pid in pids))
+    assert running.ended() == {"parent": -signal.SIGKILL}
+
+
+def test_all_processes_end_when_the_block_raises(start: Callable) -> None:
+    with pytest.raises(KeyboardInterrupt), start(one=SLEEP, two=SLEEP) as running:
+        raise KeyboardInterrupt
+    assert sorted(running.ended()) == ["one", "two"]
+
+
+def test_domain_in_use_is_not_chosen() -> None:
+    first = free_domain_id()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+        taken.bind(("", 7410 + 250 * first))
+        assert free_domain_id() != first
+    assert 1 <= first <= 101
+
+
+def test_command_keeps_the_types_of_parameters(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(processes, "executable_path", lambda *_: Path("/bin/node"))
+    node = GraphNode("p", "node", "n", parameters={"text": "1", "real": 2.0, "flag": True})
+    assert node_command(node) == [
+        "/bin/node", "--ros-args", "-r", "__node:=n",
+        "-p", 'text:="1"', "-p", "real:=2.0", "-p", "flag:=true",
+    ]  # fmt: skip
+
+
+def test_every_node_of_the_graph_is_installed_and_has_its_file() -> None:
+    for node in simulation_graph(SimulationOptions(viewer=True)):
+        assert Path(node_command(node)[0]).is_file()
+
+
+def test_a_node_that_is_not_installed_is_named() -> None:
+    with pytest.raises(GraphError, match="dexgrasp_none/nothing is not installed"):
+        node_command(GraphNode("dexgrasp_none", "nothing", "nothing"))
