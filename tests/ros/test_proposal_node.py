@@ -1,0 +1,123 @@
+"""The proposal node over DDS: from a cloud to ranked grasps, and what it refuses."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import trimesh
+from builtin_interfaces.msg import Time
+from rclpy.lifecycle import TransitionCallbackReturn
+from ros_graph import eventually, graph
+
+from dexgrasp_interfaces.srv import GenerateProposals
+from dexgrasp_models.hand.spec import load_hand
+from dexgrasp_proposals.proposal_node import ProposalNode
+from dexgrasp_ros import contract, conversions
+from dexgrasp_ros.parameters import ParameterError
+
+JOINTS = load_hand().finger_joints
+STAMP_NS = 5_000_000_000
+FAST = {"analytic__iterations": 10, "analytic__batch": 16}
+
+
+def can_cloud(ns: int = STAMP_NS, center: tuple[float, float, float] = (0.0, 0.0, 0.05)):
+    """A can's surface, 66 mm across and 100 mm high."""
+    can = trimesh.creation.cylinder(radius=0.033, height=0.1)
+    points, faces = trimesh.sample.sample_surface(can, 1024, seed=0)
+    return conversions.cloud_to_message(
+        points + center, ns, conversions.WORLD, can.face_normals[faces]
+    )
+
+
+@pytest.fixture(scope="module")
+def ros():
+    with graph() as opened:
+        opened.start(ProposalNode, **FAST)
+        opened.cloud = opened.tester.create_publisher(
+            contract.OBJECT_CLOUD.type, contract.OBJECT_CLOUD.name, contract.OBJECT_CLOUD.qos
+        )
+        yield opened
+
+
+def generate(ros, **request) -> GenerateProposals.Response:
+    return ros.call(
+        GenerateProposals,
+        contract.GENERATE_SERVICE,
+        GenerateProposals.Request(**request),
+        timeout=60.0,
+    )
+
+
+def test_without_a_cloud_it_says_so(ros):
+    response = generate(ros, count=1)
+    assert not response.success
+    assert "call /perception/capture first" in response.message
+
+
+def test_ranked_grasps_of_the_named_cloud(ros):
+    published = ros.collect(contract.GRASPS)
+    poses, markers = ros.collect(contract.GRASP_POSES), ros.collect(contract.GRASP_MARKERS)
+    ros.cloud.publish(can_cloud())
+    response = generate(ros, count=3, seed=1, cloud_stamp=Time(sec=5))
+    assert response.success, response.message
+    grasps = response.proposals.grasps
+    assert 1 <= len(grasps) <= 3
+    assert [grasp.score for grasp in grasps] == sorted((g.score for g in grasps), reverse=True)
+    for message in grasps:
+        grasp = conversions.grasp_from_message(message, JOINTS)
+        assert np.linalg.norm(grasp.palm_pose[:3, 3] - [0.0, 0.0, 0.05]) < 0.2
+        assert message.header.stamp.sec == 5
+    assert eventually(lambda: published and poses and markers)
+    assert published[-1] == response.proposals
+    assert poses[-1].poses == [grasp.palm_pose for grasp in grasps]
+    assert len(markers[-1].markers) == 1 + len(grasps)
+
+
+def test_one_seed_gives_the_same_grasps(ros):
+    ros.cloud.publish(can_cloud())
+    first, second, other = (generate(ros, count=2, seed=seed).proposals for seed in (3, 3, 4))
+    assert first == second
+    assert first != other
+
+
+def test_a_text_is_refused(ros):
+    response = generate(ros, text="the handle")
+    assert not response.success
+    assert "takes no text" in response.message
+
+
+def test_an_object_out_of_reach_has_no_proposals(ros):
+    ros.cloud.publish(can_cloud(STAMP_NS + 1, center=(1.5, 0.0, 0.05)))
+    response = generate(ros, count=1, cloud_stamp=Time(sec=5, nanosec=1))
+    assert not response.success
+    assert "workspace" in response.message
+
+
+def test_a_cloud_that_never_came_is_not_replaced_by_another(ros):
+    ros.cloud.publish(can_cloud())
+    response = generate(ros, count=1, cloud_stamp=Time(sec=77))
+    assert not response.success
+    assert "no cloud" in response.message
+
+
+def test_before_activation_it_refuses():
+    with graph() as ros:
+        node = ros.create(ProposalNode)
+        assert node.trigger_configure() == TransitionCallbackReturn.SUCCESS
+        response = generate(ros)
+        assert not response.success
+        assert "not active" in response.message
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "complaint"),
+    [
+        ("proposer", "oracle", "must be one of: analytic"),
+        ("count", 0, "must be between 1 and 256"),
+        ("count", 2.5, "must be a whole number"),
+        ("analytic__friction", -1.0, "must be between 0.05 and 2"),
+    ],
+)
+def test_bad_parameters_are_refused(name, value, complaint):
+    with graph() as ros, pytest.raises(ParameterError, match=complaint):
+        ros.create(ProposalNode, **{name: value})
