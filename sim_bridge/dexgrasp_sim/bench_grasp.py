@@ -72,6 +72,10 @@ def run_bench(
         The results, in the order of ``settings``.
     """
     results = _finished(attempts_file)
+    if attempts_file is not None and attempts_file.exists():
+        # Without what an interruption left of a line, so that the next one starts a line.
+        with written_whole(attempts_file) as temporary:
+            temporary.write_text("".join(map(_line, results.values())))
     todo = [item for item in settings if _key(item) not in results]
     for item in settings:
         if on_result is not None and _key(item) in results:
@@ -85,13 +89,17 @@ def run_bench(
                 results[_key(futures[future])] = result
                 if attempts_file is not None:
                     with attempts_file.open("a") as file:
-                        file.write(json.dumps(asdict(result)) + "\n")
+                        file.write(_line(result))
                 if on_result is not None:
                     on_result(result)
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
     return [results[_key(item)] for item in settings]
+
+
+def _line(result: EpisodeResult) -> str:
+    return json.dumps(asdict(result)) + "\n"
 
 
 def _key(settings: EpisodeSettings) -> str:

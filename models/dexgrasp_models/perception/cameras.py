@@ -21,7 +21,6 @@ from __future__ import annotations
 import math
 import os
 import re
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +29,8 @@ from typing import Any
 import numpy as np
 import yaml
 from scipy.spatial.transform import Rotation
+
+from dexgrasp_models.files import written_whole
 
 _INTRINSIC_KEYS = ("width", "height", "fx", "fy", "cx", "cy")
 _CAMERA_KEYS = {"name", "position", "focus", "up", "quaternion_xyzw", "intrinsics"}
@@ -224,16 +225,8 @@ def save_rig(
     _parse_rig(data)
     text = "".join(f"# {line}\n" for line in comment.splitlines())
     text += yaml.safe_dump(data, sort_keys=False, default_flow_style=None)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            stream.write(text)
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+    with written_whole(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
 
 
 def _parse_rig(data: Any) -> tuple[CameraModel, ...]:

@@ -49,10 +49,12 @@ def grasp(
     out: Annotated[
         Path | None,
         typer.Option(
-            help="Summary as JSON. Attempts are kept beside it (.attempts.jsonl): an interrupted "
-            "run goes on where it was."
+            help="Summary as JSON; each attempt is kept beside it (.attempts.jsonl) at once."
         ),
     ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on from the attempts kept beside --out.")
+    ] = False,
 ) -> None:
     """How often the first choice lifts the object 0.1 m and holds it 2 s, and where it is lost."""
     from dexgrasp_models.objects import MeshError, load_object
@@ -100,6 +102,10 @@ def grasp(
             progress.update(task, advance=1, description=f"lifted {lifted}")
 
         attempts_file = out.with_suffix(".attempts.jsonl") if out else None
+        if out:
+            out.parent.mkdir(parents=True, exist_ok=True)
+        if attempts_file and not resume:
+            attempts_file.unlink(missing_ok=True)
         results = bench_grasp.run_bench(
             settings, attempts_file=attempts_file, workers=workers, on_result=show
         )

@@ -1,0 +1,82 @@
+"""The grasp bench: what it finds, how it counts, how it goes on after an interruption."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+
+from dexgrasp_models.files import written_whole
+from dexgrasp_models.objects.shapes import SHAPES
+from dexgrasp_sim.bench_grasp import find_objects, run_bench, summarise, write_summary
+from dexgrasp_sim.episode import EpisodeResult, EpisodeSettings
+
+
+def result(name: str, seed: int, lost_at: str = "", flat: bool = False) -> EpisodeResult:
+    return EpisodeResult(
+        EpisodeSettings(name, seed), name, not lost_at, lost_at, "", flat, seconds={"plan": 0.1}
+    )
+
+
+def test_objects_are_shapes_names_files_or_folders(tmp_path):
+    assert find_objects(None) == list(SHAPES)
+    assert find_objects("can, mug") == ["can", "mug"]
+    (tmp_path / "Banana").mkdir()
+    (tmp_path / "Banana" / "collision.obj").touch()
+    (tmp_path / "part.stl").touch()
+    (tmp_path / "notes.txt").touch()
+    assert find_objects(str(tmp_path)) == [str(tmp_path / "Banana"), str(tmp_path / "part.stl")]
+    assert find_objects(str(tmp_path / "Banana")) == [str(tmp_path / "Banana")]
+
+
+def test_folder_without_objects_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="holds no objects"):
+        find_objects(str(tmp_path))
+
+
+def test_summary_counts_by_object_and_stage_with_flat_ones_apart():
+    results = [
+        result("can", 0),
+        result("can", 1, "lift"),
+        result("plate", 0, "lift", flat=True),
+        result("plate", 1, "plan", flat=True),
+    ]
+    summary = summarise(results, seed=5)
+    assert summary["success_rate"] == 0.25
+    assert summary["attempts"] == 4
+    assert summary["objects"] == {
+        "can": {"attempts": 2, "successes": 1},
+        "plate": {"attempts": 2, "successes": 0},
+    }
+    assert summary["failures"] == {"lift": 2, "plan": 1}
+    assert summary["flat"] == {"attempts": 2, "successes": 0, "success_rate": 0.0}
+    assert summary["not_flat"]["success_rate"] == 0.5
+    assert summary["seed"] == 5
+
+
+def test_finished_attempts_are_read_back_and_torn_lines_run_again(tmp_path):
+    kept = [result("can", 0), result("can", 1, "lift")]
+    file = tmp_path / "attempts.jsonl"
+    lines = [json.dumps(asdict(item)) for item in kept]
+    file.write_text("\n".join(lines) + "\n" + lines[0][:40])
+    shown = []
+    again = run_bench([item.settings for item in kept], attempts_file=file, on_result=shown.append)
+    assert again == kept == shown
+
+
+def fail_half_way(path: Path) -> None:
+    with written_whole(path) as temporary:
+        temporary.write_text("half")
+        raise RuntimeError
+
+
+def test_summary_file_is_whole_or_not_there(tmp_path):
+    path = tmp_path / "new" / "summary.json"
+    write_summary(path, {"seed": 1})
+    assert json.loads(path.read_text()) == {"seed": 1}
+    with pytest.raises(TypeError):
+        write_summary(path, {"seed": object()})
+    with pytest.raises(RuntimeError):
+        fail_half_way(path)
+    assert json.loads(path.read_text()) == {"seed": 1}
+    assert list(path.parent.iterdir()) == [path]
