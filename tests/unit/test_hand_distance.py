@@ -8,7 +8,7 @@ import torch
 import trimesh
 from test_hand_kinematics import HAND, moved, random_joints, random_poses
 
-from dexgrasp_models.hand.distance import HandDistance, SelfDistance
+from dexgrasp_models.hand.distance import HandDistance
 from dexgrasp_models.hand.kinematics import HandKinematics, points_on_links
 from dexgrasp_models.open3d_import import import_open3d
 
@@ -135,40 +135,3 @@ def test_wrong_points_are_refused(distance):
     _, palm, joints = scene(seed=7, batch=2, count=1)
     with pytest.raises(ValueError, match="expected points"):
         distance.signed_distance(torch.zeros(3, 5, 3, dtype=torch.float64), palm, joints)
-
-
-def test_self_clearance_tells_open_from_crossed_fingers():
-    kinematics = HandKinematics(HAND, dtype=torch.float64)
-    clearance = SelfDistance(kinematics)
-    palm = torch.eye(4, dtype=torch.float64).repeat(2, 1, 1)
-    joints = torch.zeros(2, 22, dtype=torch.float64)
-    joints[1, HAND.joint_index("rh_FFJ4")] = -0.349
-    joints[1, HAND.joint_index("rh_MFJ4")] = 0.349
-    open_hand, crossed = clearance.clearances(kinematics.link_poses(palm, joints)).amin(1)
-    assert open_hand > 0.001
-    assert crossed < -0.005
-
-
-def test_self_clearance_sees_the_thumb_in_the_palm():
-    kinematics = HandKinematics(HAND, dtype=torch.float64)
-    joints = torch.zeros(1, 22, dtype=torch.float64)
-    joints[0, 17:] = torch.tensor([0.93, 1.21, 0.16, -0.44, -1.45])
-    poses = kinematics.link_poses(torch.eye(4, dtype=torch.float64)[None], joints)
-    assert SelfDistance(kinematics).clearances(poses).amin() < 0
-
-
-def test_self_clearance_gradient_agrees_with_finite_differences():
-    kinematics = HandKinematics(HAND, dtype=torch.float64)
-    clearance = SelfDistance(kinematics, balls_per_capsule=2)
-    joints = random_joints(1, np.random.default_rng(8)).requires_grad_()
-    palm = torch.eye(4, dtype=torch.float64)[None]
-    assert torch.autograd.gradcheck(
-        lambda angles: clearance.clearances(kinematics.link_poses(palm, angles)),
-        joints,
-        fast_mode=True,
-    )
-
-
-def test_self_distance_needs_both_ends_of_a_capsule():
-    with pytest.raises(ValueError, match="at least 2"):
-        SelfDistance(HandKinematics(HAND), balls_per_capsule=1)

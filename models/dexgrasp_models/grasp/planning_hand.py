@@ -12,12 +12,8 @@ from torch import Tensor
 from dexgrasp_models.hand.distance import HandDistance
 from dexgrasp_models.hand.kinematics import HandKinematics
 from dexgrasp_models.hand.spec import HandSpec
+from dexgrasp_models.hand.surface import contact_candidates
 
-_PAD_HEIGHTS = (0.35, 0.75, 1.0)  # along the segment of the distal capsule
-_PAD_ANGLES = (-0.6, 0.0, 0.6)  # rad about it, from the palmar direction
-_PAD_TILTS = (0.0, 0.0, 0.6)  # rad towards the tip, for each height
-_PALMAR = {"th": (-1.0, 0.0, 0.0)}  # the thumb flexes about y, the fingers about x
-_FINGER_PALMAR = (0.0, -1.0, 0.0)
 _OPENING = {"FFJ3": -1.0, "MFJ3": -1.0, "RFJ3": -1.0, "LFJ3": -1.0, "THJ1": 1.0}
 
 
@@ -77,24 +73,11 @@ class PlanningHand:
     # Construction
 
     def _init_pads(self) -> None:
-        points, normals = [], []
-        for name in self.spec.distal_links:
-            shape = self.spec.link(name).primitives[0]
-            low, high = shape.segment
-            along = (high - low) / np.linalg.norm(high - low)
-            palmar = np.array(_PALMAR.get(name.removeprefix("rh_")[:2], _FINGER_PALMAR))
-            across = np.cross(along, palmar)
-            for height, tilt in zip(_PAD_HEIGHTS, _PAD_TILTS, strict=True):
-                for angle in _PAD_ANGLES:
-                    side = math.cos(angle) * palmar + math.sin(angle) * across
-                    normal = math.cos(tilt) * side + math.sin(tilt) * along
-                    points.append(low + height * (high - low) + shape.size[0] * normal)
-                    normals.append(normal)
-        digits = len(self.spec.distal_links)
-        self.pad_links = torch.tensor([self.spec.link_index(n) for n in self.spec.distal_links])
+        candidates = contact_candidates(self.spec)
+        self.pad_links = torch.as_tensor(candidates.link_index)
         """(5,) link of each digit's pads."""
-        self.pad_points = self._tensor(points).reshape(digits, -1, 3)
-        self.pad_normals = self._tensor(normals).reshape(digits, -1, 3)
+        self.pad_points = self._tensor(candidates.points)
+        self.pad_normals = self._tensor(candidates.normals)
 
     def _init_balls(self) -> None:
         """Cover the hand with balls, for its own collisions and those with the table."""

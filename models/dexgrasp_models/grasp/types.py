@@ -18,7 +18,7 @@ class Grasp:
     pregrasp_joints: np.ndarray
     """(22,) opened finger joint angles, for the approach."""
     squeeze_joints: np.ndarray
-    """(22,) position targets that press on the object; may lie inside it and beyond joint limits."""
+    """(22,) position targets that press on the object; may lie inside it or beyond the limits."""
     score: float
     """Ranking score: larger is better; comparable within one proposer only."""
     figures: dict[str, float]

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from dexgrasp_models.hand.kinematics import HandKinematics, points_on_links
+from dexgrasp_models.hand.kinematics import HandKinematics
 from dexgrasp_models.links import Primitive
 
 
@@ -95,76 +95,13 @@ class HandDistance:
         return torch.stack(columns, dim=-1)
 
 
-class SelfDistance:
-    """Clearance between parts of the hand that can hit each other, for self-penetration terms.
-
-    The digits' capsules are covered by balls. Counted are the balls of different digits against
-    each other, and all but each digit's innermost capsule against the boxes of palm and metacarpal.
-
-    Args:
-        kinematics: of the hand.
-        balls_per_capsule: balls spread along each capsule's segment, at least 2.
-    """
-
-    def __init__(self, kinematics: HandKinematics, balls_per_capsule: int = 3) -> None:
-        if balls_per_capsule < 2:
-            raise ValueError(f"balls_per_capsule must be at least 2, got {balls_per_capsule}")
-        spec = kinematics.spec
-        capsules = [
-            (index, primitive)
-            for index, link in enumerate(spec.links)
-            for primitive in link.primitives
-            if primitive.kind == "capsule"
-        ]
-        digit_of = [_digit(spec.parents, index) for index, _ in capsules]
-        innermost = [digit not in digit_of[:order] for order, digit in enumerate(digit_of)]
-        shares = np.linspace(0, 1, balls_per_capsule)[:, None]
-        segments = [capsule.segment for _, capsule in capsules]
-        centres = np.concatenate([(1 - shares) * start + shares * end for start, end in segments])
-
-        def of_balls(values: list) -> np.ndarray:
-            return np.repeat(np.array(values), balls_per_capsule)
-
-        digits = of_balls(digit_of)
-        first, second = np.triu_indices(len(centres), 1)
-        apart = digits[first] != digits[second]
-        device, dtype = kinematics.device, kinematics.dtype
-        self._links = torch.as_tensor(of_balls([index for index, _ in capsules]), device=device)
-        self._centres = torch.as_tensor(centres, dtype=dtype, device=device)
-        radii = of_balls([capsule.size[0] for _, capsule in capsules])
-        self._radii = torch.as_tensor(radii, dtype=dtype, device=device)
-        self._first = torch.as_tensor(first[apart], device=device)
-        self._second = torch.as_tensor(second[apart], device=device)
-        self._reach = torch.as_tensor(~of_balls(innermost), device=device)
-        self._boxes = _Shapes(kinematics, kinds=("box",))
-
-    def clearances(self, link_poses: Tensor) -> Tensor:
-        """Distances in m between the counted pairs, negative where they overlap; differentiable.
-
-        Args:
-            link_poses: (B, L, 4, 4).
-
-        Returns:
-            (B, K).
-        """
-        centres = points_on_links(link_poses, self._links, self._centres)
-        gaps = centres[:, self._first] - centres[:, self._second]
-        radii = self._radii[self._first] + self._radii[self._second]
-        between_digits = torch.linalg.vector_norm(gaps, dim=-1) - radii
-        to_boxes = self._boxes.distances(centres[:, self._reach], link_poses)
-        to_boxes = to_boxes - self._radii[self._reach, None]
-        return torch.cat([between_digits, to_boxes.flatten(1)], dim=1)
-
-
 class _Shapes:
     """The primitives as boxes grown by a radius, stacked."""
 
-    def __init__(
-        self, kinematics: HandKinematics, kinds: tuple[str, ...] = ("box", "capsule")
-    ) -> None:
+    def __init__(self, kinematics: HandKinematics) -> None:
         pairs = [
             (index, primitive)
-            for kind in kinds
+            for kind in ("box", "capsule")
             for index, link in enumerate(kinematics.spec.links)
             for primitive in link.primitives
             if primitive.kind == kind
@@ -310,13 +247,6 @@ def _half_extents_and_radius(primitive: Primitive) -> tuple[tuple[float, float, 
         return primitive.size, 0.0
     radius, half_length = primitive.size
     return (0.0, 0.0, half_length), radius
-
-
-def _digit(parents: np.ndarray, link: int) -> int:
-    """Index of the palm's child that `link` hangs from."""
-    while parents[link] > 0:
-        link = parents[link]
-    return link
 
 
 def _batched(points: Tensor, link_poses: Tensor) -> Tensor:
