@@ -34,11 +34,14 @@ class RobotStateInput:
         """Takes a message of the hand, of the arm, or of both.
 
         Raises:
-            MessageError: it has some of the finger joints only, or not as many values as names.
+            MessageError: it has some of the finger joints only, not as many values as names, or
+                values that are not finite.
         """
         self._angles.update(zip(message.name, message.position, strict=False))
         if not set(self._joint_names).isdisjoint(message.name):
             positions, velocities = conversions.joints_from_message(message, self._joint_names)
+            if not (np.isfinite(positions).all() and np.isfinite(velocities).all()):
+                raise conversions.MessageError("joint angles or velocities are not finite")
             self._joints = (conversions.stamp_to_ns(message.header.stamp), positions, velocities)
 
     def put_wrist(self, message: PoseStamped) -> None:

@@ -1,0 +1,176 @@
+"""The /grasp action over DDS: stages, one goal at a time, cancelling, stopping, stale input."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from action_msgs.msg import GoalStatus
+from ros_graph import Graph, eventually, graph
+from std_srvs.srv import Trigger
+from test_proposal_node import can_cloud
+
+from dexgrasp_control.control_node import ControlNode
+from dexgrasp_interfaces.action import ExecuteGrasp
+from dexgrasp_models.grasp.types import Grasp
+from dexgrasp_models.hand.spec import load_hand
+from dexgrasp_ros import contract, conversions
+from dexgrasp_sim.bridge_node import BridgeNode
+
+JOINTS = load_hand().finger_joints
+
+
+def grasp_from_above(height: float = 0.22) -> Grasp:
+    """The open hand, fingers down, high above the can: there is nothing to collide with."""
+    pose = np.eye(4)
+    pose[:3, :3] = np.array([[1.0, 0.0, 0.0], [0.0, -1.0, 0.0], [0.0, 0.0, -1.0]])
+    pose[:3, 3] = [0.0, 0.0, height + 0.12]
+    joints = np.zeros(22)
+    return Grasp(pose, joints, joints, joints, score=0.0, figures={}, proposer="test")
+
+
+def goal_of(grasp: Grasp) -> ExecuteGrasp.Goal:
+    return ExecuteGrasp.Goal(choose=False, grasp=conversions.grasp_to_message(grasp, JOINTS, 0))
+
+
+@pytest.fixture
+def robot():
+    """Bridge and control in real time, with a cloud of a can given by hand."""
+    with graph() as ros:
+        ros.bridge = ros.start(BridgeNode, object="can", camera_rate=0.1)
+        ros.control = ros.start(ControlNode, use_sim_time=True, state_timeout=1.0)
+        ros.clouds = [
+            ros.tester.create_publisher(topic.type, topic.name, topic.qos)
+            for topic in (contract.OBJECT_CLOUD, contract.SCENE_CLOUD)
+        ]
+        for publisher in ros.clouds:
+            publisher.publish(can_cloud())
+        ros.wrist_poses = ros.collect(contract.WRIST_POSE)
+        ros.targets = ros.collect(contract.WRIST_TARGET)
+        ros.commands = ros.collect(contract.HAND_COMMAND)
+        assert eventually(lambda: ros.control._clouds.stamp >= 0)
+        yield ros
+
+
+def stands_still(ros: Graph) -> bool:
+    """Whether nothing commands and the wrist rests."""
+    seen, sent = len(ros.wrist_poses), len(ros.targets)
+    assert eventually(lambda: len(ros.wrist_poses) > seen + 10)
+    first, last = (conversions.pose_from_message(ros.wrist_poses[i].pose) for i in (-8, -1))
+    return len(ros.targets) == sent and np.abs(first - last).max() < 1e-3
+
+
+def start(ros: Graph, stage: str, goal: ExecuteGrasp.Goal | None = None):
+    """Starts a grasp and waits until it is in a stage."""
+    stages: list[str] = []
+    handle, result = ros.grasp(
+        goal or goal_of(grasp_from_above()), lambda m: stages.append(m.feedback.stage)
+    )
+    assert handle.accepted
+    assert eventually(lambda: stage in stages, timeout=30.0), stages
+    return handle, result
+
+
+def test_closing_on_nothing_is_told(robot):
+    stages: list[str] = []
+    _, result = robot.grasp(goal_of(grasp_from_above()), lambda m: stages.append(m.feedback.stage))
+    outcome = robot.wait(result, 60.0).result
+    assert not outcome.success
+    assert outcome.outcome == "slipped"
+    assert "closed on nothing" in outcome.reason
+    assert list(dict.fromkeys(stages)) == ["plan", "pregrasp", "approach", "close", "squeeze"]
+    assert stands_still(robot)
+    # Every command answers a state: stamps are those of states, and rise.
+    stamps = [conversions.stamp_to_ns(m.header.stamp) for m in robot.commands]
+    assert stamps[:-1] == sorted(set(stamps[:-1]))
+    assert not robot.commands[-1].points  # it let go
+
+
+def test_cancelling_stops_and_holds(robot):
+    handle, result = start(robot, "pregrasp")
+    # A second goal meanwhile is refused.
+    other, _ = robot.grasp(goal_of(grasp_from_above()))
+    assert not other.accepted
+    robot.wait(handle.cancel_goal_async(), 10.0)
+    answer = robot.wait(result, 20.0)
+    assert answer.status == GoalStatus.STATUS_CANCELED
+    assert (answer.result.outcome, answer.result.reason) == ("aborted", "cancelled")
+    assert stands_still(robot)
+    again, result = robot.grasp(goal_of(grasp_from_above()))
+    assert again.accepted
+    robot.wait(again.cancel_goal_async(), 10.0)
+    robot.wait(result, 20.0)
+
+
+def test_the_stop_service_stops(robot):
+    _, result = start(robot, "pregrasp")
+    response = robot.call(Trigger, contract.STOP_SERVICE, Trigger.Request())
+    assert (response.success, response.message) == (True, "stopped")
+    outcome = robot.wait(result, 20.0).result
+    assert outcome.outcome == "aborted"
+    assert contract.STOP_SERVICE in outcome.reason
+    assert stands_still(robot)
+
+
+def test_when_the_robot_falls_silent_the_motion_ends(robot):
+    _, result = start(robot, "pregrasp")
+    robot.bridge.trigger_deactivate()
+    outcome = robot.wait(result, 20.0).result
+    assert outcome.outcome == "stale_input"
+    assert "no measured state for" in outcome.reason
+    sent = len(robot.targets)
+    assert not eventually(lambda: len(robot.targets) > sent, timeout=0.5)
+
+
+@pytest.mark.parametrize("topic", [contract.JOINT_STATES, contract.WRIST_POSE])
+def test_a_state_that_is_not_finite_ends_the_motion(robot, topic):
+    _, result = start(robot, "pregrasp")
+    publisher = robot.tester.create_publisher(topic.type, topic.name, topic.qos)
+    assert eventually(lambda: publisher.get_subscription_count() > 0)
+    ns = conversions.stamp_to_ns(robot.wrist_poses[-1].header.stamp) + 40_000_000
+    broken = np.full(22, np.nan)
+    if topic is contract.JOINT_STATES:
+        message = conversions.joint_state(JOINTS, broken, broken, ns)
+    else:
+        message = conversions.pose_stamped(np.eye(4), ns, conversions.WORLD)
+        message.pose.position.x = float("nan")
+    for _ in range(3):
+        publisher.publish(message)
+    outcome = robot.wait(result, 20.0).result
+    assert outcome.outcome == "stale_input"
+    assert "not finite" in outcome.reason
+    assert stands_still(robot)
+
+
+def test_deactivating_the_node_ends_the_motion(robot):
+    _, result = start(robot, "pregrasp")
+    robot.control.trigger_deactivate()
+    assert robot.wait(result, 20.0).result.outcome == "aborted"
+    assert stands_still(robot)
+    handle, _ = robot.grasp(goal_of(grasp_from_above()))
+    assert not handle.accepted
+
+
+def test_a_grasp_through_the_table_has_no_approach(robot):
+    _, result = robot.grasp(goal_of(grasp_from_above(height=-0.3)))
+    outcome = robot.wait(result, 30.0).result
+    assert outcome.outcome == "no_approach"
+    assert stands_still(robot)
+
+
+def test_a_broken_grasp_is_refused(robot):
+    goal = goal_of(grasp_from_above())
+    goal.grasp.joint_names[0] = "rh_tail"
+    _, result = robot.grasp(goal)
+    outcome = robot.wait(result, 30.0).result
+    assert outcome.outcome == "no_proposal"
+    assert f"missing joints: {JOINTS[0]}" in outcome.reason
+
+
+def test_without_perception_there_is_no_cloud():
+    with graph() as ros:
+        ros.start(BridgeNode, object="can", camera_rate=0.1)
+        ros.start(ControlNode, use_sim_time=True, capture_timeout=0.5)
+        _, result = ros.grasp(ExecuteGrasp.Goal(choose=True))
+        outcome = ros.wait(result, 20.0).result
+        assert outcome.outcome == "no_cloud"
+        assert "/perception/capture is not there" in outcome.reason
