@@ -111,6 +111,18 @@ def test_folder_shows_its_visual_and_touches_with_its_collision_pieces(tmp_path)
     assert len(thing.pieces[0].vertices) == 8
 
 
+def test_flat_pieces_are_left_out_and_only_flat_ones_refused(tmp_path):
+    box = trimesh.creation.box((0.08, 0.08, 0.08))
+    flat = "o flat\nv 0 0 0\nv 0.01 0 0\nv 0 0.01 0\nf 1 2 3\n"
+    solid = "o box\n" + "".join(f"v {x} {y} {z}\n" for x, y, z in box.vertices)
+    solid += "".join(f"f {a} {b} {c}\n" for a, b, c in box.faces + 4)
+    (tmp_path / "collision.obj").write_text(flat + solid)
+    assert len(load_object(tmp_path).pieces) == 1
+    (tmp_path / "collision.obj").write_text(flat)
+    with pytest.raises(MeshError, match="all its pieces are flat"):
+        load_object(tmp_path)
+
+
 def test_visual_with_holes_is_welcome_beside_collision_pieces(tmp_path):
     shell = trimesh.creation.icosphere(subdivisions=2, radius=0.05)
     trimesh.Trimesh(shell.vertices, shell.faces[:-9]).export(tmp_path / "visual.obj")

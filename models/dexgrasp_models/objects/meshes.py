@@ -8,6 +8,7 @@ pieces are kept on disk under the hash of the mesh, in `$DEXGRASP_CACHE` or `~/.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import trimesh
+from scipy.spatial import QhullError
 
 from dexgrasp_models.files import written_whole
 from dexgrasp_models.objects.shapes import SHAPES, make_shape
@@ -116,7 +118,7 @@ def _read_folder(path: Path) -> tuple[trimesh.Trimesh, tuple[trimesh.Trimesh, ..
     visual_path, collision_path = path / "visual.obj", path / "collision.obj"
     pieces = None
     if collision_path.is_file():
-        pieces = tuple(_hull(group, collision_path) for group in _read_groups(collision_path))
+        pieces = _hulls(_read_groups(collision_path), collision_path)
     if visual_path.is_file():
         groups = _read_groups(visual_path)
         visual = _clean(trimesh.util.concatenate(groups))
@@ -131,7 +133,7 @@ def _read_folder(path: Path) -> tuple[trimesh.Trimesh, tuple[trimesh.Trimesh, ..
 def _read_file(path: Path) -> tuple[trimesh.Trimesh, tuple[trimesh.Trimesh, ...] | None]:
     groups = _read_groups(path)
     if all(_is_closed_convex(group) for group in groups):
-        pieces = tuple(_hull(group, path) for group in groups)
+        pieces = _hulls(groups, path)
         return trimesh.util.concatenate(pieces), pieces
     mesh = _clean(trimesh.util.concatenate(groups))
     _check_closed(mesh, path)
@@ -171,15 +173,19 @@ def _is_closed_convex(mesh: trimesh.Trimesh) -> bool:
         return False
     try:
         return mesh.volume >= _CONVEX_VOLUME_RATIO * mesh.convex_hull.volume
-    except Exception:  # flat: qhull finds no hull
+    except QhullError:  # flat
         return False
 
 
-def _hull(mesh: trimesh.Trimesh, path: Path) -> trimesh.Trimesh:
-    try:
-        return mesh.convex_hull
-    except Exception as error:
-        raise MeshError(f"{path}: a piece is flat or degenerate and has no convex hull") from error
+def _hulls(groups: list[trimesh.Trimesh], path: Path) -> tuple[trimesh.Trimesh, ...]:
+    """Convex hulls of the groups; flat ones, which exporters leave behind, have none."""
+    hulls = []
+    for group in groups:
+        with contextlib.suppress(QhullError):
+            hulls.append(group.convex_hull)
+    if not hulls:
+        raise MeshError(f"{path}: all its pieces are flat, so nothing of it has a volume")
+    return tuple(hulls)
 
 
 def _check_closed(mesh: trimesh.Trimesh, path: Path) -> None:
