@@ -33,7 +33,7 @@ VIDEO_RATE = 12.0
 VIDEO_SPEED = 2.0
 """The video shows this many simulated seconds in a second."""
 
-_SHOWN = re.compile(r"\[(WARN|ERROR|FATAL)\]|Error:|Traceback")
+_SHOWN = re.compile(r"\[(WARN|ERROR|FATAL)\]|Error:|Traceback|the scene is on http")
 _MOTION = ("pregrasp", "approach", "close", "squeeze", "lift", "hold", "place", "release")
 
 
@@ -124,7 +124,21 @@ def run_demo(options: SimulationOptions, out: Path, console: Console | None = No
         time.sleep(0.3)  # the last poses are still on their way
         moments = recording.moments()
         if options.viewer:
+            lifted = _report(options, stages, moments, outcome, out, console)
             _leave_viewer_open(console)
+            return lifted
+    return _report(options, stages, moments, outcome, out, console)
+
+
+def _report(
+    options: SimulationOptions,
+    stages: _Stages,
+    moments: list[Moment],
+    outcome: tuple[str, str],
+    out: Path,
+    console: Console,
+) -> bool:
+    """Writes and prints what happened; returns whether the object was lifted."""
     result = _result(options, stages, moments, outcome)
     _write_pictures(options, stages, moments, out, console)
     with written_whole(out / "result.json") as temporary:
