@@ -15,6 +15,8 @@ from scipy.spatial.transform import Rotation
 from dexgrasp_models.control.types import Command, Controller, Outcome, OutcomeKind, RobotState
 from dexgrasp_models.parameters import Parameters, parameter
 
+_LONGEST_GAP = 10.0
+"""Control periods that one command may make up for when measured states were lost."""
 _ROTATION_TOLERANCE = 1e-3
 """Greatest entry of R^T R - 1 at which a matrix is still taken for a rotation."""
 
@@ -106,14 +108,19 @@ class CommandLimiter:
             raise RuntimeError("CommandLimiter.reset must be called with a measured state first")
         return self._previous
 
-    def limit(self, command: Command) -> Command:
-        """The nearest command to ``command`` that the limits allow."""
+    def limit(self, command: Command, periods: float = 1.0) -> Command:
+        """The nearest command to ``command`` that the limits allow.
+
+        Args:
+            command: what is wanted.
+            periods: control periods since the previous command; more than one after a gap.
+        """
         previous = self.previous
         self.refused = self._fault(command)
         if self.refused is None:
             self._previous = Command(
-                self._limited_pose(previous.wrist_target, command.wrist_target),
-                self._limited_joints(previous.finger_targets, command.finger_targets),
+                self._limited_pose(previous.wrist_target, command.wrist_target, periods),
+                self._limited_joints(previous.finger_targets, command.finger_targets, periods),
             )
         return self.previous
 
@@ -126,19 +133,24 @@ class CommandLimiter:
             return f"the finger targets are not {expected[0]} finite numbers"
         return None
 
-    def _limited_pose(self, previous: np.ndarray, target: np.ndarray) -> np.ndarray:
+    def _limited_pose(self, previous: np.ndarray, target: np.ndarray, periods: float) -> np.ndarray:
         pose = np.eye(4)
         move = np.clip(target[:3, 3], self._low, self._high) - previous[:3, 3]
-        pose[:3, 3] = previous[:3, 3] + move * _shrink(np.linalg.norm(move), self._wrist_step)
+        pose[:3, 3] = previous[:3, 3] + move * _shrink(
+            np.linalg.norm(move), periods * self._wrist_step
+        )
         start = Rotation.from_matrix(previous[:3, :3])
         turn = (start.inv() * Rotation.from_matrix(target[:3, :3])).as_rotvec()
-        turn *= _shrink(np.linalg.norm(turn), self._turn_step)
+        turn *= _shrink(np.linalg.norm(turn), periods * self._turn_step)
         pose[:3, :3] = (start * Rotation.from_rotvec(turn)).as_matrix()
         return pose
 
-    def _limited_joints(self, previous: np.ndarray, target: np.ndarray) -> np.ndarray:
+    def _limited_joints(
+        self, previous: np.ndarray, target: np.ndarray, periods: float
+    ) -> np.ndarray:
         goal = np.clip(target, self._joint_limits[:, 0], self._joint_limits[:, 1])
-        return previous + np.clip(goal - previous, -self._joint_step, self._joint_step)
+        step = periods * self._joint_step
+        return previous + np.clip(goal - previous, -step, step)
 
 
 def _shrink(length: float, limit: float) -> float:
@@ -193,7 +205,8 @@ class GuardedController:
         self._controller = controller
         self._guard = StaleGuard(limits)
         self._limiter = CommandLimiter(limits, joint_limits, period)
-        self._started = False
+        self._period = period
+        self._answered: float | None = None
 
     @property
     def stage(self) -> str:
@@ -224,13 +237,16 @@ class GuardedController:
         fault = self._guard.fault(state, now)
         if fault is not None:
             self.abort(fault, OutcomeKind.STALE_INPUT)
-            return self._limiter.previous if self._started else None
-        if not self._started:
+            return self._limiter.previous if self._answered is not None else None
+        if self._answered is None:
             self._limiter.reset(state)
-            self._started = True
+            self._answered = state.time
         if self.outcome is not None:
             return self._limiter.previous
-        command = self._limiter.limit(self._controller.step(state))
+        # States may get lost on a busy machine: the bounds are speeds, not steps.
+        periods = np.clip((state.time - self._answered) / self._period, 1.0, _LONGEST_GAP)
+        self._answered = state.time
+        command = self._limiter.limit(self._controller.step(state), float(periods))
         if self._limiter.refused is not None:
             self.abort(f"refused a command: {self._limiter.refused}")
         return command

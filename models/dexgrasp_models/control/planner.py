@@ -62,9 +62,6 @@ class GraspPlanner:
         Raises:
             NoApproach: none can be approached.
         """
-        reachable = None
-        if self._arm is not None:
-            reachable = partial(self._arm.reachable, start=arm_joints, clearance=ARM_CLEARANCE)
         return plan_best(
             grasps,
             partial(
@@ -75,9 +72,17 @@ class GraspPlanner:
                 config=self._config.approach,
                 start_pose=wrist_pose,
                 lift_height=self._config.executor.lift_height,
-                reachable=reachable,
+                reachable=partial(self._is_reachable, arm_joints),
             ),
         )
+
+    def _is_reachable(self, arm_joints: np.ndarray | None, path: Sequence[np.ndarray]) -> bool:
+        """Whether the palm may go through poses: in the workspace, and within the arm's reach."""
+        limits = self._config.limits
+        positions = np.array([pose[:3, 3] for pose in path])
+        if np.any(positions < limits.workspace_low) or np.any(positions > limits.workspace_high):
+            return False
+        return self._arm is None or self._arm.reachable(path, arm_joints, ARM_CLEARANCE)
 
     def controller(
         self, plan: ApproachPlan, period: float, coupled: bool = True
