@@ -148,45 +148,33 @@ class _Shapes:
     def blocks(self, points: Tensor, link_poses: Tensor) -> Iterator[Tensor]:
         """Signed distances (B, P, n) to every primitive, for successive blocks of (B, N, 3) points.
 
-        Without a graph, and in blocks that stay in the processor's cache. In float32 exact to a
-        micrometre, but to 0.1 mm within a millimetre of a capsule's axis.
+        Without a graph, and in blocks that stay in the processor's cache.
         """
-        # One matrix product with (x, |x|^2, 1) gives what all primitives need of a point x: its
-        # coordinates in each box, its height along each capsule's axis and its squared distance to
-        # each capsule's centre. Taken about the palm, for the sake of rounding.
+        # One matrix product takes all points of a block into all primitives' frames; about the
+        # palm, for the sake of rounding.
         origin = link_poses[:, :1, :3, 3]
         frames = self.frames(link_poses)
-        centres = frames[..., :3, 3] - origin
-        boxes, capsules = slice(0, self.boxes), slice(self.boxes, None)
-        turned = frames[:, boxes, :3, :3].transpose(-1, -2)  # (B, boxes, 3, 3)
-        box_shift = -(turned @ centres[:, boxes, :, None]).squeeze(-1)
-        box_rows = _rows(turned, 0, box_shift).flatten(1, 2)
-        half_length = self.half_extents[capsules, 2, None]
-        axes, centres = frames[:, capsules, :3, 2] / half_length, centres[:, capsules]
-        height_rows = _rows(axes, 0, -(axes * centres).sum(-1))
-        squared_rows = _rows(-2 * centres, 1, centres.square().sum(-1))
-        rows = torch.cat([box_rows, height_rows, squared_rows], dim=1)
-        borders = [3 * self.boxes, 3 * self.boxes + axes.shape[1]]
+        axes = frames[..., :3, :3].transpose(-1, -2)  # (B, P, 3, 3)
+        shift = axes @ (origin - frames[..., :3, 3])[..., None]
+        rows = torch.cat([axes, shift], dim=-1)  # (B, P, 3, 4)
+        boxes, capsules = rows[:, : self.boxes], rows[:, self.boxes :].transpose(1, 2)
+        rows = torch.cat([boxes.flatten(1, 2), capsules.flatten(1, 2)], dim=1)
+        half_extents = self.half_extents[: self.boxes, :, None]
+        half_length = self.half_extents[self.boxes :, 2, None]
+        radius = self.radius[self.boxes :, None]
 
         batch = len(link_poses)
         for block in points.split(max(1, _BLOCK_POINTS // batch), dim=1):
             relative = (block - origin).transpose(1, 2)
-            count = relative.shape[2]
-            square = relative.square().sum(1, keepdim=True)
-            features = torch.cat([relative, square, torch.ones_like(square)], dim=1)
-            local, height, squared = (rows @ features).tensor_split(borders, dim=1)
-            distances = relative.new_empty(batch, len(self.radius), count)
-            excess = local.abs().view(batch, self.boxes, 3, count)
-            excess -= self.half_extents[boxes, :, None]
+            local = rows @ torch.cat([relative, torch.ones_like(relative[:, :1])], dim=1)
+            in_boxes, in_capsules = local.tensor_split([3 * self.boxes], dim=1)
+            excess = in_boxes.abs().unflatten(1, (self.boxes, 3)) - half_extents
             inside = excess.amax(2).clamp_(max=0)
             outside = excess.clamp_(min=0).square_().sum(2).sqrt_()
-            torch.add(outside, inside, out=distances[:, boxes])
-            # |x - c - t a|^2 with a half the segment, t the height in units of it, clamped.
-            clamped = height.clamp(-1, 1)
-            squared.addcmul_(clamped - 2 * height, clamped * half_length**2)
-            to_axis = squared.clamp_(min=0).sqrt_()
-            torch.sub(to_axis, self.radius[capsules, None], out=distances[:, capsules])
-            yield distances
+            x, y, z = in_capsules.unflatten(1, (3, -1)).unbind(1)
+            beyond = z.abs_().sub_(half_length).clamp_(min=0)
+            to_segment = x.square_().addcmul_(y, y).addcmul_(beyond, beyond).sqrt_()
+            yield torch.cat([inside + outside, to_segment - radius], dim=1)
 
     def nearest_primitive(self, points: Tensor, link_poses: Tensor) -> Tensor:
         """(B, N) index of the primitive nearest to each of (B, N, 3) points; no gradient."""
@@ -253,12 +241,6 @@ class _SignedDistance(torch.autograd.Function):
             pose_gradient[..., :3, :3] = moment_sum @ rotations
             pose_gradient[..., :3, 3] = -normal_sum
         return point_gradient, pose_gradient, None
-
-
-def _rows(linear: Tensor, square: float, constant: Tensor) -> Tensor:
-    """(..., 5) coefficients of x (..., 3), |x|^2 and 1 (...)."""
-    squares = torch.full_like(constant, square)
-    return torch.cat([linear, squares[..., None], constant[..., None]], dim=-1)
 
 
 def _half_extents_and_radius(primitive: Primitive) -> tuple[tuple[float, float, float], float]:
