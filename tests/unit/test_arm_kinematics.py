@@ -110,6 +110,24 @@ def test_urdf_of_the_robot_places_arm_and_hand_alike():
     np.testing.assert_allclose(poses[0, hand.link_index("rh_thdistal")].numpy(), tip, atol=1e-9)
 
 
+def test_agrees_with_mujoco():
+    mujoco = pytest.importorskip("mujoco")
+    robot_model = pytest.importorskip("dexgrasp_sim.robot_model")
+    spec = mujoco.MjSpec()
+    robot_model.add_arm_with_hand(
+        spec, ARM, load_hand(), load_mounting(), "independent", friction=1.0
+    )
+    model = spec.compile()
+    data = mujoco.MjData(model)
+    addresses = [model.jnt_qposadr[model.joint(name).id] for name in ARM.joint_names]
+    for joints in np.random.default_rng(6).uniform(*ARM.limits.T, (100, 6)):
+        data.qpos[addresses] = joints
+        mujoco.mj_kinematics(model, data)
+        palm, expected = data.body("rh_palm"), KINEMATICS.fk(joints)
+        np.testing.assert_allclose(palm.xpos, expected[:3, 3], atol=1e-6)
+        np.testing.assert_allclose(palm.xmat.reshape(3, 3), expected[:3, :3], atol=1e-6)
+
+
 def test_urdf_has_the_rated_limits():
     model = pin.buildModelFromXML(arm_urdf(ARM))
     np.testing.assert_allclose(model.velocityLimit, np.deg2rad([120, 120, 180, 180, 180, 180]))
