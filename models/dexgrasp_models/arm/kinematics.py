@@ -168,12 +168,7 @@ class ArmKinematics:
         The shoulder is left out, as it turns in place; so are wrist and hand, whose clearance is
         the grasp's.
         """
-        pin.forwardKinematics(self._model, self._data, self._checked(joints))
-        heights = []
-        for joint, ends, radius in self._capsules:
-            pose = self._world_T_base * self._data.oMi[joint]
-            heights.append((ends @ pose.rotation[2] + pose.translation[2]).min() - radius)
-        return float(min(heights))
+        return float(min(ends[:, 2].min() - radius for ends, radius in self.capsules(joints)))
 
     def capsules(self, joints: np.ndarray) -> list[tuple[np.ndarray, float]]:
         """Segment ends (2, 3) in `world` and radius of each capsule of `clearance_to_table`, m."""
@@ -230,13 +225,12 @@ class ArmKinematics:
         """Configurations toward the target with shoulder, elbow and wrist to either side."""
         wrist = target.translation - 0.3 * target.rotation[:, 2]
         toward = math.atan2(wrist[1], wrist[0])
-        for pan, lift in ((toward, -1.2), (toward + np.pi, -1.9)):
-            side = 1.0 if lift > -np.pi / 2 else -1.0
-            for elbow in (1.6 * side, -1.6 * side):
-                for wrist_2 in (-1.5, 1.5):
-                    wrist_1 = -np.pi / 2 - lift - elbow
-                    pan = (pan + np.pi) % (2 * np.pi) - np.pi
-                    yield np.array([pan, lift, elbow, wrist_1, wrist_2, 0.0])
+        away = toward - math.copysign(np.pi, toward)
+        for (pan, lift), elbow, wrist_2 in itertools.product(
+            ((toward, -1.2), (away, -1.9)), (1.6, -1.6), (-1.5, 1.5)
+        ):
+            wrist_1 = -np.pi / 2 - lift - elbow
+            yield np.array([pan, lift, elbow, wrist_1, wrist_2, 0.0])
 
     def _nearest_turn(self, joints: np.ndarray, start: np.ndarray) -> np.ndarray:
         """The same configuration, joints turned by multiples of 2 pi to be nearest to `start`."""
