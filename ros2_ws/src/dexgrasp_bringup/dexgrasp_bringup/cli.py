@@ -40,12 +40,12 @@ def demo(
 ) -> None:
     """Start the ROS graph in simulation, grasp an object, lift it and put it back.
 
-    Ends with status 0 if the object was lifted, 1 if not, 2 if the run was impossible.
+    Ends with status 0 if the object was lifted, 1 if not, 2 if an option makes no sense.
     """
     from rich.console import Console
     from rich.markup import escape
 
-    from dexgrasp_bringup.demo import DemoFailed, run_demo
+    from dexgrasp_bringup.demo import run_demo
     from dexgrasp_bringup.graph import GraphError, SimulationOptions
 
     console = Console()
@@ -59,7 +59,7 @@ def demo(
             viewer=viewer,
         )
         lifted = run_demo(options, out, console)
-    except (DemoFailed, GraphError) as error:
+    except GraphError as error:
         console.print(f"[red]{escape(str(error))}", soft_wrap=True)
         raise typer.Exit(2) from error
     except KeyboardInterrupt:

@@ -38,7 +38,7 @@ _MOTION = ("pregrasp", "approach", "close", "squeeze", "lift", "hold", "place", 
 
 
 class DemoFailed(RuntimeError):
-    """The graph could not be started, or a part of it broke; the message says which and why."""
+    """A part of the graph could not start, or broke; the message says which and why."""
 
 
 @dataclass(frozen=True)
@@ -74,10 +74,9 @@ class _Stages:
 
     def intervals(self) -> list[tuple[str, float, float]]:
         """Name, start and end of each stage, in wall time."""
-        ends = [stage.start for stage in self.entered[1:]] + [self.ended_at]
-        return [
-            (stage.name, stage.start, end) for stage, end in zip(self.entered, ends, strict=True)
-        ]
+        starts = [stage.start for stage in self.entered]
+        names = [stage.name for stage in self.entered]
+        return list(zip(names, starts, [*starts, self.ended_at][1:], strict=True))
 
     def _print_last(self) -> None:
         if self.entered:
@@ -88,11 +87,12 @@ class _Stages:
 def run_demo(options: SimulationOptions, out: Path, console: Console | None = None) -> bool:
     """Runs the graph, grasps, lifts, and leaves ``result.json``, pictures and a video in `out`.
 
+    A node that can't start or ends is a result, too: its outcome is ``failed``.
+
     Returns:
         Whether the object was lifted, by the simulator's true poses.
 
     Raises:
-        DemoFailed: a node could not start, or ended.
         GraphError: a node is not installed.
     """
     console = console or Console()
@@ -117,10 +117,13 @@ def run_demo(options: SimulationOptions, out: Path, console: Console | None = No
         GraspClient(int(environment["ROS_DOMAIN_ID"])) as client,
     ):
         recording = Recording(client.node)
-        started = time.monotonic()
-        _wait_until_active(graph, processes, client, console)
-        console.print(f"  {'start':9} {time.monotonic() - started:6.2f} s")
-        outcome = _grasp(client, processes, stages, console)
+        try:
+            _wait_until_active(graph, processes, client, console)
+            outcome = _grasp(client, processes, stages, console)
+        except DemoFailed as error:
+            outcome = ("failed", str(error))
+        finally:
+            stages.end()
         time.sleep(0.3)  # the last poses are still on their way
         moments = recording.moments()
         if options.viewer:
@@ -151,7 +154,8 @@ def _wait_until_active(
     graph: Sequence[GraphNode], processes: GraphProcesses, client: GraspClient, console: Console
 ) -> None:
     waiting = [node.name for node in graph]
-    deadline = time.monotonic() + START_TIMEOUT
+    started = time.monotonic()
+    deadline = started + START_TIMEOUT
     with console.status("starting") as status:
         while waiting:
             _check_alive(processes)
@@ -159,6 +163,7 @@ def _wait_until_active(
                 raise DemoFailed(f"not active after {START_TIMEOUT:g} s: {', '.join(waiting)}")
             waiting = client.inactive(waiting, timeout=0.2)
             status.update(f"starting: waiting for {', '.join(waiting)}")
+    console.print(f"  {'start':9} {time.monotonic() - started:6.2f} s")
 
 
 def _grasp(
@@ -176,8 +181,6 @@ def _grasp(
     except DemoFailed:
         run.cancel()
         raise
-    finally:
-        stages.end()
     return run.result.outcome, run.result.reason
 
 
