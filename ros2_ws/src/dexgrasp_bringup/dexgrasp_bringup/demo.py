@@ -301,12 +301,12 @@ def _print_result(result: dict[str, Any], out: Path, console: Console) -> None:
         f"[bold]{verdict}[/][/bold]: {escape(result['outcome'])}, {escape(result['reason'])}",
         soft_wrap=True,
     )
-    factor = result["real_time_factor"]
-    console.print(
-        f"  raised {result['lift_height_m']:.3f} m"
-        + (f", real-time factor {factor:.2f}" if factor is not None else "")
-    )
-    console.print(f"  {out}/: result.json, pictures of the stages, grasp.mp4, logs/")
+    if result["real_time_factor"] is not None:
+        console.print(
+            f"  raised {result['lift_height_m']:.3f} m,"
+            f" real-time factor {result['real_time_factor']:.2f}"
+        )
+    console.print(f"  {', '.join(sorted(path.name for path in out.iterdir()))} in {out}/")
 
 
 def _without_prefix(line: str) -> str:
