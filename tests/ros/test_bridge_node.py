@@ -11,6 +11,7 @@ from sensor_msgs.msg import JointState
 from std_srvs.srv import Trigger
 from trajectory_msgs.msg import JointTrajectory
 
+from dexgrasp_models import poses
 from dexgrasp_models.hand.spec import load_hand
 from dexgrasp_ros import contract, conversions, qos
 from dexgrasp_sim.bridge_node import BridgeNode
@@ -177,3 +178,40 @@ def test_lock_step_advances_one_tick_for_a_whole_command():
         assert not eventually(lambda: robot.now_ns > 5 * TICK_NS, timeout=0.3)
         assert ros.call(Trigger, contract.RESET_SERVICE, Trigger.Request()).success
         assert eventually(lambda: robot.now_ns == 0)
+
+
+@pytest.mark.parametrize("scene", ["floating", "arm"])
+def test_the_transforms_lead_to_the_measured_palm(scene):
+    with graph() as ros:
+        ros.start(BridgeNode, object="ball", mode="lock_step", scene=scene)
+        transforms = ros.collect(contract.TF)
+        descriptions = ros.collect(contract.ROBOT_DESCRIPTION)
+        robot = Robot(ros)
+        pose = robot.wrist_pose
+        ns = 0
+        while not transforms:  # they come every fifth tick
+            robot.send(pose, robot.fingers(), ns)
+            ns += TICK_NS
+            assert eventually(lambda ns=ns: robot.now_ns == ns)
+        published = {t.child_frame_id: t for t in transforms[-1].transforms}
+        assert eventually(lambda: bool(descriptions))
+        assert "rh_ffdistal" in descriptions[-1].data
+        assert "rh_ffdistal" in published
+        stamp = conversions.stamp_to_ns(published["rh_palm"].header.stamp)
+        measured = next(
+            conversions.world_pose_from_message(message)
+            for message in robot.wrist_poses
+            if conversions.stamp_to_ns(message.header.stamp) == stamp
+        )
+        assert np.allclose(world_pose(published, "rh_palm"), measured, atol=1e-6)
+
+
+def world_pose(transforms, frame: str) -> np.ndarray:
+    """(4, 4) pose of a frame, chained up to the world."""
+    pose = np.eye(4)
+    while frame != conversions.WORLD:
+        edge = transforms[frame]
+        t, r = edge.transform.translation, edge.transform.rotation
+        pose = poses.from_quaternion([t.x, t.y, t.z], [r.x, r.y, r.z, r.w]) @ pose
+        frame = edge.header.frame_id
+    return pose

@@ -183,6 +183,9 @@ class ControlNode(ManagedNode):
         if run is not None:
             self._end(run)
 
+    def cleanup(self) -> None:
+        self._action.destroy()
+
     # The control tick
 
     def _on_state(self, put: Callable[[Any], None], message: JointState | PoseStamped) -> None:

@@ -66,7 +66,6 @@ GENERATE_SERVICE = "/proposals/generate"
 STOP_SERVICE = "/control/stop"
 GRASP_ACTION = "/grasp"
 RESET_SERVICE = "/sim/reset"
-SAVE_RECORDING_SERVICE = "/sim/save_recording"
 
 
 def optical_frame(camera: str) -> str:

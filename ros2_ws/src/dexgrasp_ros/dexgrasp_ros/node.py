@@ -70,6 +70,7 @@ class ManagedNode(LifecycleNode):
         self.failure: str | None = None
         self.fatal: Exception | None = None
         self._active = False
+        self._entities_before: dict[Any, Callable[[Any], bool]] = {}
         self._status = (WARN, "not active", {})
         self._diagnostics = self.create_publisher(
             DiagnosticArray, contract.DIAGNOSTICS.name, contract.DIAGNOSTICS.qos
@@ -88,7 +89,8 @@ class ManagedNode(LifecycleNode):
         """Stops the work; the node can be activated again."""
 
     def cleanup(self) -> None:
-        """Destroys what ``configure`` made."""
+        """Undoes ``configure``; its publishers, subscriptions, services, clients and timers are
+        destroyed by the base."""
 
     @property
     def active(self) -> bool:
@@ -137,6 +139,7 @@ class ManagedNode(LifecycleNode):
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         self._warn_of_unknown_parameters()
+        self._entities_before = self._entities()
         return self._transition("configure", self.configure, super().on_configure, state)
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -152,7 +155,11 @@ class ManagedNode(LifecycleNode):
         return self._transition("deactivate", self.deactivate, super().on_deactivate, state)
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
-        return self._transition("clean up", self.cleanup, super().on_cleanup, state)
+        result = self._transition("clean up", self.cleanup, super().on_cleanup, state)
+        for entity, destroy in self._entities().items():
+            if entity not in self._entities_before:
+                destroy(entity)
+        return result
 
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
         if self._active:
@@ -177,6 +184,20 @@ class ManagedNode(LifecycleNode):
             self.get_logger().error(self.failure)
             return TransitionCallbackReturn.FAILURE
         return managed_entities(state)
+
+    def _entities(self) -> dict[Any, Callable[[Any], bool]]:
+        """Everything of this node that communicates or ticks, and what destroys it."""
+        entities: dict[Any, Callable[[Any], bool]] = {}
+        for group, destroy in (
+            (self.publishers, self.destroy_publisher),
+            (self.subscriptions, self.destroy_subscription),
+            (self.services, self.destroy_service),
+            (self.clients, self.destroy_client),
+            (self.timers, self.destroy_timer),
+        ):
+            entities.update((entity, destroy) for entity in group)
+        managed = dict.fromkeys(self._managed_entities, self.destroy_lifecycle_publisher)
+        return entities | managed
 
     def _warn_of_unknown_parameters(self) -> None:
         for name in self._parameter_overrides:
