@@ -73,7 +73,7 @@ class BridgeParameters:
         2.0, "how long lock-step waits for a command", unit="s of wall time", low=0.01, high=600.0
     )
     camera_rate: float = parameter(
-        2.5, "images of each camera per simulated second", unit="Hz", low=0.1, high=50.0
+        2.0, "images of each camera per simulated second", unit="Hz", low=0.1, high=50.0
     )
     camera_noise: bool = parameter(True, "whether the depth images are noisy")
     disabled_cameras: tuple[str, ...] = parameter(

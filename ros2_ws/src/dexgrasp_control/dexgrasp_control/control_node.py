@@ -137,6 +137,7 @@ class ControlNode(ManagedNode):
         self._state_input = RobotStateInput(
             self._hand.finger_joints, conversions.seconds_to_ns(p.stamp_tolerance)
         )
+        self._state: RobotState | None = None
         self._state_heard = -float("inf")
         # States, commands and the watchdog take turns; the action and its services run beside.
         self._tick_group = MutuallyExclusiveCallbackGroup()
@@ -198,10 +199,11 @@ class ControlNode(ManagedNode):
         pair = self._state_input.newest()
         if pair is None:
             return
+        ns, self._state = pair
         self._state_heard = time.monotonic()
         run = self._run
-        if run is not None and pair[0] > run.answered_ns:
-            self._tick(run, *pair)
+        if run is not None and ns > run.answered_ns:
+            self._tick(run, ns, self._state)
 
     def _tick(self, run: _Run, ns: int, state: RobotState) -> None:
         """Answers a measured state; the first after the outcome is known is left to the robot."""
@@ -317,7 +319,7 @@ class ControlNode(ManagedNode):
                     f" {contract.WRIST_POSE.name} within {self.parameters.state_timeout:g} s",
                 )
             time.sleep(WATCHDOG_PERIOD)
-        return self._state_input.newest()[1]
+        return self._state
 
     def _take_cloud(self, goal: ServerGoalHandle) -> None:
         timeout = self.parameters.capture_timeout
