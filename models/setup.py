@@ -12,6 +12,8 @@ setup(
     python_requires=">=3.11",
     install_requires=[
         "coacd",
+        "coal",
+        "healpy",
         "libusb-package",
         "manifold3d",
         "numpy",
