@@ -38,6 +38,8 @@ HEARTBEAT = 0.1
 """Seconds of wall time between two publications of a state at which lock-step stands still."""
 LATE = 0.5
 """Periods by which a tick in real time may be late before it counts as missed."""
+LAG_TICKS = 3
+"""Ticks by which a controller's answers may be behind in real time before it is waited for."""
 LOST = 10
 """Missed periods after which real time is given up catching up, and goes on from now."""
 
@@ -72,6 +74,13 @@ class BridgeParameters:
     deadline: float = parameter(
         2.0, "how long lock-step waits for a command", unit="s of wall time", low=0.01, high=600.0
     )
+    patience: float = parameter(
+        0.5,
+        "how long real time waits for a controller that has fallen behind; 0: not at all",
+        unit="s of wall time",
+        low=0.0,
+        high=10.0,
+    )
     camera_rate: float = parameter(
         2.0, "images of each camera per simulated second", unit="Hz", low=0.1, high=50.0
     )
@@ -103,6 +112,7 @@ class BridgeNode(ManagedNode):
             noise=dataclasses.replace(noise, enabled=p.camera_noise),
         )
         self._tick_ns = conversions.seconds_to_ns(self._scene.control_period)
+        self._given_up = False
         self._joint_positions_before: dict[str, float] | None = None
         self._thread: threading.Thread | None = None
         self._stop = threading.Event()
@@ -218,6 +228,7 @@ class BridgeNode(ManagedNode):
         while not self._stop.is_set():
             self._reset_if_asked()
             self._publish()
+            self._wait_for_controller()
             self._simulator.set_targets(self._inbox.newest)
             self._simulator.step()
             self._ticks += 1
@@ -237,6 +248,12 @@ class BridgeNode(ManagedNode):
                     tick=self._ticks,
                 )
             self._stop.wait(max(0.0, due - time.monotonic()))
+
+    def _wait_for_controller(self) -> None:
+        """On a busy machine the simulation must not run away from its controller."""
+        oldest = self._now_ns - LAG_TICKS * self._tick_ns
+        patience = self.parameters.patience if not self._given_up else 0.0
+        self._given_up = not self._inbox.wait_for_lag(oldest, patience)
 
     def _run_lock_step(self) -> None:
         self._publish()

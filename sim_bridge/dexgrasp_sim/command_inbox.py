@@ -70,5 +70,17 @@ class CommandInbox:
             self._changed.wait_for(lambda: self._answers(ns) or self._engaged != engaged, timeout)
             return self._answers(ns)
 
+    def wait_for_lag(self, ns: int, timeout: float) -> bool:
+        """Waits until ``ns`` or a later state has been answered, or the controller lets go.
+
+        False if neither happened within ``timeout`` seconds of wall time. A controller whose
+        stamps are zero does not answer states and is not waited for.
+        """
+        with self._changed:
+            return self._changed.wait_for(
+                lambda: not self._engaged or self._fingers_ns == 0 or self._fingers_ns >= ns,
+                timeout,
+            )
+
     def _answers(self, ns: int) -> bool:
         return self._fingers_ns == ns and self._wrist_ns == ns
