@@ -47,7 +47,8 @@ from dexgrasp_sim.interface import make_simulator
 from dexgrasp_sim.scene import load_scene
 
 FIRST_SEED = 10_000  # the benchmarks count up from small seeds
-SCALES = (0.75, 1.3)
+SCALES = (0.7, 1.4)
+FRICTION, MASS = 0.6, 0.2  # harder than the benchmark's, so that there are failures to learn from
 BEST = 4  # of the proposals tried in a scene, how many are the best-ranked
 FIGURES = (
     "penetration",
@@ -76,7 +77,9 @@ class TrialScene:
     """One object at rest on the table, seen once, on which grasps are tried from the same state."""
 
     def __init__(self, shape: str, seed: int, scale: float) -> None:
-        self._simulator = make_simulator(load_scene(), load_object(shape, scale))
+        self._simulator = make_simulator(
+            load_scene(friction=FRICTION, object_mass=MASS), load_object(shape, scale)
+        )
         self._simulator.reset(seed)
         frames = [
             DepthFrame(camera, self._simulator.read_depth(name), 0.0)

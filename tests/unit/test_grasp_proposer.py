@@ -104,7 +104,7 @@ def test_bad_clouds_end_in_clear_errors() -> None:
 def test_object_out_of_the_workspace_is_refused_with_the_count() -> None:
     cloud = seen(standing("sphere"))
     away = replace(cloud, object_points=cloud.object_points + np.float32([3.0, 0, 0]))
-    with pytest.raises(NoProposalError, match="none of 16 .* leave the workspace") as caught:
+    with pytest.raises(NoProposalError, match=r"none of 16 .* leave the workspace") as caught:
         AnalyticProposer(SMALL).propose(away, 1, seed=0)
     assert sum(caught.value.reasons.values()) == 16
 
@@ -173,7 +173,7 @@ def test_squeeze_presses_the_pads_towards_the_object() -> None:
     poses = hand.link_poses(palm, joints)
     result = energy(poses, joints, joints)
     targets = squeeze_targets(hand, poses, joints, result.contacts, result.forces, config)
-    moved = hand.attach(hand.link_poses(palm, targets), hand.pad_links, hand.pad_points)
+    moved = hand.pads(hand.link_poses(palm, targets)).points
     digits = torch.arange(5)
     pads = torch.stack([m[digits, p] for m, p in zip(moved, result.contacts.pads, strict=True)])
     inwards = ((pads - result.contacts.hand_points) * result.forces).sum(-1)

@@ -21,7 +21,7 @@ class AnalyticConfig(Parameters):
     batch: int = parameter(64, 1, 1024, "", "grasps that are refined together")
     samples_per_grasp: int = parameter(32, 1, 1024, "", "initial poses scored for each of them")
     diverse_fraction: float = parameter(
-        0.25, 0, 1, "", "part of the batch picked for coverage of directions, not by score"
+        0.25, 0, 1, "", "part of the batch that is the best of random groups, not of all"
     )
     iterations: int = parameter(150, 0, 10_000, "", "steps of the refinement")
     min_elevation: float = parameter(

@@ -120,7 +120,7 @@ def solve_simplex_programme(
         external: (B, 6) or (6,) wrench to be balanced; none by default.
         steps: number of steps.
         start: (B, K) warm start on the simplex; uniform by default.
-        evenness: weight of ``|lam|^2`` in the objective, which spreads the forces over the contacts.
+        evenness: weight of ``|lam|^2`` in the objective; it spreads the forces over the contacts.
 
     Returns:
         (B, K) weights on the simplex.

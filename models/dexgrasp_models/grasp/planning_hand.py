@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from dexgrasp_models.hand.distance import HandDistance
-from dexgrasp_models.hand.kinematics import HandKinematics
+from dexgrasp_models.hand.kinematics import HandKinematics, directions_on_links, points_on_links
 from dexgrasp_models.hand.spec import HandSpec
 from dexgrasp_models.hand.surface import contact_candidates
 
@@ -158,33 +158,17 @@ class PlanningHand:
         """(B, L, 4, 4) poses in ``world`` for (B, 4, 4) palm poses and (B, 22) joint angles."""
         return self.kinematics.link_poses(palm_pose, joints)
 
-    def attach(self, link_poses: Tensor, links: Tensor, points: Tensor) -> Tensor:
-        """World positions of points fixed to links.
-
-        Args:
-            link_poses: (B, L, 4, 4).
-            links: (P,) link of each group of points.
-            points: (P, 3) or (P, Q, 3) in the links, m.
-
-        Returns:
-            (B, P, 3) or (B, P, Q, 3), m.
-        """
-        poses = link_poses[:, links]
-        grouped = points if points.dim() == 3 else points[:, None]
-        world = grouped @ poses[..., :3, :3].transpose(-1, -2) + poses[..., None, :3, 3]
-        return world if points.dim() == 3 else world[:, :, 0]
-
     def pads(self, link_poses: Tensor) -> Pads:
         """Candidate contacts in ``world``."""
-        rotations = link_poses[:, self.pad_links, :3, :3]
-        return Pads(
-            self.attach(link_poses, self.pad_links, self.pad_points),
-            self.pad_normals @ rotations.transpose(-1, -2),
-        )
+        links = self.pad_links.repeat_interleave(self.pad_points.shape[1])
+        points = points_on_links(link_poses, links, self.pad_points.flatten(0, 1))
+        normals = directions_on_links(link_poses, links, self.pad_normals.flatten(0, 1))
+        shape = (len(link_poses), *self.pad_points.shape)
+        return Pads(points.view(shape), normals.view(shape))
 
     def balls(self, link_poses: Tensor) -> Tensor:
         """(B, S, 3) centres of the covering balls in ``world``."""
-        return self.attach(link_poses, self.ball_links, self.ball_centers)
+        return points_on_links(link_poses, self.ball_links, self.ball_centers)
 
     def heights(self, link_poses: Tensor) -> Tensor:
         """(B, S) heights of the lowest points of all balls, the forearm's included, m."""

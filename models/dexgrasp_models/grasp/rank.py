@@ -100,7 +100,7 @@ def grasp_figures(
 
 
 def _unresisted(energy: GraspEnergy, contacts: Contacts, start: Tensor) -> Tensor:
-    """(B,) largest net wrench that is left of disturbances along and about the axes of ``world``."""
+    """(B,) largest net wrench left of disturbances along and about the axes of ``world``."""
     config = energy.config
     cone = friction_cone(contacts.normals, config.friction)
     wrenches = wrench_matrix(

@@ -26,8 +26,7 @@ def sample_grasps(
 ) -> GraspBatch:
     """Draw ``batch * samples_per_grasp`` initial grasps and keep ``batch`` of them.
 
-    Most are those with the least energy; the rest are the best from each of several approach
-    directions, for diversity.
+    Most are those with the least energy; for diversity the others are the best of random groups.
     """
     count = config.batch * config.samples_per_grasp
     drawn = draw(energy.hand, energy.surface, count, config, generator)
@@ -38,10 +37,10 @@ def sample_grasps(
     order = scores.argsort()
     best = order[: config.batch - diverse]
     rest = order[config.batch - diverse :]
-    # The draw is in no particular order, so strided groups are random ones.
-    groups = [rest[rest % max(diverse, 1) == group] for group in range(diverse)]
-    firsts = torch.stack([group[0] for group in groups if len(group)]) if diverse else rest[:0]
-    return drawn[torch.cat((best, firsts))]
+    # The draw has no order, so strides over it are random groups; `rest` is sorted by score.
+    groups = [rest[rest % diverse == group] for group in range(diverse)]
+    diverse_best = [group[:1] for group in groups]
+    return drawn[torch.cat((best, *diverse_best))]
 
 
 def draw(
