@@ -13,10 +13,10 @@ from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import track
 
 from dexgrasp_bringup.graph import GraphNode, SimulationOptions, simulation_graph
 from dexgrasp_bringup.grasp_client import GoalRefused, GraspClient, GraspRun
+from dexgrasp_bringup.pictures import MOTION, write_pictures
 from dexgrasp_bringup.processes import GraphProcesses, graph_environment
 from dexgrasp_bringup.recording import Moment, Recording, at_wall_time
 from dexgrasp_interfaces.action import ExecuteGrasp
@@ -29,12 +29,7 @@ START_TIMEOUT = 180.0
 RUN_TIMEOUT = 300.0
 """Seconds of wall time after which a grasp is given up."""
 
-VIDEO_RATE = 12.0
-VIDEO_SPEED = 2.0
-"""The video shows this many simulated seconds in a second."""
-
 _SHOWN = re.compile(r"\[(WARN|ERROR|FATAL)\]|Error:|Traceback|the scene is on http")
-_MOTION = ("pregrasp", "approach", "close", "squeeze", "lift", "hold", "place", "release")
 
 
 class DemoFailed(RuntimeError):
@@ -143,7 +138,8 @@ def _report(
 ) -> bool:
     """Writes and prints what happened; returns whether the object was lifted."""
     result = _result(options, stages, moments, outcome)
-    _write_pictures(options, stages, moments, out, console)
+    if moments:
+        write_pictures(options, stages.intervals(), moments, out, console)
     with written_whole(out / "result.json") as temporary:
         temporary.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
     _print_result(result, out, console)
@@ -247,7 +243,7 @@ def _lift_height(stages: _Stages, moments: list[Moment]) -> float:
 
 def _real_time_factor(stages: _Stages, moments: list[Moment]) -> float | None:
     """Simulated by wall time from the first motion to the last; None without motion."""
-    motion = [(start, end) for name, start, end in stages.intervals() if name in _MOTION]
+    motion = [(start, end) for name, start, end in stages.intervals() if name in MOTION]
     if not motion or not moments:
         return None
     first = moments[at_wall_time(moments, motion[0][0])]
@@ -256,43 +252,6 @@ def _real_time_factor(stages: _Stages, moments: list[Moment]) -> float | None:
         return None
     simulated = last.snapshot.time - first.snapshot.time
     return round(simulated / (last.wall_time - first.wall_time), 3)
-
-
-def _write_pictures(
-    options: SimulationOptions, stages: _Stages, moments: list[Moment], out: Path, console: Console
-) -> None:
-    """A picture of the end of each stage, and a video of the motion."""
-    if not moments:
-        return
-    from dexgrasp_models.objects import load_object
-    from dexgrasp_sim.interface import make_simulator
-    from dexgrasp_sim.render import Renderer, save_picture, save_video, viewpoint
-    from dexgrasp_sim.scene import load_scene
-
-    config = load_scene(scene=options.scene)
-    simulator = make_simulator(config, load_object(options.object, options.scale))
-    simulator.reset(options.seed)
-    intervals = stages.intervals()
-
-    renderer = Renderer(simulator)
-    ends = [moments[at_wall_time(moments, end)].snapshot for _, _, end in intervals]
-    pictures = renderer.pictures(ends)
-    names = [f"{index:02}_{name}" for index, (name, _, _) in enumerate(intervals, start=1)]
-    for name in track(names, "pictures", console=console, transient=True):
-        save_picture(out / f"{name}.png", next(pictures))
-
-    start = next((start for name, start, _ in intervals if name in _MOTION), None)
-    if start is None:
-        return
-    shown = moments[at_wall_time(moments, start) : at_wall_time(moments, stages.ended_at) + 1]
-    frames, due = [], shown[0].snapshot.time
-    for moment in shown:
-        if moment.snapshot.time >= due:
-            frames.append(moment.snapshot)
-            due += VIDEO_SPEED / VIDEO_RATE
-    small = Renderer(simulator, viewpoint(options.scene, 640, 480), supersampling=1)
-    images = small.pictures(track(frames, "video", console=console, transient=True))
-    save_video(out / "grasp.mp4", images, VIDEO_RATE)
 
 
 def _print_result(result: dict[str, Any], out: Path, console: Console) -> None:

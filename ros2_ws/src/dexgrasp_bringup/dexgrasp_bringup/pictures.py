@@ -1,0 +1,87 @@
+"""What a grasp looked like: a picture of each stage, and a video of the motion."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+from rich.console import Console
+from rich.progress import track
+
+from dexgrasp_bringup.graph import SimulationOptions
+from dexgrasp_bringup.recording import Moment, at_wall_time
+from dexgrasp_models.objects import load_object
+from dexgrasp_sim.interface import Simulator, Snapshot, make_simulator
+from dexgrasp_sim.render import Renderer, save_picture, save_video, viewpoint
+from dexgrasp_sim.scene import load_scene
+
+Intervals = Sequence[tuple[str, float, float]]
+"""Name, start and end (s, wall time) of each stage."""
+
+MOTION = ("pregrasp", "approach", "close", "squeeze", "lift", "hold", "place", "release")
+"""The stages in which the robot moves."""
+
+VIDEO_RATE = 12.0
+VIDEO_SPEED = 2.0
+"""The video shows this many simulated seconds in a second."""
+
+_NEAR, _FAR = 0.3, 1.5
+"""Depths (m) that the colours of a depth image span."""
+
+
+def write_pictures(
+    options: SimulationOptions,
+    intervals: Intervals,
+    moments: list[Moment],
+    out: Path,
+    console: Console,
+) -> None:
+    """Draws the end of each stage as ``01_capture.png`` and so on, and the motion as a video.
+
+    The capture is shown as the cameras saw it, everything else from in front of the table.
+    """
+    config = load_scene(scene=options.scene, cameras=options.cameras)
+    simulator = make_simulator(config, load_object(options.object, options.scale))
+    simulator.reset(options.seed)
+    renderer = Renderer(simulator)
+    numbered = list(enumerate(intervals, start=1))
+    for number, (name, _, end) in track(numbered, "pictures", console=console, transient=True):
+        simulator.show(moments[at_wall_time(moments, end)].snapshot)
+        picture = depth_mosaic(simulator) if name == "capture" else renderer.picture()
+        save_picture(out / f"{number:02}_{name}.png", picture)
+
+    frames = list(_frames(intervals, moments))
+    if frames:
+        small = Renderer(simulator, viewpoint(options.scene, 640, 480), supersampling=1)
+        shown = small.pictures(track(frames, "video", console=console, transient=True))
+        save_video(out / "grasp.mp4", shown, VIDEO_RATE)
+
+
+def depth_mosaic(simulator: Simulator, columns: int = 2) -> np.ndarray:
+    """(H, W, 3) uint8: the depth images of all cameras, near ones warm, without a reading black."""
+    tiles = [_coloured(simulator.read_depth(name)) for name in simulator.cameras]
+    tiles += [np.zeros_like(tiles[0])] * (-len(tiles) % columns)
+    rows = [np.hstack(tiles[i : i + columns]) for i in range(0, len(tiles), columns)]
+    return np.vstack(rows)
+
+
+def _coloured(depth: np.ndarray) -> np.ndarray:
+    nearness = np.clip((_FAR - 1e-3 * depth) / (_FAR - _NEAR), 0.0, 1.0)
+    colours = cv2.applyColorMap((255.0 * nearness).astype(np.uint8), cv2.COLORMAP_TURBO)
+    colours[depth == 0] = 0
+    return cv2.cvtColor(colours, cv2.COLOR_BGR2RGB)
+
+
+def _frames(intervals: Intervals, moments: list[Moment]) -> Iterator[Snapshot]:
+    """The moments of the motion that the video shows."""
+    motion = [(start, end) for name, start, end in intervals if name in MOTION]
+    if not motion:
+        return
+    first, last = (at_wall_time(moments, time) for time in (motion[0][0], motion[-1][1]))
+    due = moments[first].snapshot.time
+    for moment in moments[first : last + 1]:
+        if moment.snapshot.time >= due:
+            yield moment.snapshot
+            due += VIDEO_SPEED / VIDEO_RATE
