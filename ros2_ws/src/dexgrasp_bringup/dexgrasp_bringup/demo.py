@@ -16,14 +16,13 @@ from rich.markup import escape
 
 from dexgrasp_bringup.graph import GraphNode, SimulationOptions, simulation_graph
 from dexgrasp_bringup.grasp_client import GoalRefused, GraspClient, GraspRun
-from dexgrasp_bringup.pictures import MOTION, write_pictures
+from dexgrasp_bringup.pictures import write_pictures
 from dexgrasp_bringup.processes import GraphProcesses, graph_environment
-from dexgrasp_bringup.recording import Moment, Recording, at_wall_time
+from dexgrasp_bringup.recording import Moment, Recording
+from dexgrasp_bringup.summary import Interval, summarise
 from dexgrasp_interfaces.action import ExecuteGrasp
 from dexgrasp_models.files import written_whole
 
-LIFTED = 0.10
-"""Metres above its place on the table at which the object counts as lifted."""
 START_TIMEOUT = 180.0
 """Seconds for all nodes to become active; the convex pieces of a new mesh can take long."""
 RUN_TIMEOUT = 300.0
@@ -43,7 +42,7 @@ class _Stage:
     """Wall time, s, of the monotonic clock."""
 
 
-class _Stages:
+class StageLog:
     """The stages of a grasp as the feedback tells them, printed as each one ends."""
 
     def __init__(self, console: Console) -> None:
@@ -67,11 +66,13 @@ class _Stages:
     def current(self) -> str:
         return self.entered[-1].name if self.entered else "start"
 
-    def intervals(self) -> list[tuple[str, float, float]]:
-        """Name, start and end of each stage, in wall time."""
-        starts = [stage.start for stage in self.entered]
-        names = [stage.name for stage in self.entered]
-        return list(zip(names, starts, [*starts, self.ended_at][1:], strict=True))
+    def intervals(self) -> list[Interval]:
+        """When each stage was."""
+        ends = [*(stage.start for stage in self.entered), self.ended_at][1:]
+        return [
+            Interval(stage.name, stage.start, end)
+            for stage, end in zip(self.entered, ends, strict=True)
+        ]
 
     def _print_last(self) -> None:
         if self.entered:
@@ -106,7 +107,7 @@ def run_demo(options: SimulationOptions, out: Path, console: Console | None = No
         f"[bold]{escape(options.object)}[/bold], {options.scene} scene, seed {options.seed},"
         f" {options.mode.replace('_', ' ')} (ROS_DOMAIN_ID={environment['ROS_DOMAIN_ID']})"
     )
-    stages = _Stages(console)
+    stages = StageLog(console)
     with (
         GraphProcesses(graph, environment, out / "logs", show_problem) as processes,
         GraspClient(int(environment["ROS_DOMAIN_ID"])) as client,
@@ -130,14 +131,14 @@ def run_demo(options: SimulationOptions, out: Path, console: Console | None = No
 
 def _report(
     options: SimulationOptions,
-    stages: _Stages,
+    stages: StageLog,
     moments: list[Moment],
     outcome: tuple[str, str],
     out: Path,
     console: Console,
 ) -> bool:
     """Writes and prints what happened; returns whether the object was lifted."""
-    result = _result(options, stages, moments, outcome)
+    result = summarise(options, stages.intervals(), moments, *outcome)
     if moments:
         write_pictures(options, stages.intervals(), moments, out, console)
     with written_whole(out / "result.json") as temporary:
@@ -163,7 +164,7 @@ def _wait_until_active(
 
 
 def _grasp(
-    client: GraspClient, processes: GraphProcesses, stages: _Stages, console: Console
+    client: GraspClient, processes: GraphProcesses, stages: StageLog, console: Console
 ) -> tuple[str, str]:
     """Sends the goal and waits; returns the outcome and its reason."""
     goal = ExecuteGrasp.Goal(choose=True, place=True)
@@ -180,7 +181,7 @@ def _grasp(
     return run.result.outcome, run.result.reason
 
 
-def _wait_for_end(run: GraspRun, processes: GraphProcesses, stages: _Stages, status: Any) -> None:
+def _wait_for_end(run: GraspRun, processes: GraphProcesses, stages: StageLog, status: Any) -> None:
     deadline = time.monotonic() + RUN_TIMEOUT
     while not run.wait(0.1):
         status.update(stages.current)
@@ -205,53 +206,6 @@ def _leave_viewer_open(console: Console) -> None:
             time.sleep(1.0)
     except KeyboardInterrupt:
         return
-
-
-def _result(
-    options: SimulationOptions,
-    stages: _Stages,
-    moments: list[Moment],
-    outcome: tuple[str, str],
-) -> dict[str, Any]:
-    lift = _lift_height(stages, moments)
-    return {
-        "success": lift >= LIFTED and outcome[0] == "succeeded",
-        "outcome": outcome[0],
-        "reason": outcome[1],
-        "object": options.object,
-        "scale": options.scale,
-        "seed": options.seed,
-        "scene": options.scene,
-        "mode": options.mode,
-        "lift_height_m": round(lift, 4),
-        "stages": [
-            {"stage": name, "seconds": round(end - start, 3)}
-            for name, start, end in stages.intervals()
-        ],
-        "real_time_factor": _real_time_factor(stages, moments),
-        "final_object_pose": moments[-1].snapshot.object_pose.ravel().tolist() if moments else None,
-    }
-
-
-def _lift_height(stages: _Stages, moments: list[Moment]) -> float:
-    """How far (m) the object was above its first place at the end of the hold, or at last."""
-    if not moments:
-        return 0.0
-    end = next((end for name, _, end in stages.intervals() if name == "hold"), stages.ended_at)
-    return moments[at_wall_time(moments, end)].object_height - moments[0].object_height
-
-
-def _real_time_factor(stages: _Stages, moments: list[Moment]) -> float | None:
-    """Simulated by wall time from the first motion to the last; None without motion."""
-    motion = [(start, end) for name, start, end in stages.intervals() if name in MOTION]
-    if not motion or not moments:
-        return None
-    first = moments[at_wall_time(moments, motion[0][0])]
-    last = moments[at_wall_time(moments, motion[-1][1])]
-    if last.wall_time <= first.wall_time:
-        return None
-    simulated = last.snapshot.time - first.snapshot.time
-    return round(simulated / (last.wall_time - first.wall_time), 3)
 
 
 def _print_result(result: dict[str, Any], out: Path, console: Console) -> None:

@@ -12,16 +12,11 @@ from rich.progress import track
 
 from dexgrasp_bringup.graph import SimulationOptions
 from dexgrasp_bringup.recording import Moment, at_wall_time
+from dexgrasp_bringup.summary import Interval, motion_of
 from dexgrasp_models.objects import load_object
 from dexgrasp_sim.interface import Simulator, Snapshot, make_simulator
 from dexgrasp_sim.render import Renderer, save_picture, save_video, viewpoint
 from dexgrasp_sim.scene import load_scene
-
-Intervals = Sequence[tuple[str, float, float]]
-"""Name, start and end (s, wall time) of each stage."""
-
-MOTION = ("pregrasp", "approach", "close", "squeeze", "lift", "hold", "place", "release")
-"""The stages in which the robot moves."""
 
 VIDEO_RATE = 12.0
 VIDEO_SPEED = 2.0
@@ -33,8 +28,8 @@ _NEAR, _FAR = 0.3, 1.5
 
 def write_pictures(
     options: SimulationOptions,
-    intervals: Intervals,
-    moments: list[Moment],
+    intervals: Sequence[Interval],
+    moments: Sequence[Moment],
     out: Path,
     console: Console,
 ) -> None:
@@ -47,10 +42,11 @@ def write_pictures(
     simulator.reset(options.seed)
     renderer = Renderer(simulator)
     numbered = list(enumerate(intervals, start=1))
-    for number, (name, _, end) in track(numbered, "pictures", console=console, transient=True):
-        simulator.show(moments[at_wall_time(moments, end)].snapshot)
-        picture = depth_mosaic(simulator) if name == "capture" else renderer.picture()
-        save_picture(out / f"{number:02}_{name}.png", picture)
+    for number, interval in track(numbered, "pictures", console=console, transient=True):
+        simulator.show(moments[at_wall_time(moments, interval.end)].snapshot)
+        captured = interval.stage == "capture"
+        picture = depth_mosaic(simulator) if captured else renderer.picture()
+        save_picture(out / f"{number:02}_{interval.stage}.png", picture)
 
     frames = list(_frames(intervals, moments))
     if frames:
@@ -74,12 +70,12 @@ def _coloured(depth: np.ndarray) -> np.ndarray:
     return cv2.cvtColor(colours, cv2.COLOR_BGR2RGB)
 
 
-def _frames(intervals: Intervals, moments: list[Moment]) -> Iterator[Snapshot]:
+def _frames(intervals: Sequence[Interval], moments: Sequence[Moment]) -> Iterator[Snapshot]:
     """The moments of the motion that the video shows."""
-    motion = [(start, end) for name, start, end in intervals if name in MOTION]
-    if not motion:
+    motion = motion_of(intervals)
+    if motion is None:
         return
-    first, last = (at_wall_time(moments, time) for time in (motion[0][0], motion[-1][1]))
+    first, last = (at_wall_time(moments, time) for time in motion)
     due = moments[first].snapshot.time
     for moment in moments[first : last + 1]:
         if moment.snapshot.time >= due:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -73,7 +74,7 @@ class Recording:
             self._moments.append(Moment(_snapshot(stamp, parts), time.monotonic()))
 
 
-def at_wall_time(moments: list[Moment], wall_time: float) -> int:
+def at_wall_time(moments: Sequence[Moment], wall_time: float) -> int:
     """Index of the last moment heard of by then; 0 if none was."""
     return max(0, bisect_right(moments, wall_time, key=lambda moment: moment.wall_time) - 1)
 
