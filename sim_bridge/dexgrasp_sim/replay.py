@@ -19,6 +19,7 @@ import mujoco
 import numpy as np
 from scipy.spatial.transform import Rotation
 
+from dexgrasp_models.data.dexgraspnet import read_dexgraspnet
 from dexgrasp_models.hand.spec import load_hand
 from dexgrasp_models.objects import load_object
 from dexgrasp_sim.mujoco_model import OBJECT, OBJECT_JOINT, add_object, new_spec
@@ -91,22 +92,11 @@ def load_dexgraspnet(path: Path) -> list[PublishedGrasp]:
     Raises:
         ValueError: the file does not hold such grasps.
     """
-    names = load_hand().paper_joints
-    grasps = []
-    try:
-        for entry in np.load(path, allow_pickle=True):
-            values = entry["qpos"]
-            pose = np.eye(4)
-            # R = Rz Ry Rx: rotations about the fixed axes x, y, z in turn.
-            pose[:3, :3] = Rotation.from_euler(
-                "xyz", [values[f"WRJR{axis}"] for axis in "xyz"]
-            ).as_matrix()
-            pose[:3, 3] = [values[f"WRJT{axis}"] for axis in "xyz"]
-            joints = np.array([values[name] for name in names])
-            grasps.append(PublishedGrasp(float(entry["scale"]), pose, joints))
-    except (KeyError, TypeError, IndexError) as error:
-        raise ValueError(f"{path}: holds no DexGraspNet grasps ({error!r})") from error
-    return grasps
+    grasps = read_dexgraspnet(path)
+    return [
+        PublishedGrasp(float(scale), pose, joints)
+        for scale, pose, joints in zip(grasps.scales, grasps.palm_poses, grasps.joints, strict=True)
+    ]
 
 
 class GraspReplay:
