@@ -1,9 +1,10 @@
 """Objects from mesh files: cleaned, checked, scaled and split into convex pieces for contacts.
 
-An object is one of the generated shapes, a mesh file, or a folder with `visual.obj` and/or
-`collision.obj`. A file made of closed convex groups (as `collision.obj` is) is taken as its own
-decomposition; any other closed mesh is decomposed with CoACD (Wei et al., SIGGRAPH 2022) and the
-pieces are kept on disk under the hash of the mesh, in `$DEXGRASP_CACHE` or `~/.cache/dexgrasp`.
+An object is one of the generated shapes, one of the library (`library:mug/3`), a mesh file, or a
+folder (`folders.py` tells the layouts). A file made of closed convex groups (as `collision.obj` is)
+is taken as its own decomposition; any other closed mesh is decomposed with CoACD (Wei et al.,
+SIGGRAPH 2022) and the pieces are kept on disk under the hash of the mesh, in `$DEXGRASP_CACHE` or
+`~/.cache/dexgrasp`.
 """
 
 from __future__ import annotations
@@ -19,12 +20,18 @@ import trimesh
 from scipy.spatial import QhullError
 
 from dexgrasp_models.files import written_whole
+from dexgrasp_models.objects.folders import SINGLE_MESHES, single_mesh
+from dexgrasp_models.objects.library import make_named
 from dexgrasp_models.objects.shapes import SHAPES, make_shape
 
 MAX_EXTENT = 0.40
 """Longest side (m) of an object the hand and the cameras are meant for."""
 MIN_EXTENT = 0.01
 """Objects whose longest side is below this (m) are thinner than a fingertip and refused."""
+
+LIBRARY_PREFIX = "library:"
+"""Before the name of an object of the library. Their meshes fill the unit sphere, so that the
+scale is the radius in metres (see `library.SCALES`)."""
 
 _CONVEX_VOLUME_RATIO = 0.98  # of a group to its hull: rounding in files, not dents
 _COACD = {"threshold": 0.05, "max_convex_hull": 32, "seed": 0}
@@ -58,11 +65,12 @@ class ObjectModel:
 
 
 def load_object(source: str | os.PathLike[str], scale: float = 1.0) -> ObjectModel:
-    """An object by the name of a generated shape, or from a mesh file or folder.
+    """An object by the name of a generated shape or of the library, or from a file or folder.
 
     Args:
-        source: a name of `SHAPES`; a mesh file; or a folder with `visual.obj` (what is seen),
-            `collision.obj` (convex pieces, one `o` group each), or both.
+        source: a name of `SHAPES`; `library:<category>/<instance>`; a mesh file; or a folder with
+            `visual.obj` (what is seen), `collision.obj` (convex pieces, one `o` group each), or
+            both, or laid out as a data set's (see `folders`).
         scale: multiplies all lengths of the source; the result is in metres.
 
     Raises:
@@ -71,24 +79,30 @@ def load_object(source: str | os.PathLike[str], scale: float = 1.0) -> ObjectMod
     """
     if not np.isfinite(scale) or scale <= 0.0:
         raise MeshError(f"scale must be a positive number, not {scale}")
-    path = Path(source)
-    if str(source) in SHAPES:
-        name, visual, pieces = str(source), make_shape(str(source)), None
-    elif path.is_dir():
-        name = path.resolve().name
-        visual, pieces = _read_folder(path)
-    elif path.is_file():
-        name = path.stem
-        visual, pieces = _read_file(path)
-    else:
-        raise MeshError(
-            f"{source}: no such mesh file or folder, and no shape of that name; "
-            f"the shapes are {', '.join(SHAPES)}"
-        )
+    name, visual, pieces = _read(source)
     _check_size(name, visual, scale)
     if pieces is None:
         pieces = _decompose(name, visual)
     return _scaled_model(name, visual, pieces, scale)
+
+
+def load_surface(source: str | os.PathLike[str]) -> trimesh.Trimesh:
+    """What is seen of an object, in the source's own units; `source` as for `load_object`.
+
+    Raises:
+        MeshError: as `load_object`, but for the size.
+    """
+    return _read(source)[1]
+
+
+def prepare_object(source: str | os.PathLike[str]) -> int:
+    """Decompose an object ahead of `load_object`, for all scales; returns how many pieces it has.
+
+    Raises:
+        MeshError: as `load_object`, but for the size.
+    """
+    name, visual, pieces = _read(source)
+    return len(_decompose(name, visual) if pieces is None else pieces)
 
 
 def cache_folder() -> Path:
@@ -114,7 +128,32 @@ def content_hash(*parts: object) -> str:
     return digest.hexdigest()[:20]
 
 
+def _read(
+    source: str | os.PathLike[str],
+) -> tuple[str, trimesh.Trimesh, tuple[trimesh.Trimesh, ...] | None]:
+    """Name, surface and, where the source has them, convex pieces; in the source's units."""
+    text, path = str(source), Path(source)
+    if text in SHAPES:
+        return text, make_shape(text), None
+    if text.startswith(LIBRARY_PREFIX):
+        name = text.removeprefix(LIBRARY_PREFIX)
+        try:
+            return name, make_named(name).mesh, None
+        except ValueError as error:
+            raise MeshError(str(error)) from error
+    if path.is_dir():
+        return path.resolve().name, *_read_folder(path)
+    if path.is_file():
+        return path.stem, *_read_file(path)
+    raise MeshError(
+        f"{source}: no such mesh file or folder, and no shape of that name; "
+        f"the shapes are {', '.join(SHAPES)}; the library's objects are as {LIBRARY_PREFIX}mug/3"
+    )
+
+
 def _read_folder(path: Path) -> tuple[trimesh.Trimesh, tuple[trimesh.Trimesh, ...] | None]:
+    if (mesh := single_mesh(path)) is not None:
+        return _read_file(mesh)
     visual_path, collision_path = path / "visual.obj", path / "collision.obj"
     pieces = None
     if collision_path.is_file():
@@ -126,7 +165,10 @@ def _read_folder(path: Path) -> tuple[trimesh.Trimesh, tuple[trimesh.Trimesh, ..
             _check_closed(visual, visual_path)
         return visual, pieces
     if pieces is None:
-        raise MeshError(f"{path}: expected visual.obj or collision.obj in this folder")
+        raise MeshError(
+            f"{path}: expected visual.obj or collision.obj in this folder, "
+            f"or one of {', '.join(SINGLE_MESHES)}"
+        )
     return trimesh.util.concatenate(pieces), pieces
 
 
