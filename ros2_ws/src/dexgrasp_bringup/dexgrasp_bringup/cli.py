@@ -9,6 +9,8 @@ import typer
 
 from dexgrasp_bringup.bench_command import bench
 from dexgrasp_bringup.calibrate_command import calibrate
+from dexgrasp_bringup.data_command import data
+from dexgrasp_bringup.objects_command import objects
 
 app = typer.Typer(
     help="Dexterous grasping with a Shadow Hand on a UR10e.",
@@ -16,6 +18,8 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
 )
 app.add_typer(bench, name="bench")
+app.add_typer(data, name="data")
+app.add_typer(objects, name="objects")
 app.command()(calibrate)
 
 
@@ -24,14 +28,14 @@ def demo(
     object: Annotated[
         str,
         typer.Option(help="can, bottle, mug, box, bowl, ball, hammer, camera, or a mesh file."),
-    ] = "can",
+    ] = "mug",
     scale: Annotated[float, typer.Option(help="Factor on the size of the object.")] = 1.0,
     seed: Annotated[
         int, typer.Option(min=0, help="Draws the object's pose, the noise and the proposals.")
     ] = 0,
     scene: Annotated[
         str, typer.Option(help="floating: the hand alone; arm: the hand on the UR10e.")
-    ] = "floating",
+    ] = "arm",
     viewer: Annotated[bool, typer.Option("--viewer", help="Show it in a web browser.")] = False,
     lockstep: Annotated[
         bool, typer.Option("--lockstep", help="Time waits for each command: repeatable.")

@@ -1,0 +1,217 @@
+"""``dexgrasp data``: sets of grasps, and their exchange with the field's data sets."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from dexgrasp_models.data.grasp_set import Bounds, GraspSet
+
+data = typer.Typer(help="Sets of grasps.", no_args_is_help=True)
+
+_CONDITION = re.compile(r"\s*(?P<figure>[^<>=\s]+)\s*(?P<sign><=|>=|=)\s*(?P<value>\S+)\s*")
+
+
+class FileFormat(StrEnum):
+    """What grasps are exchanged in."""
+
+    DEXGRASPNET = "dexgraspnet"
+    UNIDEXGRASP = "unidexgrasp"
+    DEXGRASPBENCH = "dexgraspbench"
+
+
+SetFolder = Annotated[Path, typer.Argument(metavar="SET", help="Folder of the set.")]
+Where = Annotated[
+    list[str] | None,
+    typer.Option(help="Only grasps with, for instance, 'lifted>=1'; may be repeated."),
+]
+Objects = Annotated[
+    list[str] | None, typer.Option("--object", help="Only this object; may be repeated.")
+]
+
+
+@data.callback()
+def _data() -> None:
+    """Sets of grasps."""
+
+
+@data.command("import")
+def import_(
+    source: Annotated[
+        Path, typer.Argument(help="A DexGraspNet file, or a folder whose files name the objects.")
+    ],
+    grasp_set: SetFolder,
+    format: Annotated[FileFormat, typer.Option(help="What SOURCE is in.")],
+    ignore: Annotated[
+        list[str] | None, typer.Option(help="Key to leave out; may be repeated.")
+    ] = None,
+    single: Annotated[
+        bool, typer.Option("--single", help="Keep single precision: half the size, not exact.")
+    ] = False,
+) -> None:
+    """Append published grasps to a set, as one shard."""
+    import numpy as np
+
+    from dexgrasp_models.data.dexgraspnet import import_dexgraspnet
+    from dexgrasp_models.data.grasp_set import GraspSet, Provenance
+    from dexgrasp_models.data.unidexgrasp import import_unidexgrasp
+
+    readers = {
+        FileFormat.DEXGRASPNET: import_dexgraspnet,
+        FileFormat.UNIDEXGRASP: import_unidexgrasp,
+    }
+    with _problems_told() as console:
+        if format not in readers:
+            raise ValueError(
+                f"{format} is a benchmark's input; grasps are imported from {' or '.join(readers)}"
+            )
+        grasps = readers[format](source, ignore or ())
+        if single:
+            grasps = grasps.astype(np.float32)
+        provenance = Provenance(notes={"format": str(format), "source": source.name})
+        path = GraspSet.open(grasp_set, create=True).append(grasps, provenance)
+    console.print(f"{len(grasps)} grasps of {len(grasps.names)} objects written to {path}")
+
+
+@data.command("export")
+def export(
+    grasp_set: SetFolder,
+    out: Annotated[Path, typer.Argument(help="Folder to make.")],
+    format: Annotated[FileFormat, typer.Option(help="What to write.")],
+    where: Where = None,
+    objects: Objects = None,
+    meshes: Annotated[
+        Path | None,
+        typer.Option(
+            help="For dexgraspbench: folder with <object>/coacd/decomposed.obj, a folder <object> "
+            "with visual.obj and/or collision.obj, or <object>.obj, .stl or .ply."
+        ),
+    ] = None,
+    object_root: Annotated[
+        str | None,
+        typer.Option(help="For dexgraspbench: where it will find OUT/objects, if not there."),
+    ] = None,
+) -> None:
+    """Write the grasps of a set as the field's files."""
+    from functools import partial
+
+    from dexgrasp_models.data.dexgraspbench import export_dexgraspbench, find_object
+    from dexgrasp_models.data.dexgraspnet import export_dexgraspnet
+    from dexgrasp_models.data.grasp_set import GraspSet
+    from dexgrasp_models.data.unidexgrasp import export_unidexgrasp
+
+    with _problems_told() as console:
+        source = GraspSet.open(grasp_set)
+        rows = source.select(parse_bounds(where or ()), objects or None)
+        if not len(rows):
+            raise ValueError(f"{grasp_set}: none of its {len(source)} grasps is asked for")
+        grasps = source[rows]
+        if format is FileFormat.DEXGRASPNET:
+            export_dexgraspnet(grasps, out)
+        elif format is FileFormat.UNIDEXGRASP:
+            export_unidexgrasp(grasps, out)
+        elif meshes is None:
+            raise ValueError("dexgraspbench needs the objects: name their folder with --meshes")
+        else:
+            export_dexgraspbench(grasps, out, partial(find_object, meshes), object_root)
+    console.print(f"{len(grasps)} of {len(source)} grasps written to {out}")
+
+
+@data.command("stats")
+def stats(
+    grasp_set: SetFolder,
+    json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+) -> None:
+    """What a set holds."""
+    from json import dumps
+
+    from dexgrasp_models.data.grasp_set import GraspSet
+    from dexgrasp_models.data.statistics import summarise
+
+    with _problems_told() as console:
+        source = GraspSet.open(grasp_set)
+        summary = summarise(source)
+    if json:
+        typer.echo(dumps(summary, indent=2))
+        return
+    for table in _tables(source, summary):
+        console.print(table)
+    for entry in summary["provenance"]:
+        console.print(
+            f"{entry['grasps']} grasps by {escape(entry['command'])} ({entry['version']}"
+            + (f", {len(entry['seeds'])} seeds)" if entry["seeds"] else ")"),
+            soft_wrap=True,
+        )
+
+
+def parse_bounds(conditions: Sequence[str]) -> Bounds:
+    """Bounds from conditions like `lifted>=1`, all of which have to hold.
+
+    Raises:
+        ValueError: a condition is none.
+    """
+    bounds: dict[str, tuple[float, float]] = {}
+    for condition in conditions:
+        match = _CONDITION.fullmatch(condition)
+        try:
+            value = float(match["value"])
+        except (TypeError, ValueError):
+            raise ValueError(
+                f"{condition!r} is no condition: expected a figure, <=, >= or =, and a number"
+            ) from None
+        least, greatest = bounds.get(match["figure"], (float("-inf"), float("inf")))
+        if match["sign"] != "<=":
+            least = max(least, value)
+        if match["sign"] != ">=":
+            greatest = min(greatest, value)
+        bounds[match["figure"]] = (least, greatest)
+    return bounds
+
+
+@contextmanager
+def _problems_told() -> Iterator[Console]:
+    """A console; what is wrong with the input or the disk ends the command with status 2."""
+    console = Console()
+    try:
+        yield console
+    except (ValueError, OSError) as error:
+        console.print(f"[red]{escape(str(error))}", soft_wrap=True)
+        raise typer.Exit(2) from error
+
+
+def _tables(source: GraspSet, summary: dict[str, Any]) -> Iterator[Table]:
+    table = Table(title=str(source.path), show_header=False)
+    counts = summary["grasps_per_object"]
+    above = summary["from_above"]
+    rows = {
+        "grasps": summary["grasps"],
+        "objects": summary["objects"],
+        "grasps an object": "{least} to {greatest}, median {median:g}".format(**counts),
+        "shards": summary["shards"],
+        "size": f"{summary['bytes'] / 1e6:.1f} MB",
+        "scales": ", ".join(f"{scale} ({n})" for scale, n in summary["scales"].items()),
+        "on a table": summary["on_table"],
+        "of these, palm down": "-" if above is None else f"{above:.0%}",
+        "beyond joint limits": f"{summary['beyond_limits']:.0%}",
+    }
+    for name, value in rows.items():
+        table.add_row(name, str(value))
+    yield table
+    if summary["figures"]:
+        figures = Table("figure", "known", "mean", "least", "median", "greatest")
+        for name, row in summary["figures"].items():
+            values = [
+                f"{row[key]:.4g}" for key in ("mean", "least", "median", "greatest") if key in row
+            ]
+            figures.add_row(name, str(row["known"]), *values)
+        yield figures
