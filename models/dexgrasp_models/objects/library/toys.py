@@ -25,11 +25,11 @@ from dexgrasp_models.objects.library.solids import (
 def ball(rng: Generator) -> dict[str, Manifold]:
     """Round or oval, with raised seams around it."""
     seams = []
-    tube = rng.uniform(0.02, 0.07)
-    for _ in range(rng.integers(1, 5)):
+    tube = rng.uniform(0.03, 0.11)
+    for _ in range(rng.integers(1, 6)):
         tilt, turn = rng.uniform(0.0, 180.0, size=2)
         seams.append(torus(0.99, tube).rotate((tilt, 0.0, turn)))
-    shape = (rng.choice([1.0, 1.0, rng.uniform(1.2, 1.6)]), 1.0, rng.uniform(0.95, 1.0))
+    shape = (rng.choice([1.0, rng.uniform(1.15, 1.6)]), 1.0, rng.uniform(0.93, 1.0))
     return {"body": ellipsoid((1.0, 1.0, 1.0), 48).scale(shape), "seams": union(seams).scale(shape)}
 
 

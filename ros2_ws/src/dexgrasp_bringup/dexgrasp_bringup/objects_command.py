@@ -1,0 +1,193 @@
+"""``dexgrasp objects``: what there is to grasp, decomposed ahead of use, and what it looks like."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from dexgrasp_sim.depth import Body
+
+objects = typer.Typer(help="The library of objects, and folders of meshes.", no_args_is_help=True)
+
+Selection = Annotated[
+    list[str] | None,
+    typer.Argument(
+        help="Splits (training, unseen_instances, unseen_categories), categories (mug), names of"
+        " the library (mug/3), mesh files, or folders of meshes. Default: all splits."
+    ),
+]
+
+
+@objects.command("list")
+def list_objects(selection: Selection = None) -> None:
+    """The library's categories and splits; of a selection, each object and its parts."""
+    from dexgrasp_models.objects import LIBRARY_PREFIX, library, load_surface
+
+    console = Console()
+    if not selection:
+        console.print(_categories_table())
+        return
+    table = Table("object", "split", "parts", "sides", "faces")
+    split_of = {name: split for split in library.SPLITS for name in library.split_names(split)}
+    try:
+        for source in _sources(selection):
+            parts, name = "", source.removeprefix(LIBRARY_PREFIX)
+            if name == source:
+                mesh = load_surface(source)
+            else:
+                item = library.make_named(name)
+                mesh, parts = item.mesh, ", ".join(item.parts)
+            sides = " x ".join(f"{side:.3g}" for side in mesh.extents)
+            table.add_row(name, split_of.get(name, ""), parts, sides, str(len(mesh.faces)))
+    except ValueError as error:
+        _refuse(console, error)
+    console.print(table)
+
+
+@objects.command("build")
+def build(
+    selection: Selection = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Processes; by default one a core.")
+    ] = None,
+) -> None:
+    """Decompose objects into convex pieces and keep those, for all scales.
+
+    Can be interrupted at any time; run again, it goes on from what is kept. Ends with status 1 if
+    an object can't be decomposed.
+    """
+    import os
+    from concurrent.futures import ProcessPoolExecutor, as_completed
+    from multiprocessing import get_context
+
+    from dexgrasp_models.objects import MeshError, prepare_object
+    from dexgrasp_models.objects.meshes import cache_folder
+
+    console = Console()
+    try:
+        sources = _sources(selection)
+    except ValueError as error:
+        _refuse(console, error)
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
+    pieces, failed = 0, 0
+    pool = ProcessPoolExecutor(workers or os.cpu_count(), get_context("spawn"), _use_one_thread)
+    with pool, Progress(*columns, console=console) as progress:
+        task = progress.add_task("0 pieces", total=len(sources))
+        futures = [pool.submit(prepare_object, source) for source in sources]
+        try:
+            for future in as_completed(futures):
+                try:
+                    pieces += future.result()
+                except MeshError as error:
+                    failed += 1
+                    progress.console.print(f"[red]{escape(str(error))}", soft_wrap=True)
+                progress.update(task, advance=1, description=f"{pieces} pieces")
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    console.print(f"{len(sources) - failed} objects, {pieces} pieces in {cache_folder()}")
+    if failed:
+        raise typer.Exit(1)
+
+
+@objects.command("show")
+def show(
+    selection: Selection = None,
+    out: Annotated[Path, typer.Option(help="Picture to write.")] = Path("out/objects.png"),
+    count: Annotated[int, typer.Option(min=1, help="How many at most, drawn at random.")] = 64,
+    columns: Annotated[int, typer.Option(min=1, help="Objects a row.")] = 8,
+    seed: Annotated[int, typer.Option(min=0, help="Of the drawing.")] = 0,
+) -> None:
+    """A picture of random objects, each part in a colour of its own."""
+    import numpy as np
+
+    from dexgrasp_models.objects import LIBRARY_PREFIX
+    from dexgrasp_sim.contact_sheet import contact_sheet
+    from dexgrasp_sim.render import save_picture
+
+    console = Console()
+    try:
+        sources = _sources(selection)
+        rng = np.random.default_rng(seed)
+        drawn = rng.choice(len(sources), min(count, len(sources)), replace=False)
+        samples = []
+        for i in sorted(drawn):
+            caption = sources[i].removeprefix(LIBRARY_PREFIX)
+            in_library = caption != sources[i]
+            samples.append((caption if in_library else Path(caption).stem, _bodies(sources[i])))
+        save_picture(out, contact_sheet(samples, columns))
+    except (ValueError, OSError) as error:
+        _refuse(console, error)
+    console.print(f"{len(samples)} of {len(sources)} objects, written to {out}")
+
+
+def _sources(selection: Sequence[str] | None) -> list[str]:
+    """What `load_object` takes, each once, for the parts of a selection.
+
+    Raises:
+        ValueError: nothing is meant by one of them.
+    """
+    from dexgrasp_models.objects import LIBRARY_PREFIX, find_objects, library
+
+    found: list[str] = []
+    for item in selection or library.SPLITS:
+        path = Path(item)
+        name = item.removeprefix(LIBRARY_PREFIX)
+        if path.is_dir():
+            found += map(str, find_objects(path))
+        elif path.is_file():
+            found.append(item)
+        else:
+            found += [LIBRARY_PREFIX + each for each in library.select_names(name)]
+    return list(dict.fromkeys(found))
+
+
+def _bodies(source: str) -> list[Body]:
+    """An object for a contact sheet, part by part if it is of the library."""
+    from dexgrasp_models.objects import LIBRARY_PREFIX, library, load_surface
+    from dexgrasp_sim.contact_sheet import PALETTE
+    from dexgrasp_sim.depth import Body
+
+    if not source.startswith(LIBRARY_PREFIX):
+        return [Body(library.canonicalized(load_surface(source)), PALETTE[0])]
+    item = library.make_named(source.removeprefix(LIBRARY_PREFIX))
+    return [Body(item.part(part), PALETTE[i % len(PALETTE)]) for i, part in enumerate(item.parts)]
+
+
+def _categories_table() -> Table:
+    from dexgrasp_models.objects import library
+
+    names = [library.split_names(split) for split in library.SPLITS]
+    table = Table("category", *library.SPLITS, show_footer=True)
+    for column, split in zip(table.columns[1:], names, strict=True):
+        column.justify, column.footer = "right", str(len(split))
+    table.columns[0].footer = str(len(library.CATEGORIES))
+    for category in library.CATEGORIES:
+        counts = [sum(name.startswith(f"{category}/") for name in split) for split in names]
+        table.add_row(category, *(str(count or "") for count in counts))
+    return table
+
+
+def _use_one_thread() -> None:
+    """One core a process: CoACD would start a thread for every core in each."""
+    import os
+
+    os.environ["OMP_NUM_THREADS"] = "1"
+
+
+def _refuse(console: Console, error: Exception) -> NoReturn:
+    console.print(f"[red]{escape(str(error))}", soft_wrap=True)
+    raise typer.Exit(2) from error
