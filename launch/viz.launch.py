@@ -31,7 +31,7 @@ def generate_launch_description() -> LaunchDescription:
         [
             DeclareLaunchArgument(
                 "scene",
-                default_value="floating",
+                default_value="arm",
                 choices=("floating", "arm"),
                 description="The hand alone, or mounted on the UR10e.",
             ),

@@ -79,10 +79,10 @@ class SimulationOptions:
         GraphError: a value is not among its choices.
     """
 
-    object: str = _option("can", "Generated shape, or mesh file or folder, on the table.")
+    object: str = _option("mug", "Generated shape, or mesh file or folder, on the table.")
     scale: float = _option(1.0, "Factor on the size of the object.")
     seed: int = _option(0, "Draws the object's pose, the cameras' noise and the proposals.")
-    scene: str = _option("floating", "The hand alone, or mounted on the UR10e.", "floating", "arm")
+    scene: str = _option("arm", "The hand alone, or mounted on the UR10e.", "floating", "arm")
     mode: str = _option(
         "real_time", "Time runs freely, or waits for each command.", "real_time", "lock_step"
     )
