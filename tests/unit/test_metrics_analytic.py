@@ -57,7 +57,7 @@ def test_agrees_with_the_figures_one_by_one_over_several_batches():
     too_deep = (in_object > 0.005) | (in_table > 0.01)
     assert too_deep.any()
     assert (found["q1"][too_deep] == 0).all()
-    without = evaluate_grasps(DISTANCE, palm.numpy(), joints.numpy(), points, normals)
+    without = evaluate_grasps(DISTANCE, palm[:4].numpy(), joints[:4].numpy(), points, normals)
     assert (without["table_penetration"] == 0).all()
 
 
@@ -82,7 +82,9 @@ def test_published_grasps_are_good_and_controls_are_not():
     assert np.median(published["object_penetration"]) < 0.001  # the paper's own filter
     assert np.median(published["contact_count"]) >= 5
     assert np.median(published["q1"]) > 0.1
+    assert np.median(published["load_balance_error"]) < 0.01
     for control in (figures(palm, rng.permuted(joints, axis=1)), figures(moved, joints)):
         assert np.median(control["object_penetration"]) > 0.003
         assert np.median(control["contact_count"]) <= 2
         assert np.median(control["q1"]) == 0
+        assert np.median(control["load_balance_error"]) > 0.5

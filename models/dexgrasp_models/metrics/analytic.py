@@ -12,6 +12,7 @@ from dexgrasp_models.metrics.contacts import (
     contact_distance,
     link_contacts,
 )
+from dexgrasp_models.metrics.load_balance import load_balance_error
 from dexgrasp_models.metrics.penetration import (
     object_penetration,
     self_penetration,
@@ -47,7 +48,7 @@ def evaluate_grasps(
 
     Returns:
         (B,) of each name: q1, object_penetration, table_penetration and self_penetration (m),
-        contact_count, contact_distance and contact_consistency (m).
+        contact_count, contact_distance and contact_consistency (m), load_balance_error.
 
     Raises:
         ValueError: shapes don't fit together, or a table's normal hasn't length one.
@@ -67,7 +68,7 @@ def evaluate_grasps(
         in_object = object_penetration(distance, poses, surface)
         in_table = torch.zeros_like(in_object)
         if planes is not None:
-            present = torch.as_tensor(np.isfinite(planes[batch]).all(axis=1))
+            present = tensor(np.isfinite(planes[batch]).all(axis=1)).bool()
             in_table[present] = table_penetration(
                 spec, poses[present], tensor(planes[batch])[present]
             )
@@ -80,6 +81,7 @@ def evaluate_grasps(
                 "contact_count": contact_count(contacts),
                 "contact_distance": contact_distance(spec, contacts),
                 "contact_consistency": contact_consistency(spec, contacts),
+                "load_balance_error": load_balance_error(spec, contacts),
             }
         )
     return {
