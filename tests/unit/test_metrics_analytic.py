@@ -61,6 +61,19 @@ def test_agrees_with_the_figures_one_by_one_over_several_batches():
     assert (without["table_penetration"] == 0).all()
 
 
+def test_what_does_not_fit_is_refused():
+    points, normals = ball(0.04, 10)
+    palm, joints = np.eye(4)[None], np.zeros((1, 22))
+    with pytest.raises(ValueError, match="no grasps"):
+        evaluate_grasps(DISTANCE, palm[:0], joints[:0], points, normals)
+    with pytest.raises(ValueError, match=r"planes \(1, 4\)"):
+        evaluate_grasps(DISTANCE, palm, joints, points, normals, np.array(TABLE_TOP))
+    with pytest.raises(ValueError, match="palm_pose"):
+        evaluate_grasps(DISTANCE, palm[0], joints, points, normals)
+    with pytest.raises(ValueError, match="as many normals"):
+        evaluate_grasps(DISTANCE, palm, joints, points, normals[:5])
+
+
 @pytest.mark.skipif(not PUBLISHED.is_dir(), reason=f"no UniDexGrasp data in {PUBLISHED}")
 def test_published_grasps_are_good_and_controls_are_not():
     grasps = read_unidexgrasp(PUBLISHED / "datasetv4.1" / CAR)

@@ -51,8 +51,13 @@ def evaluate_grasps(
         contact_count, contact_distance and contact_consistency (m), load_balance_error.
 
     Raises:
-        ValueError: shapes don't fit together, or a table's normal hasn't length one.
+        ValueError: there are no grasps, shapes don't fit together, or a table's normal hasn't
+            length one.
     """
+    if not len(joints):
+        raise ValueError("there are no grasps to evaluate")
+    if planes is not None and np.shape(planes) != (len(joints), 4):
+        raise ValueError(f"expected planes ({len(joints)}, 4), got {np.shape(planes)}")
     kinematics = distance.kinematics
     spec = kinematics.spec
 

@@ -83,12 +83,12 @@ def self_penetration(spec: HandSpec, link_poses: Tensor) -> Tensor:
     request = coal.DistanceRequest()
     depths = np.zeros(len(poses))
     for index, frames in enumerate(poses[:, list(links)] @ offsets):
-        places = [coal.Transform3s(frame[:3, :3], frame[:3, 3]) for frame in frames]
+        placed = [
+            (geometry, coal.Transform3s(frame[:3, :3], frame[:3, 3]))
+            for geometry, frame in zip(geometries, frames, strict=True)
+        ]
         for one, other in pairs:
-            signed = coal.distance(
-                geometries[one], places[one], geometries[other], places[other],
-                request, coal.DistanceResult(),
-            )  # fmt: skip
+            signed = coal.distance(*placed[one], *placed[other], request, coal.DistanceResult())
             depths[index] = max(depths[index], -signed)
     return torch.as_tensor(depths, dtype=link_poses.dtype, device=link_poses.device)
 
