@@ -1,8 +1,8 @@
 """The node that lets the ROS graph run against a simulator, behind the contract of the hardware.
 
-Real time: the simulation follows the wall clock and uses the newest command. Lock-step: the state
-of a tick is published, and the simulation goes on only when the command with exactly that stamp
-has come; see docs/ros_graph.md for who waits for whom, and when.
+Real time: the simulation follows the wall clock and waits for a late command, but not for long.
+Lock-step: the state of a tick is published, and the simulation goes on only when the command with
+exactly that stamp has come. docs/ros_graph.md tells who waits for whom, and when.
 """
 
 from __future__ import annotations
@@ -38,8 +38,6 @@ HEARTBEAT = 0.1
 """Seconds of wall time between two publications of a state at which lock-step stands still."""
 LATE = 0.5
 """Periods by which a tick in real time may be late before it counts as missed."""
-LAG_TICKS = 3
-"""Ticks by which a controller's answers may be behind in real time before it is waited for."""
 LOST = 10
 """Missed periods after which real time is given up catching up, and goes on from now."""
 
@@ -76,7 +74,7 @@ class BridgeParameters:
     )
     patience: float = parameter(
         0.5,
-        "how long real time waits for a controller that has fallen behind; 0: not at all",
+        "how long real time waits for a command that is late; 0: not at all",
         unit="s of wall time",
         low=0.0,
         high=10.0,
@@ -228,11 +226,12 @@ class BridgeNode(ManagedNode):
         while not self._stop.is_set():
             self._reset_if_asked()
             self._publish()
+            due += period
+            self._stop.wait(max(0.0, due - time.monotonic()))
             self._wait_for_controller()
             self._simulator.set_targets(self._inbox.newest)
             self._simulator.step()
             self._ticks += 1
-            due += period
             late = time.monotonic() - due
             if late > LATE * period:
                 missed += 1
@@ -247,13 +246,15 @@ class BridgeNode(ManagedNode):
                     missed_deadlines=missed,
                     tick=self._ticks,
                 )
-            self._stop.wait(max(0.0, due - time.monotonic()))
 
     def _wait_for_controller(self) -> None:
-        """On a busy machine the simulation must not run away from its controller."""
-        oldest = self._now_ns - LAG_TICKS * self._tick_ns
-        patience = self.parameters.patience if not self._given_up else 0.0
-        self._given_up = not self._inbox.wait_for_lag(oldest, patience)
+        """On a busy machine the simulation does not run away from its controller.
+
+        Commands that come a tick late now and then would shake the hand. A controller that has
+        not come within the patience is not waited for again until it comes.
+        """
+        patience = 0.0 if self._given_up else self.parameters.patience
+        self._given_up = not self._inbox.wait_for_answer(self._now_ns, patience)
 
     def _run_lock_step(self) -> None:
         self._publish()

@@ -70,15 +70,20 @@ class CommandInbox:
             self._changed.wait_for(lambda: self._answers(ns) or self._engaged != engaged, timeout)
             return self._answers(ns)
 
-    def wait_for_lag(self, ns: int, timeout: float) -> bool:
-        """Waits until ``ns`` or a later state has been answered, or the controller lets go.
+    def wait_for_answer(self, ns: int, timeout: float) -> bool:
+        """Waits until the engaged controller has answered the state stamped ``ns`` or a later one.
 
-        False if neither happened within ``timeout`` seconds of wall time. A controller whose
-        stamps are zero does not answer states and is not waited for.
+        False if it has not within ``timeout`` seconds of wall time. Without an engaged controller
+        there is nothing to wait for; nor is there where commands are stamped zero, and so answer
+        no state.
         """
         with self._changed:
             return self._changed.wait_for(
-                lambda: not self._engaged or self._fingers_ns == 0 or self._fingers_ns >= ns,
+                lambda: (
+                    not self._engaged
+                    or self._fingers_ns == 0
+                    or min(self._fingers_ns, self._wrist_ns) >= ns
+                ),
                 timeout,
             )
 
