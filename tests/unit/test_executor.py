@@ -233,6 +233,21 @@ def test_the_same_states_give_the_same_commands_to_the_bit(plan):
         assert np.array_equal(first.finger_targets, second.finger_targets)
 
 
+def test_when_states_come_late_the_motion_waits_instead_of_jumping(plan):
+    model = Model(plan)
+    executor = PlannedExecutor(plan)
+    command = executor.step(model.state())
+    for _ in range(30):
+        model.follow(command)
+        command = executor.step(model.state())
+    before = command
+    model.time += 0.5
+    model.follow(command)
+    late = executor.step(model.state())
+    moved, _ = pose_distance(before.wrist_target, late.wrist_target)
+    assert 0.0 < moved <= 2.0 * PERIOD * ExecutorConfig().transit_speed
+
+
 def test_a_path_keeps_its_bounds_and_reaches_its_waypoints():
     bounds = MotionBounds(0.3, 1.0, 1.5, 6.0)
     way = [pose((0, 0, 0)), pose((0, 0, 0)), pose((0.2, 0, 0.1), (0, 3.0, 0)), pose((0.2, 0.01, 0))]

@@ -1,6 +1,7 @@
 """The planned executor: carries out one planned grasp, stage by stage, as a pure state machine.
 
-Time is the stamp of the measured states; the same states give the same commands to the bit.
+Time is that of the measured states; the same states give the same commands to the bit. When states
+come late, the motion waits for them instead of jumping.
 """
 
 from __future__ import annotations
@@ -20,6 +21,9 @@ from dexgrasp_models.control.trajectory import (
 from dexgrasp_models.control.types import Command, Outcome, OutcomeKind, RobotState
 from dexgrasp_models.hand.spec import HandSpec, load_hand
 from dexgrasp_models.parameters import Parameters, parameter
+
+_LONGEST_STEP = 0.04
+"""Seconds by which one state advances the motion at most: it waits for states that are late."""
 
 
 class Stage(StrEnum):
@@ -128,8 +132,8 @@ class PlannedExecutor:
         self._to_actuators = hand.reduction if coupled else independent
         self._to_joints = hand.expansion if coupled else independent
         self._stage = Stage.PREGRASP
-        self._stage_start = 0.0
         self._elapsed = 0.0
+        self._latest = 0.0
         self._motion: _Motion | None = None
         self._nominal: Command | None = None
         self._command: Command | None = None
@@ -166,9 +170,11 @@ class PlannedExecutor:
         if self._motion is None:
             self._nominal = Command(state.wrist_pose.copy(), state.joints.copy())
             self._command = self._nominal
-            self._begin(Stage.PREGRASP, state)
+            self._latest = state.time
+            self._begin(Stage.PREGRASP)
         if self._outcome is None:
-            self._elapsed = state.time - self._stage_start
+            self._elapsed += min(state.time - self._latest, _LONGEST_STEP)
+            self._latest = state.time
             self._watch_wrist(state)
             self._watch_grip(state)
             if self._outcome is None and self._stage_done(state):
@@ -184,9 +190,8 @@ class PlannedExecutor:
 
     # --- stages -----------------------------------------------------------------------------
 
-    def _begin(self, stage: Stage, state: RobotState) -> None:
+    def _begin(self, stage: Stage) -> None:
         self._stage = stage
-        self._stage_start = state.time
         self._elapsed = 0.0
         self._motion = self._motion_of(stage)
 
@@ -248,7 +253,7 @@ class PlannedExecutor:
             )
             return
         self._nominal = self._motion.targets(self._elapsed)
-        self._begin(stages[following], state)
+        self._begin(stages[following])
 
     # --- what the measurements say ----------------------------------------------------------
 

@@ -15,7 +15,7 @@ from scipy.spatial.transform import Rotation
 from dexgrasp_models.control.types import Command, Controller, Outcome, OutcomeKind, RobotState
 from dexgrasp_models.parameters import Parameters, parameter
 
-_LONGEST_GAP = 10.0
+_LONGEST_GAP = 2.0
 """Control periods that one command may make up for when measured states were lost."""
 _ROTATION_TOLERANCE = 1e-3
 """Greatest entry of R^T R - 1 at which a matrix is still taken for a rotation."""

@@ -1,0 +1,39 @@
+"""The parameter file of the controller."""
+
+from __future__ import annotations
+
+import pytest
+
+from dexgrasp_models.control.config import ControlConfig, load_control_config
+
+
+def write(folder, text, monkeypatch):
+    (folder / "control.yaml").write_text(text)
+    monkeypatch.setenv("DEXGRASP_CONFIG_DIR", str(folder))
+
+
+def test_the_shipped_file_loads_and_restates_defaults():
+    assert load_control_config() == ControlConfig()
+
+
+def test_values_given_replace_defaults(tmp_path, monkeypatch):
+    text = "control: {ros__parameters: {executor: {hold_time: 3.5}, approach: {openings: [1.0]}}}"
+    write(tmp_path, text, monkeypatch)
+    config = load_control_config()
+    assert config.executor.hold_time == 3.5
+    assert config.approach.openings == (1.0,)
+    assert config.limits == ControlConfig().limits
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("control: {ros__parameters: {executor: {hold: 1.0}}}", "no parameter hold"),
+        ("control: {ros__parameters: {limits: {wrist_speed: 9.0}}}", "expected 0.01 to 2 m/s"),
+        ("other: 1", "must hold a mapping control"),
+    ],
+)
+def test_mistakes_are_named(tmp_path, monkeypatch, text, message):
+    write(tmp_path, text, monkeypatch)
+    with pytest.raises(ValueError, match=message):
+        load_control_config()
