@@ -46,19 +46,14 @@ from dexgrasp_sim.episode import LIFT_HEIGHT, SLIP_LIMIT, TIME_LIMIT
 from dexgrasp_sim.interface import make_simulator
 from dexgrasp_sim.scene import load_scene
 
-FIRST_SEED = 10_000  # the benchmarks count up from small seeds
+FIRST_SEED = 12_000  # the benchmarks count up from small seeds
 SCALES = (0.7, 1.4)
 FRICTION, MASS = 0.6, 0.2  # harder than the benchmark's, so that there are failures to learn from
 BEST = 4  # of the proposals tried in a scene, how many are the best-ranked
 FIGURES = (
-    "penetration",
-    "penetration_sum",
-    "alignment",
     "gap",
-    "touching",
     "closure",
     "resistance",
-    "palm_down",
     "fingers_down",
     "horizontal_force",
     "lifting_force",
@@ -66,10 +61,7 @@ FIGURES = (
     "grip_offset",
     "grip_height",
     "table_clearance",
-    "self_penetration",
     "sweep",
-    "approach",
-    "energy",
 )
 
 
@@ -250,9 +242,9 @@ def main() -> None:
     """Collect, fit, compare and, when asked to, store."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--scenes", type=int, default=64)
-    parser.add_argument("--per-scene", type=int, default=16, help="proposals carried out in each")
+    parser.add_argument("--per-scene", type=int, default=12, help="proposals carried out in each")
     parser.add_argument("--trials", type=Path, default=Path("ranker_trials.jsonl"))
-    parser.add_argument("--penalty", type=float, default=10.0, help="of the squared coefficients")
+    parser.add_argument("--penalty", type=float, default=30.0, help="of the squared coefficients")
     parser.add_argument("--write", action="store_true", help=f"store in {RANKER_FILE.name}")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
