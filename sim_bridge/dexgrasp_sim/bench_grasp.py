@@ -13,18 +13,16 @@ from pathlib import Path
 from typing import Any
 
 from dexgrasp_models.files import written_whole
-from dexgrasp_models.objects.shapes import SHAPES
+from dexgrasp_models.objects import SHAPES, folders
 from dexgrasp_sim.episode import EpisodeResult, EpisodeSettings, run_episode
-
-_MESH_SUFFIXES = {".obj", ".stl", ".ply", ".off", ".glb"}
 
 
 def find_objects(source: str | None) -> list[str]:
     """Object sources for ``--objects``.
 
     Args:
-        source: None for all generated shapes; a folder that holds one folder an object (with
-            `visual.obj` and/or `collision.obj`) or mesh files; or names and files, by commas.
+        source: None for all generated shapes; a folder of objects, as `folders.find_objects`
+            takes it; or names and files, by commas.
 
     Raises:
         ValueError: nothing found.
@@ -34,23 +32,7 @@ def find_objects(source: str | None) -> list[str]:
     folder = Path(source)
     if not folder.is_dir():
         return [item.strip() for item in source.split(",") if item.strip()]
-    if _is_object_folder(folder):
-        return [str(folder)]
-    found = [
-        str(item)
-        for item in sorted(folder.iterdir())
-        if _is_object_folder(item) or item.suffix.lower() in _MESH_SUFFIXES
-    ]
-    if not found:
-        raise ValueError(
-            f"{folder} holds no objects: expected mesh files, or one folder an object with "
-            "visual.obj and/or collision.obj"
-        )
-    return found
-
-
-def _is_object_folder(path: Path) -> bool:
-    return any((path / name).is_file() for name in ("visual.obj", "collision.obj"))
+    return [str(path) for path in folders.find_objects(folder)]
 
 
 def run_bench(

@@ -26,8 +26,8 @@ def grasp(
     objects: Annotated[
         str | None,
         typer.Option(
-            help="Shapes or mesh files by commas, or a folder of meshes or of object folders "
-            "with visual.obj and/or collision.obj. Default: the generated shapes."
+            help="Shapes, objects of the library (library:mug/3, with --scale 0.1) or mesh files "
+            "by commas, or a folder of meshes (docs/objects.md). Default: the generated shapes."
         ),
     ] = None,
     poses: Annotated[int, typer.Option(min=1, help="Attempts an object, each in its pose.")] = 5,

@@ -27,7 +27,10 @@ app.command()(calibrate)
 def demo(
     object: Annotated[
         str,
-        typer.Option(help="can, bottle, mug, box, bowl, ball, hammer, camera, or a mesh file."),
+        typer.Option(
+            help="can, bottle, mug, box, bowl, ball, hammer, camera, a mesh file, or an object of"
+            " the library: library:mug/3 (with --scale 0.1)."
+        ),
     ] = "mug",
     scale: Annotated[float, typer.Option(help="Factor on the size of the object.")] = 1.0,
     seed: Annotated[
