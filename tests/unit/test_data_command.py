@@ -74,6 +74,11 @@ def test_stats(tmp_path):
     assert json.loads(run("stats", tmp_path, "--json"))["grasps"] == 8
 
 
+@pytest.mark.parametrize("command", ["import", "export", "stats"])
+def test_every_command_explains_itself(command):
+    assert "Usage" in run(command, "--help")
+
+
 class TestBadInput:
     def test_files_and_folders(self, tmp_path):
         (tmp_path / "a.npy").write_text("x")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -280,6 +281,14 @@ def test_torch_loads_batches_of_a_selection(tmp_path):
     assert torch.cat([batch["object"] for batch in batches]).tolist() == [1] * 4 + [0] * 4
     with pytest.raises(GraspDataError, match="no figure"):
         GraspDataset(grasps, figures=["height"])
+
+
+def test_other_processes_map_the_files_themselves(tmp_path):
+    grasps = GraspSet.open(tmp_path, create=True)
+    grasps.append(sample_grasps(6), MADE)
+    content = pickle.dumps(grasps)
+    assert len(content) < 1000
+    assert_same(pickle.loads(content)[:], grasps[:])
 
 
 def test_summary_counts(tmp_path):

@@ -22,9 +22,11 @@ import os
 import re
 import shlex
 import sys
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
+from operator import methodcaller
 from pathlib import Path
 from typing import Any, Self
 
@@ -32,7 +34,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from dexgrasp_models.data.grasps import PER_GRASP, GraspDataError, Grasps, concatenate
+from dexgrasp_models.data.grasps import PER_GRASP, GraspDataError, Grasps, merge_objects
 from dexgrasp_models.files import written_whole
 
 FORMAT = "dexgrasp grasps 1"
@@ -87,11 +89,16 @@ class Shard:
             raise GraspDataError(f"{path}: its header is incomplete ({error!r})") from error
         if missing := set(PER_GRASP) - self._stored:
             raise GraspDataError(f"{path}: has no {', '.join(sorted(missing))}")
+        self._columns: dict[str, np.ndarray] = {}
+
+    def __reduce__(self) -> tuple[type[Shard], tuple[Path]]:
+        # Another process maps the file itself.
+        return Shard, (self.path,)
 
     def __len__(self) -> int:
         return self._length
 
-    @property
+    @cached_property
     def figures(self) -> tuple[str, ...]:
         """Names of the figures that were measured of these grasps."""
         return tuple(
@@ -100,7 +107,9 @@ class Shard:
 
     def column(self, name: str) -> np.ndarray:
         """(N, ...) a field of `Grasps` with one row a grasp, mapped from the file."""
-        return self._file.get_tensor(name).numpy()
+        if name not in self._columns:
+            self._columns[name] = self._file.get_tensor(name).numpy()
+        return self._columns[name]
 
     def figure(self, name: str) -> np.ndarray:
         """(N,) mapped from the file; NaN where it was not measured."""
@@ -163,16 +172,31 @@ class GraspSet:
             IndexError: the set has no such row.
         """
         indices = np.arange(len(self))[rows]
+        if not len(indices):
+            return self._first.grasps(slice(0, 0))
         starts = self._starts
         owners = np.searchsorted(starts, indices, side="right") - 1
-        parts, order = [], []
-        for owner in np.unique(owners):
-            at = np.flatnonzero(owners == owner)
-            parts.append(self.shards[owner].grasps(indices[at] - starts[owner]))
-            order.append(at)
-        if not parts:
-            return self._first.grasps(slice(0, 0))
-        return concatenate(parts)[np.argsort(np.concatenate(order))]
+        order = np.argsort(owners, kind="stable")
+        used, first = np.unique(owners[order], return_index=True)
+        groups = [
+            (self.shards[owner], indices[asked] - starts[owner])
+            for owner, asked in zip(used, np.split(order, first[1:]), strict=True)
+        ]
+        back = np.argsort(order)
+
+        def gathered(read: Callable[[Shard], np.ndarray]) -> np.ndarray:
+            return np.concatenate([read(shard)[rows] for shard, rows in groups])[back]
+
+        columns = {name: gathered(methodcaller("column", name)) for name in PER_GRASP}
+        figures = dict.fromkeys(name for shard, _ in groups for name in shard.figures)
+        names, objects = merge_objects(
+            [(shard.names, shard.column("objects")[rows]) for shard, rows in groups]
+        )
+        return Grasps(
+            names=names,
+            figures={name: gathered(methodcaller("figure", name)) for name in figures},
+            **columns | {"objects": objects[back]},
+        )
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -189,13 +213,9 @@ class GraspSet:
         if name not in PER_GRASP:
             raise GraspDataError(f"no column {name!r}; there are {', '.join(PER_GRASP)}")
         if name == "objects":
-            place = {known: index for index, known in enumerate(self.names)}
-            return np.concatenate(
-                [
-                    np.array([place[known] for known in shard.names])[shard.column("objects")]
-                    for shard in self.shards
-                ]
-            )
+            # The sorted names come first, so that the indices are those into `names`.
+            parts = [(shard.names, shard.column(name)) for shard in self.shards]
+            return merge_objects([(self.names, np.zeros(0, dtype=np.int32)), *parts])[1]
         return np.concatenate(
             [self._first.column(name), *(s.column(name) for s in self.shards[1:])]
         )

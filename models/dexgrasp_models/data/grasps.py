@@ -183,12 +183,8 @@ def concatenate(parts: Sequence[Grasps]) -> Grasps:
     """
     if not parts:
         raise GraspDataError("no grasps to put together")
-    names = tuple(dict.fromkeys(name for part in parts for name in part.names))
-    place = {name: index for index, name in enumerate(names)}
     columns = {name: np.concatenate([getattr(part, name) for part in parts]) for name in PER_GRASP}
-    columns["objects"] = np.concatenate(
-        [np.array([place[n] for n in part.names], dtype=np.int32)[part.objects] for part in parts]
-    )
+    names, columns["objects"] = merge_objects([(part.names, part.objects) for part in parts])
     figures = dict.fromkeys(name for part in parts for name in part.figures)
     return Grasps(
         names=names,
@@ -200,6 +196,19 @@ def concatenate(parts: Sequence[Grasps]) -> Grasps:
         },
         **columns,
     )
+
+
+def merge_objects(
+    parts: Sequence[tuple[tuple[str, ...], np.ndarray]],
+) -> tuple[tuple[str, ...], np.ndarray]:
+    """All names, each once, and all indices into them, of parts with names and (N,) indices."""
+    names = tuple(dict.fromkeys(name for known, _ in parts for name in known))
+    place = {name: index for index, name in enumerate(names)}
+    indices = [
+        np.array([place[name] for name in known], dtype=np.int32)[objects]
+        for known, objects in parts
+    ]
+    return names, np.concatenate(indices)
 
 
 def to_angles(rotations: np.ndarray) -> np.ndarray:
