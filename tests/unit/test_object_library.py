@@ -27,6 +27,7 @@ from dexgrasp_models.objects.library import (
     solids,
     split_names,
 )
+from dexgrasp_models.objects.overlap import overlap_share
 
 SEEDS = (0, 1, 2)
 DATA = Path(os.environ.get("DEXGRASP_DATA", Path(__file__).parents[3] / "shared" / "data"))
@@ -67,6 +68,7 @@ class TestInstances:
             assert np.linalg.norm(mesh.vertices, axis=1).max() == pytest.approx(1.0)
             assert mesh.bounds.mean(axis=0) == pytest.approx(np.zeros(3), abs=1e-12)
             assert len(mesh.faces) < 10_000
+        assert overlap_share(made(category, SEEDS[0]).mesh) < 0.002
 
     @pytest.mark.parametrize("category", CATEGORIES)
     def test_have_parts_that_cover_the_surface_once(self, category):
@@ -233,6 +235,36 @@ class TestFolders:
         for path in found:
             scale = 0.1 if "meshdata" in str(path) else 1.0
             assert load_object(path, scale).volume > 0.0
+
+
+class TestOverlap:
+    box = trimesh.creation.box((1.0, 1.0, 1.0))
+
+    def moved(self, x):
+        return trimesh.util.concatenate(
+            [self.box, self.box.copy().apply_translation((x, 0.1, 0.2))]
+        )
+
+    def test_is_none_for_sound_meshes(self):
+        torus = trimesh.creation.torus(1.0, 0.3)
+        for mesh in (self.box, torus, self.moved(2.0)):
+            assert overlap_share(mesh) < 0.002
+
+    def test_is_seen_where_solids_share_a_place_or_are_inside_out(self):
+        inverted = self.box.copy()
+        inverted.invert()
+        core = self.box.copy().apply_scale(0.5)
+        for mesh in (self.moved(0.5), inverted, trimesh.util.concatenate([self.box, core])):
+            assert overlap_share(mesh) > 0.3
+
+    def test_files_that_pass_through_themselves_are_refused(self, tmp_path):
+        ring = trimesh.creation.torus(0.05, 0.01)
+        other = ring.copy().apply_translation((0.03, 0.0, 0.0))
+        _write(tmp_path / "rings.stl", trimesh.util.concatenate([ring, other]))
+        with pytest.raises(MeshError, match=r"passes through itself .* unite its solids"):
+            load_object(tmp_path / "rings.stl")
+        _write(tmp_path / "collision.obj", trimesh.util.concatenate([ring, other]))
+        assert load_object(tmp_path / "collision.obj").pieces
 
 
 class TestSolids:

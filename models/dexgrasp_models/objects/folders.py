@@ -16,6 +16,9 @@ MESH_SUFFIXES = frozenset({".obj", ".stl", ".ply", ".off", ".glb"})
 PAIR = ("visual.obj", "collision.obj")
 """What is seen and what is touched; either may be missing."""
 
+DECOMPOSITIONS = ("collision.obj", "decomposed.obj")
+"""Names of files whose groups are convex pieces."""
+
 SINGLE_MESHES = (
     "coacd/decomposed.obj",
     "models/model_normalized.obj",

@@ -1,10 +1,10 @@
 """Objects from mesh files: cleaned, checked, scaled and split into convex pieces for contacts.
 
 An object is one of the generated shapes, one of the library (`library:mug/3`), a mesh file, or a
-folder (`folders.py` tells the layouts). A file made of closed convex groups (as `collision.obj` is)
-is taken as its own decomposition; any other closed mesh is decomposed with CoACD (Wei et al.,
-SIGGRAPH 2022) and the pieces are kept on disk under the hash of the mesh, in `$DEXGRASP_CACHE` or
-`~/.cache/dexgrasp`.
+folder (`folders.py` tells the layouts). A file made of closed convex groups, or named as one
+(`collision.obj`, `decomposed.obj`), is taken as its own decomposition; any other closed mesh is
+decomposed with CoACD (Wei et al., SIGGRAPH 2022) and the pieces are kept on disk under the hash of
+the mesh, in `$DEXGRASP_CACHE` or `~/.cache/dexgrasp`.
 """
 
 from __future__ import annotations
@@ -20,8 +20,9 @@ import trimesh
 from scipy.spatial import QhullError
 
 from dexgrasp_models.files import written_whole
-from dexgrasp_models.objects.folders import SINGLE_MESHES, single_mesh
+from dexgrasp_models.objects.folders import DECOMPOSITIONS, SINGLE_MESHES, single_mesh
 from dexgrasp_models.objects.library import make_named
+from dexgrasp_models.objects.overlap import overlap_share
 from dexgrasp_models.objects.shapes import SHAPES, make_shape
 
 MAX_EXTENT = 0.40
@@ -34,6 +35,7 @@ LIBRARY_PREFIX = "library:"
 scale is the radius in metres (see `library.SCALES`)."""
 
 _CONVEX_VOLUME_RATIO = 0.98  # of a group to its hull: rounding in files, not dents
+_MAX_OVERLAP_SHARE = 0.005  # of random lines: grazed edges, and folds that do no harm
 _COACD = {"threshold": 0.05, "max_convex_hull": 32, "seed": 0}
 
 
@@ -74,8 +76,8 @@ def load_object(source: str | os.PathLike[str], scale: float = 1.0) -> ObjectMod
         scale: multiplies all lengths of the source; the result is in metres.
 
     Raises:
-        MeshError: nothing there, unreadable, empty, not finite, not closed, or of a size that
-            can't be grasped.
+        MeshError: nothing there, unreadable, empty, not finite, not closed, passing through
+            itself, or of a size that can't be grasped.
     """
     if not np.isfinite(scale) or scale <= 0.0:
         raise MeshError(f"scale must be a positive number, not {scale}")
@@ -174,7 +176,7 @@ def _read_folder(path: Path) -> tuple[trimesh.Trimesh, tuple[trimesh.Trimesh, ..
 
 def _read_file(path: Path) -> tuple[trimesh.Trimesh, tuple[trimesh.Trimesh, ...] | None]:
     groups = _read_groups(path)
-    if all(_is_closed_convex(group) for group in groups):
+    if path.name in DECOMPOSITIONS or all(map(_is_closed_convex, groups)):
         pieces = _hulls(groups, path)
         return trimesh.util.concatenate(pieces), pieces
     mesh = _clean(trimesh.util.concatenate(groups))
@@ -232,6 +234,12 @@ def _hulls(groups: list[trimesh.Trimesh], path: Path) -> tuple[trimesh.Trimesh, 
 
 def _check_closed(mesh: trimesh.Trimesh, path: Path) -> None:
     if mesh.is_watertight and mesh.volume > 0.0:
+        if (share := overlap_share(mesh)) > _MAX_OVERLAP_SHARE:
+            raise MeshError(
+                f"{path}: the mesh passes through itself (seen along {share:.1%} of random lines), "
+                "so what is inside is ambiguous; unite its solids (a boolean union), or give a "
+                "folder with a collision.obj of convex pieces beside visual.obj"
+            )
         return
     edges, counts = np.unique(mesh.edges_sorted, axis=0, return_counts=True)
     raise MeshError(
