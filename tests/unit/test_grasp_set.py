@@ -220,6 +220,8 @@ class TestBadInput:
             ({"planes": [[0, 0, 1, np.nan]] * 3}, "a table plane without a unit normal"),
             ({"figures": {"lifted": [1.0]}}, "figure lifted have the shape"),
             ({"figures": {"lifted": [1.0, np.inf, 0.0]}}, "a figure lifted that is infinite"),
+            ({"figures": {"scale": [1.0] * 3}}, "'scale' is no figure's name"),
+            ({"figures": {"a b": [1.0] * 3}}, "'a b' is no figure's name"),
             ({"names": ("../../etc",)}, "is no object's name"),
             ({"names": ("/etc/x",)}, "is no object's name"),
             ({"objects": [0, 0, 1]}, "an object's index is not in 0 to 0"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
@@ -16,6 +17,9 @@ from dexgrasp_models.hand.spec import load_hand
 
 UNIT_TOLERANCE = 1e-3
 """How far a table's normal may be from unit length."""
+
+_FIGURE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
+_NO_FIGURES = ("qpos", "scale", "plane")  # keys of their own in the field's files
 
 
 class GraspDataError(ValueError):
@@ -100,6 +104,11 @@ class Grasps:
         no_plane = np.isnan(self.planes).all(axis=1)
         _refuse(~(is_plane | no_plane), "a table plane without a unit normal")
         for name, values in self.figures.items():
+            if not _FIGURE_NAME.fullmatch(name) or name in _NO_FIGURES:
+                raise GraspDataError(
+                    f"{name!r} is no figure's name: letters, digits, _, - and . only, and not "
+                    + ", ".join(_NO_FIGURES)
+                )
             _refuse(np.isinf(values), f"a figure {name} that is infinite")
 
     def __len__(self) -> int:
