@@ -141,6 +141,15 @@ def test_a_state_that_is_not_finite_ends_the_motion(robot, topic):
     assert stands_still(robot)
 
 
+def test_when_time_goes_back_the_motion_ends(robot):
+    _, result = start(robot, "pregrasp")
+    assert robot.call(Trigger, contract.RESET_SERVICE, Trigger.Request()).success
+    outcome = robot.wait(result, 20.0).result
+    assert outcome.outcome == "stale_input"
+    assert "time went back" in outcome.reason
+    assert stands_still(robot)
+
+
 def test_deactivating_the_node_ends_the_motion(robot):
     _, result = start(robot, "pregrasp")
     robot.control.trigger_deactivate()

@@ -202,7 +202,8 @@ class ControlNode(ManagedNode):
         ns, self._state = pair
         self._state_heard = time.monotonic()
         run = self._run
-        if run is not None and ns > run.answered_ns:
+        # An earlier stamp is not skipped: that time went back ends the grasp.
+        if run is not None and ns != run.answered_ns:
             self._tick(run, ns, self._state)
 
     def _tick(self, run: _Run, ns: int, state: RobotState) -> None:
