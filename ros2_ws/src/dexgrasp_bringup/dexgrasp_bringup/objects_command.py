@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
+from rich.table import Column, Table
 
 if TYPE_CHECKING:
     from dexgrasp_sim.depth import Body
@@ -35,7 +35,8 @@ def list_objects(selection: Selection = None) -> None:
     if not selection:
         console.print(_categories_table())
         return
-    table = Table("object", "split", "parts", "sides", "faces")
+    folded = [Column(name, overflow="fold") for name in ("object", "split", "parts")]
+    table = Table(*folded, "sides", "faces")
     split_of = {name: split for split in library.SPLITS for name in library.split_names(split)}
     try:
         for source in _sources(selection):
