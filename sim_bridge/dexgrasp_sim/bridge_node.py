@@ -73,7 +73,7 @@ class BridgeParameters:
         2.0, "how long lock-step waits for a command", unit="s of wall time", low=0.01, high=600.0
     )
     patience: float = parameter(
-        0.5,
+        0.3,  # less than the controller's own patience, its state_timeout
         "how long real time waits for a command that is late; 0: not at all",
         unit="s of wall time",
         low=0.0,

@@ -111,6 +111,17 @@ def test_the_stop_service_stops(robot):
     assert stands_still(robot)
 
 
+def test_the_stop_service_ends_a_grasp_that_does_not_move_yet(robot):
+    _, result = start(robot, "capture", ExecuteGrasp.Goal(choose=True))
+    assert robot.call(Trigger, contract.STOP_SERVICE, Trigger.Request()).message == "stopped"
+    outcome = robot.wait(result, 5.0).result
+    assert outcome.outcome == "aborted"
+    assert contract.STOP_SERVICE in outcome.reason
+    assert not robot.targets
+    response = robot.call(Trigger, contract.STOP_SERVICE, Trigger.Request())
+    assert response.message == "no grasp was running"
+
+
 def test_when_the_robot_falls_silent_the_motion_ends(robot):
     _, result = start(robot, "pregrasp")
     robot.bridge.trigger_deactivate()

@@ -123,6 +123,7 @@ class ControlNode(ManagedNode):
         )
         self._goal_lock = threading.Lock()
         self._goal_taken = False
+        self._stop_reason: str | None = None
         self._run: _Run | None = None
 
     # Lifecycle
@@ -243,17 +244,17 @@ class ControlNode(ManagedNode):
 
     # Stopping
 
-    def _abort(self, reason: str, kind: OutcomeKind = OutcomeKind.ABORTED) -> bool:
+    def _abort(self, reason: str, kind: OutcomeKind = OutcomeKind.ABORTED) -> None:
         run = self._run
         if run is not None:
             run.controller.abort(reason, kind)
-        return run is not None
 
     @when_active
     def _on_stop(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        moving = self._abort(f"stopped by {contract.STOP_SERVICE}")
+        self._stop_reason = f"stopped by {contract.STOP_SERVICE}"
+        self._abort(self._stop_reason)
         response.success = True
-        response.message = "stopped" if moving else "nothing was moving"
+        response.message = "stopped" if self._goal_taken else "no grasp was running"
         return response
 
     # The action
@@ -265,6 +266,7 @@ class ControlNode(ManagedNode):
                 self.get_logger().warning(f"refused a goal: {why}")
                 return GoalResponse.REJECT
             self._goal_taken = True
+            self._stop_reason = None
             return GoalResponse.ACCEPT
 
     def _execute(self, goal: ServerGoalHandle) -> ExecuteGrasp.Result:
@@ -378,8 +380,10 @@ class ControlNode(ManagedNode):
         p = self.parameters
         controller = self._planner.controller(plan, p.control_period, p.hand == "coupled")
         run = self._run = _Run(controller, goal.request.place)
+        # Whoever asked for a stop since the check above found nothing to stop.
+        if self._stop_reason is not None or not self.active:
+            controller.abort(self._stop_reason or "the control node was deactivated")
         if not self.active:
-            controller.abort("the control node is not active")
             self._end(run)
         while not run.ended.wait(FEEDBACK_PERIOD):
             if goal.is_cancel_requested:
@@ -419,6 +423,8 @@ class ControlNode(ManagedNode):
     def _check_not_cancelled(self, goal: ServerGoalHandle) -> None:
         if goal.is_cancel_requested:
             raise GraspEnded(OutcomeKind.ABORTED, "cancelled before the robot moved")
+        if self._stop_reason is not None:
+            raise GraspEnded(OutcomeKind.ABORTED, self._stop_reason)
         if not self.active:
             raise GraspEnded(OutcomeKind.ABORTED, "the control node was deactivated")
 
