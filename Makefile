@@ -49,9 +49,13 @@ demo: setup
 test: setup
 	$(BIN)/python -m pytest $(ARGS)
 
+BENCHMARKS := fusion hand_kinematics proposer replay_published simulation_overhead
+
 bench: setup
-	@for script in bench/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
-	$(BIN)/dexgrasp bench grasp $(ARGS)
+	@for name in $(BENCHMARKS); do \
+		echo "== bench/$$name.py"; $(BIN)/python bench/$$name.py || exit 1; done
+	$(BIN)/dexgrasp bench grasp --scene floating $(ARGS)
+	$(BIN)/dexgrasp bench grasp --scene arm $(ARGS)
 
 lint: $(STAMPS)/requirements
 	$(BIN)/ruff check .

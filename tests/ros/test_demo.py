@@ -87,7 +87,7 @@ def assert_all_ended(demo: Demo) -> None:
 
 @pytest.mark.timeout(TIMEOUT)
 def test_lifts_the_can_and_leaves_result_pictures_and_video(demo) -> None:
-    run = demo("--object", "can", "--lockstep")
+    run = demo("--object", "can", "--scene", "floating", "--lockstep")
     run.read_until(STARTED)
     assert sorted(run.nodes) == ["bridge_node", "control_node", "perception_node", "proposal_node"]
     assert run.finish() == 0, run.output
@@ -114,7 +114,7 @@ def test_a_missing_mesh_is_told(demo) -> None:
 
 
 def test_a_node_killed_during_the_grasp_is_told_and_all_stop(demo) -> None:
-    run = demo("--lockstep")
+    run = demo("--scene", "floating", "--lockstep")
     run.read_until("capture ")
     run.nodes["proposal_node"].kill()
     assert run.finish() == 1
@@ -126,7 +126,7 @@ def test_a_node_killed_during_the_grasp_is_told_and_all_stop(demo) -> None:
 
 
 def test_interrupted_while_it_moves_it_stops_everything(demo) -> None:
-    run = demo("--lockstep")
+    run = demo("--scene", "floating", "--lockstep")
     run.read_until("plan ")
     run.interrupt()
     assert run.finish() == 130
