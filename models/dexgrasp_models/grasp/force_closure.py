@@ -111,7 +111,6 @@ def solve_simplex_programme(
     external: Tensor | None = None,
     steps: int = 15,
     start: Tensor | None = None,
-    evenness: float = 0.0,
 ) -> Tensor:
     """Minimise ``|W lam + w_ext|^2`` over the simplex by accelerated projected gradient (FISTA).
 
@@ -120,15 +119,12 @@ def solve_simplex_programme(
         external: (B, 6) or (6,) wrench to be balanced; none by default.
         steps: number of steps.
         start: (B, K) warm start on the simplex; uniform by default.
-        evenness: weight of ``|lam|^2`` in the objective; it spreads the forces over the contacts.
 
     Returns:
         (B, K) weights on the simplex.
     """
     batch, _, count = wrenches.shape
     gram = wrenches.transpose(1, 2) @ wrenches
-    if evenness:
-        gram = gram + evenness * torch.eye(count, dtype=gram.dtype, device=gram.device)
     step = 1.0 / gram.flatten(1).norm(dim=1).clamp_min(1e-9)[:, None]
     linear = torch.zeros_like(wrenches[:, 0])
     if external is not None:
@@ -154,7 +150,6 @@ def force_closure(
     external: Tensor | None = None,
     steps: int = 15,
     start: Tensor | None = None,
-    evenness: float = 0.0,
 ) -> ForceClosure:
     """Smallest net wrench of contacts that press with a total normal force of one.
 
@@ -171,11 +166,10 @@ def force_closure(
         external: (B, 6) or (6,) wrench on the object relative to the total normal force.
         steps: steps of the solver.
         start: (B, C * 4) weights to start from.
-        evenness: see :func:`solve_simplex_programme`; the residual is without it.
     """
     cone = friction_cone(normals, friction)
     wrenches = wrench_matrix(points, cone, center, torque_length)
-    weights = solve_simplex_programme(wrenches.detach(), external, steps, start, evenness)
+    weights = solve_simplex_programme(wrenches.detach(), external, steps, start)
     net = (wrenches @ weights[..., None])[..., 0]
     if external is not None:
         net = net + external
