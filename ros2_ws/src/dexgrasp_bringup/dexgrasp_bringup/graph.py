@@ -10,7 +10,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from dexgrasp_models.arm.mounting import load_mounting
+from dexgrasp_models.arm.spec import load_arm
+from dexgrasp_models.arm.urdf import robot_urdf
 from dexgrasp_models.config import find_config
+from dexgrasp_models.hand.spec import load_hand
 from dexgrasp_models.perception.cameras import load_rig
 
 ParameterValue = bool | int | float | str
@@ -49,6 +53,7 @@ ROBOT_DRIVERS = (
 _DRIVEN = {
     "dexgrasp_hand_driver": "Shadow Hand: takes /hand/joint_trajectory; not written yet",
     "dexgrasp_arm_driver": "UR10e: takes /arm/wrist_target; not written yet",
+    "robot_state_publisher": "transforms: apt install ros-jazzy-robot-state-publisher",
     "realsense2_camera": "depth cameras: apt install ros-jazzy-realsense2-camera",
 }
 """What each driver package moves or reads, and where to get it."""
@@ -140,7 +145,13 @@ def hardware_graph(options: HardwareOptions) -> list[GraphNode]:
         GraphNode("realsense2_camera", "realsense2_camera_node", camera.name, "realsense.yaml")
         for camera in load_rig(find_config(options.cameras))
     ]
-    drivers = [*ROBOT_DRIVERS, *cameras]
+    description = GraphNode(
+        "robot_state_publisher",
+        "robot_state_publisher",
+        "robot_state_publisher",
+        parameters={"robot_description": robot_urdf(load_arm(), load_hand(), load_mounting())},
+    )
+    drivers = [*ROBOT_DRIVERS, description, *cameras]
     missing = {}
     for driver in drivers:
         try:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
-from typing import TypeVar
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
 
 from launch import LaunchContext
 from launch.actions import DeclareLaunchArgument, Shutdown
 from launch.substitutions import LaunchConfiguration
+from launch_ros import parameter_descriptions as launch_descriptions
 from launch_ros.actions import Node
 
 from dexgrasp_bringup.graph import (
@@ -58,12 +59,22 @@ def launch_nodes(graph: Sequence[GraphNode]) -> list[Node]:
             package=node.package,
             executable=node.executable,
             name=node.name,
-            parameters=[*filter(None, [node.parameter_file]), dict(node.parameters)],
+            parameters=[*filter(None, [node.parameter_file]), _typed(node.parameters)],
             output="screen",
             on_exit=Shutdown(reason=f"{node.name} ended"),
         )
         for node in graph
     ]
+
+
+def _typed(parameters: Mapping[str, ParameterValue]) -> dict[str, Any]:
+    """With texts marked as such, or launch reads them as YAML: a mesh named 1, a whole URDF."""
+    return {
+        name: launch_descriptions.ParameterValue(value, value_type=str)
+        if isinstance(value, str)
+        else value
+        for name, value in parameters.items()
+    }
 
 
 def _text(value: ParameterValue) -> str:
