@@ -268,7 +268,7 @@ class _Sweep:
         if not len(order):
             raise NoApproach(rough.refusal())
         order = order[np.argsort(cost[tuple(order.T)], kind="stable")][: c.attempts]
-        found = []
+        found, refusals = [], []
         for opening, direction in order:
             fine = self._sweep(
                 self._joints[[opening]],
@@ -282,8 +282,10 @@ class _Sweep:
                 total = float(fine.cost.item() + closing[opening] + preference)
                 clearance = float(fine.to_object.min())
                 found.append(_Candidate(int(opening), int(direction), total, clearance))
+            else:
+                refusals.append(fine.refusal())
         if not found:
-            raise NoApproach(fine.refusal())
+            raise NoApproach(refusals[0])
         return sorted(found, key=lambda candidate: candidate.cost)
 
     def _sweep(

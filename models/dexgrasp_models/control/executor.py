@@ -75,11 +75,11 @@ class ExecutorConfig(Parameters):
     support_distance: float = parameter(
         0.01, 0.002, 0.05, "m", "wrist held up this far while placing means it is set down"
     )
-    empty_load: float = parameter(
-        0.15, 0.0, 2.0, "rad", "sum of finger errors below which nothing is in the hand"
+    empty_grip: float = parameter(
+        0.1, 0.0, 2.0, "rad", "grip after the squeeze below which nothing is in the hand"
     )
     lost_fraction: float = parameter(
-        0.2, 0.0, 0.95, "", "part of the squeeze's finger errors below which the grip is lost"
+        0.3, 0.0, 0.95, "", "part of the grip after the squeeze below which the object is lost"
     )
     lost_time: float = parameter(0.1, 0.0, 1.0, "s", "how long the grip must seem lost")
 
@@ -107,8 +107,9 @@ class _Motion:
 class PlannedExecutor:
     """Pre-grasp, approach, close, squeeze, lift, hold, place, release.
 
-    The grip is watched without force sensors: fingers stopped by an object stay short of their
-    targets, and when the object is gone they reach them. The sum of those errors is the load.
+    The grip is watched without force sensors. Fingers that an object stops stay short of their
+    targets; the sum of those errors, less what it was before the squeeze (fingers that lean on each
+    other), is the grip. It falls when the object is gone.
 
     Args:
         plan: the grasp and the way to it.
@@ -129,6 +130,7 @@ class PlannedExecutor:
         self._config = config or ExecutorConfig()
         hand = hand or load_hand()
         independent = np.eye(len(hand.finger_joints))
+        self._joint_limits = hand.limits
         self._to_actuators = hand.reduction if coupled else independent
         self._to_joints = hand.expansion if coupled else independent
         self._stage = Stage.PREGRASP
@@ -138,7 +140,8 @@ class PlannedExecutor:
         self._nominal: Command | None = None
         self._command: Command | None = None
         self._wrist_height = np.inf
-        self._grip_load = 0.0
+        self._idle_load = 0.0
+        self._full_grip = 0.0
         self._lost_since: float | None = None
         self._outcome: Outcome | None = None
 
@@ -184,7 +187,7 @@ class PlannedExecutor:
             self._nominal = self._motion.targets(self._elapsed)
             self._command = Command(
                 self._nominal.wrist_target,
-                self._bounded_lead(self._nominal.finger_targets, state.joints),
+                self._bounded_targets(self._nominal.finger_targets, state.joints),
             )
         return self._command
 
@@ -240,9 +243,11 @@ class PlannedExecutor:
 
     def _advance(self, state: RobotState) -> None:
         """Go on to the next stage, or end after the last one."""
+        if self._stage is Stage.CLOSE:
+            self._idle_load = self._load(state)
         if self._stage is Stage.SQUEEZE:
-            self._grip_load = self._load(state)
-            if self._grip_load < self._config.empty_load:
+            self._full_grip = self._load(state) - self._idle_load
+            if self._full_grip < self._config.empty_grip:
                 self.abort("the fingers closed on nothing", OutcomeKind.SLIPPED)
                 return
         stages = list(Stage)
@@ -279,8 +284,8 @@ class PlannedExecutor:
         """End the grasp when the squeeze has gone from the fingers while the object is up."""
         if self._stage not in (Stage.LIFT, Stage.HOLD):
             return
-        load = self._load(state)
-        if load >= self._config.lost_fraction * self._grip_load:
+        grip = self._load(state) - self._idle_load
+        if grip >= self._config.lost_fraction * self._full_grip:
             self._lost_since = None
             return
         if self._lost_since is None:
@@ -288,8 +293,8 @@ class PlannedExecutor:
         if state.time - self._lost_since >= self._config.lost_time:
             kind = OutcomeKind.SLIPPED if self._stage is Stage.LIFT else OutcomeKind.DROPPED
             self.abort(
-                f"the grip was lost during {self.stage}: the load on the fingers fell from "
-                f"{self._grip_load:.2f} to {load:.2f} rad",
+                f"the grip was lost during {self.stage}: the fingers' errors under the squeeze "
+                f"fell from {self._full_grip:.2f} to {max(grip, 0.0):.2f} rad",
                 kind,
             )
 
@@ -298,11 +303,15 @@ class PlannedExecutor:
         lead = self._command.finger_targets - state.joints
         return float(np.abs(self._to_actuators @ lead).sum())
 
-    def _bounded_lead(self, targets: np.ndarray, joints: np.ndarray) -> np.ndarray:
-        """Targets at most ``target_lead`` ahead of the measured actuators: bounds their force."""
+    def _bounded_targets(self, targets: np.ndarray, joints: np.ndarray) -> np.ndarray:
+        """Targets within the joint limits and at most ``target_lead`` ahead of the actuators.
+
+        The lead bounds the force. A target beyond a limit would look like a load at that limit.
+        """
         lead = self._to_actuators @ (targets - joints)
         bounded = np.clip(lead, -self._config.target_lead, self._config.target_lead)
-        return targets - self._to_joints @ (lead - bounded)
+        targets = targets - self._to_joints @ (lead - bounded)
+        return np.clip(targets, *self._joint_limits.T)
 
 
 def _raised(pose: np.ndarray, height: float) -> np.ndarray:
