@@ -30,6 +30,7 @@ from dexgrasp_ros.node import ERROR, OK, WARN, ManagedNode, main, when_active
 from dexgrasp_ros.parameters import current_parameters, declare_parameters, parameter
 from dexgrasp_sim.bridge_cameras import BridgeCameras
 from dexgrasp_sim.bridge_transforms import BridgeTransforms
+from dexgrasp_sim.camera_process import CameraProcess
 from dexgrasp_sim.command_inbox import CommandInbox
 from dexgrasp_sim.interface import BACKENDS, Simulator, make_simulator
 from dexgrasp_sim.scene import load_scene
@@ -141,10 +142,8 @@ class BridgeNode(ManagedNode):
         self._camera_output = BridgeCameras(
             self,
             self._simulator,
-            # In lock-step time stands still while the cameras look: no twin is needed.
-            None
-            if p.mode == "lock_step"
-            else lambda: make_simulator(self._scene, object_model, p.backend),
+            # In lock-step time stands still while the cameras look.
+            None if p.mode == "lock_step" else CameraProcess(self._scene, object_model, p.backend),
             period_ticks=max(1, round(1.0 / (p.camera_rate * self._scene.control_period))),
         )
         self._transforms = BridgeTransforms(self, p.scene)
@@ -164,7 +163,7 @@ class BridgeNode(ManagedNode):
 
     def activate(self) -> None:
         self._stop.clear()
-        self._camera_output.start()
+        self._camera_output.wait_until_idle()
         loop = self._run_lock_step if self.parameters.mode == "lock_step" else self._run_real_time
         self._thread = threading.Thread(target=self._guarded, args=(loop,), name="simulation")
         self._thread.start()
@@ -173,7 +172,10 @@ class BridgeNode(ManagedNode):
         self._stop.set()
         if self._thread is not None:
             self._thread.join()
-        self._camera_output.stop()
+        self._camera_output.wait_until_idle()
+
+    def cleanup(self) -> None:
+        self._camera_output.close()
 
     # Commands
 

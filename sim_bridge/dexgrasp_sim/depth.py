@@ -14,7 +14,6 @@ from dexgrasp_models.perception.cameras import CameraModel
 
 _LIGHT = np.array([0.35, -0.5, 0.8]) / np.linalg.norm([0.35, -0.5, 0.8])
 _AMBIENT = 0.4
-_BAND_ROWS = 80
 _BACKGROUND = np.array([225, 230, 236], dtype=np.uint8)
 
 
@@ -82,17 +81,11 @@ class RayCaster:
         if self._scene is None:
             raise RuntimeError("place the bodies before casting rays")
         rays, inverse_length = self._camera_rays(camera)
-        # Open3D keeps Python's other threads waiting while it casts: in bands they get their turn.
-        answers = [
-            self._scene.cast_rays(rays[top : top + _BAND_ROWS])
-            for top in range(0, rays.shape[0], _BAND_ROWS)
-        ]
-        depth, normals, hit_faces = (
-            np.concatenate([answer[name].numpy() for answer in answers])
-            for name in ("t_hit", "primitive_normals", "primitive_ids")
-        )
+        answer = self._scene.cast_rays(rays)
+        depth = answer["t_hit"].numpy()
+        normals = answer["primitive_normals"].numpy()
         # Misses have the greatest id; the last entry of the table says so.
-        faces = np.minimum(hit_faces, len(self._body_of_face) - 1)
+        faces = np.minimum(answer["primitive_ids"].numpy(), len(self._body_of_face) - 1)
         directions = rays.numpy()[..., 3:]
         cosine = np.abs(np.einsum("hwi,hwi->hw", directions, normals)) * inverse_length
         return Hits(depth, cosine, normals, self._body_of_face[faces])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 
 import numpy as np
-from rclpy.callback_groups import CallbackGroup
 from rclpy.node import Node
 from sensor_msgs.msg import PointCloud2
 
@@ -16,7 +15,7 @@ from dexgrasp_ros.conversions import MessageError
 class CloudInput:
     """Subscribes to both clouds and keeps the newest pair with equal stamps."""
 
-    def __init__(self, node: Node, callback_group: CallbackGroup) -> None:
+    def __init__(self, node: Node) -> None:
         self._node = node
         self._changed = threading.Condition()
         self._newest: dict[str, tuple[int, np.ndarray]] = {}
@@ -28,7 +27,6 @@ class CloudInput:
                 topic.name,
                 lambda message, name=topic.name: self._put(name, message),
                 topic.qos,
-                callback_group=callback_group,
             )
 
     @property

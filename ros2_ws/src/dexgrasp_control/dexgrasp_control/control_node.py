@@ -19,7 +19,6 @@ import torch
 from geometry_msgs.msg import PoseStamped
 from rclpy.action import ActionServer, CancelResponse, GoalResponse
 from rclpy.action.server import ServerGoalHandle
-from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallbackGroup
 from rclpy.client import Client
 from sensor_msgs.msg import JointState
 from std_srvs.srv import Trigger
@@ -107,11 +106,13 @@ class GraspEnded(Exception):
 class ControlNode(ManagedNode):
     """Carries out one grasp at a time.
 
-    The action runs in a thread of its own and waits; the tick runs with the measured states.
+    All callbacks take turns in one thread, and none of them waits. A grasp runs in a thread beside
+    it, which waits for services and for the end of the motion; the tick runs with the measured
+    states. rclpy's executors for several threads would cost the tick many milliseconds: they spin
+    without rest while a callback is waiting for Python's lock.
     """
 
     parameters_type = ControlParameters
-    threads = 4
 
     def __init__(self, **options: Any) -> None:
         super().__init__("control", **options)
@@ -121,7 +122,6 @@ class ControlNode(ManagedNode):
             executor=declare_parameters(self, defaults.executor, prefix="executor."),
             limits=declare_parameters(self, defaults.limits, prefix="limits."),
         )
-        self._goal_lock = threading.Lock()
         self._goal_taken = False
         self._stop_reason: str | None = None
         self._run: _Run | None = None
@@ -140,10 +140,7 @@ class ControlNode(ManagedNode):
         )
         self._state: RobotState | None = None
         self._state_heard = -float("inf")
-        # States, commands and the watchdog take turns; the action and its services run beside.
-        self._tick_group = MutuallyExclusiveCallbackGroup()
-        waiting_group = ReentrantCallbackGroup()
-        self._clouds = CloudInput(self, waiting_group)
+        self._clouds = CloudInput(self)
         self._hand_command = self.create_lifecycle_publisher(
             JointTrajectory, contract.HAND_COMMAND.name, contract.HAND_COMMAND.qos
         )
@@ -154,29 +151,19 @@ class ControlNode(ManagedNode):
             (contract.JOINT_STATES, partial(self._on_state, self._state_input.put_joints)),
             (contract.WRIST_POSE, partial(self._on_state, self._state_input.put_wrist)),
         ):
-            self.create_subscription(
-                topic.type, topic.name, callback, topic.qos, callback_group=self._tick_group
-            )
-        self.create_timer(
-            WATCHDOG_PERIOD, self._watch, callback_group=self._tick_group, clock=self.steady_clock
-        )
-        self._capture = self.create_client(
-            Trigger, contract.CAPTURE_SERVICE, callback_group=waiting_group
-        )
-        self._generate = self.create_client(
-            GenerateProposals, contract.GENERATE_SERVICE, callback_group=waiting_group
-        )
-        self.create_service(
-            Trigger, contract.STOP_SERVICE, self._on_stop, callback_group=waiting_group
-        )
+            self.create_subscription(topic.type, topic.name, callback, topic.qos)
+        self.create_timer(WATCHDOG_PERIOD, self._watch, clock=self.steady_clock)
+        self._capture = self.create_client(Trigger, contract.CAPTURE_SERVICE)
+        self._generate = self.create_client(GenerateProposals, contract.GENERATE_SERVICE)
+        self.create_service(Trigger, contract.STOP_SERVICE, self._on_stop)
         self._action = ActionServer(
             self,
             ExecuteGrasp,
             contract.GRASP_ACTION,
-            execute_callback=self._execute,
+            execute_callback=self._conclude,
             goal_callback=self._on_goal,
+            handle_accepted_callback=self._on_accepted,
             cancel_callback=lambda _: CancelResponse.ACCEPT,
-            callback_group=waiting_group,
         )
 
     def deactivate(self) -> None:
@@ -260,16 +247,18 @@ class ControlNode(ManagedNode):
     # The action
 
     def _on_goal(self, request: ExecuteGrasp.Goal) -> GoalResponse:
-        with self._goal_lock:
-            if not self.active or self._goal_taken:
-                why = "a grasp is running" if self.active else "the node is not active"
-                self.get_logger().warning(f"refused a goal: {why}")
-                return GoalResponse.REJECT
-            self._goal_taken = True
-            self._stop_reason = None
-            return GoalResponse.ACCEPT
+        if not self.active or self._goal_taken:
+            why = "a grasp is running" if self.active else "the node is not active"
+            self.get_logger().warning(f"refused a goal: {why}")
+            return GoalResponse.REJECT
+        self._goal_taken = True
+        self._stop_reason = None
+        return GoalResponse.ACCEPT
 
-    def _execute(self, goal: ServerGoalHandle) -> ExecuteGrasp.Result:
+    def _on_accepted(self, goal: ServerGoalHandle) -> None:
+        threading.Thread(target=self._execute, args=(goal,), name="grasp", daemon=True).start()
+
+    def _execute(self, goal: ServerGoalHandle) -> None:
         started = time.monotonic()
         try:
             outcome = self._carry_out(goal)
@@ -278,8 +267,13 @@ class ControlNode(ManagedNode):
         except Exception as error:
             self.get_logger().error(f"the grasp failed: {error!r}")
             outcome = Outcome(OutcomeKind.ABORTED, f"unexpected error: {error!r}")
-        finally:
-            self._goal_taken = False
+        self._ended = outcome, time.monotonic() - started
+        goal.execute()
+
+    def _conclude(self, goal: ServerGoalHandle) -> ExecuteGrasp.Result:
+        """Tells the client how its grasp ended."""
+        outcome, duration = self._ended
+        self._goal_taken = False
         succeeded = outcome.kind is OutcomeKind.SUCCEEDED
         if succeeded:
             goal.succeed()
@@ -294,7 +288,7 @@ class ControlNode(ManagedNode):
             success=succeeded,
             outcome=outcome.kind.value,
             reason=outcome.reason,
-            duration=time.monotonic() - started,
+            duration=duration,
         )
 
     def _carry_out(self, goal: ServerGoalHandle) -> Outcome:
