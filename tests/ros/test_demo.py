@@ -126,7 +126,7 @@ def test_a_node_killed_during_the_grasp_is_told_and_all_stop(demo) -> None:
 
 
 def test_interrupted_while_it_moves_it_stops_everything(demo) -> None:
-    run = demo("--scene", "floating", "--lockstep")
+    run = demo("--scene", "floating")
     run.read_until("plan ")
     run.interrupt()
     assert run.finish() == 130

@@ -49,7 +49,7 @@ def wrist_rests(ros: Graph) -> bool:
 def running(ros: Graph, bridge: dict | None = None, perception: dict | None = None) -> None:
     """Bridge, perception and control in real time."""
     ros.bridge = ros.start(BridgeNode, camera_rate=5.0, real_time_rate=0.5, **(bridge or {}))
-    ros.start(PerceptionNode, use_sim_time=True, frame_timeout=3.0, **(perception or {}))
+    ros.start(PerceptionNode, use_sim_time=True, frame_timeout=6.0, **(perception or {}))
     ros.start(ControlNode, use_sim_time=True, state_timeout=2.0, proposal_timeout=15.0, seed=1)
 
 
