@@ -9,6 +9,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -31,6 +33,8 @@ class Demo:
             stderr=subprocess.STDOUT,
             text=True,
             env=environment | {"PYTHONUNBUFFERED": "1"},
+            # Shells start background jobs, and so these tests, with Ctrl-C ignored.
+            preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
         )
         self.output = ""
         self.nodes: dict[str, psutil.Process] = {}
@@ -43,8 +47,9 @@ class Demo:
                 break
         else:
             pytest.fail(f"the demo never said {text!r}:\n{self.output}")
-        for child in psutil.Process(self._process.pid).children(recursive=True):
-            self.nodes[Path(child.cmdline()[1]).name] = child
+        for child in psutil.Process(self._process.pid).children():
+            with suppress(psutil.Error, IndexError):  # it ended meanwhile
+                self.nodes[Path(child.cmdline()[1]).name] = child
 
     def interrupt(self) -> None:
         self._process.send_signal(signal.SIGINT)
