@@ -1,0 +1,1 @@
+"""Networks that propose grasps, and their losses."""
