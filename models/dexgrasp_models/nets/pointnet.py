@@ -16,6 +16,12 @@ from torch.nn import functional
 from dexgrasp_models.parameters import Parameters, parameter
 
 
+def _check_layers(config: Parameters, *names: str) -> None:
+    for name in names:
+        if not getattr(config, name):
+            raise ValueError(f"{type(config).__name__}.{name} must name at least one layer")
+
+
 @dataclass(frozen=True)
 class PointNetConfig(Parameters):
     """Settings of :class:`PointNet`. The defaults are those of UniDexGrasp."""
@@ -312,12 +318,6 @@ def checked_clouds(clouds: Tensor) -> Tensor:
     if not torch.isfinite(clouds).all():
         raise ValueError("clouds must be finite; drop points without a depth before")
     return clouds
-
-
-def _check_layers(config: Parameters, *names: str) -> None:
-    for name in names:
-        if not getattr(config, name):
-            raise ValueError(f"{type(config).__name__}.{name} must name at least one layer")
 
 
 def _activation(width: int, batch_norm: bool) -> nn.Sequential:
