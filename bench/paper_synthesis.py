@@ -102,6 +102,11 @@ _KEY_POINTS = {
 _ROUNDING = 1e-5
 """Length (m) below which directions between points mean nothing."""
 
+_CACHED = 1 << 17
+"""Numbers in a table that a processor works on at once, so that it stays in its cache."""
+_ON_DEVICE = 1 << 25
+"""The same on other devices, for the sake of their memory."""
+
 
 class Synthesised(NamedTuple):
     """A batch of synthesised grasps."""
@@ -350,37 +355,40 @@ class Hand:
         """E_pen: (N,) sum of the depths at which object points (M, 3) lie in the hand, m.
 
         As in UniDexGrasp's "Hand SDF Calculation": each primitive by itself, in its own frame, and
-        for each point the deepest. Only points inside have a gradient, so only those are
-        differentiated.
+        for each point the deepest. Points outside, nearly all, have no gradient; they are set aside
+        first, without a graph.
         """
         frames = link_poses[:, self._primitive_link] @ self._primitive_pose
         with torch.no_grad():
-            axes = frames[..., :3, :3].transpose(-1, -2)
-            shift = axes @ frames[..., :3, 3:]
-            depth = link_poses.new_full((len(frames), len(points)), 0.0)
-            primitive = torch.zeros_like(depth, dtype=torch.long)
-            columns = points.T.expand(len(frames), -1, -1)
-            for index, is_box in enumerate(self._is_box):
-                local = torch.baddbmm(-shift[:, index], axes[:, index], columns).abs_()
-                if is_box:
-                    found = (self._half[index, :, None] - local).amin(1)
-                else:
-                    x, y, z = local.unbind(1)
-                    z.sub_(self._half[index, 2]).clamp_(min=0)
-                    found = self._radius[index] - (x * x).addcmul_(y, y).addcmul_(z, z).sqrt_()
-                deeper = found > depth
-                depth = torch.where(deeper, found, depth)
-                primitive.masked_fill_(deeper, index)
-        grasp, point = depth.nonzero(as_tuple=True)
-        chosen = primitive[grasp, point]
-        frames = frames[grasp, chosen]
-        offsets = points[point] - frames[:, :3, 3]
-        excess = (offsets[:, None] @ frames[:, :3, :3])[:, 0].abs() - self._half[chosen]
-        # Inside a box no component is positive; inside a capsule none is negative but along it.
-        outside = (excess.clamp(min=0).square().sum(1) + 1e-16).sqrt()
-        inside = excess.amax(1).clamp(max=0)
-        depths = self._radius[chosen] - outside - inside
-        return torch.zeros_like(depth[:, 0]).index_add(0, grasp, depths)
+            rows = _rows_at_once(len(points), points.device)
+            inside = torch.cat([self._contains(block, points) for block in frames.split(rows)])
+        grasp, point = inside.nonzero(as_tuple=True)
+        frames = frames[grasp]
+        offsets = points[point, None] - frames[..., :3, 3]
+        local = (offsets[..., None, :] @ frames[..., :3, :3])[..., 0, :]
+        excess = local.abs() - self._half
+        outside = (excess.clamp(min=0).square().sum(-1) + 1e-16).sqrt()
+        depths = self._radius - outside - excess.amax(-1).clamp(max=0)
+        return link_poses.new_zeros(len(inside)).index_add(0, grasp, depths.amax(1))
+
+    def _contains(self, frames: Tensor, points: Tensor) -> Tensor:
+        """(B, M) bool: whether points (M, 3) are inside any primitive at frames (B, P, 4, 4)."""
+        axes = frames[..., :3, :3].transpose(-1, -2)
+        into = torch.cat([axes, -axes @ frames[..., :3, 3:]], dim=-1)  # (B, P, 3, 4)
+        homogeneous = torch.cat([points, torch.ones_like(points[:, :1])], dim=1).T
+        lowest = points.new_full((len(frames), len(points)), torch.inf)
+        for index, is_box in enumerate(self._is_box):
+            local = into[:, index].transpose(0, 1).flatten(0, 1) @ homogeneous
+            x, y, z = local.abs_().view(3, len(frames), -1)
+            half_x, half_y, half_z = self._half[index].unbind()
+            z.sub_(half_z)
+            if is_box:
+                above = x.sub_(half_x).maximum(y.sub_(half_y)).maximum(z)
+            else:
+                z.clamp_(min=0).square_().addcmul_(x, x).addcmul_(y, y)
+                above = z.sub_(self._radius[index].square())
+            torch.minimum(lowest, above, out=lowest)
+        return lowest < 0
 
     def below_table(self, link_poses: Tensor) -> Tensor:
         """E_tpen: (N,) sum over primitives of the depth of their lowest points under z = 0, m."""
@@ -470,26 +478,29 @@ class Triangles:
     @torch.no_grad()
     def nearest(self, points: Tensor) -> tuple[Tensor, Tensor]:
         """Nearest point of the surface and outward normal there, each (M, 3), of points (M, 3)."""
+        rows = _rows_at_once(len(self._normals), points.device)
+        found = [self._nearest_triangle(block) for block in points.split(rows)]
+        index, inside = (torch.cat(values) for values in zip(*found, strict=True))
+        nearest = self._closest(points, index)
+        outward = torch.where(inside[:, None], nearest - points, points - nearest)
+        gap = outward.norm(dim=1, keepdim=True)
+        return nearest, torch.where(gap > _ROUNDING, outward / gap, self._normals[index])
+
+    def _nearest_triangle(self, points: Tensor) -> tuple[Tensor, Tensor]:
+        """Index of each point's nearest triangle, and whether it is inside a piece; (M,) each."""
         homogeneous = torch.cat([points, torch.ones_like(points[:, :1])], dim=1)
         height = homogeneous @ self._rows[0].T  # (M, T)
-        in_plane: Tensor | None = None
-        beyond: Tensor | None = None
+        to_border = torch.full_like(height, torch.inf)
+        beyond = torch.full_like(height, -torch.inf)
         for edge in range(3):
             along = homogeneous @ self._rows[1 + edge].T
             across = homogeneous @ self._rows[4 + edge].T
-            excess = along - along.clamp(min=0).minimum(self._lengths[edge])
-            square = excess.square_().addcmul_(across, across)
-            in_plane = square if in_plane is None else torch.minimum(in_plane, square)
-            beyond = across if beyond is None else torch.maximum(beyond, across)
-        squares = torch.where(beyond > 0, in_plane, 0.0).addcmul_(height, height)
-        index = squares.argmin(1)
-        nearest = self._closest(points, index)
-
+            along.sub_(along.clamp(min=0).minimum(self._lengths[edge])).square_()
+            torch.minimum(to_border, along.addcmul_(across, across), out=to_border)
+            torch.maximum(beyond, across, out=beyond)
+        squares = to_border.masked_fill_(beyond <= 0, 0).addcmul_(height, height)
         highest = [of_piece.amax(1) for of_piece in height.split(self._counts, dim=1)]
-        inside = (torch.stack(highest, dim=1) <= 0).any(1, keepdim=True)
-        outward = torch.where(inside, nearest - points, points - nearest)
-        gap = outward.norm(dim=1, keepdim=True)
-        return nearest, torch.where(gap > _ROUNDING, outward / gap, self._normals[index])
+        return squares.argmin(1), (torch.stack(highest, dim=1) <= 0).any(1)
 
     def _closest(self, points: Tensor, index: Tensor) -> Tensor:
         """(M, 3) point of one triangle each that is closest to (M, 3) points."""
@@ -503,6 +514,11 @@ class Triangles:
         foot = points - (offsets[:, 0] * normals).sum(-1, keepdim=True) * normals
         across = (torch.linalg.cross(edges, normals[:, None].expand_as(edges)) * offsets).sum(-1)
         return torch.where((across <= 0).all(1, keepdim=True), foot, on_border)
+
+
+def _rows_at_once(columns: int, device: torch.device) -> int:
+    """How many rows of a table with so many columns to work on at once."""
+    return max(1, (_CACHED if device.type == "cpu" else _ON_DEVICE) // columns)
 
 
 def initial_states(
