@@ -1,0 +1,124 @@
+"""Weights of a network in one `safetensors` file, with its configuration in the header."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import typing
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor, nn
+
+from dexgrasp_models.files import written_whole
+from dexgrasp_models.parameters import Parameters
+
+FORMAT = "dexgrasp weights 1"
+
+ConfigType = TypeVar("ConfigType", bound=Parameters)
+
+
+class WeightsError(ValueError):
+    """A file that isn't there, or isn't what it should be."""
+
+
+class Weights(NamedTuple):
+    """What a file of weights holds."""
+
+    config: Any
+    """Of the type that was asked for."""
+    state: dict[str, Tensor]
+    """For `load_state_dict`; on the CPU."""
+    metadata: dict[str, Any]
+    """What was saved along: where the weights come from, their figures."""
+
+
+def save_weights(
+    path: str | os.PathLike[str],
+    module: nn.Module,
+    config: Parameters,
+    metadata: Mapping[str, Any] | None = None,
+) -> None:
+    """Write the module's parameters and buffers, whole or not at all.
+
+    Args:
+        path: of the file; its folder is made.
+        module: whose state is saved.
+        config: that it was built from.
+        metadata: anything that JSON can hold.
+    """
+    header = {
+        "format": FORMAT,
+        "config_type": type(config).__name__,
+        "config": json.dumps(dataclasses.asdict(config)),
+        "metadata": json.dumps(dict(metadata or {})),
+    }
+    state = {
+        name: values.detach().cpu().contiguous() for name, values in module.state_dict().items()
+    }
+    with written_whole(path) as temporary:
+        temporary.write_bytes(save(state, header))
+
+
+def load_weights(path: str | os.PathLike[str], config_type: type[ConfigType]) -> Weights:
+    """Read what `save_weights` wrote::
+
+        config, state, _ = load_weights(path, GraspGlowConfig)
+        network = GraspGlow(config)
+        network.load_state_dict(state)
+
+    Args:
+        path: of the file.
+        config_type: of the configuration that it must hold.
+
+    Raises:
+        WeightsError: there is no such file, it is no file of weights or is cut short, or its
+            configuration is of another type, has unknown parameters or values out of range.
+    """
+    if not Path(path).is_file():
+        raise WeightsError(f"{path}: there is no such file of weights")
+    try:
+        with safe_open(path, framework="pt") as file:
+            header = file.metadata() or {}
+            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise WeightsError(f"{path}: is cut short or no file of weights ({error})") from error
+    if header.get("format") != FORMAT:
+        raise WeightsError(f"{path}: its format is {header.get('format')!r}, not {FORMAT!r}")
+    if header.get("config_type") != config_type.__name__:
+        raise WeightsError(
+            f"{path}: holds weights for {header.get('config_type')}, not {config_type.__name__}"
+        )
+    try:
+        config = config_from(config_type, json.loads(header["config"]))
+        metadata = json.loads(header["metadata"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise WeightsError(f"{path}: its header can't be used ({error})") from error
+    return Weights(config, state, metadata)
+
+
+def config_from(config_type: type[ConfigType], values: Mapping[str, Any]) -> ConfigType:
+    """A configuration from parsed JSON or YAML, also where it has others inside.
+
+    Raises:
+        ValueError: for anything but names with values, a name that is no parameter, or a value out
+            of its range.
+    """
+    if not isinstance(values, Mapping):
+        raise ValueError(f"{config_type.__name__} needs names with values, not {values!r}")
+    hints = typing.get_type_hints(config_type)
+    return config_type.from_mapping(
+        {name: _value(hints.get(name), value) for name, value in values.items()}
+    )
+
+
+def _value(hint: Any, value: Any) -> Any:
+    if isinstance(hint, type) and issubclass(hint, Parameters) and isinstance(value, Mapping):
+        return config_from(hint, value)
+    if typing.get_origin(hint) is tuple and isinstance(value, list | tuple):
+        return tuple(_value(typing.get_args(hint)[0], item) for item in value)
+    return value
