@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from dexgrasp_models.metrics.likelihood import rotation_log_likelihood
 from dexgrasp_models.metrics.so3_grid import SO3_VOLUME, so3_grid
+from dexgrasp_models.nets.checks import checked_rotations
 from dexgrasp_models.nets.pointnet import PointNet2, PointNet2Config
 from dexgrasp_models.nets.so3 import rotation_from_vector
 from dexgrasp_models.parameters import Parameters, parameter
@@ -312,12 +313,7 @@ def _grouped(clouds: Tensor, rotations: Tensor) -> Tensor:
             f"expected rotations (B, 3, 3) or (B, M, 3, 3) of {len(clouds)} clouds, got "
             f"{tuple(rotations.shape)}"
         )
-    identity = torch.eye(3, dtype=rotations.dtype, device=rotations.device)
-    off = (grouped @ grouped.transpose(-1, -2) - identity).abs()
-    # Also false where something isn't finite.
-    if not (off < 1e-3).all() or not (torch.linalg.det(grouped.detach()) > 0).all():
-        raise ValueError("rotations must be finite, orthonormal and right-handed")
-    return grouped
+    return checked_rotations(grouped)
 
 
 @lru_cache(maxsize=4)

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from dexgrasp_models.nets.checks import checked_clouds
 from dexgrasp_models.parameters import Parameters, parameter
 
 
@@ -304,21 +305,6 @@ def point_mlp(inputs: int, widths: tuple[int, ...] | list[int], batch_norm: bool
         layers += [nn.Linear(inputs, width), _activation(width, batch_norm)]
         inputs = width
     return nn.Sequential(*layers)
-
-
-def checked_clouds(clouds: Tensor) -> Tensor:
-    """The clouds, after a check.
-
-    Raises:
-        ValueError: they aren't (B, N, 3) with N > 0, of floating point, and finite.
-    """
-    if clouds.dim() != 3 or clouds.shape[2] != 3 or 0 in clouds.shape:
-        raise ValueError(f"expected clouds (B, N, 3) with points, got {tuple(clouds.shape)}")
-    if not clouds.is_floating_point():
-        raise ValueError(f"expected clouds of floating point in m, got {clouds.dtype}")
-    if not torch.isfinite(clouds).all():
-        raise ValueError("clouds must be finite; drop points without a depth before")
-    return clouds
 
 
 def _activation(width: int, batch_norm: bool) -> nn.Sequential:
