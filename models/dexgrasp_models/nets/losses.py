@@ -14,7 +14,7 @@ from torch import Tensor
 
 from dexgrasp_models.grasp.planning_hand import PlanningHand
 from dexgrasp_models.hand.distance import HandDistance
-from dexgrasp_models.hand.kinematics import HandKinematics, points_on_links
+from dexgrasp_models.hand.kinematics import HandKinematics, directions_on_links, points_on_links
 from dexgrasp_models.hand.surface import sample_surface
 from dexgrasp_models.nets.contact import contact_heat
 from dexgrasp_models.nets.types import GraspTensors
@@ -62,6 +62,7 @@ class HandBody:
         pads = planning.pad_points
         self.pad_links = planning.pad_links.repeat_interleave(pads.shape[1]).to(device)
         self.pad_points = pads.flatten(0, 1).to(device)
+        self._pad_normals = planning.pad_normals.flatten(0, 1).to(device)
         surface = sample_surface(kinematics.spec, surface_points, seed=0)
         self._surface_links = torch.as_tensor(surface.link_index, device=device)
         self._surface_points = torch.as_tensor(
@@ -77,8 +78,12 @@ class HandBody:
         return points_on_links(link_poses, self._surface_links, self._surface_points)
 
     def pads(self, link_poses: Tensor) -> Tensor:
-        """(B, 45, 3) places on the distal links that are likely to touch an object, m."""
+        """(B, 45, 3) places likely to touch an object, m: nine on the distal link of each digit."""
         return points_on_links(link_poses, self.pad_links, self.pad_points)
+
+    def pad_normals(self, link_poses: Tensor) -> Tensor:
+        """(B, 45, 3) outward unit normals of the hand there."""
+        return directions_on_links(link_poses, self.pad_links, self._pad_normals)
 
     def balls(self, link_poses: Tensor) -> Tensor:
         """(B, S, 3) centres of the covering balls, m."""
