@@ -204,6 +204,28 @@ def test_columns_of_prohmr_come_back():
     torch.testing.assert_close(values, columns_from_rotation(rotations))
 
 
+def test_density_of_prohmr_integrates_to_one_over_rotations():
+    """Of a flow that is a normal distribution, so that the grasp's rest can be divided out."""
+    torch.manual_seed(0)
+    network = ProHMR(JointFlowConfig(ENCODER, FLOW)).double().eval()
+    center = rotation_from_vector(torch.tensor([[1.0, 2.0, -0.5]], dtype=torch.float64))
+    network.flow.mean[:6] = columns_from_rotation(center)[0]
+    network.flow.deviation[:6] = torch.tensor([0.1, 0.12, 0.08, 0.1, 0.05, 0.1])
+    grid = torch.as_tensor(so3_grid(3))
+    cell = SO3_VOLUME / len(grid)
+    grid = grid[angles_between(grid, center.expand_as(grid)) < 0.6]  # further away it's nothing
+    rest = torch.zeros(len(grid), 25, dtype=torch.float64)
+    grasps = GraspTensors(grid, rest[:, :3], rest[:, 3:])
+    log_rest = -12.5 * math.log(2 * math.pi)  # of 25 standard normal numbers at zero
+    seen, generator = clouds(1).double(), torch.Generator().manual_seed(0)
+    densities = network.log_density(seen, grasps, nodes=5, generator=generator) - log_rest
+    assert cell * densities.exp().sum().item() == pytest.approx(1, abs=0.02)
+    # What training maximises isn't such a density.
+    with torch.no_grad():
+        raw = network.log_prob(seen, grasps) - log_rest
+    assert cell * raw.exp().sum() > 2
+
+
 def test_orthogonality_error():
     columns = columns_from_rotation(random_grasps(3).rotations)
     torch.testing.assert_close(orthogonality_error(columns), torch.zeros(3), atol=1e-5, rtol=0)

