@@ -49,7 +49,7 @@ demo: setup
 test: setup
 	$(BIN)/python -m pytest $(ARGS)
 
-BENCHMARKS := fusion hand_kinematics proposer replay_published simulation_overhead
+BENCHMARKS := fusion hand_kinematics proposer simulation_overhead
 
 bench: setup
 	@for name in $(BENCHMARKS); do \

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import mujoco
 import numpy as np
@@ -34,6 +34,10 @@ class StablePose:
     """Part of the random drops that end like this."""
     top: float
     """Height of the object's highest point over the table, m."""
+
+    def scaled(self, factor: float) -> StablePose:
+        """The pose of the same object made larger."""
+        return replace(self, height=factor * self.height, top=factor * self.top)
 
     def placed(self, x: float, y: float, yaw: float) -> np.ndarray:
         """(4, 4) pose with the centre of the mesh frame over (x, y), turned by `yaw` about z."""

@@ -162,7 +162,7 @@ def test_smoothed_surface_of_a_sphere() -> None:
     generator = torch.Generator().manual_seed(0)
     directions = torch.nn.functional.normalize(torch.randn(50, 3, generator=generator), dim=-1)
     directions[:, 2] = directions[:, 2].abs()
-    points, normals = surface.smooth(center + 0.037 * directions, 12, 0.006)
+    points, normals = surface.smooth((center + 0.037 * directions)[None], 12, 0.006)
     assert ((points - center).norm(dim=-1) - 0.035).abs().max() < 0.002
     assert (normals * directions).sum(-1).min() > 0.98
 
@@ -171,10 +171,11 @@ def test_smoothed_surface_of_a_sphere() -> None:
 def test_inner_balls_fit_inside(name: str) -> None:
     config = AnalyticConfig()
     surface = surface_of(name, config)
-    balls = surface.obstacle_radii > 0
+    radii = surface.obstacle_radii[0]
+    balls = radii > 0
     assert balls.sum() > 10
-    depth = DEPTHS[name](surface.obstacle_points[balls].numpy())
-    assert (depth >= surface.obstacle_radii[balls].numpy() - 0.003).all()
+    depth = DEPTHS[name](surface.obstacle_points[0, balls].numpy())
+    assert (depth >= radii[balls].numpy() - 0.003).all()
 
 
 def test_center_of_mass_of_an_uneven_object() -> None:
@@ -191,7 +192,7 @@ def test_center_of_mass_of_an_uneven_object() -> None:
 
 
 def test_walls_reach_the_table() -> None:
-    assert surface_of("box", AnalyticConfig()).points[:, 2].min() < 0.003
+    assert surface_of("box", AnalyticConfig()).points[..., 2].min() < 0.003
 
 
 def test_farthest_points_spread_and_are_distinct() -> None:

@@ -1,8 +1,10 @@
 """How the fingers close from a grasp, worked out from the object's surface.
 
 A set keeps the joints at the grasp only. To hold, they have to press: each link near the object is
-pulled against the object's outward normal n by the transposed Jacobian, dq = -g sum of J^T n over
-the links. With g = 1 rad/m and servos of 5 N m/rad published grasps hold; more moves the object.
+pulled with a force f by the transposed Jacobian, dq = g sum of J^T f over the links. The forces are
+equal and against the object's outward normals, f = -n, as published grasps were made for; or they
+are balanced: those within the friction cones that leave the least net wrench on the object. With
+g = 1 rad/m and servos of 5 N m/rad published grasps hold by the first; more moves the object.
 """
 
 from __future__ import annotations
@@ -10,7 +12,9 @@ from __future__ import annotations
 import numpy as np
 import torch
 import trimesh
+from scipy.optimize import nnls
 
+from dexgrasp_models.grasp.force_closure import friction_cone, wrench_matrix
 from dexgrasp_models.hand.distance import HandDistance
 from dexgrasp_models.hand.kinematics import HandKinematics
 from dexgrasp_models.hand.spec import load_hand
@@ -21,6 +25,11 @@ CONTACT_DISTANCE = 0.003
 GAIN = 1.0
 """rad/m."""
 
+BALANCED_TOTAL = 5.0
+"""Sum of the normal parts of balanced forces: as much as five digits with unit forces."""
+
+_FRICTION = 0.5  # that balanced forces count on: half of what is there
+_TORQUE_LENGTH = 0.05  # m, makes torques comparable with forces
 _POINTS = 4096
 _BATCH = 32
 _INSIDE = 1e-4  # m below another piece's surface, at which a point is not on the outside
@@ -49,6 +58,27 @@ def closing_joints(model: ObjectModel, palm_poses: np.ndarray, joints: np.ndarra
         pressing = -normals[index] * (nearest <= CONTACT_DISTANCE)[..., None]
         changes.append(GAIN * kinematics.joint_torques(link_poses, links, points[index], pressing))
     return torch.cat(changes).numpy().astype(np.float64)
+
+
+def balanced_forces(points: np.ndarray, normals: np.ndarray, center: np.ndarray) -> np.ndarray:
+    """(C, 3) forces on the object within the friction cones, with the least net wrench.
+
+    Their normal parts add up to `BALANCED_TOTAL`. The programme is that of `grasp.force_closure`.
+
+    Args:
+        points: (C, 3) contacts, m.
+        normals: (C, 3) outward unit normals of the object there.
+        center: (3,) of mass, m.
+    """
+    cone = friction_cone(torch.as_tensor(normals)[None], _FRICTION)
+    wrenches = wrench_matrix(
+        torch.as_tensor(points)[None], cone, torch.as_tensor(center), _TORQUE_LENGTH
+    )[0]
+    # A penalty on the sum of the weights scales the solution, which is scaled to that sum after.
+    rows = np.vstack([wrenches, np.ones(wrenches.shape[1])])
+    weights, _ = nnls(rows, np.eye(len(rows))[-1])
+    weights *= BALANCED_TOTAL / weights.sum()
+    return np.einsum("ce,cei->ci", weights.reshape(cone.shape[1:3]), cone[0].numpy())
 
 
 def outer_surface(model: ObjectModel, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

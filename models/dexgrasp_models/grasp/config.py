@@ -29,6 +29,9 @@ class AnalyticConfig(Parameters):
     )
 
     surface_points: int = parameter(256, 16, 4096, "", "object points that repel the hand")
+    nearest_obstacles: int = parameter(
+        96, 8, 4096, "", "of these, the nearest that are looked at between searches"
+    )
     interior_balls: int = parameter(64, 0, 1024, "", "balls inside the object that repel the hand")
     contact_neighbours: int = parameter(12, 1, 64, "", "cloud points averaged at a contact")
     contact_sigma: float = parameter(0.006, 0.001, 0.05, "m", "width of that average")

@@ -53,7 +53,7 @@ class Energy:
 
 
 class GraspEnergy:
-    """Energy of batches of grasps of one object."""
+    """Energy of batches of grasps, as many of each object."""
 
     def __init__(self, hand: PlanningHand, surface: ObjectSurface, config: AnalyticConfig) -> None:
         self.hand = hand
@@ -93,7 +93,7 @@ class GraspEnergy:
         closure = force_closure(
             contacts.hand_points,
             contacts.normals,
-            self.surface.center,
+            self.surface.of_each_grasp(self.surface.center, len(link_poses)),
             friction=self.config.friction,
             torque_length=self.config.torque_length,
             external=self._load,
@@ -119,13 +119,10 @@ class GraspEnergy:
         """The best pad of each digit, by gap and misalignment, and the surface beside it."""
         with torch.no_grad():
             pads = self.hand.pads(link_poses.detach())
-            normals = self.surface.sparse_normals
-            coarse = self.surface.obstacle_points[: len(normals)]
-            distances, nearest = torch.cdist(pads.points.flatten(0, 2), coarse).min(1)
-            cosines = (normals[nearest].view_as(pads.normals) * pads.normals).sum(-1)
-            cost = distances.view_as(cosines) + MISALIGNMENT_LENGTH * (1 + cosines)
-            chosen = cost.argmin(-1)
-        digits = torch.arange(chosen.shape[1])
+            distances, normals = self.surface.nearest_sparse(pads.points)
+            cosines = (normals * pads.normals).sum(-1)
+            chosen = (distances + MISALIGNMENT_LENGTH * (1 + cosines)).argmin(-1)
+        digits = torch.arange(chosen.shape[1], device=chosen.device)
         poses = link_poses[:, self.hand.pad_links]
         local = self.hand.pad_points[digits, chosen][..., None]
         local_normals = self.hand.pad_normals[digits, chosen][..., None]
@@ -141,8 +138,9 @@ class GraspEnergy:
     @torch.no_grad()
     def nearest_obstacles(self, link_poses: Tensor, count: int) -> Tensor:
         """(B, count) indices of the surface points and inner balls that are nearest to the hand."""
-        distances = self.hand.distance.to_links(self.surface.obstacle_points, link_poses)
-        return (distances - self.surface.obstacle_radii).topk(count, largest=False).indices
+        points, radii = self._obstacles(len(link_poses))
+        distances = self.hand.distance.to_links(points, link_poses)
+        return (distances - radii).topk(count, largest=False).indices
 
     def penetration(self, link_poses: Tensor, obstacles: Tensor | None = None) -> Tensor:
         """Sum of the depths in the hand, with the margin, of surface points and inner balls.
@@ -154,12 +152,21 @@ class GraspEnergy:
         Returns:
             (B,) m.
         """
-        points, radii = self.surface.obstacle_points, self.surface.obstacle_radii
+        points, radii = self._obstacles(len(link_poses))
         if obstacles is not None:
-            points, radii = points[obstacles], radii[obstacles]
+            points = points.gather(1, obstacles[..., None].expand(-1, -1, 3))
+            radii = radii.gather(1, obstacles)
         depths = radii + self.config.penetration_margin
         depths = depths - self.hand.distance.to_links(points, link_poses)
         return depths.clamp_min(0).sum(1)
+
+    def _obstacles(self, grasps: int) -> tuple[Tensor, Tensor]:
+        """(B, M, 3) points and (B, M) radii of what each grasp must keep clear of."""
+        surface = self.surface
+        return (
+            surface.of_each_grasp(surface.obstacle_points, grasps),
+            surface.of_each_grasp(surface.obstacle_radii, grasps),
+        )
 
     def table(self, link_poses: Tensor) -> Tensor:
         """(B,) sum of the depths of the hand's balls below the table's margin."""

@@ -6,7 +6,8 @@ table, so walls that end close above it go on down to it; and it is solid below 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 
 import numpy as np
 import torch
@@ -22,6 +23,7 @@ _BALL_DEPTHS = (0.006, 0.012, 0.020, 0.030)  # m below the surface at which ball
 _COLUMN = 0.005  # m, side of the columns whose centre is the estimated centre of mass
 _COLUMN_POINTS = 8  # nearest points, seen from above, that tell the height of a column
 _BALL_ERROR = 0.002  # m taken off each ball for the noise of the cloud
+_FAR = 1e3  # m
 
 
 class CloudError(ValueError):
@@ -30,20 +32,23 @@ class CloudError(ValueError):
 
 @dataclass(frozen=True)
 class ObjectSurface:
-    """An object as seen from above, in ``world``."""
+    """G objects on the table, in ``world``, each of which B / G grasps of a batch are for.
+
+    The grasps of a batch are in the order of their objects.
+    """
 
     points: Tensor
-    """(N, 3) surface points, completed down to the table, m."""
+    """(G, N, 3) surface points, completed down to the table, m."""
     normals: Tensor
-    """(N, 3) outward unit normals."""
+    """(G, N, 3) outward unit normals."""
     obstacle_points: Tensor
-    """(M, 3) surface points and centres of inner balls, which the hand must keep clear of."""
+    """(G, M, 3) surface points and centres of inner balls, which the hand must keep clear of."""
     obstacle_radii: Tensor
-    """(M,) radii of the inner balls, zero for surface points, m."""
+    """(G, M) radii of the inner balls, zero for surface points, m; negative ones fill up."""
     sparse_normals: Tensor
-    """(K, 3) normals of the surface points among the obstacles, which come first."""
+    """(G, K, 3) normals of the surface points among the obstacles, which come first."""
     center: Tensor
-    """(3,) estimate of the object's centre of mass, m."""
+    """(G, 3) centre of mass, or an estimate of it, m."""
 
     @classmethod
     def from_cloud(
@@ -53,7 +58,7 @@ class ObjectSurface:
         config: AnalyticConfig,
         dtype: torch.dtype = torch.float32,
     ) -> ObjectSurface:
-        """Complete and thin out a fused cloud.
+        """Complete and thin out a fused cloud of one object.
 
         Args:
             points: (N, 3) object points in ``world``, m.
@@ -66,13 +71,46 @@ class ObjectSurface:
         """
         points, normals = _checked(points, normals)
         points, normals = _with_walls(points, normals)
+        return cls._thinned(points, normals, center_of_mass(points), config, dtype)
+
+    @classmethod
+    def from_surface(
+        cls,
+        points: np.ndarray,
+        normals: np.ndarray,
+        center: np.ndarray,
+        config: AnalyticConfig,
+        dtype: torch.dtype = torch.float32,
+    ) -> ObjectSurface:
+        """One object that is known from all sides.
+
+        Args:
+            points: (N, 3) samples of its whole surface in ``world``, m.
+            normals: (N, 3) outward normals.
+            center: (3,) centre of mass, m.
+            config: numbers of points.
+            dtype: of the tensors.
+
+        Raises:
+            CloudError: as `from_cloud`.
+        """
+        return cls._thinned(*_checked(points, normals), center, config, dtype)
+
+    @classmethod
+    def _thinned(
+        cls,
+        points: np.ndarray,
+        normals: np.ndarray,
+        center: np.ndarray,
+        config: AnalyticConfig,
+        dtype: torch.dtype,
+    ) -> ObjectSurface:
         centers, radii = _inner_balls(points, normals, config.interior_balls)
         spread = farthest_points(points, config.surface_points)
         sparse = points[spread]
-        center = center_of_mass(points)
 
         def tensor(array: np.ndarray) -> Tensor:
-            return torch.as_tensor(array, dtype=dtype)
+            return torch.as_tensor(array, dtype=dtype)[None]
 
         return cls(
             points=tensor(points),
@@ -83,26 +121,98 @@ class ObjectSurface:
             center=tensor(center),
         )
 
+    def to(self, device: torch.device | str) -> ObjectSurface:
+        """The same on a device."""
+        return ObjectSurface(*(getattr(self, item.name).to(device) for item in fields(self)))
+
+    def of_each_grasp(self, values: Tensor, grasps: int) -> Tensor:
+        """(B, ...) rows of (G, ...) ``values`` for a batch of B grasps.
+
+        Raises:
+            ValueError: the batch can't be split evenly among the objects.
+        """
+        groups = len(values)
+        if grasps % groups:
+            raise ValueError(f"{grasps} grasps can't be split evenly among {groups} objects")
+        if groups == 1:
+            return values.expand(grasps, *values.shape[1:])
+        return values.repeat_interleave(grasps // groups, dim=0)
+
+    def nearest_sparse(self, queries: Tensor) -> tuple[Tensor, Tensor]:
+        """Distance to the nearest of the thinned points, and the normal there; no gradient.
+
+        Args:
+            queries: (B, ..., 3) points of each grasp, m.
+
+        Returns:
+            (B, ...) m, and (B, ..., 3).
+        """
+        groups, count = self.sparse_normals.shape[:2]
+        with torch.no_grad():
+            sparse = self.obstacle_points[:, :count]
+            distances, nearest = torch.cdist(queries.reshape(groups, -1, 3), sparse).min(-1)
+            normals = _rows(self.sparse_normals, nearest)
+        return distances.view(queries.shape[:-1]), normals.view_as(queries)
+
     def smooth(self, queries: Tensor, neighbours: int, sigma: float) -> tuple[Tensor, Tensor]:
         """Surface point and normal near each query: Gaussian averages of the nearest cloud points.
 
         Args:
-            queries: (..., 3), m; the result is differentiable with respect to them.
+            queries: (B, ..., 3) points of each grasp, m; the result is differentiable with respect
+                to them.
             neighbours: number of cloud points averaged.
             sigma: width of the average, m.
 
         Returns:
-            (..., 3) points and (..., 3) unit normals.
+            (B, ..., 3) points and (B, ..., 3) unit normals.
         """
-        flat = queries.reshape(-1, 3)
+        groups, count = self.points.shape[:2]
+        flat = queries.reshape(groups, -1, 3)
         with torch.no_grad():
             distances = torch.cdist(flat, self.points)
-            nearest = distances.topk(min(neighbours, len(self.points)), largest=False).indices
-        around, directions = self.points[nearest], self.normals[nearest]
-        squared = (flat[:, None] - around).square().sum(-1)
+            nearest = distances.topk(min(neighbours, count), largest=False).indices
+        around, directions = _rows(self.points, nearest), _rows(self.normals, nearest)
+        squared = (flat[..., None, :] - around).square().sum(-1)
         weights = torch.softmax(-squared / (2.0 * sigma**2), dim=-1)[..., None]
-        normals = torch.nn.functional.normalize((weights * directions).sum(1), dim=-1)
-        return (weights * around).sum(1).view_as(queries), normals.view_as(queries)
+        normals = torch.nn.functional.normalize((weights * directions).sum(-2), dim=-1)
+        return (weights * around).sum(-2).view_as(queries), normals.view_as(queries)
+
+
+def stacked(surfaces: Sequence[ObjectSurface]) -> ObjectSurface:
+    """Several objects as one, in order.
+
+    Raises:
+        ValueError: they differ in their numbers of surface points, or there is none.
+    """
+    if not surfaces:
+        raise ValueError("no objects to put together")
+    balls = max(surface.obstacle_points.shape[1] for surface in surfaces)
+
+    def filled(values: Tensor, filling: float) -> Tensor:
+        missing = values.new_full((1, balls - values.shape[1], *values.shape[2:]), filling)
+        return torch.cat((values, missing), dim=1)
+
+    try:
+        return ObjectSurface(
+            points=torch.cat([surface.points for surface in surfaces]),
+            normals=torch.cat([surface.normals for surface in surfaces]),
+            obstacle_points=torch.cat([filled(s.obstacle_points, 0.0) for s in surfaces]),
+            obstacle_radii=torch.cat([filled(s.obstacle_radii, -_FAR) for s in surfaces]),
+            sparse_normals=torch.cat([surface.sparse_normals for surface in surfaces]),
+            center=torch.cat([surface.center for surface in surfaces]),
+        )
+    except RuntimeError as error:
+        raise ValueError("objects put together need as many surface points each") from error
+
+
+def _rows(values: Tensor, indices: Tensor) -> Tensor:
+    """(G, ..., D) rows of (G, N, D) values, of (G, ...) indices into each."""
+    groups, count = values.shape[:2]
+    if groups == 1:
+        return values[0][indices]
+    first = count * torch.arange(groups, device=values.device)
+    shape = (groups, *(1,) * (indices.dim() - 1))
+    return values.flatten(0, 1)[indices + first.view(shape)]
 
 
 def farthest_points(points: np.ndarray, count: int) -> np.ndarray:

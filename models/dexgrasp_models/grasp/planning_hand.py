@@ -34,6 +34,7 @@ class PlanningHand:
         coupled: whether J1 = J2 of the coupled joints, so that there are 18 coordinates, not 22.
         forearm: whether the forearm hangs on the palm and must keep clear of the table too.
         dtype: of all tensors; double precision serves to check gradients.
+        device: of all tensors.
     """
 
     def __init__(
@@ -43,10 +44,12 @@ class PlanningHand:
         *,
         forearm: bool = False,
         dtype: torch.dtype = torch.float32,
+        device: torch.device | str = "cpu",
     ) -> None:
         self.spec = spec
         self.dtype = dtype
-        self.kinematics = HandKinematics(spec, dtype=dtype)
+        self.device = torch.device(device)
+        self.kinematics = HandKinematics(spec, dtype=dtype, device=device)
         self.distance = HandDistance(self.kinematics)
         expansion = spec.expansion if coupled else np.eye(len(spec.joints))
         # A coordinate is the angle of its joints: of both joints where one tendon moves two.
@@ -74,7 +77,7 @@ class PlanningHand:
 
     def _init_pads(self) -> None:
         candidates = contact_candidates(self.spec)
-        self.pad_links = torch.as_tensor(candidates.link_index)
+        self.pad_links = torch.as_tensor(candidates.link_index, device=self.device)
         """(5,) link of each digit's pads."""
         self.pad_points = self._tensor(candidates.points)
         self.pad_normals = self._tensor(candidates.normals)
@@ -100,7 +103,7 @@ class PlanningHand:
                     links.append(index)
                     centers.append(shape.pose.matrix[:3, :3] @ point + shape.pose.position)
                     radii.append(radius)
-        self.ball_links = torch.tensor(links)
+        self.ball_links = torch.tensor(links, device=self.device)
         """(S,) link of each ball."""
         self.ball_centers = self._tensor(np.array(centers))
         """(S, 3) centres in their links, m."""
@@ -117,7 +120,7 @@ class PlanningHand:
                     break
                 near[index, ancestor] = near[ancestor, index] = True
         pairs = ~near[np.ix_(links, links)]
-        self.ball_pairs = torch.from_numpy(np.triu(pairs, k=1))
+        self.ball_pairs = torch.from_numpy(np.triu(pairs, k=1)).to(self.device)
         """(S, S) bool: which pairs of balls must not overlap."""
 
     def _init_forearm(self, present: bool) -> None:
@@ -178,4 +181,4 @@ class PlanningHand:
         return torch.cat((fingers, forearm[..., 0] + palm[:, 2, 3:] - self._forearm_radii), dim=1)
 
     def _tensor(self, values: object) -> Tensor:
-        return torch.as_tensor(np.asarray(values), dtype=self.dtype)
+        return torch.as_tensor(np.asarray(values), dtype=self.dtype, device=self.device)

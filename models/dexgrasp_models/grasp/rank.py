@@ -49,20 +49,21 @@ def grasp_figures(
     """Figures by which grasps are ranked and rejected, each (B,).
 
     Args:
-        energy: the energy of the object.
+        energy: the energy of the one object.
         result: its value at the grasps.
         link_poses: (B, L, 4, 4) of the grasps.
         joints: (B, 22) of the grasps, rad.
         pregrasp: (B, 22) opened joints, rad.
     """
     hand, surface, contacts = energy.hand, energy.surface, result.contacts
-    distances = hand.distance.to_links(surface.points, link_poses)
-    balls = hand.distance.to_links(surface.obstacle_points, link_poses)
+    center = surface.of_each_grasp(surface.center, len(joints))
+    distances = hand.distance.to_links(surface.points[0], link_poses)
+    balls = hand.distance.to_links(surface.obstacle_points[0], link_poses)
     intrusion = torch.cat((-distances, surface.obstacle_radii - balls), dim=1)
     closure = force_closure(
         contacts.hand_points,
         contacts.normals,
-        surface.center,
+        center,
         friction=energy.config.friction,
         torque_length=energy.config.torque_length,
         steps=_EXACT_STEPS,
@@ -89,8 +90,8 @@ def grasp_figures(
         "lifting_force": closure.forces[..., 2].clamp_min(0).sum(1),
         "thumb_force": sizes[:, -1],
         "largest_force": sizes.amax(1),
-        "grip_offset": (grip - surface.center)[:, :2].norm(dim=-1),
-        "grip_height": (grip - surface.center)[:, 2],
+        "grip_offset": (grip - center)[:, :2].norm(dim=-1),
+        "grip_height": (grip - center)[:, 2],
         "table_clearance": hand.heights(link_poses).amin(1),
         "self_penetration": overlap,
         "sweep": sweep,
@@ -122,8 +123,8 @@ def _swept(
 ) -> tuple[Tensor, Tensor]:
     """Depth of the hand in the object while closing, and on the best of a few approaches."""
     hand, surface = energy.hand, energy.surface
-    spread = farthest_points(surface.points.numpy(), _SWEEP_POINTS)
-    points = surface.points[spread]
+    spread = farthest_points(surface.points[0].numpy(), _SWEEP_POINTS)
+    points = surface.points[0, spread]
 
     def depth(poses: Tensor, fingers: Tensor, shift: Tensor | None = None) -> Tensor:
         links = hand.link_poses(poses, fingers)

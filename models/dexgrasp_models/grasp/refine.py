@@ -12,7 +12,6 @@ from dexgrasp_models.grasp.config import AnalyticConfig
 from dexgrasp_models.grasp.energy import Energy, GraspEnergy
 
 _FIRST_MOMENT, _SECOND_MOMENT = 0.9, 0.99  # of Adam
-_NEAREST_OBSTACLES = 96  # points of the object that penetration looks at between searches
 _OBSTACLE_INTERVAL = 4  # steps between searches
 _FINAL_STEP = 0.1  # of the initial step, at the end of the cosine
 
@@ -39,7 +38,7 @@ def rotation_from_vector(vectors: Tensor) -> Tensor:
     zero = torch.zeros_like(x)
     cross = torch.stack((zero, -z, y, z, zero, -x, -y, x, zero), dim=-1).view(-1, 3, 3)
     return (
-        torch.eye(3, dtype=vectors.dtype)
+        torch.eye(3, dtype=vectors.dtype, device=vectors.device)
         + angles.sin() * cross
         + (1 - angles.cos()) * (cross @ cross)
     )
@@ -88,16 +87,13 @@ def refine(energy: GraspEnergy, batch: GraspBatch, config: AnalyticConfig) -> Gr
     Steps fall along a cosine to a tenth; coordinates are clamped to their limits.
     """
     hand = energy.hand
-    steps = torch.cat(
-        (
-            torch.full((3,), config.step_translation),
-            torch.full((3,), config.step_rotation),
-            torch.full((batch.coordinates.shape[1],), config.step_joints),
-        )
+    count, joints = batch.coordinates.shape
+    steps = batch.coordinates.new_tensor(
+        3 * [config.step_translation] + 3 * [config.step_rotation] + joints * [config.step_joints]
     )
-    mean = torch.zeros(len(batch.palm_poses), len(steps))
+    mean = steps.new_zeros(count, len(steps))
     square = torch.zeros_like(mean)
-    nearest = min(_NEAREST_OBSTACLES, len(energy.surface.obstacle_points))
+    nearest = min(config.nearest_obstacles, energy.surface.obstacle_points.shape[1])
     palm, coordinates, closure_start = batch.palm_poses, batch.coordinates, None
     for iteration in range(config.iterations):
         current = GraspBatch(palm, coordinates, batch.preshape)

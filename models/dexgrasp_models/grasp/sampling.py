@@ -19,28 +19,43 @@ _WIDE = {"J3": 0.35, "J2": 0.3, "J1": 0.3, "THJ5": -0.3, "THJ4": 1.15, "THJ2": 0
 _NARROW = {"J3": 0.9, "J2": 0.5, "J1": 0.5, "THJ5": 0.3, "THJ4": 1.15, "THJ2": 0.0, "THJ1": -0.3}
 _PRESHAPE_NOISE = 0.15  # rad, on every coordinate
 _CENTRAL_PAD = 4  # of the nine pads of a digit
+_EVALUATED = {"cpu": 256, "cuda": 65536}  # initial grasps at a time; 256 stay in a CPU's cache
 
 
 def sample_grasps(
     energy: GraspEnergy, config: AnalyticConfig, generator: np.random.Generator
 ) -> GraspBatch:
-    """Draw ``batch * samples_per_grasp`` initial grasps and keep ``batch`` of them.
+    """Draw ``batch * samples_per_grasp`` initial grasps of each object and keep ``batch`` of them.
 
     Most are those with the least energy; for diversity the others are the best of random groups.
     """
     count = config.batch * config.samples_per_grasp
     drawn = draw(energy.hand, energy.surface, count, config, generator)
+    objects = len(energy.surface.points)
+    device = energy.surface.points.device
+    rows = torch.arange(objects * count, device=device).view(objects, count)
+    some_of_each = max(1, _EVALUATED[device.type] // objects)
+    # Some at a time, as many of each object.
     scores = torch.cat(
-        [evaluate(energy, drawn[rows]).total for rows in torch.arange(count).split(256)]
+        [
+            evaluate(energy, drawn[some.flatten()]).total.view(objects, -1)
+            for some in rows.split(some_of_each, dim=1)
+        ],
+        dim=1,
     )
+    kept = torch.stack([_selected(row, config) for row in scores])
+    return drawn[(kept + rows[:, :1]).flatten()]
+
+
+def _selected(scores: Tensor, config: AnalyticConfig) -> Tensor:
+    """(batch,) indices of the least of (N,) scores, and of the least of random groups."""
     diverse = round(config.diverse_fraction * config.batch)
     order = scores.argsort()
     best = order[: config.batch - diverse]
     rest = order[config.batch - diverse :]
     # The draw has no order, so strides over it are random groups; `rest` is sorted by score.
     groups = [rest[rest % diverse == group] for group in range(diverse)]
-    diverse_best = [group[:1] for group in groups]
-    return drawn[torch.cat((best, *diverse_best))]
+    return torch.cat((best, *(group[:1] for group in groups)))
 
 
 def draw(
@@ -50,31 +65,39 @@ def draw(
     config: AnalyticConfig,
     generator: np.random.Generator,
 ) -> GraspBatch:
-    """Random grasps: the pinch centre on a point between the object's centre and its surface.
+    """Random grasps, ``count`` of each object.
 
-    The pinch centre is midway between the thumb's and the fingers' pads; the hand approaches along
-    the line from its palm to it, at least ``min_elevation`` down towards the table.
+    The pinch centre is on a point between the object's centre and its surface. It is midway between
+    the thumb's and the fingers' pads; the hand approaches along the line from its palm to it, at
+    least ``min_elevation`` down towards the table.
     """
+    objects, points = surface.points.shape[:2]
+    count *= objects
+    device = surface.points.device
     coordinates = _preshapes(hand, count, generator)
-    palm = torch.eye(4).expand(count, 4, 4)
+    palm = torch.eye(4, device=device).expand(count, 4, 4)
     pads = hand.pads(hand.link_poses(palm, hand.joints(coordinates))).points[:, :, _CENTRAL_PAD]
     pinch = 0.5 * (pads[:, :4].mean(1) + pads[:, 4])
-    heel = torch.tensor([0.0, 0.0, 0.06])  # middle of the palm
+    heel = torch.tensor([0.0, 0.0, 0.06], device=device)  # middle of the palm
     approach = torch.nn.functional.normalize(pinch - heel, dim=-1)
 
-    heights = math.sin(config.min_elevation) + (1 - math.sin(config.min_elevation)) * _uniform(
-        generator, count
-    )
-    azimuth = 2 * math.pi * _uniform(generator, count)
+    def uniform() -> Tensor:
+        return _uniform(generator, count).to(device)
+
+    lowest = math.sin(config.min_elevation)
+    heights = lowest + (1 - lowest) * uniform()
+    azimuth = 2 * math.pi * uniform()
     flat = (1 - heights.square()).clamp_min(0).sqrt()
     wanted = torch.stack((flat * azimuth.cos(), flat * azimuth.sin(), -heights), dim=-1)
-    roll = 2 * math.pi * _uniform(generator, count)
-    rotation = _frame(wanted, roll) @ _frame(approach, torch.zeros(count)).transpose(-1, -2)
+    rotation = _frame(wanted, 2 * math.pi * uniform()) @ _frame(
+        approach, torch.zeros_like(azimuth)
+    ).transpose(-1, -2)
 
-    chosen = torch.from_numpy(generator.integers(len(surface.points), size=count))
-    share = _uniform(generator, count)[:, None]
-    target = surface.center + share * (surface.points[chosen] - surface.center)
-    poses = torch.eye(4).repeat(count, 1, 1)
+    chosen = torch.from_numpy(generator.integers(points, size=(objects, count // objects)))
+    chosen = chosen.to(device)[..., None].expand(-1, -1, 3)
+    center = surface.of_each_grasp(surface.center, count)
+    target = center.lerp(surface.points.gather(1, chosen).flatten(0, 1), uniform()[:, None])
+    poses = torch.eye(4, device=device).repeat(count, 1, 1)
     poses[:, :3, :3] = rotation
     poses[:, :3, 3] = target - (rotation @ pinch[..., None])[..., 0]
     return GraspBatch(poses, coordinates, coordinates)
@@ -90,16 +113,16 @@ def _preshapes(hand: PlanningHand, count: int, generator: np.random.Generator) -
         ]
         shapes.append(hand.coordinates(torch.tensor([joints])))
     narrow, wide = shapes
-    mixed = narrow + _uniform(generator, count)[:, None] * (wide - narrow)
+    share = _uniform(generator, count)[:, None].to(narrow.device)
+    mixed = narrow.lerp(wide, share)
     noise = generator.normal(scale=_PRESHAPE_NOISE, size=mixed.shape).astype(np.float32)
-    return (mixed + torch.from_numpy(noise)).clamp(hand.lower, hand.upper)
+    return (mixed + torch.from_numpy(noise).to(mixed.device)).clamp(hand.lower, hand.upper)
 
 
 def _frame(directions: Tensor, roll: Tensor) -> Tensor:
     """(B, 3, 3) rotations whose third column is the direction, turned about it by ``roll``."""
-    helper = torch.where(
-        directions[:, :1].abs() < 0.7, torch.tensor([1.0, 0.0, 0.0]), torch.tensor([0.0, 1.0, 0.0])
-    )
+    x, y = directions.new_tensor([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
+    helper = torch.where(directions[:, :1].abs() < 0.7, x, y)
     first = torch.nn.functional.normalize(torch.linalg.cross(helper, directions), dim=-1)
     second = torch.linalg.cross(directions, first)
     cos, sin = roll.cos()[:, None], roll.sin()[:, None]

@@ -1,0 +1,169 @@
+"""Many grasps tried, in parallel; and controls, which are grasps made worse and have to fail."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+import numpy as np
+
+from dexgrasp_models.data.grasps import Grasps
+from dexgrasp_models.hand.spec import load_hand
+from dexgrasp_models.objects import LIBRARY_PREFIX, ObjectModel, load_object
+from dexgrasp_sim.validation import FIGURES, GraspValidator, ValidationConfig
+
+LoadObject = Callable[[str, float], ObjectModel]
+"""The object of a name at a scale; has to be picklable."""
+
+_AT_ONCE = 32  # grasps of one job: enough to be worth compiling the object's model
+
+
+class Control(StrEnum):
+    """What is done to grasps before they are tried."""
+
+    NONE = "none"
+    SHUFFLED_JOINTS = "shuffled_joints"
+    WRIST_1CM = "wrist_1cm"
+    WRIST_2CM = "wrist_2cm"
+    WRIST_4CM = "wrist_4cm"
+    REVERSED_SQUEEZE = "reversed_squeeze"
+
+
+_WRIST_SHIFT = {Control.WRIST_1CM: 0.01, Control.WRIST_2CM: 0.02, Control.WRIST_4CM: 0.04}  # m
+
+
+@dataclass(frozen=True)
+class _Job:
+    rows: np.ndarray
+    grasps: Grasps
+    load: LoadObject
+    config: ValidationConfig
+    thrifty: bool
+
+
+def library_object(name: str, scale: float) -> ObjectModel:
+    """The library's object of a name such as `mug/3`, with a radius of ``scale`` m.
+
+    Raises:
+        ValueError: there is none.
+    """
+    return load_object(LIBRARY_PREFIX + name, scale)
+
+
+def try_grasps(
+    grasps: Grasps,
+    load: LoadObject,
+    config: ValidationConfig | None = None,
+    *,
+    control: Control = Control.NONE,
+    seed: int = 0,
+    thrifty: bool = False,
+    workers: int = 1,
+    progress: Callable[[int, int], None] | None = None,
+) -> dict[str, np.ndarray]:
+    """(N,) figures of all grasps, see `GraspValidator.run`.
+
+    Args:
+        grasps: of any objects.
+        load: finds the objects.
+        config: how they are tried.
+        control: what is done to them before.
+        seed: of the control.
+        thrifty: whether to stop at the first trial that fails; further figures are NaN.
+        workers: processes.
+        progress: is called with how many grasps are done, of how many.
+
+    Raises:
+        MeshError, GraspDataError: an object can't be found or used.
+    """
+    config = config or ValidationConfig()
+    grasps = perturbed(grasps, control, np.random.default_rng(seed), config.drive == "coupled")
+    if control is Control.REVERSED_SQUEEZE:
+        config = replace(config, gain=-config.gain)
+    figures = {name: np.full(len(grasps), np.nan) for name in FIGURES}
+    done = 0
+    for rows, found in _run(_jobs(grasps, load, config, thrifty), workers):
+        for name, values in found.items():
+            figures[name][rows] = values
+        done += len(rows)
+        if progress:
+            progress(done, len(grasps))
+    return figures
+
+
+def perturbed(
+    grasps: Grasps, control: Control, generator: np.random.Generator, coupled: bool
+) -> Grasps:
+    """The grasps that are tried in the place of ``grasps``.
+
+    Args:
+        grasps: as given.
+        control: what to do. A reversed squeeze changes nothing here.
+        generator: of permutations and directions.
+        coupled: whether shuffled joints are ones that coupled fingers can have (J1 = J2).
+    """
+    if control is Control.SHUFFLED_JOINTS:
+        hand = load_hand()
+        joints = np.clip(generator.permuted(grasps.joints, axis=1), *hand.limits.T)
+        joints = hand.couple(joints) if coupled else joints
+        return replace(grasps, joints=joints.astype(grasps.joints.dtype))
+    if control in _WRIST_SHIFT:
+        directions = generator.standard_normal((len(grasps), 3))
+        directions *= _WRIST_SHIFT[control] / np.linalg.norm(directions, axis=1, keepdims=True)
+        return replace(grasps, translations=grasps.translations + directions)
+    return grasps
+
+
+def rates(figures: Mapping[str, np.ndarray]) -> dict[str, float]:
+    """Shares of grasps: those of yes-or-no figures, and of penetrations of at most 1 and 3 mm.
+
+    NaN where nothing was measured.
+    """
+
+    def share(values: np.ndarray) -> float:
+        known = values[~np.isnan(values)]
+        return float(known.mean()) if len(known) else np.nan
+
+    depth = figures["penetration"]
+    return {
+        "penetration_1mm": share(np.where(np.isnan(depth), np.nan, depth <= 0.001)),
+        "penetration_3mm": share(np.where(np.isnan(depth), np.nan, depth <= 0.003)),
+        **{
+            name: share(figures[name])
+            for name in ("held_contact", "held_squeezed", "stable", "lifted")
+        },
+    }
+
+
+def _jobs(
+    grasps: Grasps, load: LoadObject, config: ValidationConfig, thrifty: bool
+) -> Iterator[_Job]:
+    for index, scale in sorted(
+        set(zip(grasps.objects.tolist(), grasps.scales.tolist(), strict=True))
+    ):
+        rows = np.flatnonzero((grasps.objects == index) & (grasps.scales == scale))
+        for some in np.split(rows, range(_AT_ONCE, len(rows), _AT_ONCE)):
+            yield _Job(some, grasps[some], load, config, thrifty)
+
+
+def _run(jobs: Iterator[_Job], workers: int) -> Iterator[tuple[np.ndarray, dict[str, np.ndarray]]]:
+    if workers == 1:
+        yield from map(_try, jobs)
+        return
+    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
+        try:
+            for future in as_completed([pool.submit(_try, job) for job in jobs]):
+                yield future.result()
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+def _try(job: _Job) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    grasps = job.grasps
+    model = job.load(grasps.names[grasps.objects[0]], float(grasps.scales[0]))
+    results = list(GraspValidator(model, job.config).run_all(grasps, thrifty=job.thrifty))
+    return job.rows, {name: np.array([result[name] for result in results]) for name in FIGURES}

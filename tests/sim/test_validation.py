@@ -1,0 +1,182 @@
+"""Grasps that hold pass, and what is no grasp doesn't."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+import trimesh
+
+from dexgrasp_models.data.closing import BALANCED_TOTAL, balanced_forces
+from dexgrasp_models.data.dexgraspbench import find_object
+from dexgrasp_models.data.dexgraspnet import import_dexgraspnet
+from dexgrasp_models.data.grasps import Grasps
+from dexgrasp_models.data.unidexgrasp import import_unidexgrasp
+from dexgrasp_models.hand.spec import load_hand
+from dexgrasp_models.objects import load_object
+from dexgrasp_sim.grasp_trials import Control, perturbed, rates, try_grasps
+from dexgrasp_sim.validation import FIGURES, PUBLISHED, GraspValidator, ValidationConfig
+
+_REPOSITORY = Path(__file__).parents[2]
+DATA = Path(os.environ.get("DEXGRASP_DATA") or _REPOSITORY.parent / "shared" / "data")
+needs_data = pytest.mark.skipif(not DATA.is_dir(), reason=f"needs published grasps in {DATA}")
+
+# The rod's axis lies along the palm's x, in front of it (-y).
+PALM_T_ROD = np.array(
+    [[0.0, 0.0, 1.0, 0.0], [0.0, 1.0, 0.0, -0.044], [-1.0, 0.0, 0.0, 0.085], [0.0, 0.0, 0.0, 1.0]]
+)
+ROD_T_PALM = np.linalg.inv(PALM_T_ROD)
+LENIENT = ValidationConfig(max_penetration=0.015)  # the thumb's shape reaches into the rod
+
+
+@pytest.fixture(scope="module")
+def rod(tmp_path_factory):
+    """A rod of 3 cm radius."""
+    path = tmp_path_factory.mktemp("rod") / "rod.obj"
+    trimesh.creation.cylinder(radius=0.03, height=0.2, sections=48).export(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def power_grasp():
+    """Joints around it: palm on one side, fingers around."""
+    hand = load_hand()
+    joints = np.zeros(len(hand.joints))
+    for finger in ("FF", "MF", "RF", "LF"):
+        for joint, angle in (("J3", 0.9), ("J2", 0.8), ("J1", 0.8)):
+            joints[hand.joint_index(f"rh_{finger}{joint}")] = angle
+    joints[hand.joint_index("rh_THJ4")] = 1.1
+    joints[hand.joint_index("rh_THJ1")] = -0.6
+    return joints
+
+
+@pytest.mark.parametrize("drive", ["coupled", "independent"])
+def test_a_power_grasp_keeps_a_rod_and_opening_the_hand_drops_it(rod, power_grasp, drive):
+    config = replace(LENIENT, drive=drive)
+    validator = GraspValidator(load_object(rod), config)
+    held = validator.run(ROD_T_PALM, power_grasp)
+    assert held["stable"] == held["held_contact"] == held["held_squeezed"] == 1
+    assert held["held_directions"] == 6
+    assert np.isnan(held["lifted"])  # there is no table
+    dropped = validator.run(ROD_T_PALM, power_grasp, gain=-1.0)
+    assert dropped["stable"] == dropped["held_squeezed"] == 0
+
+
+def test_lift_from_a_table(rod, power_grasp):
+    """The rod stands on end, on a table below the palm's side."""
+    validator = GraspValidator(load_object(rod), LENIENT)
+    plane = np.array([0.0, 0.0, 1.0, 0.1])
+    lifted = validator.run(ROD_T_PALM, power_grasp, plane)
+    assert lifted["lifted"] == 1
+    assert lifted["lift_shift"] < 0.02
+    left = validator.run(ROD_T_PALM, power_grasp, plane, gain=-2.0, thrifty=True)
+    assert left["lifted"] == 0
+    assert np.isnan(left["stable"])  # thrifty: nothing after the first failure
+
+
+def test_a_table_within_the_hand_shows(rod, power_grasp):
+    validator = GraspValidator(load_object(rod))
+    free = validator.run(ROD_T_PALM, power_grasp, np.array([0.0, 0.0, 1.0, 0.1]))
+    cut = validator.run(ROD_T_PALM, power_grasp, np.array([0.0, 0.0, 1.0, -0.02]))
+    assert free["table_contact"] == 0
+    assert cut["table_contact"] > 0.005
+
+
+def test_trials_repeat_to_the_bit_in_any_order(rod, power_grasp):
+    plane = np.array([0.0, 0.0, 1.0, 0.1])
+    validator = GraspValidator(load_object(rod))
+    first = validator.run(ROD_T_PALM, power_grasp, plane)
+    validator.run(ROD_T_PALM, 0.5 * power_grasp, plane, gain=-1.0)
+    assert validator.run(ROD_T_PALM, power_grasp, plane) == first
+    assert GraspValidator(load_object(rod)).run(ROD_T_PALM, power_grasp, plane) == first
+
+
+def test_a_hand_inside_the_object_is_no_grasp(rod, power_grasp):
+    pose = ROD_T_PALM.copy()
+    pose[:3, 3] += 0.02 * pose[:3, :3] @ [0.0, -1.0, 0.0]
+    result = GraspValidator(load_object(rod), LENIENT).run(pose, power_grasp)
+    assert result["penetration"] > LENIENT.max_penetration
+    assert result["stable"] == 0
+
+
+def test_balanced_forces_balance_where_equal_ones_do_not():
+    """Two fingers against one thumb, which has to press as much as both."""
+    points = np.array([[0.03, 0.01, 0.0], [0.03, -0.01, 0.0], [-0.03, 0.0, 0.0]])
+    normals = np.sign(points * [1, 0, 0])
+    forces = balanced_forces(points, normals, np.zeros(3))
+    assert forces.sum(0) == pytest.approx(np.zeros(3), abs=1e-9)
+    assert np.cross(points, forces).sum(0) == pytest.approx(np.zeros(3), abs=1e-9)
+    assert -(forces * normals).sum() == pytest.approx(BALANCED_TOTAL)
+    one_sided = balanced_forces(points[:2], normals[:2], np.zeros(3))
+    assert np.linalg.norm(one_sided.sum(0)) > 0.5 * BALANCED_TOTAL
+
+
+def test_grasps_of_several_scales_keep_their_order(rod, power_grasp):
+    scales = np.array([1.0, 0.9, 1.0])
+    grasps = replace(
+        Grasps.of_object("rod", 1.0, np.tile(ROD_T_PALM, (3, 1, 1)), np.tile(power_grasp, (3, 1))),
+        scales=scales,
+    )
+    alone, parallel = (
+        try_grasps(grasps, partial(find_object, rod.parent), workers=workers) for workers in (1, 2)
+    )
+    assert set(alone) == set(FIGURES)
+    for name in FIGURES:
+        assert np.array_equal(alone[name], parallel[name], equal_nan=True), name
+    assert alone["held_shift"][0] == alone["held_shift"][2] != alone["held_shift"][1]
+
+
+def test_controls_change_what_they_say(power_grasp):
+    grasps = Grasps.of_object("rod", 1.0, ROD_T_PALM[None], power_grasp[None])
+    for control, distance in ((Control.WRIST_1CM, 0.01), (Control.WRIST_4CM, 0.04)):
+        moved = perturbed(grasps, control, np.random.default_rng(0), coupled=True)
+        shift = moved.translations - grasps.translations
+        assert np.linalg.norm(shift) == pytest.approx(distance)
+        assert np.array_equal(moved.joints, grasps.joints)
+    shuffled = perturbed(grasps, Control.SHUFFLED_JOINTS, np.random.default_rng(0), coupled=True)
+    assert np.array_equal(shuffled.palm_poses, grasps.palm_poses)
+    assert not np.allclose(shuffled.joints, grasps.joints)
+    hand = load_hand()
+    assert shuffled.joints == pytest.approx(hand.couple(shuffled.joints))
+    limits = hand.limits
+    assert ((shuffled.joints >= limits[:, 0]) & (shuffled.joints <= limits[:, 1])).all()
+
+
+def test_bad_settings_are_named():
+    with pytest.raises(ValueError, match="drive must be"):
+        ValidationConfig(drive="tendon")
+    with pytest.raises(ValueError, match="squeeze must be"):
+        ValidationConfig(squeeze="hard")
+
+
+def _some(grasps, count):
+    return grasps[np.random.default_rng(0).choice(len(grasps), count, replace=False)]
+
+
+@needs_data
+def test_published_grasps_hold_and_the_controls_fall():
+    grasps = _some(import_dexgraspnet(DATA / "dexgraspnet" / "dataset", ["qpos_st"]), 30)
+    load = partial(find_object, DATA / "dexgraspnet" / "meshdata")
+    controls = (Control.NONE, Control.SHUFFLED_JOINTS, Control.WRIST_4CM, Control.REVERSED_SQUEEZE)
+    found = {c: rates(try_grasps(grasps, load, PUBLISHED, control=c)) for c in controls}
+    published = found[Control.NONE]
+    assert published["held_contact"] >= 0.85
+    assert published["stable"] > 0.6
+    assert np.isnan(published["lifted"])
+    assert found[Control.SHUFFLED_JOINTS]["penetration_3mm"] < 0.3
+    for control in controls[1:]:
+        assert found[control]["stable"] < 0.3 * published["stable"]
+    assert found[Control.REVERSED_SQUEEZE]["held_contact"] < 0.2
+
+
+@needs_data
+def test_published_table_top_grasps_lift():
+    grasps = _some(import_unidexgrasp(DATA / "unidexgrasp" / "datasetv4.1"), 15)
+    load = partial(find_object, DATA / "unidexgrasp" / "meshdatav3")
+    assert rates(try_grasps(grasps, load, PUBLISHED))["lifted"] > 0.8
+    reversed_ = try_grasps(grasps, load, PUBLISHED, control=Control.REVERSED_SQUEEZE)
+    assert rates(reversed_)["lifted"] < 0.1
