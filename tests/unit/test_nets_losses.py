@@ -6,6 +6,9 @@ import pytest
 import torch
 from nets_samples import HAND, body, grasps_of_ball, random_grasps, sphere
 
+from dexgrasp_models.grasp.config import AnalyticConfig
+from dexgrasp_models.grasp.energy import GraspEnergy
+from dexgrasp_models.grasp.planning_hand import PlanningHand
 from dexgrasp_models.nets.contact import contact_heat
 from dexgrasp_models.nets.losses import ADAPTATION_WEIGHTS, NEAR, GraspLosses, HandBody, LossWeights
 from dexgrasp_models.nets.types import GraspTensors
@@ -103,6 +106,26 @@ def test_sums_over_points_do_not_depend_on_how_many_there_are(hand):
     torch.testing.assert_close(few.total, many.total)
 
 
+def test_map_term_is_the_sum_of_squares(hand):
+    """Of points outside and inside the hand, which both have the heat of their distance."""
+    grasps = grasps_of_ball(2, dtype=torch.float64)
+    heat = own_map(hand, grasps, BALL)
+    distances = hand.distance.by_link(BALL, hand.link_poses(grasps)).amin(-1)
+    assert (distances < -0.005).any()
+    torch.testing.assert_close(heat, 2 - 2 * torch.sigmoid(60 * distances.abs()))
+    losses = GraspLosses(hand, LossWeights(points=len(BALL)))
+    found = losses(grasps, BALL, torch.full_like(heat, 0.3)).terms["cmap"]
+    torch.testing.assert_close(found, (heat - 0.3).square().sum(1))
+
+
+def test_table_term_is_the_planners_without_margin(hand):
+    grasps = grasps_of_ball(4, dtype=torch.float64)
+    found = GraspLosses(hand)(grasps, BALL, torch.zeros(4, len(BALL))).terms["tpen"]
+    heights = PlanningHand(HAND, dtype=torch.float64).heights(hand.link_poses(grasps))
+    assert (heights < 0).any()
+    torch.testing.assert_close(found, (-heights).clamp_min(0).sum(1))
+
+
 def test_table_term_is_the_depth_of_the_balls(hand):
     """A hand lowered by a millimetre more is deeper by that for each ball below the table."""
     grasps = lifted(grasps_of_ball(1, dtype=torch.float64), -0.3 * FAR)
@@ -116,10 +139,6 @@ def test_table_term_is_the_depth_of_the_balls(hand):
 
 def test_self_penetration_is_that_of_the_planner(hand):
     """The balls are the planner's, and so is the figure, computed by its own code."""
-    from dexgrasp_models.grasp.config import AnalyticConfig
-    from dexgrasp_models.grasp.energy import GraspEnergy
-    from dexgrasp_models.grasp.planning_hand import PlanningHand
-
     grasps = random_grasps(20, dtype=torch.float64)
     planning = PlanningHand(HAND, dtype=torch.float64)
     expected = GraspEnergy(planning, None, AnalyticConfig()).self_penetration(

@@ -76,6 +76,11 @@ class Latents(NamedTuple):
     log_variances: Tensor
     """(B, Z)."""
 
+    def draw(self, generator: torch.Generator | None = None) -> Tensor:
+        """(B, Z), differentiable with respect to the distributions."""
+        noise = normal_noise(*self.means.shape, self.means, generator)
+        return self.means + (0.5 * self.log_variances).exp() * noise
+
     def kl_divergence(self) -> Tensor:
         """(B,) nats, from the standard normal distribution."""
         means, logs = self
@@ -150,9 +155,7 @@ class GraspCVAE(nn.Module):
             conditions = self.object_encoder(clouds).repeat_interleave(count, dim=0)
             hands = surface
         latents = self.encode(conditions, hands)
-        noise = normal_noise(len(repeated), config.latents, conditions, generator)
-        drawn = latents.means + (0.5 * latents.log_variances).exp() * noise
-        vectors = self.decode(conditions, drawn)
+        vectors = self.decode(conditions, latents.draw(generator))
         found = self._grasps(vectors, rotations)
 
         found_poses = self.hand.link_poses(found)
