@@ -125,6 +125,22 @@ def test_without_steps_nothing_moves(hand):
         torch.testing.assert_close(after, before)
 
 
+def test_works_with_and_without_the_callers_gradients(hand):
+    """Grasps may come straight out of a network, and the caller may have switched gradients off."""
+    grasps = grasps_of_ball(2)
+    target = outside_map(hand, grasps, BALL)
+    adaptation = Adaptation(hand, config=AdaptationConfig(steps=5))
+    expected = adaptation(grasps, BALL, target).grasps
+    with torch.no_grad():
+        silent = adaptation(grasps, BALL, target).grasps
+    of_network = grasps._replace(joints=grasps.joints.clone().requires_grad_() * 1.0)
+    found = adaptation(of_network, BALL, target).grasps
+    for one, two, three in zip(expected, silent, found, strict=True):
+        assert torch.equal(one, two)
+        assert torch.equal(one, three)
+        assert not three.requires_grad
+
+
 def test_target_is_predicted_once_or_as_often_as_asked(hand):
     grasps = grasps_of_ball(2)
     seen = []

@@ -98,6 +98,7 @@ class Adaptation:
         self._lower = planning.lower.to(kinematics.device)
         self._upper = planning.upper.to(kinematics.device)
 
+    @torch.enable_grad()
     def __call__(self, grasps: GraspTensors, points: Tensor, target: Tensor | TargetMap) -> Adapted:
         """
         Args:
@@ -110,8 +111,7 @@ class Adaptation:
             ValueError: shapes don't fit together, or something isn't finite.
             ArithmeticError: the optimisation diverged; it names the grasps.
         """
-        grasps.checked()
-        _check_cloud(points)
+        grasps, points = _detached(grasps.checked()), _checked_cloud(points)
         predict = target if callable(target) else None
         target = _checked_map(predict(grasps) if predict else target, grasps, points)
         interval = self.config.target_interval if predict else 0
@@ -203,11 +203,12 @@ class _Subset:
         return self._chosen, padded, self._in_map, self._in_hand
 
 
-def _check_cloud(points: Tensor) -> None:
+def _checked_cloud(points: Tensor) -> Tensor:
     if points.dim() != 2 or points.shape[1] != 3 or len(points) == 0:
         raise ValueError(f"expected a cloud (N, 3), got {tuple(points.shape)}")
     if not torch.isfinite(points).all():
         raise ValueError("the cloud must be finite")
+    return points.detach()
 
 
 def _checked_map(target: Tensor, grasps: GraspTensors, points: Tensor) -> Tensor:

@@ -54,7 +54,7 @@ class GraspCVAEConfig(Parameters):
         0.1, 0, 1e6, "1/cm^2", "of the mean squared error of the hand's surface"
     )
     weight_kl: float = parameter(0.05, 0, 1e6, "1/nat", "of the KL divergence")
-    quality: LossWeights = field(default_factory=lambda: LossWeights(dis=100.0))
+    quality: LossWeights = field(default_factory=lambda: LossWeights(dis=1000.0))
 
     @classmethod
     def paper(cls, given_rotation: bool = False) -> GraspCVAEConfig:
