@@ -260,7 +260,7 @@ class GraspSet:
         """Write grasps as a new shard, whole or not at all.
 
         Args:
-            grasps: at least one.
+            grasps: at least one, unless the shard is named: then it says that none was found.
             provenance: where they came from.
             shard: its name; by default a running number and a hash of the content.
 
@@ -271,7 +271,7 @@ class GraspSet:
             GraspDataError: there is nothing to write, or the name is taken or no file's.
             OSError: it can't be written, as on a full disk; the set is as it was.
         """
-        if len(grasps) == 0:
+        if len(grasps) == 0 and shard is None:
             raise GraspDataError("no grasps to append")
         content = _serialised(grasps, provenance)
         if shard is None:

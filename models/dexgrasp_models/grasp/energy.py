@@ -147,13 +147,14 @@ class GraspEnergy:
 
         Args:
             link_poses: (B, L, 4, 4).
-            obstacles: (B, K) indices of those looked at; all by default.
+            obstacles: (B, K) or (K,) indices of those looked at; all by default.
 
         Returns:
             (B,) m.
         """
         points, radii = self._obstacles(len(link_poses))
         if obstacles is not None:
+            obstacles = obstacles.expand(len(points), -1)
             points = points.gather(1, obstacles[..., None].expand(-1, -1, 3))
             radii = radii.gather(1, obstacles)
         depths = radii + self.config.penetration_margin

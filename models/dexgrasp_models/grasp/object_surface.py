@@ -7,7 +7,7 @@ table, so walls that end close above it go on down to it; and it is solid below 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import torch
@@ -17,6 +17,7 @@ from torch import Tensor
 from dexgrasp_models.grasp.config import AnalyticConfig
 
 _MIN_POINTS = 64
+_SPARSE_POINTS = 256  # of the surface: where a digit looks for a contact
 _MIN_EXTENT = 0.008  # m; below it there is nothing that fingers could close on
 _WALL_GAP = 0.015  # m above the table up to which a wall is continued downwards
 _BALL_DEPTHS = (0.006, 0.012, 0.020, 0.030)  # m below the surface at which balls are tried
@@ -42,13 +43,16 @@ class ObjectSurface:
     normals: Tensor
     """(G, N, 3) outward unit normals."""
     obstacle_points: Tensor
-    """(G, M, 3) surface points and centres of inner balls, which the hand must keep clear of."""
+    """(G, M, 3) K sparse surface points, centres of inner balls, and further surface points, which
+    the hand must keep clear of."""
     obstacle_radii: Tensor
     """(G, M) radii of the inner balls, zero for surface points, m; negative ones fill up."""
     sparse_normals: Tensor
-    """(G, K, 3) normals of the surface points among the obstacles, which come first."""
+    """(G, K, 3) normals of the sparse surface points."""
     center: Tensor
     """(G, 3) centre of mass, or an estimate of it, m."""
+    coarse: int
+    """How many of the obstacles, from the first, are enough for a rough look."""
 
     @classmethod
     def from_cloud(
@@ -107,23 +111,29 @@ class ObjectSurface:
     ) -> ObjectSurface:
         centers, radii = _inner_balls(points, normals, config.interior_balls)
         spread = farthest_points(points, config.surface_points)
-        sparse = points[spread]
+        # Farthest points come in such an order that the first ones are spread as well.
+        sparse, further = np.split(spread, [_SPARSE_POINTS])
+        missing = config.interior_balls - len(centers)
+        centers = np.concatenate([centers, np.zeros((missing, 3))])
+        radii = np.concatenate([radii, np.full(missing, -_FAR)])
 
-        def tensor(array: np.ndarray) -> Tensor:
-            return torch.as_tensor(array, dtype=dtype)[None]
+        def tensor(*arrays: np.ndarray) -> Tensor:
+            return torch.as_tensor(np.concatenate(arrays), dtype=dtype)[None]
 
         return cls(
             points=tensor(points),
             normals=tensor(normals),
-            obstacle_points=tensor(np.concatenate([sparse, centers])),
-            obstacle_radii=tensor(np.concatenate([np.zeros(len(sparse)), radii])),
-            sparse_normals=tensor(normals[spread]),
+            obstacle_points=tensor(points[sparse], centers, points[further]),
+            obstacle_radii=tensor(np.zeros(len(sparse)), radii, np.zeros(len(further))),
+            sparse_normals=tensor(normals[sparse]),
             center=tensor(center),
+            coarse=len(sparse) + len(centers),
         )
 
     def to(self, device: torch.device | str) -> ObjectSurface:
         """The same on a device."""
-        return ObjectSurface(*(getattr(self, item.name).to(device) for item in fields(self)))
+        moved = {name: getattr(self, name).to(device) for name in _TENSORS}
+        return replace(self, **moved)
 
     def of_each_grasp(self, values: Tensor, grasps: int) -> Tensor:
         """(B, ...) rows of (G, ...) ``values`` for a batch of B grasps.
@@ -186,23 +196,16 @@ def stacked(surfaces: Sequence[ObjectSurface]) -> ObjectSurface:
     """
     if not surfaces:
         raise ValueError("no objects to put together")
-    balls = max(surface.obstacle_points.shape[1] for surface in surfaces)
-
-    def filled(values: Tensor, filling: float) -> Tensor:
-        missing = values.new_full((1, balls - values.shape[1], *values.shape[2:]), filling)
-        return torch.cat((values, missing), dim=1)
-
     try:
-        return ObjectSurface(
-            points=torch.cat([surface.points for surface in surfaces]),
-            normals=torch.cat([surface.normals for surface in surfaces]),
-            obstacle_points=torch.cat([filled(s.obstacle_points, 0.0) for s in surfaces]),
-            obstacle_radii=torch.cat([filled(s.obstacle_radii, -_FAR) for s in surfaces]),
-            sparse_normals=torch.cat([surface.sparse_normals for surface in surfaces]),
-            center=torch.cat([surface.center for surface in surfaces]),
+        return replace(
+            surfaces[0],
+            **{name: torch.cat([getattr(s, name) for s in surfaces]) for name in _TENSORS},
         )
     except RuntimeError as error:
         raise ValueError("objects put together need as many surface points each") from error
+
+
+_TENSORS = tuple(item.name for item in fields(ObjectSurface) if item.type == "Tensor")
 
 
 def _rows(values: Tensor, indices: Tensor) -> Tensor:

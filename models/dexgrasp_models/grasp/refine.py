@@ -44,13 +44,13 @@ def rotation_from_vector(vectors: Tensor) -> Tensor:
     )
 
 
-def evaluate(energy: GraspEnergy, batch: GraspBatch) -> Energy:
-    """Energy of a batch, without gradient."""
+def evaluate(energy: GraspEnergy, batch: GraspBatch, obstacles: Tensor | None = None) -> Energy:
+    """Energy of a batch, without gradient; obstacles as in `GraspEnergy.penetration`."""
     hand = energy.hand
     with torch.no_grad():
         joints = hand.joints(batch.coordinates)
         poses = hand.link_poses(batch.palm_poses, joints)
-        return energy(poses, joints, hand.joints(batch.preshape))
+        return energy(poses, joints, hand.joints(batch.preshape), obstacles=obstacles)
 
 
 def energy_gradient(

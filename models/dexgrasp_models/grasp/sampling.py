@@ -35,10 +35,11 @@ def sample_grasps(
     device = energy.surface.points.device
     rows = torch.arange(objects * count, device=device).view(objects, count)
     some_of_each = max(1, _EVALUATED[device.type] // objects)
+    coarse = torch.arange(energy.surface.coarse, device=device)
     # Some at a time, as many of each object.
     scores = torch.cat(
         [
-            evaluate(energy, drawn[some.flatten()]).total.view(objects, -1)
+            evaluate(energy, drawn[some.flatten()], coarse).total.view(objects, -1)
             for some in rows.split(some_of_each, dim=1)
         ],
         dim=1,

@@ -10,6 +10,7 @@ import typer
 from dexgrasp_bringup.bench_command import bench
 from dexgrasp_bringup.calibrate_command import calibrate
 from dexgrasp_bringup.data_command import data
+from dexgrasp_bringup.data_trial_commands import controls, synth, validate
 from dexgrasp_bringup.objects_command import objects
 
 app = typer.Typer(
@@ -18,6 +19,8 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
 )
 app.add_typer(bench, name="bench")
+for command in (synth, validate, controls):
+    data.command()(command)
 app.add_typer(data, name="data")
 app.add_typer(objects, name="objects")
 app.command()(calibrate)

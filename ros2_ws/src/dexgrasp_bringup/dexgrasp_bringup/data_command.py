@@ -70,7 +70,7 @@ def import_(
         FileFormat.DEXGRASPNET: import_dexgraspnet,
         FileFormat.UNIDEXGRASP: import_unidexgrasp,
     }
-    with _problems_told() as console:
+    with problems_told() as console:
         if format not in readers:
             raise ValueError(
                 f"{format} is a benchmark's input; grasps are imported from {' or '.join(readers)}"
@@ -110,7 +110,7 @@ def export(
     from dexgrasp_models.data.grasp_set import GraspSet
     from dexgrasp_models.data.unidexgrasp import export_unidexgrasp
 
-    with _problems_told() as console:
+    with problems_told() as console:
         source = GraspSet.open(grasp_set)
         rows = source.select(parse_bounds(where or ()), objects or None)
         if not len(rows):
@@ -138,7 +138,7 @@ def stats(
     from dexgrasp_models.data.grasp_set import GraspSet
     from dexgrasp_models.data.statistics import summarise
 
-    with _problems_told() as console:
+    with problems_told() as console:
         source = GraspSet.open(grasp_set)
         summary = summarise(source)
     if json:
@@ -179,7 +179,7 @@ def parse_bounds(conditions: Sequence[str]) -> Bounds:
 
 
 @contextmanager
-def _problems_told() -> Iterator[Console]:
+def problems_told() -> Iterator[Console]:
     """A console; what is wrong with the input or the disk ends the command with status 2."""
     console = Console()
     try:

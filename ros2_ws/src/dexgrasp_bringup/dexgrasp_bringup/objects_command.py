@@ -39,7 +39,7 @@ def list_objects(selection: Selection = None) -> None:
     table = Table(*folded, "sides", "faces")
     split_of = {name: split for split in library.SPLITS for name in library.split_names(split)}
     try:
-        for source in _sources(selection):
+        for source in sources(selection):
             parts, name = "", source.removeprefix(LIBRARY_PREFIX)
             if name == source:
                 mesh = load_surface(source)
@@ -74,7 +74,7 @@ def build(
 
     console = Console()
     try:
-        sources = _sources(selection)
+        found = sources(selection)
     except ValueError as error:
         _refuse(console, error)
     columns = (
@@ -86,8 +86,8 @@ def build(
     pieces, failed = 0, 0
     pool = ProcessPoolExecutor(workers or os.cpu_count(), get_context("spawn"), _use_one_thread)
     with pool, Progress(*columns, console=console) as progress:
-        task = progress.add_task("0 pieces", total=len(sources))
-        futures = [pool.submit(prepare_object, source) for source in sources]
+        task = progress.add_task("0 pieces", total=len(found))
+        futures = [pool.submit(prepare_object, source) for source in found]
         try:
             for future in as_completed(futures):
                 try:
@@ -99,7 +99,7 @@ def build(
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
-    console.print(f"{len(sources) - failed} objects, {pieces} pieces in {cache_folder()}")
+    console.print(f"{len(found) - failed} objects, {pieces} pieces in {cache_folder()}")
     if failed:
         raise typer.Exit(1)
 
@@ -121,21 +121,21 @@ def show(
 
     console = Console()
     try:
-        sources = _sources(selection)
+        found = sources(selection)
         rng = np.random.default_rng(seed)
-        drawn = rng.choice(len(sources), min(count, len(sources)), replace=False)
+        drawn = rng.choice(len(found), min(count, len(found)), replace=False)
         samples = []
         for i in sorted(drawn):
-            caption = sources[i].removeprefix(LIBRARY_PREFIX)
-            in_library = caption != sources[i]
-            samples.append((caption if in_library else Path(caption).stem, _bodies(sources[i])))
+            caption = found[i].removeprefix(LIBRARY_PREFIX)
+            in_library = caption != found[i]
+            samples.append((caption if in_library else Path(caption).stem, _bodies(found[i])))
         save_picture(out, contact_sheet(samples, columns))
     except (ValueError, OSError) as error:
         _refuse(console, error)
-    console.print(f"{len(samples)} of {len(sources)} objects, written to {out}")
+    console.print(f"{len(samples)} of {len(found)} objects, written to {out}")
 
 
-def _sources(selection: Sequence[str] | None) -> list[str]:
+def sources(selection: Sequence[str] | None) -> list[str]:
     """What `load_object` takes, each once, for the parts of a selection.
 
     Raises:

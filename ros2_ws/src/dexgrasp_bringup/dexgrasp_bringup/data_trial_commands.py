@@ -1,0 +1,333 @@
+"""``dexgrasp data synth | validate | controls``: sets of grasps made and tried in simulation."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from enum import StrEnum
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+from zlib import crc32
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from dexgrasp_bringup.budget import seconds
+from dexgrasp_bringup.data_command import (
+    Objects,
+    SetFolder,
+    Where,
+    parse_bounds,
+    problems_told,
+)
+from dexgrasp_bringup.objects_command import Selection
+
+if TYPE_CHECKING:
+    from dexgrasp_models.data.grasp_set import GraspSet
+    from dexgrasp_models.data.grasps import Grasps
+    from dexgrasp_sim.grasp_synthesis import SynthesisJob
+    from dexgrasp_sim.grasp_trials import LoadObject
+    from dexgrasp_sim.validation import ValidationConfig
+
+
+class Keep(StrEnum):
+    """Which grasps a set is made of."""
+
+    LIFTED = "lifted"
+    STABLE = "stable"
+    BOTH = "both"
+    ALL = "all"
+
+
+class Device(StrEnum):
+    """Where grasps are optimised."""
+
+    CPU = "cpu"
+    CUDA = "cuda"
+
+
+class Hand(StrEnum):
+    """How grasps are tried."""
+
+    COUPLED = "coupled"
+    PUBLISHED = "published"
+
+
+Workers = Annotated[int | None, typer.Option(min=1, help="Processes; by default one a core.")]
+Meshes = Annotated[
+    Path | None,
+    typer.Option(
+        help="Folder with the objects' meshes, as for export; by default they are the library's."
+    ),
+]
+HandOption = Annotated[
+    Hand,
+    typer.Option(
+        help="coupled: as synthesised here, J1 and J2 of the fingers on one tendon; published: 22 "
+        "actuators, equal forces and 3 mm of penetration, for the field's data sets."
+    ),
+]
+
+
+def synth(
+    grasp_set: SetFolder,
+    selection: Selection = None,
+    config: Annotated[
+        str, typer.Option(help="fast, paper, or a YAML file like those in config/synthesis.")
+    ] = "fast",
+    scale: Annotated[
+        list[float] | None,
+        typer.Option(help="Factor on the meshes; may be repeated. By default the five radii."),
+    ] = None,
+    poses: Annotated[int, typer.Option(min=1, help="Resting poses at each scale.")] = 2,
+    grasps: Annotated[
+        int | None, typer.Option(min=1, help="Started in each pose; default: the config's.")
+    ] = None,
+    keep: Annotated[Keep, typer.Option(help="Which grasps; see docs/grasp_data.md.")] = Keep.LIFTED,
+    seed: Annotated[int, typer.Option(min=0, help="Of all that is drawn.")] = 0,
+    device: Annotated[Device, typer.Option(help="Where grasps are optimised.")] = Device.CPU,
+    workers: Workers = None,
+    ray: Annotated[bool, typer.Option("--ray", help="Run on a Ray cluster, or on a local one.")] = (
+        False
+    ),
+    budget: Annotated[
+        str | None, typer.Option(help="Begin no object after this time, as in 90m or 2h.")
+    ] = None,
+) -> None:
+    """Make a set: synthesise grasps of objects on a table and keep those that hold in simulation.
+
+    One shard an object. Can be killed at any time; run again, it goes on with the objects that are
+    missing. Ends with status 1 if an object can't be used.
+    """
+    from dataclasses import replace
+
+    from dexgrasp_models.objects.library import SCALES
+    from dexgrasp_models.synthesis.config import load_synthesis
+    from dexgrasp_sim.grasp_synthesis import SynthesisJob
+    from dexgrasp_sim.synthesis_run import open_tasks, run
+
+    with problems_told() as console:
+        settings = load_synthesis(config)
+        if grasps is not None:
+            settings = replace(settings, energy=replace(settings.energy, batch=grasps))
+        jobs = [
+            SynthesisJob(
+                name=name,
+                source=source,
+                scales=tuple(scale or SCALES),
+                poses=poses,
+                seed=seed,
+                keep=str(keep),
+                synthesis=settings,
+                device=str(device),
+            )
+            for name, source in _named_sources(selection)
+        ]
+        # In no order, so that a set that is not finished yet is a sample of the finished one.
+        jobs.sort(key=lambda job: (crc32(job.name.encode()), job.name))
+        deadline = None if budget is None else time.monotonic() + seconds(budget)
+        count = workers or os.cpu_count() or 1
+        missing = open_tasks(jobs, grasp_set)
+        console.print(
+            f"seed {seed}: {len(jobs)} objects, {len(jobs) - len(missing)} of them done",
+            soft_wrap=True,
+        )
+        failed = _report(
+            console,
+            missing,
+            run(jobs, grasp_set, workers=count, ray=ray, deadline=deadline),
+        )
+    if failed:
+        raise typer.Exit(1)
+
+
+def validate(
+    grasp_set: SetFolder,
+    out: Annotated[
+        Path | None, typer.Option(help="New set for the grasps with their figures.")
+    ] = None,
+    meshes: Meshes = None,
+    hand: HandOption = Hand.COUPLED,
+    where: Where = None,
+    objects: Objects = None,
+    count: Annotated[
+        int | None, typer.Option(min=1, help="Grasps drawn at random; by default all.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of the drawing.")] = 0,
+    workers: Workers = None,
+) -> None:
+    """Try grasps in simulation: six directions of gravity, and a lift from their table."""
+    from dataclasses import replace
+
+    from dexgrasp_models.data.grasp_set import GraspSet, Provenance
+    from dexgrasp_sim.grasp_trials import try_grasps
+
+    with problems_told() as console:
+        if out is not None:
+            new = GraspSet.open(out, create=True)
+            if len(new):
+                raise ValueError(f"{out} holds a set already; choose a new folder")
+        grasps = _drawn(GraspSet.open(grasp_set), where, objects, count, seed)
+        with _progress(console, "trials", len(grasps)) as advance:
+            figures = try_grasps(
+                grasps,
+                _loader(meshes),
+                _validation(hand),
+                workers=workers or os.cpu_count() or 1,
+                progress=advance,
+            )
+        if out is not None:
+            known = {**grasps.figures, **figures}
+            notes = {"source": grasp_set.name, "hand": str(hand)}
+            new.append(replace(grasps, figures=known), Provenance(seed=seed, notes=notes))
+            console.print(f"written to {out}", soft_wrap=True)
+        console.print(_rates_table({"": figures}, len(grasps)))
+
+
+def controls(
+    grasp_set: SetFolder,
+    meshes: Meshes = None,
+    hand: HandOption = Hand.COUPLED,
+    where: Where = None,
+    objects: Objects = None,
+    count: Annotated[
+        int | None, typer.Option(min=1, help="Grasps drawn at random; by default all.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of the drawing and of the controls.")] = 0,
+    workers: Workers = None,
+) -> None:
+    """Negative controls: the same trials with grasps made worse, which have to fail."""
+    from dexgrasp_models.data.grasp_set import GraspSet
+    from dexgrasp_sim.grasp_trials import Control, try_grasps
+
+    with problems_told() as console:
+        grasps = _drawn(GraspSet.open(grasp_set), where, objects, count, seed)
+        found = {}
+        for control in Control:
+            with _progress(console, str(control), len(grasps)) as advance:
+                found[str(control)] = try_grasps(
+                    grasps,
+                    _loader(meshes),
+                    _validation(hand),
+                    control=control,
+                    seed=seed,
+                    workers=workers or os.cpu_count() or 1,
+                    progress=advance,
+                )
+        console.print(_rates_table(found, len(grasps)))
+
+
+def _report(console: Console, missing: Sequence[SynthesisJob], finished: Iterator) -> int:
+    """Show the progress of a run; how many objects could not be used."""
+    kept, failed, started = 0, 0, time.monotonic()
+    with _bars(console) as progress, _closed(finished):
+        task = progress.add_task("0 grasps", total=len(missing))
+        for one in finished:
+            kept += one.grasps
+            if one.problem:
+                failed += 1
+                progress.console.print(f"[red]{escape(one.problem)}", soft_wrap=True)
+            progress.update(task, advance=1, description=f"{kept} grasps")
+        done = int(progress.tasks[task].completed)
+    took = time.monotonic() - started
+    rate = f", {kept / took:.1f} a second" if kept else ""
+    console.print(f"{kept} grasps of {done - failed} objects in {took:.0f} s{rate}")
+    if done < len(missing):
+        console.print(f"{len(missing) - done} objects are left: run the same command again")
+    return failed
+
+
+@contextmanager
+def _closed(finished: Iterator) -> Iterator[None]:
+    """Ends the run's processes when the loop over it is left."""
+    try:
+        yield
+    finally:
+        finished.close()
+
+
+def _named_sources(selection: Sequence[str] | None) -> list[tuple[str, str]]:
+    """Names in the set and what `load_object` takes, of a selection.
+
+    Raises:
+        ValueError: nothing is meant by a part of it, or two objects would have one name.
+    """
+    from dexgrasp_bringup.objects_command import sources
+    from dexgrasp_models.objects import LIBRARY_PREFIX
+
+    named: dict[str, str] = {}
+    for item in selection or [None]:
+        folder = Path(item) if item and Path(item).is_dir() else None
+        for source in sources([item] if item else None):
+            name = source.removeprefix(LIBRARY_PREFIX)
+            if name == source:
+                path = Path(source).with_suffix("")
+                name = str(path.relative_to(folder)) if folder else path.name
+                name = path.name if name == "." else name
+            if named.setdefault(name, source) != source:
+                raise ValueError(f"{named[name]} and {source} would both be called {name}")
+    return list(named.items())
+
+
+def _drawn(
+    source: GraspSet,
+    where: Sequence[str] | None,
+    objects: Sequence[str] | None,
+    count: int | None,
+    seed: int,
+) -> Grasps:
+    import numpy as np
+
+    rows = source.select(parse_bounds(where or ()), objects or None)
+    if not len(rows):
+        raise ValueError(f"{source.path}: none of its {len(source)} grasps is asked for")
+    if count is not None and count < len(rows):
+        rows = np.sort(np.random.default_rng(seed).choice(rows, count, replace=False))
+    return source[rows]
+
+
+def _loader(meshes: Path | None) -> LoadObject:
+    from dexgrasp_models.data.dexgraspbench import find_object
+    from dexgrasp_sim.grasp_trials import library_object
+
+    return library_object if meshes is None else partial(find_object, meshes)
+
+
+def _validation(hand: Hand) -> ValidationConfig:
+    from dexgrasp_sim.validation import PUBLISHED, ValidationConfig
+
+    return PUBLISHED if hand is Hand.PUBLISHED else ValidationConfig()
+
+
+def _rates_table(found: dict, count: int) -> Table:
+    from dexgrasp_sim.grasp_trials import rates
+
+    rows = {name: rates(figures) for name, figures in found.items()}
+    table = Table("", *next(iter(rows.values())), title=f"shares of {count} grasps")
+    for name, row in rows.items():
+        table.add_row(name, *("-" if value != value else f"{value:.3f}" for value in row.values()))
+    return table
+
+
+def _bars(console: Console) -> Progress:
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
+    return Progress(*columns, console=console, disable=not sys.stdout.isatty())
+
+
+@contextmanager
+def _progress(console: Console, what: str, total: int) -> Iterator:
+    with _bars(console) as progress:
+        task = progress.add_task(what, total=total)
+        yield lambda done, _: progress.update(task, completed=done)

@@ -1,0 +1,172 @@
+"""Synthesis jobs carried out, each of which leaves a shard of a grasp set.
+
+A shard appears whole or not at all, and a job is a function of its settings; so a run can be killed
+at any time, goes on with the shards that are missing, and ends with the set that an uninterrupted
+run gives.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from dexgrasp_models.data.grasp_set import GraspSet, Provenance
+from dexgrasp_models.data.grasps import GraspDataError, Grasps
+from dexgrasp_models.objects import MeshError
+from dexgrasp_sim.grasp_synthesis import SynthesisJob, synthesise_object
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A job that has run."""
+
+    job: SynthesisJob
+    grasps: int
+    """How many it kept."""
+    problem: str = ""
+    """Why there is no shard."""
+
+
+def open_tasks(jobs: Sequence[SynthesisJob], folder: Path) -> list[SynthesisJob]:
+    """The jobs whose shards are not there yet.
+
+    Raises:
+        GraspDataError: a shard is there that was made with other settings, or two jobs share one.
+    """
+    if len({job.shard for job in jobs}) < len(jobs):
+        raise GraspDataError("two objects would be stored in the same shard: rename one of them")
+    grasp_set = GraspSet.open(folder, create=True)
+    made = {shard.path.stem: shard.provenance.notes for shard in grasp_set.shards}
+    for job in jobs:
+        if job.shard in made and not _same(made[job.shard], job):
+            raise GraspDataError(
+                f"{folder}: {job.shard} was made with other settings or another seed; "
+                "choose a new folder"
+            )
+    return [job for job in jobs if job.shard not in made]
+
+
+def run(
+    jobs: Sequence[SynthesisJob],
+    folder: Path,
+    *,
+    workers: int = 1,
+    ray: bool = False,
+    deadline: float | None = None,
+    synthesise: Callable[[SynthesisJob], Grasps] = synthesise_object,
+) -> Iterator[Finished]:
+    """Run the jobs whose shards are missing, and report each as its shard is stored.
+
+    To stop, close the iterator (or leave the loop over it by an exception): what runs is dropped.
+
+    Args:
+        jobs: all jobs of the set.
+        folder: of the set; made if it isn't there.
+        workers: processes; with ``ray``, jobs at a time.
+        ray: whether to hand the jobs to the Ray cluster that this process is, or will be,
+            connected to.
+        deadline: `time.monotonic` after which no further job begins.
+        synthesise: what a job does.
+
+    Raises:
+        GraspDataError: as `open_tasks`.
+        OSError: a shard can't be written, as on a full disk; finished ones stay.
+        ImportError: Ray is asked for and not installed.
+    """
+    missing = open_tasks(jobs, folder)
+    grasp_set = GraspSet.open(folder, create=True)
+    results = _on_ray if ray else _in_processes
+    queue = _until(deadline, missing)
+    with closing(results(synthesise, queue, workers)) as outcomes:
+        for job, grasps in outcomes:
+            if isinstance(grasps, str):
+                yield Finished(job, 0, grasps)
+                continue
+            provenance = Provenance(seed=job.seed, notes=job.notes())
+            grasp_set.append(grasps, provenance, shard=job.shard)
+            yield Finished(job, len(grasps))
+
+
+Outcome = tuple[SynthesisJob, Grasps | str]
+"""A job and its grasps, or what was wrong with its object."""
+
+
+def _until(deadline: float | None, jobs: Sequence[SynthesisJob]) -> Iterator[SynthesisJob]:
+    for job in jobs:
+        if deadline is not None and time.monotonic() >= deadline:
+            return
+        yield job
+
+
+def _attempt(synthesise: Callable[[SynthesisJob], Grasps], job: SynthesisJob) -> Outcome:
+    """One bad object doesn't end a run over many."""
+    try:
+        return job, synthesise(job)
+    except (MeshError, RuntimeError) as error:
+        return job, f"{job.name}: {error}"
+
+
+def _in_processes(
+    synthesise: Callable[[SynthesisJob], Grasps], jobs: Iterator[SynthesisJob], workers: int
+) -> Iterator[Outcome]:
+    if workers == 1:
+        for job in jobs:
+            yield _attempt(synthesise, job)
+        return
+    # Spawned: a fork would copy PyTorch's threads' locks as they are at that moment.
+    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"))
+    try:
+        running = set()
+        for job in jobs:
+            running.add(pool.submit(_attempt, synthesise, job))
+            if len(running) == workers:
+                done, running = wait(running, return_when=FIRST_COMPLETED)
+                yield from (future.result() for future in done)
+        while running:
+            done, running = wait(running, return_when=FIRST_COMPLETED)
+            yield from (future.result() for future in done)
+    finally:
+        processes = list(pool._processes.values())
+        pool.shutdown(wait=False, cancel_futures=True)
+        for process in processes:
+            process.terminate()
+
+
+def _on_ray(
+    synthesise: Callable[[SynthesisJob], Grasps], jobs: Iterator[SynthesisJob], workers: int
+) -> Iterator[Outcome]:
+    import ray
+
+    if not ray.is_initialized():
+        ray.init(num_cpus=workers, include_dashboard=False, log_to_driver=False)
+    attempt = ray.remote(_attempt)
+    running: list = []
+    try:
+        for job in jobs:
+            needs = {"num_cpus": 1, "num_gpus": 0.1 if job.device == "cuda" else 0}
+            running.append(attempt.options(**needs).remote(synthesise, job))
+            if len(running) == workers:
+                done, running = ray.wait(running)
+                yield from ray.get(done)
+        while running:
+            done, running = ray.wait(running)
+            yield from ray.get(done)
+    finally:
+        for task in running:
+            ray.cancel(task, force=True)
+
+
+def _same(notes: dict, job: SynthesisJob) -> bool:
+    """Whether a shard's settings are a job's; the device makes no difference that matters."""
+
+    def plain(value: object) -> object:
+        if isinstance(value, dict):
+            return {key: plain(item) for key, item in value.items() if key != "device"}
+        return [plain(item) for item in value] if isinstance(value, list | tuple) else value
+
+    return plain(dict(notes)) == plain(job.notes())
