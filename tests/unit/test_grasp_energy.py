@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -98,12 +100,14 @@ def test_penetration_of_one_point_is_its_depth() -> None:
     assert energy.penetration(poses).item() == 0.0
     # 3 mm under the flat back of the palm's box, which is 11.1 mm thick on each side.
     point = torch.tensor([[0.011, 0.0111 - 0.003, 1.038]])
-    inside = ObjectSurface(point, point, point, torch.zeros(1), point, point[0])
+    inside = ObjectSurface(
+        point[None], point[None], point[None], torch.zeros(1, 1), point[None], point, 1
+    )
     assert GraspEnergy(hand, inside, config).penetration(poses).item() == pytest.approx(
         0.005, abs=1e-6
     )
     # The same point as the centre of a ball of 10 mm is 10 mm deeper.
-    ball = ObjectSurface(point, point, point, torch.full((1,), 0.01), point, point[0])
+    ball = replace(inside, obstacle_radii=torch.full((1, 1), 0.01))
     assert GraspEnergy(hand, ball, config).penetration(poses).item() == pytest.approx(
         0.015, abs=1e-6
     )
