@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import re
 
+import mujoco
 import numpy as np
 import pinocchio as pin
 import pytest
@@ -20,6 +21,7 @@ from dexgrasp_models.arm.urdf import arm_urdf, robot_urdf
 from dexgrasp_models.hand.kinematics import HandKinematics
 from dexgrasp_models.hand.spec import load_hand
 from dexgrasp_models.links import DescriptionError, load_description
+from dexgrasp_sim import robot_model
 
 ARM = load_arm()
 KINEMATICS = ArmKinematics()
@@ -111,8 +113,6 @@ def test_urdf_of_the_robot_places_arm_and_hand_alike():
 
 
 def test_agrees_with_mujoco():
-    mujoco = pytest.importorskip("mujoco")
-    robot_model = pytest.importorskip("dexgrasp_sim.robot_model")
     spec = mujoco.MjSpec()
     robot_model.add_arm_with_hand(
         spec, ARM, load_hand(), load_mounting(), "independent", friction=1.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mujoco
 import numpy as np
 import pinocchio as pin
 import pytest
@@ -11,6 +12,7 @@ from scipy.spatial.transform import Rotation
 from dexgrasp_models.hand.kinematics import HandKinematics, directions_on_links, points_on_links
 from dexgrasp_models.hand.spec import load_hand
 from dexgrasp_models.hand.urdf import hand_urdf
+from dexgrasp_sim import robot_model
 
 HAND = load_hand()
 
@@ -42,8 +44,6 @@ def kinematics() -> HandKinematics:
 
 
 def test_agrees_with_mujoco_on_1000_configurations(kinematics):
-    mujoco = pytest.importorskip("mujoco")
-    robot_model = pytest.importorskip("dexgrasp_sim.robot_model")
     spec = mujoco.MjSpec()
     robot_model.add_free_hand(spec, HAND, "independent", friction=1.0)
     model = spec.compile()

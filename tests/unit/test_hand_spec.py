@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import trimesh
 import yaml
 
 from dexgrasp_models.hand.spec import HAND_DESCRIPTION, load_hand, parse_hand
@@ -109,7 +110,6 @@ def test_missing_and_malformed_files_are_refused(tmp_path):
     ],
 )
 def test_inertia_agrees_with_a_mesh(primitive):
-    trimesh = pytest.importorskip("trimesh")
     if primitive.kind == "box":
         mesh = trimesh.creation.box(2 * np.array(primitive.size))
     else:

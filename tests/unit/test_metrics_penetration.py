@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import combinations, product
 
+import mujoco
 import numpy as np
 import pytest
 import torch
@@ -26,6 +27,7 @@ from dexgrasp_models.metrics.penetration import (
     self_penetration,
     table_penetration,
 )
+from dexgrasp_sim import robot_model
 
 DISTANCE = HandDistance(HandKinematics(HAND, dtype=torch.float64))
 PALM_FRONT = -0.0111
@@ -143,8 +145,6 @@ def test_fingers_leaning_on_each_other_overlap_as_their_axes_say(angle):
 
 def test_agrees_with_mujoco_on_random_postures():
     """MuJoCo's distances between all pairs of shapes of links over two joints apart."""
-    mujoco = pytest.importorskip("mujoco")
-    robot_model = pytest.importorskip("dexgrasp_sim.robot_model")
     spec = mujoco.MjSpec()
     robot_model.add_free_hand(spec, HAND, "independent", friction=1.0)
     model = spec.compile()
