@@ -309,10 +309,11 @@ def _validation(hand: Hand) -> ValidationConfig:
 def _rates_table(found: dict, count: int) -> Table:
     from dexgrasp_sim.grasp_trials import rates
 
-    rows = {name: rates(figures) for name, figures in found.items()}
-    table = Table("", *next(iter(rows.values())), title=f"shares of {count} grasps")
-    for name, row in rows.items():
-        table.add_row(name, *("-" if value != value else f"{value:.3f}" for value in row.values()))
+    shares = [rates(figures) for figures in found.values()]
+    table = Table(f"shares of {count} grasps", *found)
+    for name in shares[0]:
+        values = [share[name] for share in shares]
+        table.add_row(name, *("-" if value != value else f"{value:.3f}" for value in values))
     return table
 
 
