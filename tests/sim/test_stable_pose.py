@@ -61,3 +61,13 @@ def test_placement_turns_about_the_vertical():
     placed = pose.placed(0.1, -0.2, 1.0)
     assert placed[:2, 3] == pytest.approx([0.1, -0.2])
     assert placed[2, :3] == pytest.approx(pose.rotation[2])
+
+
+def test_a_larger_object_rests_as_a_smaller_one_does():
+    small, large = (find_stable_poses(load_object("box", scale)) for scale in (0.8, 1.2))
+    for pose in small:
+        alike = [p for p in large if p.rotation[2] @ pose.rotation[2] > 0.999]
+        assert alike, "this pose is not among the larger one's"
+        scaled = pose.scaled(1.2 / 0.8)
+        assert scaled.height == pytest.approx(alike[0].height, abs=1e-3)
+        assert scaled.top == pytest.approx(alike[0].top, abs=1e-3)

@@ -346,6 +346,17 @@ class TestCommand:
         assert "2 objects" in result.output
         assert len(list(cache.rglob("*.npz"))) == 1  # the good one is convex already
 
+    def test_poses_lists_how_a_box_rests(self, cache):
+        result = CliRunner().invoke(app, ["objects", "poses", "cereal_box/0", "--scale", "0.1"])
+        assert result.exit_code == 0, result.output
+        shares = [
+            float(cells[2])
+            for line in result.output.splitlines()
+            if len(cells := line.split("│")) > 4 and "cereal_box" in cells[1]
+        ]
+        assert len(shares) >= 2
+        assert sum(shares) == pytest.approx(1.0, abs=0.05)
+
     def test_unknown_selection_is_refused(self):
         result = CliRunner().invoke(app, ["objects", "build", "spon"])
         assert result.exit_code == 2

@@ -104,6 +104,31 @@ def build(
         raise typer.Exit(1)
 
 
+@objects.command("poses")
+def poses(
+    selection: Selection = None,
+    scale: Annotated[float, typer.Option(help="Factor on the meshes.")] = 0.1,
+) -> None:
+    """How objects come to rest on a table: distinct poses, and how often each occurs.
+
+    Found once by dropping the object in simulation, and kept.
+    """
+    from dexgrasp_models.objects import LIBRARY_PREFIX, load_object
+    from dexgrasp_sim.stable_pose import find_stable_poses
+
+    console = Console()
+    table = Table(Column("object", overflow="fold"), "share of drops", "height, mm", "up axis")
+    try:
+        for source in sources(selection):
+            for pose in find_stable_poses(load_object(source, scale)):
+                up = " ".join(f"{value:+.2f}" for value in pose.rotation[2])
+                name = source.removeprefix(LIBRARY_PREFIX)
+                table.add_row(name, f"{pose.frequency:.2f}", f"{1000 * pose.top:.0f}", up)
+    except (ValueError, RuntimeError) as error:
+        _refuse(console, error)
+    console.print(table)
+
+
 @objects.command("show")
 def show(
     selection: Selection = None,
