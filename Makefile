@@ -46,7 +46,7 @@ setup: $(STAMPS)/packages
 demo: setup
 	$(BIN)/dexgrasp demo $(ARGS)
 
-test: setup
+test: setup $(STAMPS)/ray
 	$(BIN)/python -m pytest $(ARGS)
 
 BENCHMARKS := fusion hand_kinematics proposer simulation_overhead
@@ -61,7 +61,7 @@ lint: $(STAMPS)/requirements
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-lock: $(STAMPS)/requirements
+lock: $(STAMPS)/requirements $(STAMPS)/ray
 	$(BIN)/python tools/lock.py
 
 clean:
@@ -85,6 +85,11 @@ $(STAMPS)/venv:
 
 $(STAMPS)/requirements: $(LOCKS) | $(STAMPS)/venv
 	$(BIN)/python -m pip install --disable-pip-version-check $(LOCKS:%=-r %)
+	@touch $@
+
+# An option that the tests cover.
+$(STAMPS)/ray: requirements-ray.txt | $(STAMPS)/requirements
+	$(BIN)/python -m pip install --disable-pip-version-check -r requirements-ray.txt
 	@touch $@
 
 # Slow (C++), so apart from the Python packages. tf2_msgs is built only where no ROS brings it.

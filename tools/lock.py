@@ -1,4 +1,4 @@
-"""Writes the exact versions in this environment to requirements.txt and requirements-ros.txt."""
+"""Writes the exact versions in this environment to requirements*.txt."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 
 ROS_OR_ITS_BUILD_TOOLS = re.compile(r"(ros-|colcon|catkin|empy|lark|cmake==|setuptools)")
+RAY_OR_ITS_NEEDS = re.compile(r"(ray|msgpack)==")
 BUILD_LABEL = re.compile(r"\+\w+$")
 
 HEADER = """\
@@ -20,10 +21,14 @@ HEADER_ROS = """\
 # installed ROS. Complete and exact: two ROS distributions share the names of their wheels, and pip
 # would mix them. What is asked for is in requirements-ros.in; `make lock` renews this file.
 """
+HEADER_RAY = """\
+# Ray, an option: `dexgrasp data synth --ray` runs on a cluster. Exact, beside requirements.txt;
+# `make lock` renews this file.
+"""
 
 
 def write_locks() -> None:
-    """Splits what pip installed into the two locks."""
+    """Splits what pip installed into the locks."""
     pins = sorted(
         # A build label (as in torch 2.13.0+cpu) is left to the index that serves the package.
         {
@@ -35,9 +40,15 @@ def write_locks() -> None:
         key=str.lower,
     )
     ros = [pin for pin in pins if ROS_OR_ITS_BUILD_TOOLS.match(pin)]
-    others = [pin for pin in pins if pin not in ros]
-    (ROOT / "requirements.txt").write_text(HEADER + "\n".join(others) + "\n", encoding="utf-8")
-    (ROOT / "requirements-ros.txt").write_text(HEADER_ROS + "\n".join(ros) + "\n", encoding="utf-8")
+    ray = [pin for pin in pins if RAY_OR_ITS_NEEDS.match(pin)]
+    others = [pin for pin in pins if pin not in ros and pin not in ray]
+    _write("requirements.txt", HEADER, others)
+    _write("requirements-ros.txt", HEADER_ROS, ros)
+    _write("requirements-ray.txt", HEADER_RAY, ray)
+
+
+def _write(name: str, header: str, pins: list[str]) -> None:
+    (ROOT / name).write_text(header + "\n".join(pins) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
