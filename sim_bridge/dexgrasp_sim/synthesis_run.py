@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import multiprocessing
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from dexgrasp_models.data.grasp_set import GraspSet, Provenance
 from dexgrasp_models.data.grasps import GraspDataError, Grasps
@@ -161,12 +162,25 @@ def _on_ray(
             ray.cancel(task, force=True)
 
 
-def _same(notes: dict, job: SynthesisJob) -> bool:
-    """Whether a shard's settings are a job's; the device makes no difference that matters."""
+def _same(notes: Mapping[str, Any], job: SynthesisJob) -> bool:
+    """Whether a shard's settings are a job's; the device makes no difference that matters.
 
-    def plain(value: object) -> object:
-        if isinstance(value, dict):
-            return {key: plain(item) for key, item in value.items() if key != "device"}
-        return [plain(item) for item in value] if isinstance(value, list | tuple) else value
+    A setting that came in after the shard was made had what is now its default.
+    """
+    known = _completed(_plain(notes), _plain(SynthesisJob("", "", (1.0,)).notes()))
+    return known == _plain(job.notes())
 
-    return plain(dict(notes)) == plain(job.notes())
+
+def _plain(value: Any) -> Any:
+    """As JSON would give it back, and without the device."""
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items() if key != "device"}
+    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def _completed(value: Any, defaults: Any) -> Any:
+    """A value with what its mappings lack, from defaults that are nested alike."""
+    if not (isinstance(value, dict) and isinstance(defaults, dict)):
+        return value
+    own = {key: _completed(item, defaults.get(key)) for key, item in value.items()}
+    return defaults | own

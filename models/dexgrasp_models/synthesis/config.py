@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Self
@@ -9,6 +10,52 @@ from typing import Any, Literal, Self
 from dexgrasp_models.config import load_config
 from dexgrasp_models.grasp.config import AnalyticConfig
 from dexgrasp_models.parameters import Parameters, parameter
+
+
+@dataclass(frozen=True)
+class AnnealingConfig(Parameters):
+    """Settings of the papers' synthesis; weights multiply sums over contacts, points and joints.
+
+    UniDexGrasp (appendix A) gives the number of steps; the rest are the published settings of
+    DexGraspNet for tables (github.com/PKU-EPIC/DexGraspNet, branch `table`).
+    """
+
+    steps: int = parameter(6000, 0, 1_000_000, "", "steps tried with each grasp")
+    contacts: int = parameter(4, 1, 20, "", "contact points of a grasp")
+
+    weight_distance: float = parameter(100.0, 0, 1e6, "1/m", "weight of E_dis")
+    weight_penetration: float = parameter(100.0, 0, 1e6, "1/m", "weight of E_pen")
+    weight_table: float = parameter(40.0, 0, 1e6, "1/m", "weight of E_tpen")
+    weight_joints: float = parameter(1.0, 0, 1e6, "1/rad", "weight of E_joints")
+    weight_self: float = parameter(10.0, 0, 1e6, "1/m", "weight of E_spen")
+    self_distance: float = parameter(0.02, 0, 0.1, "m", "least distance of the hand's key points")
+
+    step_size: float = parameter(0.005, 0, 1, "m or rad", "first step")
+    step_period: int = parameter(50, 1, 1_000_000, "", "iterations after which steps shrink")
+    temperature: float = parameter(18.0, 0, 1e6, "", "first temperature, in units of the energy")
+    temperature_period: int = parameter(30, 1, 1_000_000, "", "iterations after which it cools")
+    decay: float = parameter(0.95, 0, 1, "", "factor of both, each period")
+    gradient_memory: float = parameter(0.98, 0, 1, "", "weight of the newest squared gradient")
+    switching: float = parameter(0.5, 0, 1, "", "probability that a contact is drawn anew")
+
+    inflation: float = parameter(0.2, 0, 1, "m", "growth of the hull about the object")
+    standoff: tuple[float, float] = parameter((0.2, 0.3), 0, 1, "m", "palm's distance from it")
+    cone: float = parameter(math.pi / 6, 0, math.pi, "rad", "largest tilt off the hull's normal")
+    palm_tilt: float = parameter(math.pi / 3, 0, math.pi, "rad", "approach, from the fingers' axis")
+    elevation: float = parameter(math.pi / 4, 0, math.pi, "rad", "hull's normal off the vertical")
+    joint_jitter: float = parameter(0.1, 1e-6, 1, "", "deviation of joints over their range")
+
+    nearest_points: int = parameter(
+        256, 8, 4096, "", "object points, nearest to the hand, that are looked at between searches"
+    )
+    search_distance: float = parameter(
+        0.02, 0, 1, "m", "sum of the steps after which the nearest points are searched anew"
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if len(self.standoff) != 2 or self.standoff[0] > self.standoff[1]:
+            raise ValueError(f"standoff must be (least, largest), not {self.standoff}")
 
 
 @dataclass(frozen=True)
@@ -25,7 +72,10 @@ class SynthesisConfig(Parameters):
     surface_samples: int = parameter(2048, 64, 65536, "", "points of the object's surface")
     scenes_at_once: int = parameter(2, 1, 4096, "", "scenes that are optimised in one batch")
     energy: AnalyticConfig = field(default_factory=AnalyticConfig)
-    """Energy and steps of the refinement; its `batch` is the number of grasps of each scene."""
+    """Energy and steps of the refinement. For both methods: `batch`, the number of grasps of each
+    scene, `coupled`, and the points and balls of the object that repel the hand."""
+    annealing: AnnealingConfig = field(default_factory=AnnealingConfig)
+    """Energy and steps of the annealing."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -34,10 +84,17 @@ class SynthesisConfig(Parameters):
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> Self:
-        """From parsed YAML, the energy's settings under `energy`."""
+        """From parsed YAML, with mappings under `energy` and `annealing`.
+
+        Raises:
+            ValueError: an unknown name, or a value that is out of range or no mapping.
+        """
         values = dict(values)
-        if isinstance(values.get("energy"), Mapping):
-            values["energy"] = AnalyticConfig.from_mapping(values["energy"])
+        for name, kind in (("energy", AnalyticConfig), ("annealing", AnnealingConfig)):
+            if name in values:
+                if not isinstance(values[name], Mapping):
+                    raise ValueError(f"{name} must be a mapping, not {values[name]!r}")
+                values[name] = kind.from_mapping(values[name])
         return super().from_mapping(values)
 
 
