@@ -23,6 +23,7 @@ setup(
         "pyyaml",
         "safetensors",
         "scipy",
+        "tensorboard",
         "torch",
         "trimesh",
     ],
