@@ -25,3 +25,11 @@ def through_quaternion(pose: np.ndarray) -> np.ndarray:
     A run without messages that passes its poses through here repeats one with messages exactly.
     """
     return from_quaternion(*to_quaternion(pose))
+
+
+def nearest_proper(poses: np.ndarray) -> np.ndarray:
+    """(N, 4, 4) poses with the nearest proper rotations: steps in float32 let them drift."""
+    left, _, right = np.linalg.svd(poses[:, :3, :3])
+    poses = poses.copy()
+    poses[:, :3, :3] = left @ right
+    return poses

@@ -5,18 +5,17 @@ from __future__ import annotations
 from time import perf_counter
 
 import numpy as np
-import torch
 
 from dexgrasp_models.arm.kinematics import ArmKinematics
 from dexgrasp_models.grasp.config import AnalyticConfig
 from dexgrasp_models.grasp.energy import GraspEnergy
 from dexgrasp_models.grasp.object_surface import ObjectSurface
 from dexgrasp_models.grasp.planning_hand import PlanningHand
-from dexgrasp_models.grasp.rank import Ranker, grasp_figures, rank_order
+from dexgrasp_models.grasp.rank import Ranker
+from dexgrasp_models.grasp.ranked import ranked_grasps
 from dexgrasp_models.grasp.reachability import ArmReach, first_reachable
-from dexgrasp_models.grasp.refine import GraspBatch, refine
+from dexgrasp_models.grasp.refine import refine
 from dexgrasp_models.grasp.sampling import sample_grasps
-from dexgrasp_models.grasp.squeeze import pregrasp_joints, squeeze_targets
 from dexgrasp_models.grasp.types import Grasp
 from dexgrasp_models.hand.spec import HandSpec, load_hand
 from dexgrasp_models.perception.fusion import FusedCloud
@@ -92,37 +91,6 @@ class AnalyticProposer:
         lap("sample")
         batch = refine(energy, batch, self.config)
         lap("refine")
-        grasps = self._grasps(energy, batch)
+        grasps = ranked_grasps(energy, batch, self._ranker, self.name)
         lap("rank")
         return grasps
-
-    @torch.no_grad()
-    def _grasps(self, energy: GraspEnergy, batch: GraspBatch) -> list[Grasp]:
-        hand = self._hand
-        joints = hand.joints(batch.coordinates)
-        poses = hand.link_poses(batch.palm_poses, joints)
-        result = energy(poses, joints, hand.joints(batch.preshape))
-        opened = pregrasp_joints(hand, poses, batch.coordinates, result.contacts, self.config)
-        squeezed = squeeze_targets(hand, poses, joints, result.contacts, result.forces, self.config)
-        figures = grasp_figures(energy, result, poses, joints, opened)
-        scores = self._ranker.score(figures)
-        palms = _orthonormal(batch.palm_poses.double().numpy())
-        return [
-            Grasp(
-                palm_pose=palms[index],
-                joints=joints[index].double().numpy(),
-                pregrasp_joints=opened[index].double().numpy(),
-                squeeze_joints=squeezed[index].double().numpy(),
-                score=float(scores[index]),
-                figures={name: float(values[index]) for name, values in figures.items()},
-                proposer=self.name,
-            )
-            for index in rank_order(scores)
-        ]
-
-
-def _orthonormal(poses: np.ndarray) -> np.ndarray:
-    """The nearest proper poses: float32 steps let rotations drift by rounding."""
-    left, _, right = np.linalg.svd(poses[:, :3, :3])
-    poses[:, :3, :3] = left @ right
-    return poses

@@ -14,6 +14,7 @@ from dexgrasp_models.grasp.planning_hand import PlanningHand
 from dexgrasp_models.grasp.refine import evaluate, refine
 from dexgrasp_models.grasp.sampling import sample_grasps
 from dexgrasp_models.hand.spec import load_hand
+from dexgrasp_models.poses import nearest_proper
 from dexgrasp_models.synthesis.config import SynthesisConfig
 from dexgrasp_models.synthesis.scene import TableScene
 
@@ -85,18 +86,10 @@ class Synthesiser:
         batch = refine(energy, sample_grasps(energy, config, generator), config)
         terms = evaluate(energy, batch).terms
         objects = len(surface.points)
-        poses = proper(batch.palm_poses.double().cpu().numpy()).reshape(objects, -1, 4, 4)
+        poses = nearest_proper(batch.palm_poses.double().cpu().numpy()).reshape(objects, -1, 4, 4)
         joints = hand.joints(batch.coordinates).double().cpu().numpy().reshape(objects, -1, 22)
         columns = {k: v.double().cpu().numpy().reshape(objects, -1) for k, v in terms.items()}
         return [
             (poses[row], joints[row], {name: values[row] for name, values in columns.items()})
             for row in range(objects)
         ]
-
-
-def proper(poses: np.ndarray) -> np.ndarray:
-    """The nearest proper (N, 4, 4) poses: float32 steps let rotations drift by rounding."""
-    left, _, right = np.linalg.svd(poses[:, :3, :3])
-    poses = poses.copy()
-    poses[:, :3, :3] = left @ right
-    return poses
