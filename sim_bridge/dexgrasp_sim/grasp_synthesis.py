@@ -6,6 +6,8 @@ and beside whatever it runs. So sets are made job by job, in any order, and go o
 
 from __future__ import annotations
 
+import math
+import re
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 from zlib import crc32
@@ -31,7 +33,11 @@ STARTED = "started"
 
 @dataclass(frozen=True)
 class SynthesisJob:
-    """One object at all scales."""
+    """One object at all scales.
+
+    Raises:
+        ValueError: a scale is not positive or not finite, there is none, or fewer than one pose.
+    """
 
     name: str
     """In the set."""
@@ -49,10 +55,18 @@ class SynthesisJob:
     validation: ValidationConfig = field(default_factory=ValidationConfig)
     device: str = "cpu"
 
+    def __post_init__(self) -> None:
+        if not self.scales or self.poses < 1:
+            raise ValueError(f"{self.name}: at least one scale and one pose are needed")
+        for scale in self.scales:
+            if not 0.0 < scale < math.inf:
+                raise ValueError(f"scale must be a positive number, not {scale}")
+
     @property
     def shard(self) -> str:
         """Name of the shard that the grasps are stored in."""
-        return self.name.replace("/", "-")
+        plain = re.sub(r"[^A-Za-z0-9_.-]", "_", self.name.replace("/", "-"))
+        return plain.lstrip(".-") or "_"
 
     def notes(self) -> dict[str, Any]:
         """What it was made with, for the shard's provenance."""

@@ -7,19 +7,24 @@ run gives.
 
 from __future__ import annotations
 
+import logging
 import multiprocessing
+import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import mujoco
+
 from dexgrasp_models.data.grasp_set import GraspSet, Provenance
 from dexgrasp_models.data.grasps import GraspDataError, Grasps
-from dexgrasp_models.objects import MeshError
 from dexgrasp_sim.grasp_synthesis import SynthesisJob, synthesise_object
+from dexgrasp_sim.worker_processes import end_with_parent, interrupts_held
 
 
 @dataclass(frozen=True)
@@ -56,11 +61,11 @@ def run(
     jobs: Sequence[SynthesisJob],
     folder: Path,
     *,
-    workers: int = 1,
+    workers: int | None = None,
     ray: bool = False,
     deadline: float | None = None,
     synthesise: Callable[[SynthesisJob], Grasps] = synthesise_object,
-) -> Iterator[Finished]:
+) -> Generator[Finished, None, None]:
     """Run the jobs whose shards are missing, and report each as its shard is stored.
 
     To stop, close the iterator (or leave the loop over it by an exception): what runs is dropped.
@@ -68,22 +73,25 @@ def run(
     Args:
         jobs: all jobs of the set.
         folder: of the set; made if it isn't there.
-        workers: processes; with ``ray``, jobs at a time.
-        ray: whether to hand the jobs to the Ray cluster that this process is, or will be,
-            connected to.
+        workers: jobs at a time, each in a process of its own unless it is one; by default one a
+            core, with ``ray`` of the cluster.
+        ray: whether to hand the jobs to Ray: to the cluster that this process is connected to, to
+            that of `RAY_ADDRESS` or of this machine, or else to one that lasts as long as the run.
         deadline: `time.monotonic` after which no further job begins.
-        synthesise: what a job does.
+        synthesise: what a job does; has to be importable where it runs.
 
     Raises:
         GraspDataError: as `open_tasks`.
-        OSError: a shard can't be written, as on a full disk; finished ones stay.
+        OSError: a shard can't be written, as on a full disk, or a process was killed, as when
+            memory runs out; finished shards stay.
+        ValueError: a job wants a GPU, and the Ray cluster has none.
         ImportError: Ray is asked for and not installed.
     """
     missing = open_tasks(jobs, folder)
+    folder.mkdir(parents=True, exist_ok=True)  # what is in its way shows before the work is done
     grasp_set = GraspSet.open(folder, create=True)
     results = _on_ray if ray else _in_processes
-    queue = _until(deadline, missing)
-    with closing(results(synthesise, queue, workers)) as outcomes:
+    with closing(results(synthesise, _until(deadline, missing), workers)) as outcomes:
         for job, grasps in outcomes:
             if isinstance(grasps, str):
                 yield Finished(job, 0, grasps)
@@ -108,29 +116,34 @@ def _attempt(synthesise: Callable[[SynthesisJob], Grasps], job: SynthesisJob) ->
     """One bad object doesn't end a run over many."""
     try:
         return job, synthesise(job)
-    except (MeshError, RuntimeError) as error:
+    except (ValueError, RuntimeError, mujoco.FatalError) as error:
         return job, f"{job.name}: {error}"
 
 
 def _in_processes(
-    synthesise: Callable[[SynthesisJob], Grasps], jobs: Iterator[SynthesisJob], workers: int
-) -> Iterator[Outcome]:
+    synthesise: Callable[[SynthesisJob], Grasps], jobs: Iterator[SynthesisJob], workers: int | None
+) -> Generator[Outcome, None, None]:
+    workers = workers or os.cpu_count() or 1
     if workers == 1:
         for job in jobs:
             yield _attempt(synthesise, job)
         return
     # Spawned: a fork would copy PyTorch's threads' locks as they are at that moment.
-    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"))
+    spawned = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(workers, spawned, initializer=end_with_parent)
+    running: set[Future[Outcome]] = set()
     try:
-        running = set()
         for job in jobs:
-            running.add(pool.submit(_attempt, synthesise, job))
+            with interrupts_held():
+                running.add(pool.submit(_attempt, synthesise, job))
             if len(running) == workers:
                 done, running = wait(running, return_when=FIRST_COMPLETED)
                 yield from (future.result() for future in done)
         while running:
             done, running = wait(running, return_when=FIRST_COMPLETED)
             yield from (future.result() for future in done)
+    except BrokenProcessPool as error:
+        raise _killed() from error
     finally:
         processes = list(pool._processes.values())
         pool.shutdown(wait=False, cancel_futures=True)
@@ -139,16 +152,19 @@ def _in_processes(
 
 
 def _on_ray(
-    synthesise: Callable[[SynthesisJob], Grasps], jobs: Iterator[SynthesisJob], workers: int
-) -> Iterator[Outcome]:
+    synthesise: Callable[[SynthesisJob], Grasps], jobs: Iterator[SynthesisJob], workers: int | None
+) -> Generator[Outcome, None, None]:
     import ray
+    from ray.exceptions import RayError, RayTaskError
 
-    if not ray.is_initialized():
-        ray.init(num_cpus=workers, include_dashboard=False, log_to_driver=False)
+    own = not ray.is_initialized() and _start_ray(workers)
     attempt = ray.remote(_attempt)
-    running: list = []
+    workers = workers or int(ray.cluster_resources().get("CPU", 1))
+    running: list[ray.ObjectRef] = []
     try:
         for job in jobs:
+            if job.device == "cuda" and "GPU" not in ray.cluster_resources():
+                raise ValueError("device cuda was asked for, but the Ray cluster has no GPU")
             needs = {"num_cpus": 1, "num_gpus": 0.1 if job.device == "cuda" else 0}
             running.append(attempt.options(**needs).remote(synthesise, job))
             if len(running) == workers:
@@ -157,9 +173,35 @@ def _on_ray(
         while running:
             done, running = ray.wait(running)
             yield from ray.get(done)
+    except RayTaskError as error:
+        raise error.cause from None
+    except RayError as error:
+        raise _killed() from error
     finally:
         for task in running:
             ray.cancel(task, force=True)
+        if own:
+            ray.shutdown()
+
+
+def _start_ray(workers: int | None) -> bool:
+    """Connect to the cluster that is there; True if there is none and one was started."""
+    import ray
+
+    quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
+    try:
+        ray.init("auto", **quiet)
+    except ConnectionError:
+        ray.init("local", num_cpus=workers, include_dashboard=False, **quiet)
+        return True
+    return False
+
+
+def _killed() -> OSError:
+    return ChildProcessError(
+        "a process was killed, as happens when memory runs out; what is finished is kept: run "
+        "again, with fewer workers"
+    )
 
 
 def _same(notes: Mapping[str, Any], job: SynthesisJob) -> bool:

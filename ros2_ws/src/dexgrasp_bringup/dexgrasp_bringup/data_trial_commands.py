@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing, contextmanager
 from enum import StrEnum
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 from zlib import crc32
@@ -32,8 +33,8 @@ from dexgrasp_bringup.objects_command import Selection
 if TYPE_CHECKING:
     from dexgrasp_models.data.grasp_set import GraspSet
     from dexgrasp_models.data.grasps import Grasps
-    from dexgrasp_sim.grasp_synthesis import SynthesisJob
     from dexgrasp_sim.grasp_trials import LoadObject
+    from dexgrasp_sim.synthesis_run import Finished
     from dexgrasp_sim.validation import ValidationConfig
 
 
@@ -104,17 +105,19 @@ def synth(
     """Make a set: synthesise grasps of objects on a table and keep those that hold in simulation.
 
     One shard an object. Can be killed at any time; run again, it goes on with the objects that are
-    missing. Ends with status 1 if an object can't be used.
+    missing. Ends with status 1 if an object can't be used, 130 if it is interrupted.
     """
     from dataclasses import replace
 
     from dexgrasp_models.objects.library import SCALES
     from dexgrasp_models.synthesis.config import load_synthesis
+    from dexgrasp_models.synthesis.synthesise import Synthesiser
     from dexgrasp_sim.grasp_synthesis import SynthesisJob
     from dexgrasp_sim.synthesis_run import open_tasks, run
 
     with problems_told() as console:
-        settings = load_synthesis(config)
+        deadline = None if budget is None else time.monotonic() + seconds(budget)
+        settings = load_synthesis(_file_or_name(config))
         if grasps is not None:
             settings = replace(settings, energy=replace(settings.energy, batch=grasps))
         jobs = [
@@ -130,20 +133,23 @@ def synth(
             )
             for name, source in _named_sources(selection)
         ]
+        if ray:
+            _require_ray()
+        elif device is Device.CUDA:
+            Synthesiser(settings, str(device))  # refuses a device that isn't there
         # In no order, so that a set that is not finished yet is a sample of the finished one.
         jobs.sort(key=lambda job: (crc32(job.name.encode()), job.name))
-        deadline = None if budget is None else time.monotonic() + seconds(budget)
-        count = workers or os.cpu_count() or 1
         missing = open_tasks(jobs, grasp_set)
         console.print(
             f"seed {seed}: {len(jobs)} objects, {len(jobs) - len(missing)} of them done",
             soft_wrap=True,
         )
-        failed = _report(
-            console,
-            missing,
-            run(jobs, grasp_set, workers=count, ray=ray, deadline=deadline),
-        )
+        finished = run(jobs, grasp_set, workers=workers, ray=ray, deadline=deadline)
+        try:
+            failed = _report(console, len(missing), finished)
+        except KeyboardInterrupt:
+            console.print("interrupted: run the same command again to go on")
+            raise typer.Exit(130) from None
     if failed:
         raise typer.Exit(1)
 
@@ -224,11 +230,11 @@ def controls(
         console.print(_rates_table(found, len(grasps)))
 
 
-def _report(console: Console, missing: Sequence[SynthesisJob], finished: Iterator) -> int:
+def _report(console: Console, missing: int, finished: Generator[Finished, None, None]) -> int:
     """Show the progress of a run; how many objects could not be used."""
     kept, failed, started = 0, 0, time.monotonic()
-    with _bars(console) as progress, _closed(finished):
-        task = progress.add_task("0 grasps", total=len(missing))
+    with _bars(console) as progress, closing(finished):
+        task = progress.add_task("0 grasps", total=missing)
         for one in finished:
             kept += one.grasps
             if one.problem:
@@ -239,18 +245,19 @@ def _report(console: Console, missing: Sequence[SynthesisJob], finished: Iterato
     took = time.monotonic() - started
     rate = f", {kept / took:.1f} a second" if kept else ""
     console.print(f"{kept} grasps of {done - failed} objects in {took:.0f} s{rate}")
-    if done < len(missing):
-        console.print(f"{len(missing) - done} objects are left: run the same command again")
+    if done < missing:
+        console.print(f"{missing - done} objects are left: run the same command again")
     return failed
 
 
-@contextmanager
-def _closed(finished: Iterator) -> Iterator[None]:
-    """Ends the run's processes when the loop over it is left."""
-    try:
-        yield
-    finally:
-        finished.close()
+def _file_or_name(config: str) -> str:
+    """The path of a file that is there, also from elsewhere; a configuration's name as it is."""
+    return str(Path(config).resolve()) if Path(config).is_file() else config
+
+
+def _require_ray() -> None:
+    if find_spec("ray") is None:
+        raise ValueError("--ray needs Ray: pip install -r requirements-ray.txt")
 
 
 def _named_sources(selection: Sequence[str] | None) -> list[tuple[str, str]]:
