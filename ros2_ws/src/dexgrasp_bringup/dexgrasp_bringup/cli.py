@@ -9,9 +9,12 @@ import typer
 
 from dexgrasp_bringup.bench_command import bench
 from dexgrasp_bringup.calibrate_command import calibrate
+from dexgrasp_bringup.cloud_command import clouds
 from dexgrasp_bringup.data_command import data
+from dexgrasp_bringup.data_metrics_command import metrics
 from dexgrasp_bringup.data_trial_commands import controls, synth, validate
 from dexgrasp_bringup.objects_command import objects
+from dexgrasp_bringup.train_command import train
 
 app = typer.Typer(
     help="Dexterous grasping with a Shadow Hand on a UR10e.",
@@ -19,11 +22,12 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
 )
 app.add_typer(bench, name="bench")
-for command in (synth, validate, controls):
+for command in (synth, validate, controls, metrics, clouds):
     data.command()(command)
 app.add_typer(data, name="data")
 app.add_typer(objects, name="objects")
 app.command()(calibrate)
+app.command()(train)
 
 
 @app.command()

@@ -1,0 +1,1 @@
+"""Training of the networks that propose grasps: data, objectives, one loop."""

@@ -1,0 +1,171 @@
+"""``dexgrasp train``: networks that propose grasps, from a grasp set and its clouds."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from dexgrasp_bringup.budget import seconds
+from dexgrasp_bringup.data_command import Where, parse_bounds, problems_told
+
+if TYPE_CHECKING:
+    from dexgrasp_models.training.data import GraspScenes
+
+
+class Network(StrEnum):
+    """What is trained; see `dexgrasp_models.training.objectives.RECIPES`."""
+
+    IPDF = "ipdf"
+    GLOW = "glow"
+    CONTACT = "contact"
+    JOINT = "joint"
+    CVAE = "cvae"
+    DDG = "ddg"
+    RELIE = "relie"
+    PROHMR = "prohmr"
+    DECOUPLED = "decoupled"
+
+
+class Device(StrEnum):
+    """Where it is trained."""
+
+    CPU = "cpu"
+    CUDA = "cuda"
+
+
+def train(
+    network: Annotated[Network, typer.Argument(help="What is trained.")],
+    data: Annotated[Path, typer.Option(help="Folder of the grasp set.")],
+    clouds: Annotated[Path, typer.Option(help="Folder of its clouds (dexgrasp data clouds).")],
+    out: Annotated[Path, typer.Option(help="Folder for weights, checkpoint and curves.")],
+    config: Annotated[
+        str, typer.Option(help="small, paper, or a YAML file like those in config/training.")
+    ] = "small",
+    steps: Annotated[
+        int | None, typer.Option(min=1, help="Updates of the weights; default: the config's.")
+    ] = None,
+    batch: Annotated[
+        int | None, typer.Option(min=1, help="Clouds of a step; default: the config's.")
+    ] = None,
+    where: Where = None,
+    budget: Annotated[
+        str | None, typer.Option(help="Stop after this time, as in 30m or 2h, to go on later.")
+    ] = None,
+    checkpoint: Annotated[str, typer.Option(help="Time between checkpoints.")] = "5m",
+    seed: Annotated[int, typer.Option(min=0, help="Of all that is drawn.")] = 0,
+    device: Annotated[Device, typer.Option(help="Where it is trained.")] = Device.CPU,
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="Of PyTorch; default: one a core.")
+    ] = None,
+    loaders: Annotated[int, typer.Option(min=0, help="Processes that prepare batches.")] = 0,
+    resume: Annotated[
+        bool, typer.Option("--resume/--restart", help="Go on from OUT's checkpoint, or anew.")
+    ] = True,
+    ipdf: Annotated[
+        Path | None, typer.Option(help="joint: GraspIPDF's weights; default: those in OUT.")
+    ] = None,
+    glow: Annotated[
+        Path | None, typer.Option(help="joint: GraspGlow's weights; default: those in OUT.")
+    ] = None,
+    contact: Annotated[
+        Path | None, typer.Option(help="joint: ContactNet's weights; default: those in OUT.")
+    ] = None,
+) -> None:
+    """Train a network on the training objects of a set, and keep what is best on unseen instances.
+
+    Can be killed at any time; run again, it goes on from the last checkpoint. Several processes
+    train together under torchrun: torchrun --nproc-per-node 2 --no-python dexgrasp train ...
+    """
+    import torch
+
+    from dexgrasp_models.training.checkpoint import TrainingError
+    from dexgrasp_models.training.config import load_training, network_config
+    from dexgrasp_models.training.loop import Progress, Run
+    from dexgrasp_models.training.loop import train as run_training
+    from dexgrasp_models.training.objectives import LOSS, RECIPES
+    from dexgrasp_models.training.processes import joined
+
+    if threads is not None:
+        torch.set_num_threads(threads)
+    with problems_told() as console, joined(str(device)) as processes:
+        recipe = RECIPES[network]
+        settings = load_training(network, config, steps=steps, batch=batch)
+        run = Run(
+            out=out,
+            name=str(network),
+            seed=seed,
+            budget=None if budget is None else seconds(budget),
+            checkpoint_every=seconds(checkpoint),
+            resume=resume,
+            loaders=loaders,
+            metadata={
+                "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+                "data": data.name,
+                "clouds": clouds.name,
+                "where": list(where or ()),
+            },
+        )
+        training, validation = _scenes(data, clouds, where)
+        if processes.leads:
+            _tell_data(console, training, validation)
+        given = {"ipdf": ipdf, "glow": glow, "contact": contact}
+        weights = {name: given[name] or out / f"{name}.safetensors" for name in recipe.needs}
+        torch.manual_seed(seed)  # of the first weights
+        objective = recipe.build(
+            network_config(recipe.network_config, settings.network),
+            settings.training,
+            processes.device,
+            weights,
+        )
+
+        def report(progress: Progress) -> None:
+            figures = ", ".join(f"{name} {v:.4g}" for name, v in progress.validation.items())
+            console.print(
+                f"step {progress.step}, {progress.seconds:.0f} s: {figures}", soft_wrap=True
+            )
+
+        try:
+            progress = run_training(
+                objective, training, validation, settings.training, run, processes, report
+            )
+        except TrainingError as error:
+            console.print(f"[red]{escape(str(error))}", soft_wrap=True)
+            raise typer.Exit(2) from error
+        if processes.leads:
+            console.print(f"best {LOSS} {progress.best:.4g}: {run.weights}", soft_wrap=True)
+            if not progress.finished:
+                console.print(
+                    f"{settings.training.steps - progress.step} steps are left: run the same "
+                    "command again"
+                )
+
+
+def _scenes(data: Path, clouds: Path, where: Where) -> tuple[GraspScenes, GraspScenes]:
+    """Of the training objects, and of the unseen instances."""
+    from dexgrasp_models.data.cloud_set import CloudSet
+    from dexgrasp_models.data.grasp_set import GraspSet
+    from dexgrasp_models.training.data import TRAINING, VALIDATION, GraspScenes, split_objects
+
+    grasps, seen = GraspSet.open(data), CloudSet.open(clouds)
+    bounds = parse_bounds(where or ())
+    found = [
+        GraspScenes.load(grasps, seen, split_objects(grasps.names, split), bounds)
+        for split in (TRAINING, VALIDATION)
+    ]
+    return found[0], found[1]
+
+
+def _tell_data(console: Console, training: GraspScenes, validation: GraspScenes) -> None:
+    for name, scenes in (("training", training), ("validation", validation)):
+        left = f", {scenes.grasps_left_out} grasps without clouds" * bool(scenes.grasps_left_out)
+        console.print(
+            f"{name}: {len(scenes.objects)} objects, {len(scenes)} scenes, "
+            f"{scenes.grasp_count} grasps, {scenes.cloud_count} clouds{left}"
+        )
