@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Protocol
 
+from dexgrasp_models.arm.kinematics import ArmKinematics
 from dexgrasp_models.grasp.analytic import AnalyticProposer
+from dexgrasp_models.grasp.config import AnalyticConfig
+from dexgrasp_models.grasp.learned import LearnedConfig, LearnedProposer
 from dexgrasp_models.grasp.types import Grasp
 from dexgrasp_models.perception.fusion import FusedCloud
 
@@ -28,16 +30,31 @@ class Proposer(Protocol):
         """
 
 
-PROPOSERS: dict[str, Callable[..., Proposer]] = {"analytic": AnalyticProposer}
-"""Proposers by name; learned ones are added here."""
+PROPOSERS = ("analytic", "learned")
+"""Names of the proposers."""
 
 
-def make_proposer(name: str, **options: Any) -> Proposer:
-    """The proposer of this name, made with its options.
+def make_proposer(
+    name: str,
+    *,
+    analytic: AnalyticConfig | None = None,
+    learned: LearnedConfig | None = None,
+    arm: ArmKinematics | None = None,
+) -> Proposer:
+    """The proposer of this name.
+
+    Args:
+        name: of `PROPOSERS`.
+        analytic: settings of the analytic proposer, and of how any proposer's grasps are executed.
+        learned: settings of the learned proposer.
+        arm: the arm that carries the hand; without it the hand is free.
 
     Raises:
         ValueError: no such proposer; the message lists those there are.
+        WeightsError: the learned proposer has no weights, or they can't be used.
     """
-    if name not in PROPOSERS:
-        raise ValueError(f"no proposer {name!r}; there are: {', '.join(sorted(PROPOSERS))}")
-    return PROPOSERS[name](**options)
+    if name == "analytic":
+        return AnalyticProposer(analytic, arm=arm)
+    if name == "learned":
+        return LearnedProposer(learned, analytic, arm=arm)
+    raise ValueError(f"no proposer {name!r}; there are: {', '.join(PROPOSERS)}")

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
+from torch import Tensor
 
 from dexgrasp_models.grasp.energy import GraspEnergy
 from dexgrasp_models.grasp.rank import Ranker, grasp_figures, rank_order
@@ -14,7 +17,11 @@ from dexgrasp_models.poses import nearest_proper
 
 @torch.no_grad()
 def ranked_grasps(
-    energy: GraspEnergy, batch: GraspBatch, ranker: Ranker, proposer: str
+    energy: GraspEnergy,
+    batch: GraspBatch,
+    ranker: Ranker,
+    proposer: str,
+    extra: Mapping[str, Tensor] | None = None,
 ) -> list[Grasp]:
     """Grasps of one object with the joints before and after them, best first.
 
@@ -23,6 +30,7 @@ def ranked_grasps(
         batch: hand poses.
         ranker: model of success.
         proposer: name of what made them.
+        extra: (B,) further figures by name.
     """
     hand, config = energy.hand, energy.config
     joints = hand.joints(batch.coordinates)
@@ -32,6 +40,7 @@ def ranked_grasps(
     squeezed = squeeze_targets(hand, poses, joints, result.contacts, result.forces, config)
     figures = grasp_figures(energy, result, poses, joints, opened)
     scores = ranker.score(figures)
+    figures |= extra or {}
     palms = nearest_proper(batch.palm_poses.double().numpy())
     return [
         Grasp(

@@ -16,6 +16,7 @@ from dexgrasp_interfaces.msg import GraspArray
 from dexgrasp_interfaces.srv import GenerateProposals
 from dexgrasp_models.arm.kinematics import ArmKinematics
 from dexgrasp_models.grasp.config import AnalyticConfig
+from dexgrasp_models.grasp.learned import LearnedConfig
 from dexgrasp_models.grasp.object_surface import CloudError
 from dexgrasp_models.grasp.proposer import PROPOSERS, make_proposer
 from dexgrasp_models.grasp.reachability import NoProposalError
@@ -36,7 +37,7 @@ CLOUD_TIMEOUT = 2.0
 class ProposalParameters:
     """Parameters of the proposal node beside those of the proposer."""
 
-    proposer: str = parameter("analytic", "what proposes grasps", choices=tuple(PROPOSERS))
+    proposer: str = parameter("analytic", "what proposes grasps", choices=PROPOSERS)
     scene: str = parameter(
         "floating",
         "whether the hand is free, or an arm carries it and has to reach",
@@ -56,6 +57,7 @@ class ProposalNode(ManagedNode):
     def __init__(self, **options: Any) -> None:
         super().__init__("proposals", **options)
         self._analytic = declare_parameters(self, AnalyticConfig, prefix="analytic.")
+        self._learned = declare_parameters(self, LearnedConfig, prefix="learned.")
         self._cloud_changed = threading.Condition()
         self._cloud: tuple[int, FusedCloud] | None = None
 
@@ -63,7 +65,9 @@ class ProposalNode(ManagedNode):
         torch.set_num_threads(self.parameters.threads)
         self._finger_joints = load_hand().finger_joints
         arm = ArmKinematics() if self.parameters.scene == "arm" else None
-        self._proposer = make_proposer(self.parameters.proposer, config=self._analytic, arm=arm)
+        self._proposer = make_proposer(
+            self.parameters.proposer, analytic=self._analytic, learned=self._learned, arm=arm
+        )
         self._markers = GraspMarkers()
         self._grasps = self._publisher(contract.GRASPS)
         self._poses = self._publisher(contract.GRASP_POSES)

@@ -1,0 +1,225 @@
+"""The learned proposer: UniDexGrasp's first stage on a fused cloud (sec. 3.2).
+
+Rotations are drawn from GraspIPDF, translations and joints for them from GraspGlow, and the grasps
+are adapted until they touch the object as ContactNet says. What follows, the joints before and
+after the grasp, the rejection and the ranking, is the same as of the analytic proposer.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from dexgrasp_models.arm.kinematics import ArmKinematics
+from dexgrasp_models.grasp.config import AnalyticConfig
+from dexgrasp_models.grasp.energy import GraspEnergy
+from dexgrasp_models.grasp.object_surface import ObjectSurface
+from dexgrasp_models.grasp.planning_hand import PlanningHand
+from dexgrasp_models.grasp.rank import Ranker
+from dexgrasp_models.grasp.ranked import ranked_grasps
+from dexgrasp_models.grasp.reachability import ArmReach, first_reachable
+from dexgrasp_models.grasp.refine import GraspBatch
+from dexgrasp_models.grasp.types import Grasp
+from dexgrasp_models.hand.kinematics import HandKinematics
+from dexgrasp_models.hand.spec import HandSpec, load_hand
+from dexgrasp_models.nets.adaptation import Adaptation, AdaptationConfig, ContactTarget
+from dexgrasp_models.nets.clouds import CloudConfig, horizontal_centre, table_top_cloud
+from dexgrasp_models.nets.contact import ContactNet, ContactNetConfig
+from dexgrasp_models.nets.glow import GraspGlow, GraspGlowConfig
+from dexgrasp_models.nets.ipdf import GraspIPDF, GraspIPDFConfig
+from dexgrasp_models.nets.losses import HandBody
+from dexgrasp_models.nets.types import GraspTensors
+from dexgrasp_models.nets.weights import WeightsError, config_from, load_weights
+from dexgrasp_models.parameters import Parameters, parameter
+from dexgrasp_models.perception.fusion import FusedCloud
+
+WEIGHTS = Path(__file__).parents[1] / "weights"
+"""Folder of the weights that come with the package."""
+
+
+@dataclass(frozen=True)
+class LearnedConfig(Parameters):
+    """Settings of :class:`LearnedProposer`."""
+
+    weights: str = ""
+    """Folder with the files that `dexgrasp train` leaves: `ipdf`, `contact`, and `joint` or, before
+    the end-to-end training, `glow`; by default those that come with the package."""
+    batch: int = parameter(32, 1, 4096, "", "grasps that are drawn and adapted together")
+    temperature: float = parameter(
+        1.0, 0, 2, "", "deviation of the flow's noise; less keeps to the likely grasps"
+    )
+    adaptation_steps: int = parameter(
+        300, 0, 10_000, "", "of the adaptation (3.2.4); 0 leaves the samples as they are"
+    )
+
+
+class Networks(NamedTuple):
+    """The three networks, and the cloud that they were trained on."""
+
+    rotation: GraspIPDF
+    flow: GraspGlow
+    contact: ContactNet
+    cloud: CloudConfig
+
+
+class LearnedGrasps(NamedTuple):
+    """B grasps in ``world`` that the networks propose, before anything is rejected."""
+
+    grasps: GraspTensors
+    log_likelihood: Tensor
+    """(B,) log p(R|X) + log p(t, q|X, R) of the samples, before the adaptation."""
+    residuals: dict[str, Tensor]
+    """(B,) what is left of each term after the adaptation; see `GraspLosses`."""
+
+
+class LearnedProposer:
+    """Samples grasps from the trained networks, adapts them in one batch, rejects and ranks them.
+
+    Args:
+        config: settings.
+        execution: what is asked of grasps that are carried out: squeeze, limits, workspace.
+        hand: the hand to plan for; by default the Shadow Hand.
+        ranker: model of success; by default the fitted one that comes with the package.
+        arm: the arm that carries the hand; without it the hand is free and has no forearm.
+        networks: in the place of those in `config.weights`.
+
+    Attributes:
+        timings: seconds that each stage of the last proposal took.
+
+    Raises:
+        WeightsError: a file of weights is missing or can't be used.
+    """
+
+    name = "learned"
+
+    def __init__(
+        self,
+        config: LearnedConfig | None = None,
+        execution: AnalyticConfig | None = None,
+        hand: HandSpec | None = None,
+        ranker: Ranker | None = None,
+        arm: ArmKinematics | None = None,
+        networks: Networks | None = None,
+    ) -> None:
+        self.config = config or LearnedConfig()
+        self._execution = execution or AnalyticConfig()
+        spec = hand or load_hand()
+        self._networks = networks or load_networks(self.config.weights)
+        self._hand = PlanningHand(spec, self._execution.coupled, forearm=arm is not None)
+        self._body = HandBody(HandKinematics(spec))
+        self._adaptation = Adaptation(
+            self._body,
+            config=AdaptationConfig(
+                coupled=self._execution.coupled, steps=self.config.adaptation_steps
+            ),
+        )
+        self._ranker = ranker or Ranker.load()
+        self._reach = ArmReach(arm) if arm else None
+        self.timings: dict[str, float] = {}
+
+    def propose(self, cloud: FusedCloud, n: int, seed: int) -> list[Grasp]:
+        """At most ``n`` grasps that can be carried out, best first.
+
+        Args:
+            cloud: object points and normals in ``world``.
+            n: how many, at most the configured batch.
+            seed: of the sampling; the same input gives the same grasps to the bit on one machine.
+
+        Raises:
+            CloudError: the cloud cannot be planned on.
+            NoProposalError: no grasp is left; its message counts the reasons.
+            ValueError: ``n`` is not positive.
+        """
+        if n < 1:
+            raise ValueError(f"n = {n}: ask for at least one grasp")
+        self.timings = {}
+        started = perf_counter()
+        # First, as it says what is wrong with a cloud.
+        surface = ObjectSurface.from_cloud(
+            cloud.object_points, cloud.object_normals, self._execution
+        )
+        energy = GraspEnergy(self._hand, surface, self._execution)
+        started = self._lap("surface", started)
+        found = self.candidates(cloud, seed)
+        started = perf_counter()
+        coordinates = self._hand.coordinates(found.grasps.joints)
+        coordinates = coordinates.clamp(self._hand.lower, self._hand.upper)
+        batch = GraspBatch(found.grasps.palm_poses, coordinates, coordinates)
+        extra = {"log_likelihood": found.log_likelihood} | {
+            f"adaptation_{name}": values for name, values in found.residuals.items()
+        }
+        grasps = ranked_grasps(energy, batch, self._ranker, self.name, extra)
+        started = self._lap("rank", started)
+        reachable = first_reachable(grasps, n, self._execution, self._reach)
+        self._lap("reachability", started)
+        return reachable
+
+    def candidates(self, cloud: FusedCloud, seed: int) -> LearnedGrasps:
+        """A batch of sampled and adapted grasps, in no order."""
+        started = perf_counter()
+        networks, count = self._networks, self.config.batch
+        generator = torch.Generator().manual_seed(seed)
+        points = torch.as_tensor(cloud.object_points, dtype=torch.float32)
+        centre = horizontal_centre(points)
+        points = table_top_cloud(points - centre, networks.cloud)
+        with torch.no_grad():
+            rotations = networks.rotation.sample(points[None], count, generator=generator)
+            started = self._lap("rotations", started)
+            clouds = points.expand(count, *points.shape)
+            samples = networks.flow.sample(
+                clouds, rotations.rotations[0], 1, self.config.temperature, generator
+            )
+        started = self._lap("translations and joints", started)
+        likelihood = rotations.log_densities[0] + samples.log_densities[:, 0]
+        grasps, residuals = samples.grasps, {}
+        if self.config.adaptation_steps:
+            target = ContactTarget(networks.contact, self._body, points)
+            adapted = self._adaptation(grasps, points, target)
+            grasps, residuals = adapted.grasps, adapted.after.terms
+            self._lap("adaptation", started)
+        moved = grasps._replace(translations=grasps.translations + centre)
+        return LearnedGrasps(moved, likelihood, residuals)
+
+    def _lap(self, stage: str, started: float) -> float:
+        now = perf_counter()
+        self.timings[stage] = now - started
+        return now
+
+
+def load_networks(folder: str | Path = "") -> Networks:
+    """The networks in a folder, by default those that come with the package; for inference.
+
+    Raises:
+        WeightsError: a file is missing or can't be used, or they were trained on different clouds.
+    """
+    path = Path(folder) if folder else WEIGHTS
+    flow = "joint" if _file(path, "joint").is_file() else "glow"
+    missing = [name for name in ("ipdf", flow, "contact") if not _file(path, name).is_file()]
+    if missing:
+        raise WeightsError(
+            f"{path}: no {', '.join(f'{name}.safetensors' for name in missing)}; train with "
+            "'dexgrasp train', or name another folder of weights"
+        )
+    networks, clouds = [], []
+    for name, kind, config_type in (
+        ("ipdf", GraspIPDF, GraspIPDFConfig),
+        (flow, GraspGlow, GraspGlowConfig),
+        ("contact", ContactNet, ContactNetConfig),
+    ):
+        config, state, metadata = load_weights(_file(path, name), config_type)
+        network = kind(config)
+        network.load_state_dict(state)
+        networks.append(network.eval().requires_grad_(False))
+        clouds.append(metadata.get("training", {}).get("cloud", {}))
+    if any(cloud != clouds[0] for cloud in clouds):
+        raise WeightsError(f"{path}: its networks were trained on different clouds")
+    return Networks(*networks, config_from(CloudConfig, clouds[0]))
+
+
+def _file(folder: Path, name: str) -> Path:
+    return folder / f"{name}.safetensors"

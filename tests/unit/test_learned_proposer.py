@@ -1,0 +1,182 @@
+"""The learned proposer around untrained networks: frames, seeds, limits and messages."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from grasp_clouds import seen, standing
+
+from dexgrasp_models.grasp.config import AnalyticConfig
+from dexgrasp_models.grasp.learned import (
+    LearnedConfig,
+    LearnedProposer,
+    Networks,
+    load_networks,
+)
+from dexgrasp_models.grasp.object_surface import CloudError
+from dexgrasp_models.grasp.proposer import make_proposer
+from dexgrasp_models.hand.spec import load_hand
+from dexgrasp_models.nets.clouds import CloudConfig
+from dexgrasp_models.nets.contact import ContactNet, ContactNetConfig
+from dexgrasp_models.nets.glow import GraspGlow, GraspGlowConfig
+from dexgrasp_models.nets.ipdf import GraspIPDF, GraspIPDFConfig
+from dexgrasp_models.nets.weights import WeightsError, save_weights
+
+CONFIG = LearnedConfig(batch=6, adaptation_steps=4)
+CLOUD = CloudConfig(object_points=192, table_points=32)
+ANYTHING = AnalyticConfig(max_penetration=0.05, workspace_radius=2.0, workspace_height=2.0)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="module")
+def networks() -> Networks:
+    torch.manual_seed(0)
+    flow = GraspGlow(GraspGlowConfig.small())
+    hand = load_hand()
+    # Untrained, but about where hands are: behind the object, fingers half bent.
+    flow.flow.mean.copy_(torch.tensor([0.0, 0.05, -0.09, *hand.limits.mean(1)]))
+    flow.flow.deviation.fill_(0.01)
+    return Networks(
+        GraspIPDF(GraspIPDFConfig.small()).eval(),
+        flow.eval(),
+        ContactNet(ContactNetConfig.small()).eval(),
+        CLOUD,
+    )
+
+
+@pytest.fixture(scope="module")
+def proposer(networks: Networks) -> LearnedProposer:
+    return LearnedProposer(CONFIG, ANYTHING, networks=networks)
+
+
+@pytest.fixture(scope="module")
+def cloud():
+    return seen(standing("cylinder"))
+
+
+def _moved(cloud, offset):
+    return replace(cloud, object_points=cloud.object_points + np.float32(offset))
+
+
+def test_grasps_move_with_the_object(proposer, cloud) -> None:
+    here = proposer.candidates(cloud, seed=3)
+    there = proposer.candidates(_moved(cloud, (0.125, -0.25, 0.0)), seed=3)
+    offset = torch.tensor([0.125, -0.25, 0.0])
+    assert torch.allclose(there.grasps.translations, here.grasps.translations + offset, atol=1e-5)
+    assert torch.allclose(there.grasps.rotations, here.grasps.rotations, atol=1e-4)
+    assert torch.allclose(there.grasps.joints, here.grasps.joints, atol=1e-4)
+
+
+def test_a_raised_object_is_another_cloud(proposer, cloud) -> None:
+    """The table stays at z = 0, so that height matters where place doesn't."""
+    here = proposer.candidates(cloud, seed=3)
+    above = proposer.candidates(_moved(cloud, (0.0, 0.0, 0.05)), seed=3)
+    assert not torch.equal(above.log_likelihood, here.log_likelihood)
+
+
+def test_same_seed_same_grasps_other_seed_others(proposer, cloud) -> None:
+    one, two, other = (proposer.candidates(cloud, seed) for seed in (5, 5, 6))
+    assert torch.equal(one.grasps.translations, two.grasps.translations)
+    assert torch.equal(one.log_likelihood, two.log_likelihood)
+    assert not torch.equal(one.grasps.translations, other.grasps.translations)
+
+
+def test_the_adaptation_is_optional_and_lowers_its_energy(networks, cloud) -> None:
+    raw = LearnedProposer(
+        replace(CONFIG, adaptation_steps=0), ANYTHING, networks=networks
+    ).candidates(cloud, 1)
+    adapted = LearnedProposer(
+        replace(CONFIG, adaptation_steps=30), ANYTHING, networks=networks
+    ).candidates(cloud, 1)
+    assert raw.residuals == {}
+    assert set(adapted.residuals) >= {"cmap", "pen", "tpen", "spen"}
+    assert torch.equal(raw.log_likelihood, adapted.log_likelihood)  # of the samples
+    moved = (raw.grasps.translations - adapted.grasps.translations).norm(dim=1)
+    assert moved.max() > 1e-4
+    assert moved.max() < 0.05
+
+
+def test_proposals_are_coupled_within_limits_and_explain_themselves(networks, cloud) -> None:
+    far = copy.deepcopy(networks)
+    far.flow.flow.mean[2] = -0.35  # where about half of the hands are clear of the table
+    proposer = LearnedProposer(CONFIG, ANYTHING, networks=far)
+    grasps = proposer.propose(cloud, 6, seed=0)
+    hand = load_hand()
+    for grasp in grasps:
+        assert grasp.proposer == "learned"
+        assert grasp.joints == pytest.approx(hand.couple(grasp.joints), abs=1e-5)
+        low, high = hand.limits.T
+        assert (grasp.joints >= low - 1e-6).all()
+        assert (grasp.joints <= high + 1e-6).all()
+        assert {"log_likelihood", "adaptation_cmap", "penetration"} <= set(grasp.figures)
+    scores = [grasp.score for grasp in grasps]
+    assert scores == sorted(scores, reverse=True)
+    assert {"rotations", "translations and joints", "adaptation"} <= set(proposer.timings)
+
+
+@pytest.mark.parametrize(
+    ("points", "message"),
+    [
+        (np.zeros((0, 3)), "0 object points"),
+        (np.zeros((1, 3)), "1 object points"),
+        (np.full((500, 3), np.nan), "not finite"),
+    ],
+)
+def test_bad_clouds_are_refused(proposer, cloud, points, message) -> None:
+    bad = replace(cloud, object_points=points.astype(np.float32), object_normals=points)
+    with pytest.raises(CloudError, match=message):
+        proposer.propose(bad, 1, seed=0)
+
+
+class TestWeights:
+    @pytest.fixture
+    def folder(self, tmp_path: Path, networks: Networks) -> Path:
+        for name, network in zip(("ipdf", "glow", "contact"), networks[:3], strict=True):
+            metadata = {"training": {"cloud": asdict(CLOUD)}}
+            save_weights(tmp_path / f"{name}.safetensors", network, network.config, metadata)
+        return tmp_path
+
+    def test_a_folder_gives_the_same_grasps(self, folder, proposer, cloud) -> None:
+        stored = make_proposer(
+            "learned", learned=replace(CONFIG, weights=str(folder)), analytic=ANYTHING
+        )
+        one, two = proposer.candidates(cloud, 2), stored.candidates(cloud, 2)
+        assert torch.equal(one.grasps.translations, two.grasps.translations)
+
+    def test_end_to_end_trained_flow_comes_first(self, folder, networks) -> None:
+        other = GraspGlow(networks.flow.config)
+        metadata = {"training": {"cloud": asdict(CLOUD)}}
+        save_weights(folder / "joint.safetensors", other, other.config, metadata)
+        found = load_networks(folder).flow.flow.mean
+        assert torch.equal(found, other.flow.mean)
+        assert not torch.equal(found, networks.flow.flow.mean)
+
+    def test_missing_files_are_named(self, folder) -> None:
+        (folder / "glow.safetensors").unlink()
+        with pytest.raises(WeightsError, match=r"no glow\.safetensors; train with"):
+            load_networks(folder)
+
+    def test_foreign_files_are_refused(self, folder) -> None:
+        (folder / "glow.safetensors").write_bytes((folder / "ipdf.safetensors").read_bytes())
+        with pytest.raises(WeightsError, match="holds weights for GraspIPDFConfig"):
+            load_networks(folder)
+
+    def test_networks_of_different_clouds_are_refused(self, folder, networks) -> None:
+        metadata = {"training": {"cloud": asdict(replace(CLOUD, table_points=0))}}
+        save_weights(
+            folder / "contact.safetensors", networks.contact, networks.contact.config, metadata
+        )
+        with pytest.raises(WeightsError, match="different clouds"):
+            load_networks(folder)
