@@ -76,7 +76,7 @@ def run(
         workers: jobs at a time, each in a process of its own unless it is one; by default one a
             core, with ``ray`` of the cluster.
         ray: whether to hand the jobs to Ray: to the cluster that this process is connected to, to
-            that of `RAY_ADDRESS` or of this machine, or else to one that lasts as long as the run.
+            that of `RAY_ADDRESS`, or else to one on this machine for as long as the run lasts.
         deadline: `time.monotonic` after which no further job begins.
         synthesise: what a job does; has to be importable where it runs.
 
@@ -185,16 +185,16 @@ def _on_ray(
 
 
 def _start_ray(workers: int | None) -> bool:
-    """Connect to the cluster that is there; True if there is none and one was started."""
+    """Connect to the cluster of `RAY_ADDRESS`; True if none is named and one was started here."""
     import ray
 
     quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
-    try:
-        ray.init("auto", **quiet)
-    except ConnectionError:
-        ray.init("local", num_cpus=workers, include_dashboard=False, **quiet)
-        return True
-    return False
+    if os.environ.get("RAY_ADDRESS"):
+        ray.init(**quiet)
+        return False
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    ray.init("local", num_cpus=workers, include_dashboard=False, **quiet)
+    return True
 
 
 def _killed() -> OSError:

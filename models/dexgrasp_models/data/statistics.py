@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from dexgrasp_models.data.grasp_set import GraspSet
+from dexgrasp_models.data.grasps import Grasps
 from dexgrasp_models.hand.spec import load_hand
 
 LIMIT_TOLERANCE = 0.01
@@ -49,7 +50,7 @@ def summarise(grasps: GraspSet) -> dict[str, Any]:
         "on_table": on_table,
         "from_above": from_above,
         "beyond_limits": float(beyond.mean()),
-        "figures": {name: _figure(grasps.figure(name)) for name in grasps.figures},
+        "figures": {name: describe(grasps.figure(name)) for name in grasps.figures},
         "provenance": _provenance(grasps),
     }
 
@@ -59,15 +60,19 @@ def _on_table(grasps: GraspSet) -> tuple[int, float | None]:
     count = above = 0
     for shard in grasps.shards:
         part = shard.grasps()
-        part = part[part.has_table]
-        facing = -part.palm_poses[:, :3, 1]  # the palm faces -y
-        downwards = -np.einsum("ij,ij->i", facing, part.planes[:, :3])
-        count += len(part)
-        above += int((downwards >= np.cos(FROM_ABOVE)).sum())
+        count += int(part.has_table.sum())
+        above += int(from_above(part).sum())
     return count, above / count if count else None
 
 
-def _figure(values: np.ndarray) -> dict[str, float | int]:
+def from_above(grasps: Grasps) -> np.ndarray:
+    """(N,) bool: whether the palm faces the table, within `FROM_ABOVE`; False without a table."""
+    facing = -grasps.palm_poses[:, :3, 1]  # the palm faces -y
+    return -np.einsum("ij,ij->i", facing, grasps.planes[:, :3]) >= np.cos(FROM_ABOVE)
+
+
+def describe(values: np.ndarray) -> dict[str, float | int]:
+    """`known`, how many of (N,) values are not NaN, and of these, if any, mean and so on."""
     known = values[~np.isnan(values)].astype(np.float64)
     if not len(known):
         return {"known": 0}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from enum import StrEnum
 from functools import partial
@@ -18,7 +18,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
+from rich.table import Column, Table
 
 from dexgrasp_bringup.budget import seconds
 from dexgrasp_bringup.data_command import (
@@ -61,6 +61,8 @@ class Hand(StrEnum):
     PUBLISHED = "published"
 
 
+Advance = Callable[[int, int], None]
+
 Workers = Annotated[int | None, typer.Option(min=1, help="Processes; by default one a core.")]
 Meshes = Annotated[
     Path | None,
@@ -95,9 +97,9 @@ def synth(
     seed: Annotated[int, typer.Option(min=0, help="Of all that is drawn.")] = 0,
     device: Annotated[Device, typer.Option(help="Where grasps are optimised.")] = Device.CPU,
     workers: Workers = None,
-    ray: Annotated[bool, typer.Option("--ray", help="Run on a Ray cluster, or on a local one.")] = (
-        False
-    ),
+    ray: Annotated[
+        bool, typer.Option("--ray", help="Run on Ray: on the cluster of RAY_ADDRESS, or here.")
+    ] = False,
     budget: Annotated[
         str | None, typer.Option(help="Begin no object after this time, as in 90m or 2h.")
     ] = None,
@@ -180,11 +182,11 @@ def validate(
             new = GraspSet.open(out, create=True)
             if len(new):
                 raise ValueError(f"{out} holds a set already; choose a new folder")
-        grasps = _drawn(GraspSet.open(grasp_set), where, objects, count, seed)
-        with _progress(console, "trials", len(grasps)) as advance:
+        grasps = drawn(GraspSet.open(grasp_set), where, objects, count, seed)
+        with progress_bar(console, "trials", len(grasps)) as advance:
             figures = try_grasps(
                 grasps,
-                _loader(meshes),
+                object_loader(meshes),
                 _validation(hand),
                 workers=workers or os.cpu_count() or 1,
                 progress=advance,
@@ -214,13 +216,13 @@ def controls(
     from dexgrasp_sim.grasp_trials import Control, try_grasps
 
     with problems_told() as console:
-        grasps = _drawn(GraspSet.open(grasp_set), where, objects, count, seed)
+        grasps = drawn(GraspSet.open(grasp_set), where, objects, count, seed)
         found = {}
         for control in Control:
-            with _progress(console, str(control), len(grasps)) as advance:
+            with progress_bar(console, str(control), len(grasps)) as advance:
                 found[str(control)] = try_grasps(
                     grasps,
-                    _loader(meshes),
+                    object_loader(meshes),
                     _validation(hand),
                     control=control,
                     seed=seed,
@@ -283,13 +285,18 @@ def _named_sources(selection: Sequence[str] | None) -> list[tuple[str, str]]:
     return list(named.items())
 
 
-def _drawn(
+def drawn(
     source: GraspSet,
     where: Sequence[str] | None,
     objects: Sequence[str] | None,
     count: int | None,
     seed: int,
 ) -> Grasps:
+    """Some grasps of a set, all of which meet the conditions; all that do without a count.
+
+    Raises:
+        ValueError: there are none, or a condition makes no sense.
+    """
     import numpy as np
 
     rows = source.select(parse_bounds(where or ()), objects or None)
@@ -300,7 +307,8 @@ def _drawn(
     return source[rows]
 
 
-def _loader(meshes: Path | None) -> LoadObject:
+def object_loader(meshes: Path | None) -> LoadObject:
+    """What finds the objects of a set: in a folder of meshes, or in the library."""
     from dexgrasp_models.data.dexgraspbench import find_object
     from dexgrasp_sim.grasp_trials import library_object
 
@@ -317,7 +325,7 @@ def _rates_table(found: dict, count: int) -> Table:
     from dexgrasp_sim.grasp_trials import rates
 
     shares = [rates(figures) for figures in found.values()]
-    table = Table(f"shares of {count} grasps", *found)
+    table = Table(f"shares of {count} grasps", *(Column(name, overflow="fold") for name in found))
     for name in shares[0]:
         values = [share[name] for share in shares]
         table.add_row(name, *("-" if value != value else f"{value:.3f}" for value in values))
@@ -335,7 +343,8 @@ def _bars(console: Console) -> Progress:
 
 
 @contextmanager
-def _progress(console: Console, what: str, total: int) -> Iterator:
+def progress_bar(console: Console, what: str, total: int) -> Iterator[Advance]:
+    """A bar, on a terminal; yields what moves it, called with how many are done."""
     with _bars(console) as progress:
         task = progress.add_task(what, total=total)
         yield lambda done, _: progress.update(task, completed=done)
