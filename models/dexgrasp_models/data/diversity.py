@@ -73,7 +73,7 @@ def _keypoints(grasps: Grasps, kinematics: HandKinematics) -> np.ndarray:
         batch = slice(start, start + _BATCH)
         palms, joints = (
             torch.as_tensor(values[batch], dtype=kinematics.dtype, device=kinematics.device)
-            for values in (poses, grasps.joints)
+            for values in (poses, np.ascontiguousarray(grasps.joints))
         )
         parts.append(keypoints(kinematics.spec, kinematics.link_poses(palms, joints)).cpu().numpy())
     return np.concatenate(parts)

@@ -12,8 +12,10 @@ from dexgrasp_bringup.calibrate_command import calibrate
 from dexgrasp_bringup.cloud_command import clouds
 from dexgrasp_bringup.data_command import data
 from dexgrasp_bringup.data_metrics_command import metrics
+from dexgrasp_bringup.data_show_command import show
 from dexgrasp_bringup.data_trial_commands import controls, synth, validate
 from dexgrasp_bringup.objects_command import objects
+from dexgrasp_bringup.propose_command import propose
 from dexgrasp_bringup.train_command import train
 
 app = typer.Typer(
@@ -22,11 +24,12 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
 )
 app.add_typer(bench, name="bench")
-for command in (synth, validate, controls, metrics, clouds):
+for command in (synth, validate, controls, metrics, show, clouds):
     data.command()(command)
 app.add_typer(data, name="data")
 app.add_typer(objects, name="objects")
 app.command()(calibrate)
+app.command()(propose)
 app.command()(train)
 
 
