@@ -30,6 +30,12 @@ class GraspBrowser:
         grasps: of any objects, at least one.
         load: finds the objects' surfaces; an object that it refuses with a ValueError is left out
             of the scene, and the panel says why.
+
+    Attributes:
+        object: which object is shown.
+        number: which of its grasps, from 1.
+        text: the figures of the grasp.
+        hand_pose: (4, 4) of the palm in the scene.
     """
 
     def __init__(self, server: viser.ViserServer, grasps: Grasps, load: LoadSurface) -> None:
@@ -82,8 +88,8 @@ class GraspBrowser:
             world_T_object = table_pose(plane) if on_table else np.eye(4)
             move(self._object, world_T_object)
             angles = dict(zip(self._hand.finger_joints, grasps.joints[row], strict=True))
-            palm = grasps[[row]].palm_poses[0]
-            self._figure.pose(world_T_object @ palm, link_poses(self._hand.links, angles))
+            self.hand_pose = world_T_object @ grasps[[row]].palm_poses[0]
+            self._figure.pose(self.hand_pose, link_poses(self._hand.links, angles))
             title = f"**{name}**, scale {scale:.3g}, grasp {self.number.value}"
             figures = [f"- {key}: {grasps.figures[key][row]:.4g}" for key in sorted(grasps.figures)]
             self.text.content = "\n\n".join(filter(None, [title, problem, "\n".join(figures)]))
