@@ -15,6 +15,7 @@ from dexgrasp_bringup.data_metrics_command import metrics
 from dexgrasp_bringup.data_show_command import show
 from dexgrasp_bringup.data_trial_commands import controls, synth, validate
 from dexgrasp_bringup.objects_command import objects
+from dexgrasp_bringup.propose_command import propose
 from dexgrasp_bringup.train_command import train
 
 app = typer.Typer(
@@ -28,6 +29,7 @@ for command in (synth, validate, controls, metrics, show, clouds):
 app.add_typer(data, name="data")
 app.add_typer(objects, name="objects")
 app.command()(calibrate)
+app.command()(propose)
 app.command()(train)
 
 

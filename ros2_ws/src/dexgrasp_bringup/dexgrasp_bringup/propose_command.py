@@ -1,0 +1,108 @@
+"""``dexgrasp propose``: grasps for a cloud in a file, without a ROS graph."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.table import Table
+
+from dexgrasp_bringup.data_command import problems_told
+
+if TYPE_CHECKING:
+    from dexgrasp_models.grasp.types import Grasp
+
+_SHOWN = 10  # rows
+
+
+class ProposerName(StrEnum):
+    """What proposes."""
+
+    ANALYTIC = "analytic"
+    LEARNED = "learned"
+
+
+def propose(
+    cloud: Annotated[
+        Path,
+        typer.Argument(
+            help="Points of an object on the table z = 0, in metres, z up: .npy with (N, 3), or "
+            "(N, 6) with outward normals; or .ply, .pcd, .xyz."
+        ),
+    ],
+    count: Annotated[int, typer.Option("-n", min=1, max=1024, help="Grasps at most.")] = 32,
+    out: Annotated[
+        Path | None, typer.Option(help="File for the grasps, .npz: palm poses, joints, scores.")
+    ] = None,
+    proposer: Annotated[ProposerName, typer.Option(help="What proposes.")] = ProposerName.ANALYTIC,
+    weights: Annotated[
+        Path | None, typer.Option(help="Of the learned proposer: folder of its networks.")
+    ] = None,
+    text: Annotated[str, typer.Option(help="What to grasp, in words; of no proposer yet.")] = "",
+    arm: Annotated[bool, typer.Option("--arm", help="Only grasps that the UR10e reaches.")] = False,
+    seed: Annotated[int, typer.Option(min=0, help="Of the sampling.")] = 0,
+) -> None:
+    """Ranked grasps for a cloud in a file."""
+    from dexgrasp_models.arm.kinematics import ArmKinematics
+    from dexgrasp_models.grasp.config import AnalyticConfig
+    from dexgrasp_models.grasp.learned import LearnedConfig
+    from dexgrasp_models.grasp.proposer import make_proposer
+    from dexgrasp_models.grasp.reachability import NoProposalError
+    from dexgrasp_models.perception.cloud_file import read_object_cloud
+
+    with problems_told() as console:
+        if text:
+            raise ValueError(f"the proposer '{proposer}' takes no text; leave --text out")
+        if out is not None and out.suffix != ".npz":
+            raise ValueError(f"{out}: grasps are written as .npz")
+        seen = read_object_cloud(cloud)
+        source = make_proposer(
+            str(proposer),
+            analytic=AnalyticConfig(batch=max(64, count)),
+            learned=LearnedConfig(weights=str(weights or ""), batch=max(32, count)),
+            arm=ArmKinematics() if arm else None,
+        )
+        try:
+            grasps = source.propose(seen, count, seed)
+        except NoProposalError as error:
+            console.print(f"[red]{error}", soft_wrap=True)
+            raise typer.Exit(1) from error
+        console.print(_table(grasps))
+        took = ", ".join(f"{stage} {t:.2f} s" for stage, t in source.timings.items())
+        console.print(f"seed {seed}; {took}", soft_wrap=True)
+        if out is not None:
+            _write(out, grasps)
+            console.print(f"{len(grasps)} grasps written to {out}", soft_wrap=True)
+
+
+def _table(grasps: list[Grasp]) -> Table:
+    table = Table("", "score", "palm x, y, z (m)", "penetration, mm", title=f"{len(grasps)} grasps")
+    for rank, grasp in enumerate(grasps[:_SHOWN], start=1):
+        x, y, z = grasp.palm_pose[:3, 3]
+        depth = 1000 * grasp.figures["penetration"]
+        table.add_row(str(rank), f"{grasp.score:.2f}", f"{x:.3f} {y:.3f} {z:.3f}", f"{depth:.1f}")
+    return table
+
+
+def _write(path: Path, grasps: list[Grasp]) -> None:
+    """All grasps as arrays, with the joints' names; whole or not at all."""
+    import numpy as np
+
+    from dexgrasp_models.hand.spec import load_hand
+    from dexgrasp_models.objects.meshes import save_arrays
+
+    arrays = {
+        "palm_poses": [grasp.palm_pose for grasp in grasps],
+        "joints": [grasp.joints for grasp in grasps],
+        "pregrasp_joints": [grasp.pregrasp_joints for grasp in grasps],
+        "squeeze_joints": [grasp.squeeze_joints for grasp in grasps],
+        "scores": [grasp.score for grasp in grasps],
+    }
+    figures = {f"figure_{name}": [g.figures[name] for g in grasps] for name in grasps[0].figures}
+    save_arrays(
+        path,
+        joint_names=np.array(load_hand().finger_joints),
+        **{name: np.array(values) for name, values in (arrays | figures).items()},
+    )
