@@ -219,7 +219,7 @@ class _Loop:
         return {name: value.detach() for name, value in terms.items()} | {"gradient": length}
 
     def _diverged(self, terms: Mapping[str, Tensor]) -> TrainingError:
-        values = ", ".join(f"{name} {float(value):.4g}" for name, value in terms.items())
+        values = ", ".join(f"{name} {value.item():.4g}" for name, value in terms.items())
         kept = self._run.checkpoint if self._run.checkpoint.is_file() else "there is none yet"
         return TrainingError(
             f"training diverged in step {self._step}: {values}. Lower the learning rate or clip "
