@@ -69,6 +69,23 @@ class HandDistance:
             return _SignedDistance.apply(points, link_poses, self._shapes)
         return torch.cat([block.amin(1) for block in self._shapes.blocks(points, link_poses)], 1)
 
+    def overlap(self, centers: Tensor, radii: Tensor, link_poses: Tensor) -> Tensor:
+        """Sum of the depths to which balls lie in the hand; cheap where few of them do.
+
+        Args:
+            centers: (B, N, 3) or (N, 3), constant, m.
+            radii: (B, N) of the balls, zero for points, constant, m.
+            link_poses: (B, L, 4, 4) in the centres' frame.
+
+        Returns:
+            (B,) m. Differentiable once with respect to the poses, along rigid motions.
+        """
+        return _Overlap.apply(_batched(centers, link_poses), radii, link_poses, self._shapes)
+
+    def lowest(self, link_poses: Tensor) -> Tensor:
+        """(B, P) z of each primitive's lowest point, from link poses (B, L, 4, 4)."""
+        return self._shapes.lowest(link_poses)
+
     @torch.no_grad()
     def nearest(self, points: Tensor, link_poses: Tensor) -> NearestSurface:
         """Distance, outward normal and link of the nearest surface; not differentiable.
@@ -136,6 +153,14 @@ class _Shapes:
         """(B, P, 4, 4) poses of the primitives."""
         return link_poses[:, self.link_index] @ self.pose
 
+    def lowest(self, link_poses: Tensor) -> Tensor:
+        """(B, P) z of the primitives' lowest points."""
+        # Of the frames only the row of z, for which its products are taken link by link.
+        rows = link_poses[:, :, 2].index_select(1, self.link_index).transpose(0, 1) @ self.pose
+        rows = rows.transpose(0, 1)
+        reach = (rows[..., :3].abs() * self.half_extents).sum(-1) + self.radius
+        return rows[..., 3] - reach
+
     def distances(self, points: Tensor, link_poses: Tensor) -> Tensor:
         """(B, N, P) signed distance of (B, N, 3) points to every primitive, differentiable."""
         frames = self.frames(link_poses)
@@ -189,10 +214,19 @@ class _Shapes:
         self, primitive: Tensor, points: Tensor, link_poses: Tensor
     ) -> tuple[Tensor, Tensor]:
         """Signed distance (B, N) of each point to a primitive, and its unit gradient (B, N, 3)."""
-        batch, count = primitive.shape
+        hands = torch.arange(len(primitive), device=primitive.device)[:, None]
+        hands = hands.expand_as(primitive).flatten()
+        distance, normal = self.distance_of(
+            hands, primitive.flatten(), points.reshape(-1, 3), link_poses
+        )
+        return distance.view_as(primitive), normal.view_as(points)
+
+    def distance_of(
+        self, hands: Tensor, primitive: Tensor, points: Tensor, link_poses: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """As `distance_to`, of (M, 3) points, each to a primitive (M,) of one of the hands (M,)."""
         frames = self.frames(link_poses)[:, :, :3].reshape(-1, 12)
-        rows = primitive + len(self.radius) * torch.arange(batch, device=primitive.device)[:, None]
-        frames = frames.index_select(0, rows.flatten()).view(batch, count, 3, 4)
+        frames = frames.index_select(0, hands * len(self.radius) + primitive).view(-1, 3, 4)
         rotations, offsets = frames[..., :3], points - frames[..., 3]
         local = (offsets[..., None, :] @ rotations).squeeze(-2)
         excess = local.abs() - self.half_extents[primitive]
@@ -225,22 +259,69 @@ class _SignedDistance(torch.autograd.Function):
         point_gradient = along if ctx.needs_input_grad[0] else None
         pose_gradient = None
         if ctx.needs_input_grad[1]:
-            # The distance is f(R^T (x - p)): df/dp = -n and df/dR = (x - p) (R^T n)^T, summed over
-            # the points of each link; (x - p) n^T is split so that only x n^T and n need gathering.
             batch, links = link_poses.shape[:2]
             rows = (link + links * torch.arange(batch, device=link.device)[:, None]).flatten()
-            moments = (points[..., :, None] * along[..., None, :]).flatten(2)
-            sums = along.new_zeros(batch * links, 12)
-            sums.index_add_(0, rows, torch.cat([moments, along], dim=-1).flatten(0, 1))
-            sums = sums.view(batch, links, 12)
-            normal_sum = sums[..., 9:]
-            rotations, positions = link_poses[..., :3, :3], link_poses[..., :3, 3]
-            moment_sum = sums[..., :9].view(batch, links, 3, 3)
-            moment_sum = moment_sum - positions[..., :, None] * normal_sum[..., None, :]
-            pose_gradient = torch.zeros_like(link_poses)
-            pose_gradient[..., :3, :3] = moment_sum @ rotations
-            pose_gradient[..., :3, 3] = -normal_sum
+            pose_gradient = _pose_gradient(
+                link_poses, rows, points.reshape(-1, 3), along.flatten(0, 1)
+            )
         return point_gradient, pose_gradient, None
+
+
+class _Overlap(torch.autograd.Function):
+    """Sum of depths; what is not inside the hand is left out before anything is differentiated."""
+
+    @staticmethod
+    def forward(ctx, centers: Tensor, radii: Tensor, link_poses: Tensor, shapes: _Shapes) -> Tensor:
+        hands, balls, primitives = [], [], []
+        first = 0
+        for distances in shapes.blocks(centers, link_poses):
+            count = distances.shape[2]
+            inside = distances.amin(1) < radii[:, first : first + count]
+            hand, ball = inside.nonzero(as_tuple=True)
+            hands.append(hand)
+            balls.append(ball + first)
+            primitives.append(distances[hand, :, ball].min(1).indices)
+            first += count
+        hand, ball, primitive = map(torch.cat, (hands, balls, primitives))
+        points = centers[hand, ball]
+        distance, normal = shapes.distance_of(hand, primitive, points, link_poses)
+        rows = hand * link_poses.shape[1] + shapes.link_index[primitive]
+        ctx.save_for_backward(link_poses, hand, rows, points, normal)
+        depths = radii[hand, ball] - distance
+        return depths.new_zeros(len(link_poses)).index_add_(0, hand, depths)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, gradient: Tensor) -> tuple[None, None, Tensor, None]:
+        link_poses, hand, rows, points, normal = ctx.saved_tensors
+        along = -gradient[hand, None] * normal
+        return None, None, _pose_gradient(link_poses, rows, points, along), None
+
+
+def _pose_gradient(link_poses: Tensor, rows: Tensor, points: Tensor, along: Tensor) -> Tensor:
+    """(B, L, 4, 4) gradient by link poses of functions of distances.
+
+    Args:
+        link_poses: (B, L, 4, 4).
+        rows: (M,) indices of the links that the distances are to, among those of all hands.
+        points: (M, 3) that they are from.
+        along: (M, 3) gradient by these.
+    """
+    # The distance is f(R^T (x - p)): df/dp = -n and df/dR = (x - p) (R^T n)^T, summed over the
+    # points of each link; (x - p) n^T is split so that only x n^T and n need gathering.
+    batch, links = link_poses.shape[:2]
+    moments = (points[:, :, None] * along[:, None, :]).flatten(1)
+    sums = along.new_zeros(batch * links, 12)
+    sums.index_add_(0, rows, torch.cat([moments, along], dim=1))
+    sums = sums.view(batch, links, 12)
+    normal_sum = sums[..., 9:]
+    rotations, positions = link_poses[..., :3, :3], link_poses[..., :3, 3]
+    moment_sum = sums[..., :9].view(batch, links, 3, 3)
+    moment_sum = moment_sum - positions[..., :, None] * normal_sum[..., None, :]
+    gradient = torch.zeros_like(link_poses)
+    gradient[..., :3, :3] = moment_sum @ rotations
+    gradient[..., :3, 3] = -normal_sum
+    return gradient
 
 
 def _half_extents_and_radius(primitive: Primitive) -> tuple[tuple[float, float, float], float]:

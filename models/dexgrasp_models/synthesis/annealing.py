@@ -81,7 +81,10 @@ class Annealing:
             points = energy.contact_points(energy.link_poses(states), contacts)
             nearest = energy.nearest_samples(points)
             least = energy.total(energy.contact_terms(points, nearest))
+        taken = torch.zeros(grasps, dtype=torch.bool, device=states.device)
         rows = (least < allowed).nonzero()[:, 0]
+        if not len(rows):
+            return taken
         totals, gradients = self._differentiated(
             states[rows], contacts[rows], nearest[rows], self._obstacles[rows]
         )
@@ -91,7 +94,6 @@ class Annealing:
         self.contacts[rows] = contacts[rows]
         self.totals[rows] = totals[below]
         self.gradients[rows] = gradients[below]
-        taken = torch.zeros(grasps, dtype=torch.bool, device=states.device)
         taken[rows] = True
         return taken
 

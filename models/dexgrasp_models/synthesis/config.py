@@ -46,7 +46,7 @@ class AnnealingConfig(Parameters):
     joint_jitter: float = parameter(0.1, 1e-6, 1, "", "deviation of joints over their range")
 
     nearest_points: int = parameter(
-        256, 8, 4096, "", "object points, nearest to the hand, that are looked at between searches"
+        128, 8, 4096, "", "object points, nearest to the hand, that are looked at between searches"
     )
     search_distance: float = parameter(
         0.02, 0, 1, "m", "sum of the steps after which the nearest points are searched anew"
@@ -68,7 +68,7 @@ class SynthesisConfig(Parameters):
 
     method: Literal["refinement", "annealing"] = "refinement"
     """`refinement`: the analytic proposer's, on the object's whole surface. `annealing`: the
-    papers' 6,000 steps with random contacts."""
+    papers' 6,000 steps with random contacts, see `annealing`."""
     surface_samples: int = parameter(2048, 64, 65536, "", "points of the object's surface")
     scenes_at_once: int = parameter(2, 1, 4096, "", "scenes that are optimised in one batch")
     energy: AnalyticConfig = field(default_factory=AnalyticConfig)

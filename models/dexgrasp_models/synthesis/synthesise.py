@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from dexgrasp_models.grasp.energy import GraspEnergy
 from dexgrasp_models.grasp.object_surface import CloudError, ObjectSurface, stacked
@@ -15,6 +16,7 @@ from dexgrasp_models.grasp.refine import evaluate, refine
 from dexgrasp_models.grasp.sampling import sample_grasps
 from dexgrasp_models.hand.spec import load_hand
 from dexgrasp_models.poses import nearest_proper
+from dexgrasp_models.synthesis.annealing import anneal
 from dexgrasp_models.synthesis.config import SynthesisConfig
 from dexgrasp_models.synthesis.scene import TableScene
 
@@ -81,13 +83,26 @@ class Synthesiser:
         self, surface: ObjectSurface, generator: np.random.Generator
     ) -> list[tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]]:
         """Palm poses in `world`, joints and energies of the grasps of each object."""
-        config, hand = self.config.energy, self._hand
-        energy = GraspEnergy(hand, surface, config)
+        if self.config.method == "annealing":
+            annealing, count = self.config.annealing, self.config.energy.batch
+            found = anneal(self._hand, surface, count, annealing, generator)
+        else:
+            found = self._refined(surface, generator)
+        return self._by_object(len(surface.points), *found)
+
+    def _refined(
+        self, surface: ObjectSurface, generator: np.random.Generator
+    ) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+        config = self.config.energy
+        energy = GraspEnergy(self._hand, surface, config)
         batch = refine(energy, sample_grasps(energy, config, generator), config)
-        terms = evaluate(energy, batch).terms
-        objects = len(surface.points)
-        poses = nearest_proper(batch.palm_poses.double().cpu().numpy()).reshape(objects, -1, 4, 4)
-        joints = hand.joints(batch.coordinates).double().cpu().numpy().reshape(objects, -1, 22)
+        return batch.palm_poses, batch.coordinates, evaluate(energy, batch).terms
+
+    def _by_object(
+        self, objects: int, palm_poses: Tensor, coordinates: Tensor, terms: dict[str, Tensor]
+    ) -> list[tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]]:
+        poses = nearest_proper(palm_poses.double().cpu().numpy()).reshape(objects, -1, 4, 4)
+        joints = self._hand.joints(coordinates).double().cpu().numpy().reshape(objects, -1, 22)
         columns = {k: v.double().cpu().numpy().reshape(objects, -1) for k, v in terms.items()}
         return [
             (poses[row], joints[row], {name: values[row] for name, values in columns.items()})
