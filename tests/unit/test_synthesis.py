@@ -222,6 +222,25 @@ def test_distances_to_samples_are_those_to_the_solid():
     assert ((stepped - expected)[inside] > 0).float().mean() > 0.95
 
 
+def test_overlap_with_balls_is_the_sum_of_their_depths():
+    double = hand(dtype=torch.double)
+    states = around(6, torch.double)
+    energy = PaperEnergy(double, surface_of("box", dtype=torch.double), AnnealingConfig())
+    poses = energy.link_poses(states).detach().requires_grad_()
+    generator = torch.Generator().manual_seed(0)
+    centers = 0.05 * torch.randn(6, 3000, 3, generator=generator, dtype=torch.double)
+    centers = centers + poses[:, :1, :3, 3].detach()
+    radii = 0.02 * torch.rand(6, 3000, generator=generator, dtype=torch.double) - 0.005
+    found = double.distance.overlap(centers, radii, poses)
+    depths = (radii - double.distance.to_links(centers, poses)).clamp_min(0)
+    torch.testing.assert_close(found, depths.sum(1))
+    assert 0 < (depths > 0).double().mean() < 0.5
+    weights = torch.arange(1.0, 7.0, dtype=torch.double)
+    (gradient,) = torch.autograd.grad(found @ weights, poses)
+    (expected,) = torch.autograd.grad(depths.sum(1) @ weights, poses)
+    torch.testing.assert_close(gradient, expected)
+
+
 @pytest.mark.parametrize("name", ["distance", "penetration", "table", "joints", "self"])
 def test_gradients_are_those_of_finite_differences(name):
     surface = surface_of("box", dtype=torch.double)

@@ -20,8 +20,9 @@ from torch.autograd.function import once_differentiable
 from dexgrasp_models.hand.kinematics import HandKinematics
 from dexgrasp_models.links import Primitive
 
-_BLOCK_POINTS = 8192
-"""Points, of all hands together, whose distances are computed at once."""
+_BLOCK_POINTS = {"cpu": 1 << 13, "cuda": 1 << 20}
+"""Points, of all hands together, whose distances are computed at once; the former's stay in a
+processor's cache."""
 
 
 class NearestSurface(NamedTuple):
@@ -189,7 +190,8 @@ class _Shapes:
         radius = self.radius[self.boxes :, None]
 
         batch = len(link_poses)
-        for block in points.split(max(1, _BLOCK_POINTS // batch), dim=1):
+        at_once = max(1, _BLOCK_POINTS[points.device.type] // max(1, batch))
+        for block in points.split(at_once, dim=1):
             relative = (block - origin).transpose(1, 2)
             local = rows @ torch.cat([relative, torch.ones_like(relative[:, :1])], dim=1)
             in_boxes, in_capsules = local.tensor_split([3 * self.boxes], dim=1)

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from dexgrasp_models.grasp.object_surface import ObjectSurface
 from dexgrasp_models.grasp.planning_hand import PlanningHand
-from dexgrasp_models.nets.so3 import columns_from_rotation, rotation_from_columns
+from dexgrasp_models.so3 import columns_from_rotation, rotation_from_columns
 from dexgrasp_models.synthesis.config import AnnealingConfig
 from dexgrasp_models.synthesis.paper_energy import PALM_NUMBERS, PaperEnergy
 
@@ -48,7 +48,7 @@ class Annealing:
     def __init__(self, energy: PaperEnergy, states: Tensor, generator: torch.Generator) -> None:
         self.energy = energy
         self.config = energy.config
-        self.states = states
+        self.states = states.clone()  # changed in place
         self.iteration = 0
         self._generator = generator
         self.contacts = self._random_contacts()
