@@ -10,8 +10,8 @@ from torch import Tensor
 from dexgrasp_models.hand.kinematics import HandKinematics
 from dexgrasp_models.hand.spec import load_hand
 from dexgrasp_models.nets.losses import HandBody
-from dexgrasp_models.nets.so3 import rotation_from_vector
 from dexgrasp_models.nets.types import GraspTensors
+from dexgrasp_models.so3 import rotation_from_vector
 
 HAND = load_hand()
 

@@ -24,10 +24,10 @@ from dexgrasp_models.grasp.refine import (
     energy_gradient,
     evaluate,
     refine,
-    rotation_from_vector,
 )
 from dexgrasp_models.grasp.sampling import draw, sample_grasps
 from dexgrasp_models.hand.spec import load_hand
+from dexgrasp_models.so3 import rotation_from_vector
 
 DOUBLE = torch.float64
 

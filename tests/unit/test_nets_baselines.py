@@ -32,8 +32,8 @@ from dexgrasp_models.nets.contact import contact_heat
 from dexgrasp_models.nets.glow import ConditionalGlow, FlowConfig, GraspGlowConfig
 from dexgrasp_models.nets.losses import HandBody
 from dexgrasp_models.nets.pointnet import PointNetConfig
-from dexgrasp_models.nets.so3 import columns_from_rotation, rotation_from_vector
 from dexgrasp_models.nets.types import GraspTensors
+from dexgrasp_models.so3 import columns_from_rotation, rotation_from_vector
 
 ENCODER = PointNetConfig(widths=(16, 32), align_input=False)
 FLOW = FlowConfig(blocks=4, hidden=32, dropout=0.0, batch_norm=False)

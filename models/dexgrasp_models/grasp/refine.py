@@ -10,6 +10,7 @@ from torch import Tensor
 
 from dexgrasp_models.grasp.config import AnalyticConfig
 from dexgrasp_models.grasp.energy import Energy, GraspEnergy
+from dexgrasp_models.so3 import rotation_from_vector
 
 _FIRST_MOMENT, _SECOND_MOMENT = 0.9, 0.99  # of Adam
 _OBSTACLE_INTERVAL = 4  # steps between searches
@@ -29,19 +30,6 @@ class GraspBatch:
 
     def __getitem__(self, index: Tensor) -> GraspBatch:
         return GraspBatch(self.palm_poses[index], self.coordinates[index], self.preshape[index])
-
-
-def rotation_from_vector(vectors: Tensor) -> Tensor:
-    """(B, 3, 3) rotation matrices of (B, 3) rotation vectors, by Rodrigues' formula."""
-    angles = vectors.norm(dim=-1).clamp_min(1e-9)[:, None, None]
-    x, y, z = (vectors / angles[:, 0]).unbind(-1)
-    zero = torch.zeros_like(x)
-    cross = torch.stack((zero, -z, y, z, zero, -x, -y, x, zero), dim=-1).view(-1, 3, 3)
-    return (
-        torch.eye(3, dtype=vectors.dtype, device=vectors.device)
-        + angles.sin() * cross
-        + (1 - angles.cos()) * (cross @ cross)
-    )
 
 
 def evaluate(energy: GraspEnergy, batch: GraspBatch, obstacles: Tensor | None = None) -> Energy:

@@ -24,9 +24,9 @@ from dexgrasp_models.nets.losses import (
     LossWeights,
 )
 from dexgrasp_models.nets.pointnet import farthest_points
-from dexgrasp_models.nets.so3 import rotation_from_vector
 from dexgrasp_models.nets.types import GraspTensors
 from dexgrasp_models.parameters import Parameters, parameter
+from dexgrasp_models.so3 import rotation_from_vector
 
 TargetMap = Callable[[GraspTensors], Tensor]
 """Gives B grasps the (B, N) contact map that they should have with a cloud of N points."""

@@ -19,8 +19,8 @@ from dexgrasp_models.metrics.likelihood import rotation_log_likelihood
 from dexgrasp_models.metrics.so3_grid import SO3_VOLUME, so3_grid
 from dexgrasp_models.nets.checks import checked_rotations
 from dexgrasp_models.nets.pointnet import PointNet2, PointNet2Config
-from dexgrasp_models.nets.so3 import rotation_from_vector
 from dexgrasp_models.parameters import Parameters, parameter
+from dexgrasp_models.so3 import rotation_from_vector
 
 GRID_LEVEL = 3
 """Of the grid for evaluation: 36,864 rotations, 7.5 degrees apart."""

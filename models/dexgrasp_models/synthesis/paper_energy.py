@@ -15,7 +15,7 @@ from torch import Tensor
 from dexgrasp_models.grasp.object_surface import ObjectSurface
 from dexgrasp_models.grasp.planning_hand import PlanningHand
 from dexgrasp_models.hand.surface import contact_candidates
-from dexgrasp_models.nets.so3 import rotation_from_columns
+from dexgrasp_models.so3 import rotation_from_columns
 from dexgrasp_models.synthesis.config import AnnealingConfig
 
 PALM_NUMBERS = 9

@@ -21,9 +21,9 @@ from dexgrasp_models.nets.contact import canonical, contact_heat
 from dexgrasp_models.nets.glow import JOINTS
 from dexgrasp_models.nets.losses import GraspLosses, HandBody, Losses, LossWeights
 from dexgrasp_models.nets.pointnet import PointNet, PointNetConfig, point_mlp
-from dexgrasp_models.nets.so3 import columns_from_rotation, rotation_from_columns
 from dexgrasp_models.nets.types import GraspTensors
 from dexgrasp_models.parameters import Parameters, parameter
+from dexgrasp_models.so3 import columns_from_rotation, rotation_from_columns
 
 GRASPTTA_WEIGHTS = LossWeights(cmap=1e-4, pen=840.0, tpen=84.0, spen=0.84, dis=7500.0, points=3000)
 """Of GraspTTA's adaptation, from its published code; without a table or self-collision of its own,

@@ -18,9 +18,9 @@ from dexgrasp_models.nets.checks import checked_rotations
 from dexgrasp_models.nets.glow import JOINTS
 from dexgrasp_models.nets.losses import GraspLosses, HandBody, Losses, LossWeights
 from dexgrasp_models.nets.pointnet import PointNet, PointNetConfig, point_mlp
-from dexgrasp_models.nets.so3 import columns_from_rotation, rotation_from_columns
 from dexgrasp_models.nets.types import GraspTensors
 from dexgrasp_models.parameters import Parameters, parameter
+from dexgrasp_models.so3 import columns_from_rotation, rotation_from_columns
 
 DIGITS = 5
 

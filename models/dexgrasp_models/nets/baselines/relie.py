@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from dexgrasp_models.nets.baselines.joint_flow import Coordinates, JointFlow
-from dexgrasp_models.nets.so3 import (
+from dexgrasp_models.so3 import (
     log_volume_of_exp,
     rotation_from_vector,
     vector_from_rotation,

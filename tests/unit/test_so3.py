@@ -10,7 +10,7 @@ import torch
 from scipy.spatial.transform import Rotation
 
 from dexgrasp_models.metrics.so3_grid import SO3_VOLUME
-from dexgrasp_models.nets.so3 import (
+from dexgrasp_models.so3 import (
     columns_from_rotation,
     log_volume_of_exp,
     rotation_from_columns,
