@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import multiprocessing
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -14,6 +13,7 @@ from dexgrasp_models.data.grasps import Grasps
 from dexgrasp_models.hand.spec import load_hand
 from dexgrasp_models.objects import LIBRARY_PREFIX, ObjectModel, load_object
 from dexgrasp_sim.validation import FIGURES, GraspValidator, ValidationConfig
+from dexgrasp_sim.worker_processes import WorkerPool
 
 LoadObject = Callable[[str, float], ObjectModel]
 """The object of a name at a scale; has to be picklable."""
@@ -78,6 +78,7 @@ def try_grasps(
 
     Raises:
         MeshError, GraspDataError: an object can't be found or used.
+        ChildProcessError: a process was killed, as when memory runs out.
     """
     config = config or ValidationConfig()
     grasps = perturbed(grasps, control, np.random.default_rng(seed), config.drive == "coupled")
@@ -153,13 +154,9 @@ def _run(jobs: Iterator[_Job], workers: int) -> Iterator[tuple[np.ndarray, dict[
     if workers == 1:
         yield from map(_try, jobs)
         return
-    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
-        try:
-            for future in as_completed([pool.submit(_try, job) for job in jobs]):
-                yield future.result()
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
+    with WorkerPool(workers) as pool:
+        for future in as_completed([pool.submit(_try, job) for job in jobs]):
+            yield future.result()
 
 
 def _try(job: _Job) -> tuple[np.ndarray, dict[str, np.ndarray]]:

@@ -8,12 +8,10 @@ run gives.
 from __future__ import annotations
 
 import logging
-import multiprocessing
 import os
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +22,7 @@ import mujoco
 from dexgrasp_models.data.grasp_set import GraspSet, Provenance
 from dexgrasp_models.data.grasps import GraspDataError, Grasps
 from dexgrasp_sim.grasp_synthesis import SynthesisJob, synthesise_object
-from dexgrasp_sim.worker_processes import end_with_parent, interrupts_held
+from dexgrasp_sim.worker_processes import KILLED, WorkerPool
 
 
 @dataclass(frozen=True)
@@ -128,27 +126,16 @@ def _in_processes(
         for job in jobs:
             yield _attempt(synthesise, job)
         return
-    # Spawned: a fork would copy PyTorch's threads' locks as they are at that moment.
-    spawned = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(workers, spawned, initializer=end_with_parent)
-    running: set[Future[Outcome]] = set()
-    try:
+    with WorkerPool(workers) as pool:
+        running: set[Future[Outcome]] = set()
         for job in jobs:
-            with interrupts_held():
-                running.add(pool.submit(_attempt, synthesise, job))
+            running.add(pool.submit(_attempt, synthesise, job))
             if len(running) == workers:
                 done, running = wait(running, return_when=FIRST_COMPLETED)
                 yield from (future.result() for future in done)
         while running:
             done, running = wait(running, return_when=FIRST_COMPLETED)
             yield from (future.result() for future in done)
-    except BrokenProcessPool as error:
-        raise _killed() from error
-    finally:
-        processes = list(pool._processes.values())
-        pool.shutdown(wait=False, cancel_futures=True)
-        for process in processes:
-            process.terminate()
 
 
 def _on_ray(
@@ -176,7 +163,7 @@ def _on_ray(
     except RayTaskError as error:
         raise error.cause from None
     except RayError as error:
-        raise _killed() from error
+        raise ChildProcessError(KILLED) from error
     finally:
         for task in running:
             ray.cancel(task, force=True)
@@ -195,13 +182,6 @@ def _start_ray(workers: int | None) -> bool:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     ray.init("local", num_cpus=workers, include_dashboard=False, **quiet)
     return True
-
-
-def _killed() -> OSError:
-    return ChildProcessError(
-        "a process was killed, as happens when memory runs out; what is finished is kept: run "
-        "again, with fewer workers"
-    )
 
 
 def _same(notes: Mapping[str, Any], job: SynthesisJob) -> bool:

@@ -5,21 +5,55 @@ Imports nothing that takes time: workers begin with this module.
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from multiprocessing import parent_process
 from multiprocessing.resource_tracker import ensure_running
 from threading import Thread
+from typing import Any
+
+KILLED = (
+    "a process was killed, as happens when memory runs out; what is finished is kept: run again, "
+    "with fewer workers"
+)
 
 
-def end_with_parent() -> None:
-    """End this process as soon as its parent has ended; a pool's initializer.
+class WorkerPool(ProcessPoolExecutor):
+    """A pool whose processes end when its `with` block does, finished or not.
 
-    Otherwise the workers of a pool whose process is killed wait for their next job forever.
+    They also end when this process is killed, and leave Ctrl-C to it: a terminal's goes to all
+    processes, and this one's end is theirs.
+
+    Raises:
+        ChildProcessError: on leaving the block, if one of the processes was killed.
     """
-    parent = parent_process()
+
+    def __init__(self, workers: int) -> None:
+        # Spawned: a fork would copy PyTorch's threads' locks as they are at that moment.
+        spawned = multiprocessing.get_context("spawn")
+        super().__init__(workers, spawned, initializer=_end_with_parent)
+
+    def submit(self, fn: Callable, /, *args: Any, **kwargs: Any) -> Future:
+        """As of the base; this is where processes are started."""
+        with _interrupts_held():
+            return super().submit(fn, *args, **kwargs)
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        processes = list(self._processes.values())
+        self.shutdown(wait=False, cancel_futures=True)
+        for process in processes:
+            process.terminate()
+        if isinstance(error, BrokenProcessPool):
+            raise ChildProcessError(KILLED) from error
+
+
+def _end_with_parent() -> None:
+    """Workers whose parent is killed would wait for their next job forever."""
+    parent = multiprocessing.parent_process()
     assert parent is not None
 
     def follow() -> None:
@@ -30,12 +64,8 @@ def end_with_parent() -> None:
 
 
 @contextmanager
-def interrupts_held() -> Iterator[None]:
-    """Processes that are spawned meanwhile take no notice of Ctrl-C; this one does, afterwards.
-
-    A terminal's Ctrl-C goes to all processes. Those that work for another one leave it to that
-    one, which ends them.
-    """
+def _interrupts_held() -> Iterator[None]:
+    """Processes that are spawned meanwhile take no notice of Ctrl-C; this one does, afterwards."""
     ensure_running()  # multiprocessing's own helper, whose start would let interrupts through
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:

@@ -20,7 +20,7 @@ import trimesh
 import yaml
 from safetensors.numpy import load_file
 
-from dexgrasp_models.data.grasp_set import GraspSet
+from dexgrasp_models.data.grasp_set import GraspSet, Provenance
 from dexgrasp_models.data.grasps import GraspDataError
 from dexgrasp_models.synthesis.config import SynthesisConfig
 from dexgrasp_sim.grasp_synthesis import SynthesisJob, synthesise_object
@@ -150,6 +150,20 @@ class TestRuns:
         assert contents(tmp_path) == before
         assert open_tasks(jobs("can/0", device="cuda"), tmp_path) == []
 
+    def test_a_setting_that_came_in_later_had_its_default(self, tmp_path):
+        made = GraspSet.open(tmp_path, create=True)
+        for name, notes in (
+            ("mug/0", stubs.job("mug/0").notes()),
+            ("can/0", stubs.job("can/0", poses=3).notes()),
+        ):
+            notes.pop("poses")
+            made.append(
+                stubs.drawn_grasps(stubs.job(name)), Provenance(0, notes=notes), f"{name[:3]}-0"
+            )
+        assert open_tasks(jobs("mug/0"), tmp_path) == []
+        with pytest.raises(GraspDataError, match="other settings"):
+            open_tasks(jobs("can/0", poses=3), tmp_path)
+
     def test_objects_that_would_share_a_shard_are_refused(self, tmp_path):
         with pytest.raises(GraspDataError, match="rename one"):
             open_tasks(jobs("a/b", "a-b"), tmp_path)
@@ -217,6 +231,7 @@ class TestCommand:
         return path
 
     @pytest.mark.slow
+    @pytest.mark.timeout(400)
     def test_killed_at_random_moments(self, tmp_path, settings):
         undisturbed = tmp_path / "undisturbed"
         quick = SynthesisConfig.from_mapping(QUICK)
@@ -232,10 +247,11 @@ class TestCommand:
                 process.kill()
             GraspSet.open(folder, create=True)
         process = self.start(folder, settings, workers=2)
-        assert process.wait(60) == 0, process.stdout.read()
+        assert process.wait(300) == 0, process.stdout.read()
         assert contents(folder) == contents(undisturbed)
 
     @pytest.mark.slow
+    @pytest.mark.timeout(400)
     @pytest.mark.parametrize("shards", [0, 1])
     def test_interrupted(self, tmp_path, settings, shards):
         """While the workers start, and when a shard is there."""
@@ -259,8 +275,8 @@ def _all_end(process: subprocess.Popen) -> Iterator[None]:
     """All processes that this one has started are gone soon after the block."""
     children = psutil.Process(process.pid).children(recursive=True)
     yield
-    process.wait(20)
-    _, alive = psutil.wait_procs(children, timeout=30)
+    process.wait(60)
+    _, alive = psutil.wait_procs(children, timeout=60)
     for one in alive:
         one.kill()
     assert not alive
