@@ -95,11 +95,12 @@ def train(
     if threads is not None:
         torch.set_num_threads(threads)
     with problems_told() as console, joined(str(device)) as processes:
-        recipe = RECIPES[network]
-        settings = load_training(network, config, steps=steps, batch=batch)
+        name = network.value
+        recipe = RECIPES[name]
+        settings = load_training(name, config, steps=steps, batch=batch)
         run = Run(
             out=out,
-            name=str(network),
+            name=name,
             seed=seed,
             budget=None if budget is None else seconds(budget),
             checkpoint_every=seconds(checkpoint),
@@ -116,7 +117,7 @@ def train(
         if processes.leads:
             _tell_data(console, training, validation)
         given = {"ipdf": ipdf, "glow": glow, "contact": contact}
-        weights = {name: given[name] or out / f"{name}.safetensors" for name in recipe.needs}
+        weights = {n: given[n] or out / f"{n}.safetensors" for n in recipe.needs}
         torch.manual_seed(seed)  # of the first weights
         objective = recipe.build(
             network_config(recipe.network_config, settings.network),
@@ -126,7 +127,7 @@ def train(
         )
 
         def report(progress: Progress) -> None:
-            figures = ", ".join(f"{name} {v:.4g}" for name, v in progress.validation.items())
+            figures = ", ".join(f"{n} {value:.4g}" for n, value in progress.validation.items())
             console.print(
                 f"step {progress.step}, {progress.seconds:.0f} s: {figures}", soft_wrap=True
             )
@@ -167,5 +168,6 @@ def _tell_data(console: Console, training: GraspScenes, validation: GraspScenes)
         left = f", {scenes.grasps_left_out} grasps without clouds" * bool(scenes.grasps_left_out)
         console.print(
             f"{name}: {len(scenes.objects)} objects, {len(scenes)} scenes, "
-            f"{scenes.grasp_count} grasps, {scenes.cloud_count} clouds{left}"
+            f"{scenes.grasp_count} grasps, {scenes.cloud_count} clouds{left}",
+            soft_wrap=True,
         )

@@ -1,0 +1,131 @@
+"""`dexgrasp train`: what it leaves, and what is said about bad input."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+
+import pytest
+import torch
+import yaml
+from training_samples import config_file, write_sets
+from typer.testing import CliRunner
+
+from dexgrasp_bringup.cli import app
+from dexgrasp_bringup.train_command import Network
+from dexgrasp_models.nets.ipdf import GraspIPDFConfig
+from dexgrasp_models.nets.weights import load_weights
+from dexgrasp_models.training.config import load_training, network_config
+from dexgrasp_models.training.objectives import RECIPES
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    path = tmp_path_factory.mktemp("sets")
+    write_sets(path)
+    config_file(path)
+    return path
+
+
+@pytest.fixture(autouse=True)
+def threads():
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
+def run(folder, out, *arguments: object, recipe: str = "ipdf", status: int = 0, **options) -> str:
+    given = {"data": folder / "set", "clouds": folder / "clouds", "out": out, "threads": 1}
+    given |= {"config": folder / "tiny.yaml"} | options
+    words = [word for name, value in given.items() for word in (f"--{name}", str(value))]
+    result = CliRunner().invoke(app, ["train", recipe, *words, *map(str, arguments)])
+    assert result.exit_code == status, result.output
+    return " ".join(result.output.split())
+
+
+def test_train_and_go_on(tmp_path, folder):
+    told = run(folder, tmp_path, budget="0s")
+    assert "training: 3 objects, 6 scenes, 18 grasps, 12 clouds" in told
+    assert "validation: 2 objects, 4 scenes, 12 grasps, 8 clouds" in told
+    assert "run the same command again" in told
+    told = run(folder, tmp_path, seed=0)
+    assert "step 6" in told
+    assert "are left" not in told
+    config, _, metadata = load_weights(tmp_path / "ipdf.safetensors", GraspIPDFConfig)
+    assert config.widths == (16,)
+    assert metadata["data"] == "set"
+    assert metadata["command"]
+    assert metadata["training"]["cloud"]["object_points"] == 32
+    # Another seed is another run, and has to be asked for.
+    assert "--restart" in run(folder, tmp_path, seed=1, status=2)
+    assert "step 6" in run(folder, tmp_path, "--restart", seed=1)
+
+
+def test_only_some_grasps(tmp_path, folder):
+    assert "12 grasps, 12 clouds" in run(folder, tmp_path, where="lifted>=1", steps=1)
+
+
+def test_bad_input_is_told(tmp_path, folder):
+    def told(**options) -> str:
+        return run(folder, tmp_path / "out", status=2, **options)
+
+    assert "no set of grasps" in told(data=tmp_path)
+    assert "dexgrasp data clouds" in told(clouds=tmp_path)
+    assert "is no time" in told(budget="soon")
+    assert "no settings of 'ipdf'" in told(config=_yaml(tmp_path, {"glow": {}}))
+    assert "no parameter pace" in told(config=_yaml(tmp_path, {"ipdf": {"pace": 1}}))
+    assert "small or paper" in told(config=_yaml(tmp_path, {"ipdf": {"network": "huge"}}))
+    assert "expected 1 to" in told(config=_yaml(tmp_path, {"ipdf": {"batch": 0}}))
+    assert "no configuration file" in told(config="unknown")
+    assert "no such file of weights" in told(recipe="joint")
+    if not torch.cuda.is_available():
+        assert "no CUDA device" in told(device="cuda")
+    assert not list((tmp_path / "out").glob("*.safetensors"))
+
+
+def test_set_without_unseen_instances(tmp_path, folder):
+    """Nothing to choose weights by: not a training that ends with a crash at its validation."""
+    shutil.copytree(folder / "clouds", tmp_path / "clouds")
+    from dexgrasp_models.objects.library import split_names
+
+    for name in split_names("unseen_instances")[:2]:
+        (tmp_path / "clouds" / f"{name.replace('/', '-')}.safetensors").unlink()
+    told = run(folder, tmp_path / "out", clouds=tmp_path / "clouds", status=2)
+    assert "none of the 12 grasps has a cloud" in told
+
+
+@pytest.mark.parametrize("name", ["small", "paper"])
+def test_shipped_settings(name):
+    assert {str(network) for network in Network} == set(RECIPES)
+    for recipe, found in RECIPES.items():
+        training, network = load_training(recipe, name)
+        assert training.cloud.object_points + training.cloud.table_points == 1024
+        if recipe == "joint":
+            continue  # its network comes with its weights
+        expected = getattr(found.network_config, name)()
+        assert network_config(found.network_config, network) == expected
+
+
+def test_changes_reach_into_the_network():
+    changed = network_config(GraspIPDFConfig, {"size": "paper", "encoder": {"head": [64]}})
+    paper = GraspIPDFConfig.paper()
+    assert changed == dataclasses.replace(
+        paper, encoder=dataclasses.replace(paper.encoder, head=(64,))
+    )
+
+
+def test_papers_figures():
+    """UniDexGrasp, C.2."""
+    figures = {name: load_training(name, "paper").training for name in RECIPES}
+    assert all(found.learning_rate == 1e-3 for found in figures.values())
+    assert all(found.schedule == "constant" for found in figures.values())
+    batches = {name: figures[name].batch for name in ("ipdf", "glow", "contact", "joint")}
+    assert batches == {"ipdf": 16, "glow": 64, "contact": 128, "joint": 32}
+    assert (figures["glow"].steps, figures["joint"].steps) == (160_000, 8_000)
+    assert figures["joint"].samples == 8
+
+
+def _yaml(folder, content: dict) -> str:
+    path = folder / "bad.yaml"
+    path.write_text(yaml.safe_dump(content))
+    return str(path)
