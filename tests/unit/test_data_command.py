@@ -60,10 +60,18 @@ def test_export_for_the_benchmark(tmp_path):
     GraspSet.open(tmp_path / "set", create=True).append(sample_grasps(3, name="box"), Provenance())
     trimesh.creation.box((1, 1, 1)).export(tmp_path / "box.obj")
     export = ("export", tmp_path / "set", tmp_path / "out", "--format", "dexgraspbench")
-    assert "--meshes" in run(*export, status=2)
+    assert "'box' is no object of the library" in run(*export, status=2)
     run(*export, "--meshes", tmp_path, "--object-root", "assets/ours")
     (file, *_) = sorted((tmp_path / "out" / "graspdata").rglob("*.npy"))
     assert np.load(file, allow_pickle=True).item()["obj_path"] == "assets/ours/box"
+
+
+def test_export_for_the_benchmark_takes_objects_from_the_library(tmp_path):
+    grasps = sample_grasps(3, name="ball/0")
+    GraspSet.open(tmp_path / "set", create=True).append(grasps, Provenance())
+    run("export", tmp_path / "set", tmp_path / "out", "--format", "dexgraspbench")
+    assert list((tmp_path / "out" / "objects" / "ball" / "0" / "urdf" / "meshes").iterdir())
+    assert len(list((tmp_path / "out" / "graspdata" / "ball" / "0").rglob("*.npy"))) == 3
 
 
 def test_stats(tmp_path):

@@ -94,7 +94,8 @@ def export(
         Path | None,
         typer.Option(
             help="For dexgraspbench: folder with <object>/coacd/decomposed.obj, a folder <object> "
-            "with visual.obj and/or collision.obj, or <object>.obj, .stl or .ply."
+            "with visual.obj and/or collision.obj, or <object>.obj, .stl or .ply. By default the "
+            "objects are the library's."
         ),
     ] = None,
     object_root: Annotated[
@@ -103,9 +104,8 @@ def export(
     ] = None,
 ) -> None:
     """Write the grasps of a set as the field's files."""
-    from functools import partial
-
-    from dexgrasp_models.data.dexgraspbench import export_dexgraspbench, find_object
+    from dexgrasp_bringup.data_trial_commands import object_loader
+    from dexgrasp_models.data.dexgraspbench import export_dexgraspbench
     from dexgrasp_models.data.dexgraspnet import export_dexgraspnet
     from dexgrasp_models.data.grasp_set import GraspSet
     from dexgrasp_models.data.unidexgrasp import export_unidexgrasp
@@ -120,10 +120,8 @@ def export(
             export_dexgraspnet(grasps, out)
         elif format is FileFormat.UNIDEXGRASP:
             export_unidexgrasp(grasps, out)
-        elif meshes is None:
-            raise ValueError("dexgraspbench needs the objects: name their folder with --meshes")
         else:
-            export_dexgraspbench(grasps, out, partial(find_object, meshes), object_root)
+            export_dexgraspbench(grasps, out, object_loader(meshes), object_root)
     console.print(f"{len(grasps)} of {len(source)} grasps written to {out}")
 
 
