@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _TILE = 240  # px
 _COLUMNS = 4
+_PICTURES = (".png", ".jpg", ".jpeg")
 _OBJECT, _HAND, _TABLE = (0.94, 0.55, 0.20), (0.80, 0.76, 0.70), (0.78, 0.82, 0.86)
 _HAND_AZIMUTH = 0.3  # rad: to the right of the sheet's camera, so that neither hides the other
 _MARGIN = 1.05
@@ -47,6 +48,8 @@ def show(
     from dexgrasp_sim.render import save_picture
 
     with problems_told() as console:
+        if out.suffix.lower() not in _PICTURES:
+            raise ValueError(f"{out}: a picture is one of *{', *'.join(_PICTURES)}")
         source = GraspSet.open(grasp_set)
         grasps = drawn(source, where, objects, None if viewer else count, seed)
         load = partial(_surface, meshes)
