@@ -24,6 +24,7 @@ from scipy.spatial.transform import Rotation
 
 from dexgrasp_models.config import find_config
 from dexgrasp_models.data.cloud_set import CloudSet, ObjectClouds, Scene, scenes_of
+from dexgrasp_models.data.dexgraspbench import find_mesh
 from dexgrasp_models.data.grasp_set import GraspSet, Provenance
 from dexgrasp_models.data.grasps import GraspDataError, table_pose
 from dexgrasp_models.nets.clouds import horizontal_centre
@@ -73,19 +74,34 @@ class CloudJob:
         }
 
 
-def cloud_jobs(grasps: GraspSet, views: int = 4, seed: int = 0) -> list[CloudJob]:
+def cloud_jobs(
+    grasps: GraspSet, views: int = 4, seed: int = 0, meshes: Path | None = None
+) -> list[CloudJob]:
     """A job for each object of a set that is on a table in some grasps.
 
     In no order, so that clouds that aren't finished yet are a sample of the finished ones.
+
+    Args:
+        grasps: the set.
+        views: clouds of each scene.
+        seed: of all that is drawn.
+        meshes: folder of the objects, see `find_mesh`; by default they are the library's.
+
+    Raises:
+        GraspDataError: an object isn't in that folder.
     """
     of_object: dict[str, list[Scene]] = {}
     for scene in scenes_of(grasps).scenes:
         of_object.setdefault(scene.name, []).append(scene)
     jobs = [
-        CloudJob(name, LIBRARY_PREFIX + name, tuple(scenes), views, seed)
+        CloudJob(name, _source(name, meshes), tuple(scenes), views, seed)
         for name, scenes in of_object.items()
     ]
     return sorted(jobs, key=lambda job: (crc32(job.name.encode()), job.name))
+
+
+def _source(name: str, meshes: Path | None) -> str:
+    return LIBRARY_PREFIX + name if meshes is None else str(find_mesh(meshes, name))
 
 
 def observe_object(job: CloudJob) -> ObjectClouds:

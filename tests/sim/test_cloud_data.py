@@ -10,7 +10,9 @@ import torch
 import trimesh
 from scipy.spatial import cKDTree
 from scipy.spatial.transform import Rotation
+from typer.testing import CliRunner
 
+from dexgrasp_bringup.cli import app
 from dexgrasp_models.data.cloud_set import CloudSet, Scene
 from dexgrasp_models.data.grasp_set import GraspSet, Provenance
 from dexgrasp_models.data.grasps import GraspDataError, Grasps, table_plane
@@ -186,6 +188,28 @@ def test_jobs_go_on_and_are_functions_of_their_settings(tmp_path, grasp_set, clo
     assert list(run([job], tmp_path, deadline=0.0)) == []
     assert list(tmp_path.iterdir()) == []
     assert open_jobs([job], tmp_path) == [job]
+
+
+def test_command(tmp_path, hammer, grasp_set, cloud_set):
+    def told(*arguments: object, status: int = 0) -> str:
+        words = ["data", "clouds", str(grasp_set.path), *map(str, arguments)]
+        result = CliRunner().invoke(app, words)
+        assert result.exit_code == status, result.output
+        return " ".join(result.output.split())
+
+    done = told(cloud_set.path, "--views", 2, "--workers", 1)
+    assert "1 objects, 1 of them done 0 clouds" in done
+    assert "other settings" in told(cloud_set.path, "--views", 3, status=2)
+    begun = told(tmp_path / "new", "--budget", "0s", "--workers", 1)
+    assert "1 objects are left: run the same command again" in begun
+    assert "no mesh of hammer/10" in told(tmp_path / "new", "--meshes", tmp_path, status=2)
+    # From a mesh in a folder as from the library, but for the texts of numbers in the file.
+    (tmp_path / "meshes" / NAME).parent.mkdir(parents=True)
+    hammer.copy().apply_scale(1 / SCALE).export(tmp_path / "meshes" / f"{NAME}.ply")
+    seen = told(tmp_path / "new", "--meshes", tmp_path / "meshes", "--views", 2, "--workers", 1)
+    assert "hammer/10: 4 clouds" in seen
+    found, expected = CloudSet.open(tmp_path / "new").clouds(NAME), cloud_set.clouds(NAME)
+    assert np.allclose(found.object_poses, expected.object_poses, atol=1e-3)
 
 
 def test_object_that_can_not_be_used(tmp_path):

@@ -76,17 +76,26 @@ def export_dexgraspbench(
 def find_object(meshes: Path, name: str, scale: float) -> ObjectModel:
     """The object of a name below a folder of meshes.
 
+    Raises:
+        GraspDataError: there is none.
+        MeshError: it can't be used.
+    """
+    return load_object(find_mesh(meshes, name), scale)
+
+
+def find_mesh(meshes: Path, name: str) -> Path:
+    """Where the object of a name is, below a folder of meshes.
+
     It is `<name>/coacd/decomposed.obj` as in the field's data sets, a folder `<name>` as
     `load_object` takes it, or a mesh file `<name>`.obj, .stl or .ply.
 
     Raises:
         GraspDataError: there is none.
-        MeshError: it can't be used.
     """
     for pattern in _MESHES:
         path = meshes / pattern.format(name)
         if path.exists():
-            return load_object(path, scale)
+            return path
     raise GraspDataError(
         f"no mesh of {name} in {meshes}: expected " + " or ".join(p.format(name) for p in _MESHES)
     )

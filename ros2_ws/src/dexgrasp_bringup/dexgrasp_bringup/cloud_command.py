@@ -20,6 +20,13 @@ def clouds(
     views: Annotated[
         int, typer.Option(min=1, help="Clouds of each scene: turned, moved, measured anew.")
     ] = 4,
+    meshes: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder with the objects' meshes, as for export; by default they are the "
+            "library's."
+        ),
+    ] = None,
     count: Annotated[
         int | None, typer.Option(min=1, help="Only so many of the objects; by default all.")
     ] = None,
@@ -40,7 +47,7 @@ def clouds(
     from dexgrasp_sim.cloud_data import cloud_jobs, open_jobs, run
 
     with problems_told() as console:
-        jobs = cloud_jobs(GraspSet.open(grasp_set), views, seed)[:count]
+        jobs = cloud_jobs(GraspSet.open(grasp_set), views, seed, meshes)[:count]
         if not jobs:
             raise ValueError(f"{grasp_set}: none of its grasps is on a table")
         left = open_jobs(jobs, out)
