@@ -200,6 +200,9 @@ def _add_fingers(
     if self_collision:
         # Links two joints apart meet at a knuckle, where their simple shapes overlap.
         for link in hand.links[1:]:
+            # MuJoCo leaves out parents itself, but not one that can't move, as a fixed palm.
+            if link.parent == hand.root:
+                spec.add_exclude(bodyname1=link.parent, bodyname2=link.name)
             grandparent = hand.link(link.parent).parent
             if grandparent:
                 spec.add_exclude(bodyname1=grandparent, bodyname2=link.name)

@@ -36,6 +36,7 @@ from dexgrasp_sim.robot_model import (
 GRAVITY = 9.81
 FIGURES = (
     "penetration",
+    "self_contact",
     "table_contact",
     "held_directions",
     "held_contact",
@@ -79,6 +80,9 @@ class ValidationConfig(Parameters):
     lift_height: float = parameter(0.15, 0.01, 1.0, "m", "between the hand and the table, gained")
     max_penetration: float = parameter(
         0.001, 0.0, 0.1, "m", "deepest contact of a valid grasp (the paper's)"
+    )
+    max_self_penetration: float = parameter(
+        0.003, 0.0, 0.1, "m", "deepest contact of the hand's links with each other, if they touch"
     )
     max_table_penetration: float = parameter(
         0.003, 0.0, 0.1, "m", "deepest contact of hand and table of a grasp that is lifted"
@@ -185,17 +189,20 @@ class GraspValidator:
         figures = dict.fromkeys(FIGURES, np.nan)
         initial = np.linalg.inv(palm_pose)
         plane = None if plane is None or np.isnan(plane).any() else _transformed(plane, palm_pose)
-        change, figures["penetration"] = self._place(initial, joints)
-        if thrifty and figures["penetration"] > config.max_penetration:
+        change, figures["penetration"], figures["self_contact"] = self._place(initial, joints)
+        clear = (
+            figures["penetration"] <= config.max_penetration
+            and figures["self_contact"] <= config.max_self_penetration
+        )
+        if thrifty and not clear:
             return figures
         target = self._to_drives @ joints + gain * self._changes_to_drives @ change
         self._data.ctrl[self._controls] = target
-        shallow = figures["penetration"] <= config.max_penetration
         if plane is not None:
             start = self._state()
             self._lift(initial, plane, figures, thrifty)
             figures["lifted"] = float(
-                shallow
+                clear
                 and figures["table_contact"] <= config.max_table_penetration
                 and figures["lift_contact"] == 1
                 and figures["lift_shift"] <= config.max_shift
@@ -206,7 +213,7 @@ class GraspValidator:
             self._restore(start)
         self._hold(initial, figures)
         figures["stable"] = float(
-            shallow
+            clear
             and figures["held_directions"] == 6
             and figures["held_penetration"] <= config.max_final_penetration
         )
@@ -290,10 +297,15 @@ class GraspValidator:
 
     # The scene
 
-    def _place(self, hand_T_object: np.ndarray, joints: np.ndarray) -> tuple[np.ndarray, float]:
-        """Set the scene; (22,) joint changes that close the hand by a gain of 1, and the depth (m).
+    def _place(
+        self, hand_T_object: np.ndarray, joints: np.ndarray
+    ) -> tuple[np.ndarray, float, float]:
+        """Set the scene.
 
-        dq = sum of J^T f over the links near the object, where they are nearest to it.
+        Returns:
+            (22,) joint changes that close the hand by a gain of 1, dq = sum of J^T f over the links
+            near the object, where they are nearest to it; the hand's deepest contacts with the
+            object and with itself, m.
         """
         model, data = self._model, self._data
         mujoco.mj_resetData(model, data)
@@ -316,8 +328,9 @@ class GraspValidator:
             if link not in nearest or contact.dist < nearest[link][0]:
                 nearest[link] = (contact.dist, contact.pos.copy(), outward.copy())
         change = np.zeros(len(self._dofs))
+        own = _deepest(data.contact.dist[~self._object_geoms[data.contact.geom].any(axis=1)])
         if not nearest:
-            return change, 0.0
+            return change, 0.0, own
         depths, points, normals = map(np.array, zip(*nearest.values(), strict=True))
         forces = -normals
         if self.config.squeeze == "balanced":
@@ -326,7 +339,7 @@ class GraspValidator:
         for link, point, force in zip(nearest, points, forces, strict=True):
             mujoco.mj_jac(model, data, jacobian, None, point, link)
             change += jacobian[:, self._dofs].T @ force
-        return change, max(0.0, float(-depths.min()))
+        return change, max(0.0, float(-depths.min())), own
 
     def _set_table(self, plane: np.ndarray) -> None:
         """Put the table's top where a (4,) plane in the palm's frame says."""

@@ -180,3 +180,21 @@ def test_published_table_top_grasps_lift():
     assert rates(try_grasps(grasps, load, PUBLISHED))["lifted"] > 0.8
     reversed_ = try_grasps(grasps, load, PUBLISHED, control=Control.REVERSED_SQUEEZE)
     assert rates(reversed_)["lifted"] < 0.1
+
+
+def test_an_open_hand_does_not_touch_itself_and_crossed_fingers_do(rod):
+    hand = load_hand()
+    validator = GraspValidator(load_object(rod))
+    away = np.eye(4)
+    away[2, 3] = 1.0
+    assert validator.run(away, np.zeros(22))["self_contact"] == 0
+    crossed = np.zeros(22)
+    crossed[hand.joint_index("rh_FFJ4")] = -0.3
+    crossed[hand.joint_index("rh_MFJ4")] = 0.3
+    assert (
+        max(
+            validator.run(away, crossed)["self_contact"],
+            validator.run(away, -crossed)["self_contact"],
+        )
+        > 0.003
+    )
