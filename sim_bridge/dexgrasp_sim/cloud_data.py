@@ -8,10 +8,9 @@ would be masked.
 
 from __future__ import annotations
 
-import multiprocessing
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -39,6 +38,7 @@ from dexgrasp_models.perception.fusion import (
 from dexgrasp_sim.depth import Body, RayCaster
 from dexgrasp_sim.noise import measure_depth
 from dexgrasp_sim.scene import SceneConfig, load_scene
+from dexgrasp_sim.worker_processes import WorkerPool
 
 _TABLE_THICKNESS = 0.03  # m
 _GREY = (0.5, 0.5, 0.5)
@@ -226,6 +226,7 @@ def run(
 
     Raises:
         OSError: clouds can't be written, as on a full disk; finished ones stay.
+        ChildProcessError: a process was killed, as when memory runs out.
     """
     clouds = CloudSet.open(folder, create=True)
     for job, found in _outcomes(jobs, workers, deadline):
@@ -253,14 +254,10 @@ def _outcomes(
     if workers == 1:
         yield from ((job, _attempt(job, deadline)) for job in jobs)
         return
-    # Spawned: a fork would copy the locks of other threads as they are at that moment.
-    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"))
-    try:
+    with WorkerPool(workers) as pool:
         running = {pool.submit(_attempt, job, deadline): job for job in jobs}
         for future in as_completed(running):
             yield running[future], future.result()
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
 
 
 def _repeated(points: np.ndarray, count: int) -> np.ndarray:

@@ -206,7 +206,7 @@ def test_command(tmp_path, hammer, grasp_set, cloud_set):
     # From a mesh in a folder as from the library, but for the texts of numbers in the file.
     (tmp_path / "meshes" / NAME).parent.mkdir(parents=True)
     hammer.copy().apply_scale(1 / SCALE).export(tmp_path / "meshes" / f"{NAME}.ply")
-    seen = told(tmp_path / "new", "--meshes", tmp_path / "meshes", "--views", 2, "--workers", 1)
+    seen = told(tmp_path / "new", "--meshes", tmp_path / "meshes", "--views", 2, "--workers", 2)
     assert "hammer/10: 4 clouds" in seen
     found, expected = CloudSet.open(tmp_path / "new").clouds(NAME), cloud_set.clouds(NAME)
     assert np.allclose(found.object_poses, expected.object_poses, atol=1e-3)
