@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import multiprocessing
+
 import numpy as np
 import pytest
 from rcl_interfaces.srv import SetParameters
@@ -215,3 +217,11 @@ def world_pose(transforms, frame: str) -> np.ndarray:
         pose = poses.from_quaternion([t.x, t.y, t.z], [r.x, r.y, r.z, r.w]) @ pose
         frame = edge.header.frame_id
     return pose
+
+
+def test_shutting_down_ends_the_rendering_process() -> None:
+    before = set(multiprocessing.active_children())
+    with graph() as ros:
+        ros.start(BridgeNode, object="box")
+        assert eventually(lambda: set(multiprocessing.active_children()) - before)
+    assert eventually(lambda: not set(multiprocessing.active_children()) - before)

@@ -70,6 +70,7 @@ class ManagedNode(LifecycleNode):
         self.failure: str | None = None
         self.fatal: Exception | None = None
         self._active = False
+        self._configured = False
         self._entities_before: dict[Any, Callable[[Any], bool]] = {}
         self._status = (WARN, "not active", {})
         self._diagnostics = self.create_publisher(
@@ -140,7 +141,9 @@ class ManagedNode(LifecycleNode):
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         self._warn_of_unknown_parameters()
         self._entities_before = self._entities()
-        return self._transition("configure", self.configure, super().on_configure, state)
+        result = self._transition("configure", self.configure, super().on_configure, state)
+        self._configured = result == TransitionCallbackReturn.SUCCESS
+        return result
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         result = self._transition("activate", self.activate, super().on_activate, state)
@@ -155,6 +158,7 @@ class ManagedNode(LifecycleNode):
         return self._transition("deactivate", self.deactivate, super().on_deactivate, state)
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        self._configured = False
         result = self._transition("clean up", self.cleanup, super().on_cleanup, state)
         for entity, destroy in self._entities().items():
             if entity not in self._entities_before:
@@ -164,6 +168,10 @@ class ManagedNode(LifecycleNode):
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
         if self._active:
             self.on_deactivate(state)
+        if self._configured:
+            # What the configuration took, as processes of its own, has to be given back here too.
+            self._configured = False
+            self._transition("clean up", self.cleanup, super().on_cleanup, state)
         return super().on_shutdown(state)
 
     def _transition(
