@@ -9,10 +9,10 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from enum import StrEnum
 from functools import partial
+from hashlib import sha256
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
-from zlib import crc32
 
 import typer
 from rich.console import Console
@@ -140,7 +140,7 @@ def synth(
         elif device is Device.CUDA:
             Synthesiser(settings, str(device))  # refuses a device that isn't there
         # In no order, so that a set that is not finished yet is a sample of the finished one.
-        jobs.sort(key=lambda job: (crc32(job.name.encode()), job.name))
+        jobs.sort(key=lambda job: sha256(job.name.encode()).digest())
         missing = open_tasks(jobs, grasp_set)
         console.print(
             f"seed {seed}: {len(jobs)} objects, {len(jobs) - len(missing)} of them done",
