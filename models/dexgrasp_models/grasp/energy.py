@@ -175,11 +175,4 @@ class GraspEnergy:
 
     def self_penetration(self, link_poses: Tensor) -> Tensor:
         """(B,) sum of the overlaps of balls that should not touch."""
-        hand = self.hand
-        centers = hand.balls(link_poses)
-        with torch.no_grad():
-            overlap = hand.ball_radii[:, None] + hand.ball_radii - torch.cdist(centers, centers)
-            batch, one, other = torch.nonzero((overlap > 0) & hand.ball_pairs, as_tuple=True)
-        apart = (centers[batch, one] - centers[batch, other]).square().sum(-1).clamp_min(1e-12)
-        depths = hand.ball_radii[one] + hand.ball_radii[other] - apart.sqrt()
-        return link_poses.new_zeros(len(link_poses)).index_add(0, batch, depths)
+        return self.hand.overlap(link_poses)

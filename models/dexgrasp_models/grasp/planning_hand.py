@@ -173,6 +173,10 @@ class PlanningHand:
         """(B, S, 3) centres of the covering balls in ``world``."""
         return points_on_links(link_poses, self.ball_links, self.ball_centers)
 
+    def overlap(self, link_poses: Tensor) -> Tensor:
+        """(B,) sum of the depths, m, to which balls that should not touch lie in each other."""
+        return ball_overlap(self.balls(link_poses), self.ball_radii, self.ball_pairs)
+
     def heights(self, link_poses: Tensor) -> Tensor:
         """(B, S) heights of the lowest points of all balls, the forearm's included, m."""
         fingers = self.balls(link_poses)[..., 2] - self.ball_radii
@@ -182,3 +186,19 @@ class PlanningHand:
 
     def _tensor(self, values: object) -> Tensor:
         return torch.as_tensor(np.asarray(values), dtype=self.dtype, device=self.device)
+
+
+def ball_overlap(centers: Tensor, radii: Tensor, pairs: Tensor) -> Tensor:
+    """(B,) sum of the depths to which some pairs of balls lie in each other, differentiable.
+
+    Args:
+        centers: (B, S, 3) m.
+        radii: (S,) m.
+        pairs: (S, S) bool, which of them count.
+    """
+    with torch.no_grad():
+        touching = (torch.cdist(centers, centers) < radii[:, None] + radii) & pairs
+        batch, one, other = touching.nonzero(as_tuple=True)
+    apart = (centers[batch, one] - centers[batch, other]).square().sum(-1).clamp_min(1e-12)
+    depths = (radii[one] + radii[other] - apart.sqrt()).clamp_min(0)
+    return centers.new_zeros(len(centers)).index_add(0, batch, depths)

@@ -91,12 +91,15 @@ class Adaptation:
         self.config = config or AdaptationConfig()
         kinematics = hand.kinematics
         planning = PlanningHand(
-            kinematics.spec, coupled=self.config.coupled, dtype=kinematics.dtype
+            kinematics.spec,
+            coupled=self.config.coupled,
+            dtype=kinematics.dtype,
+            device=kinematics.device,
         )
-        self._expansion = planning.expansion.to(kinematics.device)
-        self._reduction = torch.linalg.pinv(planning.expansion).to(kinematics.device)
-        self._lower = planning.lower.to(kinematics.device)
-        self._upper = planning.upper.to(kinematics.device)
+        self._expansion = planning.expansion
+        self._reduction = torch.linalg.pinv(planning.expansion)
+        self._lower = planning.lower
+        self._upper = planning.upper
 
     @torch.enable_grad()
     def __call__(self, grasps: GraspTensors, points: Tensor, target: Tensor | TargetMap) -> Adapted:

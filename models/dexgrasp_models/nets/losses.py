@@ -12,7 +12,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from dexgrasp_models.grasp.planning_hand import PlanningHand
+from dexgrasp_models.grasp.planning_hand import PlanningHand, ball_overlap
 from dexgrasp_models.hand.distance import HandDistance
 from dexgrasp_models.hand.kinematics import HandKinematics, directions_on_links, points_on_links
 from dexgrasp_models.hand.surface import sample_surface
@@ -53,16 +53,18 @@ class HandBody:
         """
         self.kinematics = kinematics
         self.distance = HandDistance(kinematics)
-        planning = PlanningHand(kinematics.spec, coupled=False, dtype=kinematics.dtype)
         device = kinematics.device
-        self.ball_links = planning.ball_links.to(device)
-        self.ball_centers = planning.ball_centers.to(device)
-        self.ball_radii = planning.ball_radii.to(device)
-        self.ball_pairs = planning.ball_pairs.to(device)
+        planning = PlanningHand(
+            kinematics.spec, coupled=False, dtype=kinematics.dtype, device=device
+        )
+        self.ball_links = planning.ball_links
+        self.ball_centers = planning.ball_centers
+        self.ball_radii = planning.ball_radii
+        self.ball_pairs = planning.ball_pairs
         pads = planning.pad_points
-        self.pad_links = planning.pad_links.repeat_interleave(pads.shape[1]).to(device)
-        self.pad_points = pads.flatten(0, 1).to(device)
-        self._pad_normals = planning.pad_normals.flatten(0, 1).to(device)
+        self.pad_links = planning.pad_links.repeat_interleave(pads.shape[1])
+        self.pad_points = pads.flatten(0, 1)
+        self._pad_normals = planning.pad_normals.flatten(0, 1)
         surface = sample_surface(kinematics.spec, surface_points, seed=0)
         self._surface_links = torch.as_tensor(surface.link_index, device=device)
         self._surface_points = torch.as_tensor(
@@ -153,22 +155,12 @@ class GraspLosses:
             "cmap": (contact_heat(depths) - target.detach()).square() @ in_map,
             "pen": depths.clamp_min(0).square() @ in_hand,
             "tpen": (self.hand.ball_radii - balls[..., 2]).clamp_min(0).sum(1),
-            "spen": self._overlap(balls),
+            "spen": ball_overlap(balls, self.hand.ball_radii, self.hand.ball_pairs),
         }
         if self.weights.dis:
             terms["dis"] = self._attraction(link_poses, points, depths, in_map)
         total = sum(getattr(self.weights, name) * value for name, value in terms.items())
         return Losses(terms, total)
-
-    def _overlap(self, centers: Tensor) -> Tensor:
-        radii = self.hand.ball_radii
-        with torch.no_grad():
-            reach = radii[:, None] + radii
-            touching = (torch.cdist(centers, centers) < reach) & self.hand.ball_pairs
-            batch, one, other = touching.nonzero(as_tuple=True)
-        apart = (centers[batch, one] - centers[batch, other]).square().sum(-1).clamp_min(1e-12)
-        depths = (radii[one] + radii[other] - apart.sqrt()).clamp_min(0)
-        return centers.new_zeros(len(centers)).index_add(0, batch, depths)
 
     def _attraction(
         self, link_poses: Tensor, points: Tensor, depths: Tensor, in_map: Tensor
