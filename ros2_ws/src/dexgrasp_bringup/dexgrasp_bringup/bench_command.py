@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
+
+from dexgrasp_bringup.progress import bars
 
 if TYPE_CHECKING:
     from dexgrasp_sim.episode import EpisodeResult
@@ -81,13 +82,7 @@ def grasp(
         console.print(f"[red]{error}")
         raise typer.Exit(2) from error
 
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=console) as progress:
+    with bars(console) as progress:
         task = progress.add_task("lifted 0", total=len(settings))
         lifted = 0
 

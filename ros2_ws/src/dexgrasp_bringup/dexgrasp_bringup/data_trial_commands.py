@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Column, Table
 
 from dexgrasp_bringup.budget import seconds
@@ -29,6 +28,7 @@ from dexgrasp_bringup.data_command import (
     problems_told,
 )
 from dexgrasp_bringup.objects_command import Selection
+from dexgrasp_bringup.progress import bars
 
 if TYPE_CHECKING:
     from dexgrasp_models.data.grasp_set import GraspSet
@@ -235,7 +235,7 @@ def controls(
 def _report(console: Console, missing: int, finished: Generator[Finished, None, None]) -> int:
     """Show the progress of a run; how many objects could not be used."""
     kept, failed, started = 0, 0, time.monotonic()
-    with _bars(console) as progress, closing(finished):
+    with bars(console, disable=not sys.stdout.isatty()) as progress, closing(finished):
         task = progress.add_task("0 grasps", total=missing)
         for one in finished:
             kept += one.grasps
@@ -332,19 +332,9 @@ def _rates_table(found: dict, count: int) -> Table:
     return table
 
 
-def _bars(console: Console) -> Progress:
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-    )
-    return Progress(*columns, console=console, disable=not sys.stdout.isatty())
-
-
 @contextmanager
 def progress_bar(console: Console, what: str, total: int) -> Iterator[Advance]:
     """A bar, on a terminal; yields what moves it, called with how many are done."""
-    with _bars(console) as progress:
+    with bars(console, disable=not sys.stdout.isatty()) as progress:
         task = progress.add_task(what, total=total)
         yield lambda done, _: progress.update(task, completed=done)

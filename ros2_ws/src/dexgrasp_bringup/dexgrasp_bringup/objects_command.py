@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Column, Table
+
+from dexgrasp_bringup.progress import bars
 
 if TYPE_CHECKING:
     from dexgrasp_sim.depth import Body
@@ -77,15 +78,9 @@ def build(
         found = sources(selection)
     except ValueError as error:
         _refuse(console, error)
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-    )
     pieces, failed = 0, 0
     pool = ProcessPoolExecutor(workers or os.cpu_count(), get_context("spawn"), _use_one_thread)
-    with pool, Progress(*columns, console=console) as progress:
+    with pool, bars(console) as progress:
         task = progress.add_task("0 pieces", total=len(found))
         futures = [pool.submit(prepare_object, source) for source in found]
         try:
