@@ -35,7 +35,7 @@ from dexgrasp_models.perception.fusion import (
     fuse,
     load_fusion_config,
 )
-from dexgrasp_sim.depth import Body, RayCaster
+from dexgrasp_models.ray_casting import Body, RayCaster
 from dexgrasp_sim.noise import measure_depth
 from dexgrasp_sim.scene import SceneConfig, load_scene
 from dexgrasp_sim.worker_processes import WorkerPool

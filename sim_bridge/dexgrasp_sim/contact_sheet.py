@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from dexgrasp_models.perception.cameras import CameraModel, look_at
-from dexgrasp_sim.depth import Body, RayCaster
+from dexgrasp_models.ray_casting import Body, RayCaster
 
 PALETTE = (
     (0.85, 0.47, 0.22),

@@ -18,7 +18,7 @@ from dexgrasp_models.control.types import Command, RobotState
 from dexgrasp_models.hand.spec import load_hand
 from dexgrasp_models.objects import ObjectModel
 from dexgrasp_models.perception.cameras import CameraModel, load_rig
-from dexgrasp_sim.depth import Body, Hits, RayCaster
+from dexgrasp_models.ray_casting import Body, Hits, RayCaster
 from dexgrasp_sim.interface import Snapshot
 from dexgrasp_sim.mujoco_model import OBJECT, OBJECT_JOINT, TABLE, build_scene
 from dexgrasp_sim.noise import measure_depth

@@ -11,7 +11,7 @@ import numpy as np
 
 from dexgrasp_models.files import written_whole
 from dexgrasp_models.perception.cameras import CameraModel, look_at
-from dexgrasp_sim.depth import Hits, RayCaster
+from dexgrasp_models.ray_casting import Hits, RayCaster
 from dexgrasp_sim.interface import Snapshot
 from dexgrasp_sim.mujoco_sim import MujocoSimulator
 

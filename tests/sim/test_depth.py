@@ -10,7 +10,7 @@ import trimesh
 
 from dexgrasp_models.objects import load_object
 from dexgrasp_models.perception.cameras import CameraModel, look_at
-from dexgrasp_sim.depth import Body, RayCaster
+from dexgrasp_models.ray_casting import Body, RayCaster
 from dexgrasp_sim.interface import make_simulator
 from dexgrasp_sim.noise import NoiseConfig, measure_depth, to_millimetres
 from dexgrasp_sim.scene import load_scene

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from dexgrasp_models.data.grasps import Grasps
-    from dexgrasp_sim.depth import Body
+    from dexgrasp_models.ray_casting import Body
     from dexgrasp_viewer.grasp_browser import LoadSurface
 
 _TILE = 240  # px
@@ -77,8 +77,8 @@ def grasp_bodies(grasp: Grasps, surface: trimesh.Trimesh) -> list[Body]:
 
     from dexgrasp_models.data.grasps import table_pose
     from dexgrasp_models.hand.spec import load_hand
-    from dexgrasp_sim.depth import Body
-    from dexgrasp_viewer.link_meshes import link_mesh, posed
+    from dexgrasp_models.link_meshes import link_mesh, posed
+    from dexgrasp_models.ray_casting import Body
     from dexgrasp_viewer.link_tree import link_poses
 
     hand = load_hand()

@@ -14,7 +14,7 @@ from rich.table import Column, Table
 from dexgrasp_bringup.progress import bars
 
 if TYPE_CHECKING:
-    from dexgrasp_sim.depth import Body
+    from dexgrasp_models.ray_casting import Body
 
 objects = typer.Typer(help="The library of objects, and folders of meshes.", no_args_is_help=True)
 
@@ -179,8 +179,8 @@ def sources(selection: Sequence[str] | None) -> list[str]:
 def _bodies(source: str) -> list[Body]:
     """An object for a contact sheet, part by part if it is of the library."""
     from dexgrasp_models.objects import LIBRARY_PREFIX, library, load_surface
+    from dexgrasp_models.ray_casting import Body
     from dexgrasp_sim.contact_sheet import PALETTE
-    from dexgrasp_sim.depth import Body
 
     if not source.startswith(LIBRARY_PREFIX):
         return [Body(library.canonicalized(load_surface(source)), PALETTE[0])]
