@@ -206,6 +206,8 @@ class BridgeNode(ManagedNode):
     def _on_reset(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         self._reset_done.clear()
         self._reset_asked.set()
+        # A loop that waits for a command takes notice. Its controller's own word may come later.
+        self._inbox.release()
         response.success = self._reset_done.wait(10.0)
         response.message = (
             "time is 0 and the object is back" if response.success else "no reset in 10 s"
@@ -226,8 +228,8 @@ class BridgeNode(ManagedNode):
         missed = 0
         meter = _RateMeter(self._scene.control_period)
         while not self._stop.is_set():
-            self._reset_if_asked()
-            self._publish()
+            if not self._reset_if_asked():
+                self._publish()
             due += period
             self._stop.wait(max(0.0, due - time.monotonic()))
             self._wait_for_controller()
@@ -261,11 +263,11 @@ class BridgeNode(ManagedNode):
     def _run_lock_step(self) -> None:
         self._publish()
         while not self._stop.is_set():
+            if self._reset_if_asked():
+                continue
             engaged = self._inbox.engaged
             timeout = self.parameters.deadline if engaged else HEARTBEAT
-            if self._reset_if_asked():
-                self._publish()
-            elif self._inbox.wait_for(self._now_ns, timeout):
+            if self._inbox.wait_for(self._now_ns, timeout):
                 self._simulator.set_targets(self._inbox.newest)
                 self._simulator.step()
                 self._ticks += 1
@@ -291,6 +293,7 @@ class BridgeNode(ManagedNode):
             pass
 
     def _reset_if_asked(self) -> bool:
+        """Begins anew if that was asked, and publishes the first state before the answer."""
         if not self._reset_asked.is_set():
             return False
         self._simulator.reset(self.parameters.seed)
@@ -298,6 +301,7 @@ class BridgeNode(ManagedNode):
         self._joint_positions_before = None
         self._inbox = CommandInbox(self._holding_command())
         self._reset_asked.clear()
+        self._publish()
         self._reset_done.set()
         return True
 

@@ -56,12 +56,11 @@ class Graph:
 
     def call(self, service_type: Any, name: str, request: Any, timeout: float = 20.0) -> Any:
         """The response of a service."""
+        # Clients stay until the end: destroying one that the executor is waiting for raises in its
+        # thread, and ends the spinning for good.
         client = self.tester.create_client(service_type, name)
         assert client.wait_for_service(timeout), f"no service {name}"
-        try:
-            return self.wait(client.call_async(request), timeout)
-        finally:
-            self.tester.destroy_client(client)
+        return self.wait(client.call_async(request), timeout)
 
     def grasp(
         self, goal: ExecuteGrasp.Goal | None = None, on_feedback: Callable | None = None
@@ -75,9 +74,12 @@ class Graph:
 
     def wait(self, future: Future, timeout: float) -> Any:
         """The result of a future that the spinning thread completes."""
+        deadline = time.monotonic() + timeout
         done = threading.Event()
         future.add_done_callback(lambda _: done.set())
-        assert done.wait(timeout), f"nothing within {timeout} s"
+        while not done.wait(0.5):
+            assert self._thread.is_alive(), "the executor has ended, by the exception printed"
+            assert time.monotonic() < deadline, f"nothing within {timeout} s"
         return future.result()
 
     def collect(self, topic: contract.Topic, qos: Any = None) -> list[Any]:

@@ -149,15 +149,20 @@ class PerceptionNode(ManagedNode):
     def _collect(self, warnings: list[str]) -> tuple[list[DepthFrame], dict[str, str], int]:
         """The usable frame of each camera, why the others have none, and the newest stamp."""
         asked_ns = self.get_clock().now().nanoseconds
+
+        def all_have_taken() -> bool:
+            # Simulated time may go back to zero: the reset may even have come before the request,
+            # and only its clock after it.
+            nonlocal asked_ns
+            asked_ns = min(asked_ns, self.get_clock().now().nanoseconds)
+            return all(
+                camera.has_taken(asked_ns, images)
+                for camera, images in zip(self._cameras, before, strict=True)
+            )
+
         with self._arrived:
             before = [camera.images for camera in self._cameras]
-            self._arrived.wait_for(
-                lambda: all(
-                    camera.has_taken(asked_ns, images)
-                    for camera, images in zip(self._cameras, before, strict=True)
-                ),
-                timeout=self.parameters.frame_timeout,
-            )
+            self._arrived.wait_for(all_have_taken, timeout=self.parameters.frame_timeout)
             frames, missing, newest_ns = [], {}, 0
             for camera in self._cameras:
                 name = camera.model.name

@@ -133,10 +133,8 @@ class ProposalNode(ManagedNode):
     def _wait_for_cloud(self, stamp_ns: int) -> tuple[int, FusedCloud] | None:
         """The cloud with that stamp, or the newest one where the stamp is zero."""
         with self._cloud_changed:
-            if stamp_ns == 0:
-                return self._cloud
             came = self._cloud_changed.wait_for(
-                lambda: self._cloud is not None and self._cloud[0] == stamp_ns, CLOUD_TIMEOUT
+                lambda: self._cloud is not None and stamp_ns in (0, self._cloud[0]), CLOUD_TIMEOUT
             )
             return self._cloud if came else None
 

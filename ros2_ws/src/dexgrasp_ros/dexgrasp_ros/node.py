@@ -6,6 +6,7 @@ A node is a managed (lifecycle) node: it reads its configuration in ``configure`
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import signal
 import sys
@@ -18,6 +19,7 @@ from typing import Any, ClassVar
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.clock import Clock, ClockType
+from rclpy.exceptions import InvalidHandle
 from rclpy.executors import MultiThreadedExecutor, SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.signals import SignalHandlerOptions
@@ -276,7 +278,9 @@ def _spin(node: ManagedNode, stop: threading.Event) -> None:
     executor.add_node(node)
     try:
         while not stop.is_set():
-            executor.spin_once(timeout_sec=0.1)
+            # Of several threads one may destroy what another is about to call: nothing is left to do.
+            with contextlib.suppress(InvalidHandle):
+                executor.spin_once(timeout_sec=0.1)
             if node.fatal is not None:
                 raise node.fatal
     finally:
