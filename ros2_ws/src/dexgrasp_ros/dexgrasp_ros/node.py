@@ -278,7 +278,7 @@ def _spin(node: ManagedNode, stop: threading.Event) -> None:
     executor.add_node(node)
     try:
         while not stop.is_set():
-            # Of several threads one may destroy what another is about to call: nothing is left to do.
+            # One thread may destroy what another is about to call: then nothing is left to do.
             with contextlib.suppress(InvalidHandle):
                 executor.spin_once(timeout_sec=0.1)
             if node.fatal is not None:
