@@ -1,8 +1,8 @@
 """Typed configuration: dataclasses whose fields carry their range, unit and meaning.
 
-A configuration class lists its parameters with :func:`parameter`, derives from :class:`Parameters`
-and so checks itself; ROS nodes declare their parameters from the same metadata, so a default, a
-range or a unit is written down once::
+A configuration class lists its parameters with :func:`parameter` and :func:`option`, derives from
+:class:`Parameters` and so checks itself; ROS nodes declare their parameters from the same metadata,
+so a default, a range or a unit is written down once::
 
     @dataclass(frozen=True)
     class LiftConfig(Parameters):
@@ -23,6 +23,11 @@ def parameter(default: Any, low: float, high: float, unit: str, description: str
         default=default,
         metadata={"range": (low, high), "unit": unit, "description": description},
     )
+
+
+def option(default: Any, description: str) -> Any:
+    """A dataclass field for a text, or for yes or no."""
+    return dataclasses.field(default=default, metadata={"unit": "", "description": description})
 
 
 class Parameters:

@@ -109,6 +109,13 @@ def test_before_activation_it_refuses():
         assert "not active" in response.message
 
 
+def test_the_learned_proposer_looks_for_weights_where_it_is_told(tmp_path):
+    with graph() as ros:
+        node = ros.create(ProposalNode, proposer="learned", learned__weights=str(tmp_path))
+        assert node.trigger_configure() == TransitionCallbackReturn.FAILURE
+        assert f"{tmp_path}: no ipdf.safetensors" in node.failure
+
+
 @pytest.mark.parametrize(
     ("name", "value", "complaint"),
     [

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from dexgrasp_models.parameters import Parameters, parameter
+from dexgrasp_models.parameters import Parameters, option, parameter
 
 
 @dataclass(frozen=True)
@@ -16,7 +16,9 @@ class AnalyticConfig(Parameters):
     metres and radians.
     """
 
-    coupled: bool = True  # plan with J1 = J2 of the four fingers, as their common tendon moves them
+    coupled: bool = option(
+        True, "plan with J1 = J2 of the four fingers, as their common tendon moves them"
+    )
 
     batch: int = parameter(64, 1, 1024, "", "grasps that are refined together")
     samples_per_grasp: int = parameter(32, 1, 1024, "", "initial poses scored for each of them")

@@ -35,7 +35,7 @@ from dexgrasp_models.nets.ipdf import GraspIPDF, GraspIPDFConfig
 from dexgrasp_models.nets.losses import HandBody
 from dexgrasp_models.nets.types import GraspTensors
 from dexgrasp_models.nets.weights import WeightsError, config_from, load_weights
-from dexgrasp_models.parameters import Parameters, parameter
+from dexgrasp_models.parameters import Parameters, option, parameter
 from dexgrasp_models.perception.fusion import FusedCloud
 
 WEIGHTS = Path(__file__).parents[1] / "weights"
@@ -46,9 +46,11 @@ WEIGHTS = Path(__file__).parents[1] / "weights"
 class LearnedConfig(Parameters):
     """Settings of :class:`LearnedProposer`."""
 
-    weights: str = ""
-    """Folder with the files that `dexgrasp train` leaves: `ipdf`, `contact`, and `joint` or, before
-    the end-to-end training, `glow`; by default those that come with the package."""
+    weights: str = option(
+        "",
+        "folder with the files that `dexgrasp train` leaves: `ipdf`, `contact`, and `joint` or, "
+        "before the end-to-end training, `glow`; by default those that come with the package",
+    )
     batch: int = parameter(32, 1, 4096, "", "grasps that are drawn and adapted together")
     temperature: float = parameter(
         1.0, 0, 2, "", "deviation of the flow's noise; less keeps to the likely grasps"
