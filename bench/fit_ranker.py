@@ -42,7 +42,7 @@ from dexgrasp_models.perception.fusion import (
     fuse,
     load_fusion_config,
 )
-from dexgrasp_sim.episode import LIFT_HEIGHT, SLIP_LIMIT, TIME_LIMIT
+from dexgrasp_sim.grasp_cell import LIFT_HEIGHT, SLIP_LIMIT, TIME_LIMIT
 from dexgrasp_sim.interface import make_simulator
 from dexgrasp_sim.scene import load_scene
 
