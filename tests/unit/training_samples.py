@@ -44,6 +44,7 @@ TINY = {
     },
     "ddg": {"encoder": {"widths": [8, 16]}, "widths": [16]},
 }
+TINY["cvae_given_rotation"] = TINY["cvae"]
 TINY["joint"] = TINY["decoupled"] = TINY["relie"] = TINY["prohmr"] = TINY["glow"]
 
 TRAINING_CONFIG = TrainingConfig(

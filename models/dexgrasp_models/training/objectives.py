@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -242,6 +242,12 @@ RECIPES: dict[str, Recipe] = {
     "cvae": Recipe(
         GraspCVAEConfig,
         lambda config, t, device, w: Regression(GraspCVAE(config, _hand(device)).to(device)),
+    ),
+    "cvae_given_rotation": Recipe(
+        GraspCVAEConfig,
+        lambda config, t, device, w: Regression(
+            GraspCVAE(replace(config, given_rotation=True), _hand(device)).to(device)
+        ),
     ),
     "ddg": Recipe(
         DDGConfig, lambda config, t, device, w: Regression(DDG(config, _hand(device)).to(device))

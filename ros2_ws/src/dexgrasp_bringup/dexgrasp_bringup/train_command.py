@@ -27,6 +27,7 @@ class Network(StrEnum):
     CONTACT = "contact"
     JOINT = "joint"
     CVAE = "cvae"
+    CVAE_GIVEN_ROTATION = "cvae_given_rotation"
     DDG = "ddg"
     RELIE = "relie"
     PROHMR = "prohmr"
