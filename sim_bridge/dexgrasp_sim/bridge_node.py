@@ -39,8 +39,11 @@ HEARTBEAT = 0.1
 """Seconds of wall time between two publications of a state at which lock-step stands still."""
 LATE = 0.5
 """Periods by which a tick in real time may be late before it counts as missed."""
-LOST = 10
-"""Missed periods after which real time is given up catching up, and goes on from now."""
+LOST = 50
+"""Missed periods after which real time is given up catching up, and goes on from now.
+
+Shorter delays are made up for: a tick takes a tenth of its period, and every one still waits for
+its command."""
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import time
 
 import numpy as np
 import pytest
@@ -152,6 +153,34 @@ def test_reset_puts_everything_back(real_time):
     response = ros.call(Trigger, contract.RESET_SERVICE, Trigger.Request())
     assert response.success
     assert eventually(lambda: real_time.now_ns < 1_000_000_000)
+
+
+def test_real_time_makes_up_for_a_late_controller():
+    """At a tenth of real time, which the busiest machine has time for."""
+    rate, stalls = 0.1, []
+    with graph() as ros:
+        ros.start(BridgeNode, object="ball", patience=10.0, real_time_rate=rate)
+        robot = Robot(ros)
+        pose, fingers = robot.wrist_pose, robot.fingers()
+
+        def answer(state: JointState) -> None:
+            if stalls:
+                time.sleep(stalls.pop())
+            robot.send(pose, fingers, conversions.stamp_to_ns(state.header.stamp))
+
+        topic = contract.JOINT_STATES
+        ros.tester.create_subscription(topic.type, topic.name, answer, topic.qos)
+        assert eventually(lambda: robot.now_ns >= 5 * TICK_NS)
+        began, simulated = time.monotonic(), robot.now_ns
+        stalls.append(3.0)
+        assert eventually(lambda: not stalls)
+
+        def behind() -> float:
+            """Seconds of wall time."""
+            return time.monotonic() - began - 1e-9 * (robot.now_ns - simulated) / rate
+
+        assert eventually(lambda: behind() > 2.0)
+        assert eventually(lambda: behind() < 0.5)
 
 
 def test_lock_step_advances_one_tick_for_a_whole_command():
