@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
 from collections import Counter
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from dataclasses import asdict
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 from dexgrasp_models.files import written_whole
 from dexgrasp_models.objects import SHAPES, folders
 from dexgrasp_sim.episode import EpisodeResult, EpisodeSettings, run_episode
+from dexgrasp_sim.worker_processes import WorkerPool
 
 
 def find_objects(source: str | None) -> list[str]:
@@ -62,21 +61,16 @@ def run_bench(
     for item in settings:
         if on_result is not None and _key(item) in results:
             on_result(results[_key(item)])
-    # Spawned, because forked processes inherit locked thread pools from torch and Open3D.
-    with ProcessPoolExecutor(workers or os.cpu_count(), get_context("spawn")) as pool:
+    with WorkerPool(workers) as pool:
         futures = {pool.submit(run_episode, item): item for item in todo}
-        try:
-            for future in as_completed(futures):
-                result = future.result()
-                results[_key(futures[future])] = result
-                if attempts_file is not None:
-                    with attempts_file.open("a") as file:
-                        file.write(_line(result))
-                if on_result is not None:
-                    on_result(result)
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+        for future in as_completed(futures):
+            result = future.result()
+            results[_key(futures[future])] = result
+            if attempts_file is not None:
+                with attempts_file.open("a") as file:
+                    file.write(_line(result))
+            if on_result is not None:
+                on_result(result)
     return [results[_key(item)] for item in settings]
 
 

@@ -26,16 +26,19 @@ class WorkerPool(ProcessPoolExecutor):
     """A pool whose processes end when its `with` block does, finished or not.
 
     They also end when this process is killed, and leave Ctrl-C to it: a terminal's goes to all
-    processes, and this one's end is theirs.
+    processes, and this one's end is theirs. Each works on one core.
+
+    Args:
+        workers: how many; by default one a core.
 
     Raises:
         ChildProcessError: on leaving the block, if one of the processes was killed.
     """
 
-    def __init__(self, workers: int) -> None:
+    def __init__(self, workers: int | None = None) -> None:
         # Spawned: a fork would copy PyTorch's threads' locks as they are at that moment.
         spawned = multiprocessing.get_context("spawn")
-        super().__init__(workers, spawned, initializer=_end_with_parent)
+        super().__init__(workers or os.cpu_count(), spawned, initializer=_begin)
 
     def submit(self, fn: Callable, /, *args: Any, **kwargs: Any) -> Future:
         """As of the base; this is where processes are started."""
@@ -49,6 +52,12 @@ class WorkerPool(ProcessPoolExecutor):
             process.terminate()
         if isinstance(error, BrokenProcessPool):
             raise ChildProcessError(KILLED) from error
+
+
+def _begin() -> None:
+    """In each worker, before anything is loaded that asks how many threads it may start."""
+    os.environ["OMP_NUM_THREADS"] = "1"
+    _end_with_parent()
 
 
 def _end_with_parent() -> None:

@@ -66,12 +66,11 @@ def build(
     Can be interrupted at any time; run again, it goes on from what is kept. Ends with status 1 if
     an object can't be decomposed.
     """
-    import os
-    from concurrent.futures import ProcessPoolExecutor, as_completed
-    from multiprocessing import get_context
+    from concurrent.futures import as_completed
 
     from dexgrasp_models.objects import MeshError, prepare_object
     from dexgrasp_models.objects.meshes import cache_folder
+    from dexgrasp_sim.worker_processes import WorkerPool
 
     console = Console()
     try:
@@ -79,21 +78,15 @@ def build(
     except ValueError as error:
         _refuse(console, error)
     pieces, failed = 0, 0
-    pool = ProcessPoolExecutor(workers or os.cpu_count(), get_context("spawn"), _use_one_thread)
-    with pool, bars(console) as progress:
+    with WorkerPool(workers) as pool, bars(console) as progress:
         task = progress.add_task("0 pieces", total=len(found))
-        futures = [pool.submit(prepare_object, source) for source in found]
-        try:
-            for future in as_completed(futures):
-                try:
-                    pieces += future.result()
-                except MeshError as error:
-                    failed += 1
-                    progress.console.print(f"[red]{escape(str(error))}", soft_wrap=True)
-                progress.update(task, advance=1, description=f"{pieces} pieces")
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+        for future in as_completed([pool.submit(prepare_object, source) for source in found]):
+            try:
+                pieces += future.result()
+            except MeshError as error:
+                failed += 1
+                progress.console.print(f"[red]{escape(str(error))}", soft_wrap=True)
+            progress.update(task, advance=1, description=f"{pieces} pieces")
     console.print(f"{len(found) - failed} objects, {pieces} pieces in {cache_folder()}")
     if failed:
         raise typer.Exit(1)
@@ -200,13 +193,6 @@ def _categories_table() -> Table:
         counts = [sum(name.startswith(f"{category}/") for name in split) for split in names]
         table.add_row(category, *(str(count or "") for count in counts))
     return table
-
-
-def _use_one_thread() -> None:
-    """One core a process: CoACD would start a thread for every core in each."""
-    import os
-
-    os.environ["OMP_NUM_THREADS"] = "1"
 
 
 def _refuse(console: Console, error: Exception) -> NoReturn:
