@@ -25,6 +25,7 @@ setup(
         "scipy",
         "tensorboard",
         "torch",
+        "transformers",
         "trimesh",
     ],
     packages=find_packages(include=[package_name, f"{package_name}.*"]),

@@ -1,0 +1,1 @@
+"""Grasps picked by a text, with CLIP (UniDexGrasp, sec. 4.4)."""

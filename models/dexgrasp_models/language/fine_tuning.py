@@ -1,0 +1,199 @@
+"""Fine-tuning of CLIP on images of grasps and captions that name the part they hold.
+
+UniDexGrasp (sec. 4.4) fine-tunes for ten minutes and doesn't say how; here it is CLIP's own
+contrastive loss, where grasps in a batch whose captions mean the same don't count as different.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from contextlib import closing
+from dataclasses import asdict, dataclass
+
+import torch
+from torch.utils.tensorboard import SummaryWriter
+
+from dexgrasp_models.language.captioned_grasps import CaptionedGrasps
+from dexgrasp_models.language.clip import Clip, save_clip
+from dexgrasp_models.language.contrastive import caption_batch, contrastive_loss
+from dexgrasp_models.language.judging import judge, judged_grasps
+from dexgrasp_models.parameters import Parameters, parameter
+from dexgrasp_models.training.checkpoint import (
+    Checkpoint,
+    TrainingError,
+    load_checkpoint,
+    save_checkpoint,
+)
+from dexgrasp_models.training.data import derived_seed
+from dexgrasp_models.training.loop import Progress, Run
+from dexgrasp_models.training.objectives import LOSS
+
+_GREATEST_LOGIT_SCALE = math.log(100)  # as CLIP was trained
+
+
+@dataclass(frozen=True)
+class ClipTrainingConfig(Parameters):
+    """How CLIP is fine-tuned, by AdamW."""
+
+    steps: int = parameter(500, 1, 1_000_000, "", "updates of the weights")
+    batch: int = parameter(32, 2, 4096, "", "images of a step")
+    learning_rate: float = parameter(1e-5, 1e-9, 1, "", "of AdamW")
+    weight_decay: float = parameter(0.01, 0, 1, "", "of AdamW")
+    clip: float = parameter(1.0, 1e-3, 1e9, "", "longest gradient")
+    validate_every: int = parameter(50, 1, 1_000_000, "", "steps")
+    validation_grasps: int = parameter(256, 2, 65_536, "", "grasps of unseen instances, about")
+
+
+def fine_tune(
+    clip: Clip,
+    training: CaptionedGrasps,
+    validation: CaptionedGrasps,
+    config: ClipTrainingConfig,
+    run: Run,
+    report: Callable[[Progress], None] = lambda progress: None,
+    stepped: Callable[[int], None] = lambda step: None,
+) -> Progress:
+    """Train until the last step or until the budget is spent; the best weights are `run.out/clip`.
+
+    A run that was stopped or killed goes on from its last checkpoint.
+
+    Args:
+        clip: what is trained, on its device; begun with as it is.
+        training: what is learned from.
+        validation: grasps of unseen instances, which the best weights are chosen by.
+        config: how.
+        run: where to, and how long.
+        report: is called after each validation.
+        stepped: is told the number of steps done.
+
+    Raises:
+        TrainingError: something isn't finite, or a checkpoint is of another run.
+        OSError: a file can't be written.
+    """
+    clip.model.train().requires_grad_(True)
+    loop = _Loop(clip, training, validation, config, run)
+    with closing(SummaryWriter(str(run.out / "curves"), purge_step=loop.step + 1)) as curves:
+        while loop.step < config.steps and not loop.out_of_time():
+            curves.add_scalar(f"training/{LOSS}", loop.update(), loop.step)
+            stepped(loop.step)
+            if loop.step % config.validate_every == 0 or loop.step == config.steps:
+                loop.validate(curves, report)
+            elif time.monotonic() - loop.saved > run.checkpoint_every:
+                loop.save()
+        if loop.validated != loop.step:
+            loop.validate(curves, report)
+    return loop.progress
+
+
+class _Loop:
+    """The state of a fine-tuning."""
+
+    def __init__(
+        self,
+        clip: Clip,
+        training: CaptionedGrasps,
+        validation: CaptionedGrasps,
+        config: ClipTrainingConfig,
+        run: Run,
+    ) -> None:
+        self._clip, self._grasps, self._config, self._run = clip, training, config, run
+        self._validation = validation
+        self._judged = judged_grasps(validation, config.validation_grasps)
+        self._optimiser = torch.optim.AdamW(
+            clip.model.parameters(), config.learning_rate, weight_decay=config.weight_decay
+        )
+        self._settings = {
+            "training": asdict(config),
+            "seed": run.seed,
+            "data": [training.fingerprint(), validation.fingerprint()],
+            "network": clip.model.config.to_dict(),
+        }
+        self.step, self.validated, self._best, self._earlier = 0, -1, math.inf, 0.0
+        if run.resume and run.checkpoint.is_file():
+            checkpoint = load_checkpoint(run.checkpoint, self._settings)
+            clip.model.load_state_dict(checkpoint.objective)
+            self._optimiser.load_state_dict(checkpoint.optimiser)
+            self.step, self._best = checkpoint.step, checkpoint.best
+            self._earlier = checkpoint.seconds
+        self._started = self.saved = time.monotonic()
+        self._validation_took = 0.0
+        self.progress = Progress(self.step, self._earlier, {}, self._best)
+
+    def update(self) -> float:
+        """Does a step; gives its loss."""
+        clip, config = self._clip, self._config
+        batch = caption_batch(self._grasps, config.batch, self._run.seed, self.step)
+        torch.manual_seed(derived_seed(self._run.seed, self.step))  # of dropout, where there is any
+        self._optimiser.zero_grad()
+        loss = contrastive_loss(
+            clip.image_features(batch.images),
+            clip.text_features(batch.texts),
+            batch.meanings.to(clip.model.device),
+            clip.scale,
+        )
+        loss.backward()
+        length = torch.nn.utils.clip_grad_norm_(clip.model.parameters(), config.clip)
+        if not torch.isfinite(loss) or not torch.isfinite(length):
+            raise TrainingError(
+                f"training diverged in step {self.step}: loss {loss.item():.4g}, gradient "
+                f"{length.item():.4g}. Lower the learning rate and begin anew"
+            )
+        self._optimiser.step()
+        clip.model.logit_scale.data.clamp_(max=_GREATEST_LOGIT_SCALE)
+        self.step += 1
+        return loss.item()
+
+    def validate(self, curves: SummaryWriter, report: Callable[[Progress], None]) -> None:
+        """Judges, keeps the weights if they are the best, and saves the state."""
+        started = time.monotonic()
+        self._clip.model.eval()
+        found = judge(self._clip, self._validation, self._judged)
+        self._clip.model.train()
+        for name, value in found.items():
+            curves.add_scalar(f"validation/{name}", value, self.step)
+        if found[LOSS] < self._best:
+            self._best = found[LOSS]
+            save_clip(self._clip, self._run.out / self._run.name, self._notes(found))
+        self.save()
+        self.validated = self.step
+        self._validation_took = time.monotonic() - started
+        finished = self.step == self._config.steps
+        self.progress = Progress(self.step, self._seconds, found, self._best, finished)
+        report(self.progress)
+
+    def save(self) -> None:
+        """Writes the checkpoint."""
+        checkpoint = Checkpoint(
+            self.step,
+            self._seconds,
+            self._best,
+            self._clip.model.state_dict(),
+            self._optimiser.state_dict(),
+        )
+        save_checkpoint(self._run.checkpoint, checkpoint, self._settings)
+        self.saved = time.monotonic()
+
+    def out_of_time(self) -> bool:
+        """Whether the budget is spent, but for what the last validation will take."""
+        if self._run.budget is None:
+            return False
+        left = self._run.budget - (time.monotonic() - self._started)
+        return left < self._validation_took
+
+    @property
+    def _seconds(self) -> float:
+        return self._earlier + time.monotonic() - self._started
+
+    def _notes(self, found: Mapping[str, float]) -> dict[str, object]:
+        return {
+            **self._run.metadata,
+            "training": asdict(self._config),
+            "seed": self._run.seed,
+            "step": self.step,
+            "seconds": round(self._seconds, 1),
+            "validation": dict(found),
+            "grasps": len(self._grasps),
+            "objects": len(self._grasps.surfaces),
+        }
