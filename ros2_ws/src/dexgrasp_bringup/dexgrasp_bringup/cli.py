@@ -14,6 +14,7 @@ from dexgrasp_bringup.data_command import data
 from dexgrasp_bringup.data_metrics_command import metrics
 from dexgrasp_bringup.data_show_command import show
 from dexgrasp_bringup.data_trial_commands import controls, synth, validate
+from dexgrasp_bringup.eval_command import evaluation
 from dexgrasp_bringup.objects_command import objects
 from dexgrasp_bringup.propose_command import propose
 from dexgrasp_bringup.train_command import train
@@ -28,6 +29,7 @@ for command in (synth, validate, controls, metrics, show, clouds):
     data.command()(command)
 app.add_typer(data, name="data")
 app.add_typer(objects, name="objects")
+app.add_typer(evaluation, name="eval")
 app.command()(calibrate)
 app.command()(propose)
 app.command()(train)

@@ -1,0 +1,178 @@
+"""A row's networks, ready to turn a fused cloud into grasps that can be carried out.
+
+What follows the networks' grasps is alike in all rows, and as of the proposers on the robot:
+fingers coupled and within their limits, joints before and after the grasp, the ranker.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from dexgrasp_models.evaluation.networks import NetworkFolder
+from dexgrasp_models.evaluation.rows import ANALYTIC, ROWS, check_rows
+from dexgrasp_models.grasp.analytic import AnalyticProposer
+from dexgrasp_models.grasp.config import AnalyticConfig
+from dexgrasp_models.grasp.energy import GraspEnergy
+from dexgrasp_models.grasp.object_surface import ObjectSurface
+from dexgrasp_models.grasp.planning_hand import PlanningHand
+from dexgrasp_models.grasp.rank import Ranker
+from dexgrasp_models.grasp.ranked import ranked_grasps
+from dexgrasp_models.grasp.refine import GraspBatch
+from dexgrasp_models.grasp.types import Grasp
+from dexgrasp_models.hand.kinematics import HandKinematics
+from dexgrasp_models.hand.spec import load_hand
+from dexgrasp_models.nets.adaptation import AdaptationConfig, ContactTarget
+from dexgrasp_models.nets.clouds import horizontal_centre, table_top_cloud
+from dexgrasp_models.nets.losses import HandBody
+from dexgrasp_models.nets.types import GraspTensors
+from dexgrasp_models.perception.fusion import FusedCloud
+
+ADAPTATION_STEPS = AdaptationConfig().steps
+
+
+class RowProposer(ABC):
+    """A row, ready to propose."""
+
+    @abstractmethod
+    def propose(self, cloud: FusedCloud, count: int, seed: int) -> list[Grasp]:
+        """`count` grasps in `world`, the best-ranked first; none is rejected.
+
+        The same cloud, `count` and `seed` give the same grasps to the bit on one machine.
+
+        Raises:
+            CloudError: the cloud can't be planned on.
+            ArithmeticError: samples or their adaptation aren't finite.
+        """
+
+    def with_one_rotation(
+        self, cloud: FusedCloud, rotations: int, count: int, seed: int
+    ) -> GraspTensors | None:
+        """`count` samples, not adapted, for each of some rotations; None where there is no such.
+
+        In the table-top frame, those of the first rotation first.
+        """
+        return None
+
+    def log_likelihood(self, points: Tensor, grasps: GraspTensors) -> Tensor | None:
+        """(G,) log p(R, t, q|X) of grasps; None where a row has no density.
+
+        Args:
+            points: (N, 3) of an object, in the table-top frame, m.
+            grasps: G, in the same frame.
+        """
+        return None
+
+
+class AnalyticRow(RowProposer):
+    """The analytic proposer, whose batch is what is asked for.
+
+    Args:
+        execution: its settings, but for the batch.
+    """
+
+    def __init__(self, execution: AnalyticConfig | None = None) -> None:
+        self._execution = execution or AnalyticConfig()
+
+    def propose(self, cloud: FusedCloud, count: int, seed: int) -> list[Grasp]:
+        """See the base."""
+        return AnalyticProposer(replace(self._execution, batch=count)).candidates(cloud, seed)
+
+
+class LearnedRow(RowProposer):
+    """Samples of networks, adapted or not.
+
+    Args:
+        name: of `ROWS`.
+        folder: of the weights.
+        execution: of what any proposer's grasps are carried out with.
+        steps: of the adaptation.
+
+    Raises:
+        WeightsError: weights are missing or can't be used.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        folder: NetworkFolder,
+        execution: AnalyticConfig | None = None,
+        steps: int = ADAPTATION_STEPS,
+    ) -> None:
+        row = ROWS[name]
+        networks, self._cloud = folder.load(row.needs)
+        self.name = name
+        self._source = row.source(networks)
+        self._execution = execution or AnalyticConfig()
+        spec = load_hand()
+        self._hand = PlanningHand(spec, self._execution.coupled)
+        self._ranker = Ranker.load()
+        self._contact = networks.get("contact")
+        self._body = HandBody(HandKinematics(spec))
+        config = AdaptationConfig(coupled=self._execution.coupled, steps=steps)
+        self._adaptation = row.adaptation(self._body, config) if row.adaptation else None
+
+    def propose(self, cloud: FusedCloud, count: int, seed: int) -> list[Grasp]:
+        """See the base."""
+        # First, as it says what is wrong with a cloud.
+        surface = ObjectSurface.from_cloud(
+            cloud.object_points, cloud.object_normals, self._execution
+        )
+        points = torch.as_tensor(cloud.object_points, dtype=torch.float32)
+        centre = horizontal_centre(points)
+        found = self.refined(points - centre, count, seed)
+        poses = found._replace(translations=found.translations + centre).palm_poses
+        coordinates = self._hand.coordinates(found.joints)
+        coordinates = coordinates.clamp(self._hand.lower, self._hand.upper)
+        energy = GraspEnergy(self._hand, surface, self._execution)
+        batch = GraspBatch(poses, coordinates, coordinates)
+        return ranked_grasps(energy, batch, self._ranker, self.name)
+
+    def with_one_rotation(
+        self, cloud: FusedCloud, rotations: int, count: int, seed: int
+    ) -> GraspTensors | None:
+        """See the base."""
+        points = torch.as_tensor(cloud.object_points, dtype=torch.float32)
+        seen = table_top_cloud(points - horizontal_centre(points), self._cloud)
+        generator = torch.Generator().manual_seed(seed)
+        return self._source.with_one_rotation(seen, rotations, count, generator)
+
+    def log_likelihood(self, points: Tensor, grasps: GraspTensors) -> Tensor | None:
+        """See the base."""
+        return self._source.log_likelihood(table_top_cloud(points, self._cloud), grasps)
+
+    def refined(self, points: Tensor, count: int, seed: int) -> GraspTensors:
+        """`count` samples, adapted, of an object's points (N, 3) in the table-top frame.
+
+        Raises:
+            ArithmeticError: samples or their adaptation aren't finite.
+        """
+        seen = table_top_cloud(points, self._cloud)
+        grasps = self._source.sample(seen, count, torch.Generator().manual_seed(seed))
+        if not all(torch.isfinite(values).all() for values in grasps):
+            raise ArithmeticError(f"samples of {self.name} aren't finite")
+        if self._adaptation is None:
+            return grasps
+        target = ContactTarget(self._contact, self._body, seen)
+        return self._adaptation(grasps, seen, target).grasps
+
+
+def make_row(
+    name: str,
+    folder: NetworkFolder,
+    execution: AnalyticConfig | None = None,
+    steps: int = ADAPTATION_STEPS,
+) -> RowProposer:
+    """The row of a name; arguments as of `LearnedRow`.
+
+    Raises:
+        ValueError: there is no such row.
+        WeightsError: its weights are missing or can't be used.
+    """
+    check_rows([name])
+    return (
+        AnalyticRow(execution) if name == ANALYTIC else LearnedRow(name, folder, execution, steps)
+    )

@@ -1,0 +1,118 @@
+"""The tables of ``dexgrasp eval proposals``, as UniDexGrasp draws them and in its units."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from math import degrees
+from typing import Any, NamedTuple
+
+from rich.table import Table
+
+
+class _Column(NamedTuple):
+    title: str
+    factor: float = 1.0
+    """To the paper's unit."""
+    digits: int = 3
+
+
+_CM, _PERCENT = 100.0, 100.0
+_COLUMNS = {
+    "q1": _Column("Q1 ↑", digits=4),
+    "object_penetration": _Column("obj. pen. ↓ cm", _CM),
+    "table_penetration": _Column("table pen. ↓ cm", _CM),
+    "self_penetration": _Column("self-pen. ↓ cm", _CM),
+    "sigma_rotation": _Column("sigma_R ↑ degree", degrees(1), 1),
+    "sigma_translation_given_rotation": _Column("sigma_T|R ↑ cm", _CM),
+    "sigma_joints_given_rotation": _Column("sigma_theta|R ↑ degree", degrees(1)),
+    "sigma_keypoints": _Column("sigma_keypoints ↑ cm", _CM),
+    "log_likelihood": _Column("log-likelihood ↑"),
+    "lift_single": _Column("single ↑ %", _PERCENT, 0),
+    "lift_best": _Column("best ↑ %", _PERCENT, 0),
+    "seconds": _Column("s ↓", digits=1),
+}
+_QUALITY = ("q1", "object_penetration")
+_DIVERSITY = (
+    "sigma_rotation",
+    "sigma_translation_given_rotation",
+    "sigma_joints_given_rotation",
+    "sigma_keypoints",
+)
+_PHYSICS = ("lift_single", "lift_best", "table_penetration", "self_penetration", "seconds")
+_TABLE_1 = ("grasptta", "ddg", "r_c_t", "relie", "prohmr", "full", "glow", "analytic")
+_TABLE_2 = ("decoupled", "without_tta", "full")
+_TABLE_9 = ("relie", "prohmr", "decoupled", "glow", "full")
+
+
+def tables(summary: Mapping[str, Any]) -> Iterator[Table]:
+    """Tables 1, 2 and 9, lifts, and what the paper claims, of what the command writes.
+
+    Figures are means over scenes, with half of the width of their 95 % intervals.
+    """
+    groups = summary["groups"]
+    everything = {"": summary["all"]}
+    counts = ", ".join(
+        f"{title}: {group['scenes'] - group['without_proposals']} of {group['scenes']} scenes"
+        for title, group in groups.items()
+    )
+    yield _table(
+        f"Table 1; {counts}", summary, _TABLE_1, [(groups, _QUALITY), (everything, _DIVERSITY)]
+    )
+    yield _table("Table 2, ablations", summary, _TABLE_2, [(groups, _QUALITY)])
+    yield _table("Table 9, of true grasps", summary, _TABLE_9, [(everything, ("log_likelihood",))])
+    every = tuple(dict.fromkeys((*_TABLE_1, *_TABLE_2, *_TABLE_9)))
+    count = summary["notes"]["proposals"]
+    for title, group in groups.items():
+        yield _table(
+            f"{title}: lifted from the table, best-ranked of {count}",
+            summary,
+            every,
+            [({"": group}, _PHYSICS)],
+        )
+    claims = Table("group", "the paper's order", "figures", "holds")
+    for title, group in groups.items():
+        for claim in group["claims"]:
+            holds = "yes" if claim["holds"] else "[red]no"
+            claims.add_row(title, claim["claim"], claim["figures"], holds)
+    if claims.row_count:
+        yield claims
+
+
+def _table(
+    title: str,
+    summary: Mapping[str, Any],
+    rows: Sequence[str],
+    parts: Sequence[tuple[Mapping[str, Any], Sequence[str]]],
+) -> Table:
+    """Rows with some figures of some groups of scenes."""
+    from dexgrasp_models.evaluation.rows import ANALYTIC, ROWS
+
+    columns = [
+        (group, figure) for groups, figures in parts for group in groups for figure in figures
+    ]
+    made = Table("", title=title)
+    for group, figure in columns:
+        made.add_column(f"{group}\n{_COLUMNS[figure].title}".strip(), justify="right")
+    for row in rows:
+        name = ROWS[row].title if row != ANALYTIC else row
+        if row in summary["missing"]:
+            made.add_row(name, "no weights")
+        elif row in summary["notes"]["rows"]:
+            of_groups = {t: group for groups, _ in parts for t, group in groups.items()}
+            cells = [
+                _cell(of_groups[group]["rows"][row]["figures"].get(figure), _COLUMNS[figure])
+                for group, figure in columns
+            ]
+            made.add_row(name, *cells)
+    return made
+
+
+def _cell(figure: Mapping[str, Any] | None, column: _Column) -> str:
+    """A mean and half of its interval's width; `/` where there is no such figure."""
+    if figure is None or figure["mean"] is None:
+        return "/"
+    told = f"{column.factor * figure['mean']:.{column.digits}f}"
+    if figure["low"] is None:
+        return told
+    half = column.factor * (figure["high"] - figure["low"]) / 2
+    return f"{told} ±{half:.{column.digits}f}"

@@ -1,0 +1,53 @@
+"""Results of finished jobs in a file of JSON lines, from which an interrupted run goes on."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from dexgrasp_models.files import written_whole
+
+
+class KeptResults:
+    """Results by their jobs' keys, each on disk as soon as it is there.
+
+    Args:
+        path: the file; None keeps nothing on disk. What an interruption left of a line is dropped.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+        self._results: dict[str, Any] = {}
+        if path is None or not path.is_file():
+            return
+        for line in path.read_text().splitlines():
+            try:
+                entry = json.loads(line)
+            except json.JSONDecodeError:
+                continue
+            self._results[entry["key"]] = entry["result"]
+        with written_whole(path) as temporary:
+            temporary.write_text("".join(map(_line, self._results, self._results.values())))
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._results
+
+    def __getitem__(self, key: str) -> Any:
+        return self._results[key]
+
+    def add(self, key: str, result: Any) -> None:
+        """Keep what JSON can hold.
+
+        Raises:
+            OSError: it can't be written, as on a full disk.
+        """
+        self._results[key] = result
+        if self._path is not None:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            with self._path.open("a") as file:
+                file.write(_line(key, result))
+
+
+def _line(key: str, result: Any) -> str:
+    return json.dumps({"key": key, "result": result}, allow_nan=False) + "\n"
