@@ -35,6 +35,8 @@ _HOW_TO_GET = (
     f"{' or '.join(_WEIGHTS)} of {PUBLISHED} from huggingface.co (hf download {PUBLISHED} "
     "--local-dir FOLDER)"
 )
+NO_CLIP = f"a text needs CLIP, whose weights don't come along: {_HOW_TO_GET}"
+"""Why a text is refused where no weights are given, and what to do."""
 
 
 class Clip:
@@ -101,7 +103,7 @@ def load_clip(folder: str | Path) -> Clip:
             says which files to get.
     """
     if not str(folder):
-        raise WeightsError(f"a text needs CLIP, whose weights don't come along: {_HOW_TO_GET}")
+        raise WeightsError(NO_CLIP)
     path = Path(folder)
     if missing := _missing(path):
         raise WeightsError(f"{path}: no {', '.join(missing)}; {_HOW_TO_GET}")

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import torch
 from torch.utils.tensorboard import SummaryWriter
@@ -26,6 +27,7 @@ from dexgrasp_models.training.checkpoint import (
     load_checkpoint,
     save_checkpoint,
 )
+from dexgrasp_models.training.config import recipe_values
 from dexgrasp_models.training.data import derived_seed
 from dexgrasp_models.training.loop import Progress, Run
 from dexgrasp_models.training.objectives import LOSS
@@ -44,6 +46,19 @@ class ClipTrainingConfig(Parameters):
     clip: float = parameter(1.0, 1e-3, 1e9, "", "longest gradient")
     validate_every: int = parameter(50, 1, 1_000_000, "", "steps")
     validation_grasps: int = parameter(256, 2, 65_536, "", "grasps of unseen instances, about")
+
+
+def load_clip_training(name: str = "small", **overrides: Any) -> ClipTrainingConfig:
+    """What a file of `config/training/` says of CLIP, or any YAML file by its path.
+
+    `overrides` that are not None replace parameters.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it says nothing of `clip`, or has an unknown name or a bad value.
+    """
+    given = {key: value for key, value in overrides.items() if value is not None}
+    return ClipTrainingConfig.from_mapping(recipe_values("clip", name) | given)
 
 
 def fine_tune(

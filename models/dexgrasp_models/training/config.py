@@ -64,17 +64,27 @@ def load_training(recipe: str, name: str = "small", **overrides: Any) -> RecipeS
         FileNotFoundError: there is no such file.
         ValueError: it doesn't have the recipe, or has an unknown name or a bad value.
     """
+    values = recipe_values(recipe, name)
+    network = values.pop("network", "small")
+    training = config_from(TrainingConfig, values)
+    given = {key: value for key, value in overrides.items() if value is not None}
+    return RecipeSettings(dataclasses.replace(training, **given), network)
+
+
+def recipe_values(recipe: str, name: str) -> dict[str, Any]:
+    """What a file says of a recipe; see `load_training`.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it doesn't have the recipe.
+    """
     # A path is meant from here; configuration folders have the named files.
     is_path = name.endswith((".yaml", ".yml"))
     file = str(Path(name).resolve()) if is_path else f"training/{name}.yaml"
     recipes = load_config(file)
     if not isinstance(recipes.get(recipe), Mapping):
         raise ValueError(f"{file} has no settings of {recipe!r}; it has {', '.join(recipes)}")
-    values = dict(recipes[recipe])
-    network = values.pop("network", "small")
-    training = config_from(TrainingConfig, values)
-    given = {key: value for key, value in overrides.items() if value is not None}
-    return RecipeSettings(dataclasses.replace(training, **given), network)
+    return dict(recipes[recipe])
 
 
 def network_config(config_type: type[Any], network: Any) -> Any:
