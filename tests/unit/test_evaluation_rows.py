@@ -1,0 +1,211 @@
+"""Rows of the evaluation: each runs, is what it says, and sees the cloud in the right frame."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from evaluation_samples import CLOUD, write_weights
+from grasp_clouds import seen, standing
+from nets_samples import random_grasps
+
+from dexgrasp_models.evaluation.networks import NetworkFolder
+from dexgrasp_models.evaluation.proposers import LearnedRow, make_row
+from dexgrasp_models.evaluation.rows import ROW_NAMES, ROWS, check_rows, missing_weights, needs
+from dexgrasp_models.grasp.analytic import AnalyticProposer
+from dexgrasp_models.grasp.config import AnalyticConfig
+from dexgrasp_models.grasp.learned import LearnedConfig, LearnedProposer
+from dexgrasp_models.hand.spec import load_hand
+from dexgrasp_models.nets.clouds import CloudConfig, horizontal_centre, table_top_cloud
+from dexgrasp_models.nets.contact import ContactNet
+from dexgrasp_models.nets.weights import WeightsError
+from dexgrasp_models.training.objectives import RECIPES
+
+STEPS = 4
+FACTORISED = ("full", "glow", "without_tta", "decoupled", "r_c_t")
+WITH_DENSITY = ("full", "glow", "without_tta", "decoupled", "relie", "prohmr")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> NetworkFolder:
+    return NetworkFolder(write_weights(tmp_path_factory.mktemp("weights")))
+
+
+@pytest.fixture(scope="module")
+def cloud():
+    return seen(standing("cylinder"), count=300)
+
+
+def row(name: str, folder: NetworkFolder) -> LearnedRow:
+    return make_row(name, folder, steps=STEPS)
+
+
+def points_of(cloud) -> torch.Tensor:
+    points = torch.as_tensor(cloud.object_points)
+    return points - horizontal_centre(points)
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_each_row_proposes_what_the_hand_can_take(folder, cloud, name):
+    found, again, other = (row(name, folder).propose(cloud, 3, seed) for seed in (5, 5, 6))
+    assert len(found) == 3
+    hand = load_hand()
+    for grasp in found:
+        assert grasp.joints == pytest.approx(hand.couple(grasp.joints), abs=1e-5)
+        assert (grasp.joints >= hand.limits[:, 0] - 1e-6).all()
+        assert (grasp.joints <= hand.limits[:, 1] + 1e-6).all()
+    scores = [grasp.score for grasp in found]
+    assert scores == sorted(scores, reverse=True)
+    assert all(np.array_equal(a.palm_pose, b.palm_pose) for a, b in zip(found, again, strict=True))
+    same = np.array_equal(found[0].palm_pose, other[0].palm_pose)
+    assert same == (name == "ddg")  # which knows one grasp only
+
+
+@pytest.mark.parametrize("name", ["full", "relie", "grasptta", "ddg"])
+def test_grasps_move_with_the_object(folder, cloud, name):
+    offset = np.float32((0.125, -0.25, 0.0))
+    here = row(name, folder).propose(cloud, 2, 1)
+    moved = replace(cloud, object_points=cloud.object_points + offset)
+    there = row(name, folder).propose(moved, 2, 1)
+    for one, other in zip(here, there, strict=True):
+        assert other.palm_pose[:3, 3] == pytest.approx(one.palm_pose[:3, 3] + offset, abs=1e-4)
+        assert other.joints == pytest.approx(one.joints, abs=1e-3)
+
+
+def test_ours_is_what_the_learned_proposer_proposes(folder, cloud):
+    config = LearnedConfig(weights=str(folder.path), batch=4, adaptation_steps=STEPS)
+    expected = LearnedProposer(config).candidates(cloud, seed=3).grasps
+    centre = horizontal_centre(torch.as_tensor(cloud.object_points))
+    found = row("full", folder).refined(points_of(cloud), 4, seed=3)
+    assert torch.equal(found.rotations, expected.rotations)
+    assert torch.allclose(found.translations + centre, expected.translations, atol=1e-7)
+    assert torch.equal(found.joints, expected.joints)
+
+
+def test_the_analytic_row_is_the_analytic_proposer(folder, cloud):
+    config = AnalyticConfig(iterations=3, samples_per_grasp=2)
+    found = make_row("analytic", folder, config).propose(cloud, 5, 2)
+    expected = AnalyticProposer(replace(config, batch=5)).candidates(cloud, 2)
+    assert [grasp.score for grasp in found] == [grasp.score for grasp in expected]
+    assert len(found) == 5
+
+
+def test_without_adaptation_the_same_samples_stay_as_they_are(folder, cloud):
+    points = points_of(cloud)
+    raw, adapted = (row(name, folder).refined(points, 4, 1) for name in ("without_tta", "full"))
+    apart = (raw.translations - adapted.translations).norm(dim=1)
+    assert 1e-4 < apart.max() < STEPS * 0.001 * 3**0.5 + 1e-6  # Adam's steps of 1 mm
+    end_to_end, before = (row(name, folder).refined(points, 4, 1) for name in ("full", "glow"))
+    assert not torch.allclose(end_to_end.joints, before.joints, atol=0.02)  # other weights
+
+
+@pytest.mark.parametrize(("name", "times"), [("grasptta", STEPS), ("full", 1), ("ddg", 0)])
+def test_grasptta_predicts_its_target_anew_in_every_step(folder, cloud, monkeypatch, name, times):
+    calls = []
+    heat = ContactNet.heat
+    monkeypatch.setattr(ContactNet, "heat", lambda *a: calls.append(1) or heat(*a))
+    row(name, folder).refined(points_of(cloud), 2, 0)
+    assert len(calls) == times
+
+
+@pytest.mark.parametrize("name", ROW_NAMES)
+def test_spread_for_one_rotation(folder, cloud, name):
+    found = row(name, folder).with_one_rotation(cloud, 3, 2, 0)
+    if name not in FACTORISED:
+        assert found is None
+        return
+    assert found.count == 6
+    rotations = found.rotations.view(3, 2, 3, 3)
+    assert torch.equal(rotations[:, 0], rotations[:, 1])
+    assert not torch.equal(rotations[0], rotations[1])
+    joints = found.joints.view(3, 2, 22)
+    assert not torch.equal(joints[:, 0], joints[:, 1])
+
+
+@pytest.mark.parametrize("name", ROW_NAMES)
+def test_likelihood_is_that_of_the_networks(folder, cloud, name):
+    points, grasps = points_of(cloud), random_grasps(3)
+    found = row(name, folder).log_likelihood(points, grasps)
+    if name not in WITH_DENSITY:
+        assert found is None
+        return
+    networks, _ = folder.load(ROWS[name].needs)
+    clouds = table_top_cloud(points, CLOUD)[None]
+    with torch.no_grad():
+        if name in ("relie", "prohmr"):
+            generator = torch.Generator().manual_seed(0)
+            expected = (
+                networks["relie"].log_prob(clouds, grasps)
+                if name == "relie"
+                else networks["prohmr"].log_density(clouds, grasps, generator=generator)
+            )
+        else:
+            rest = networks["decoupled" if name == "decoupled" else ROWS[name].needs[1]]
+            expected = torch.stack(
+                [
+                    networks["ipdf"].log_density(clouds, one.rotations)[0]
+                    + rest.log_prob(clouds, one)[0]
+                    for one in (grasps.select(slice(i, i + 1)) for i in range(3))
+                ]
+            )
+    assert torch.allclose(found, expected, rtol=1e-4, atol=1e-3)
+
+
+class TestWeights:
+    def test_missing_ones_are_named_and_the_others_go_on(self, tmp_path: Path):
+        folder = NetworkFolder(write_weights(tmp_path, ("ipdf", "glow", "contact", "ddg")))
+        missing = missing_weights(ROW_NAMES, folder)
+        assert missing["full"] == ["joint"]
+        assert missing["r_c_t"] == ["cvae_given_rotation"]
+        assert set(ROW_NAMES) - set(missing) == {"ddg", "glow", "analytic"}
+        with pytest.raises(WeightsError, match="no such file"):
+            make_row("full", folder)
+
+    def test_the_rows_use_all_that_can_be_trained(self):
+        assert needs(ROW_NAMES) == sorted(RECIPES)
+
+    @pytest.mark.parametrize("names", [["full", "mine"], []])
+    def test_unknown_rows_are_refused(self, names):
+        with pytest.raises(ValueError, match="the rows are"):
+            check_rows(names)
+
+    def test_networks_of_different_clouds_are_refused(self, tmp_path: Path):
+        write_weights(tmp_path, ("ipdf", "joint"))
+        write_weights(tmp_path, ("contact",), CloudConfig(object_points=64, table_points=16))
+        folder = NetworkFolder(tmp_path)
+        with pytest.raises(WeightsError, match="different clouds"):
+            make_row("full", folder)
+        assert make_row("without_tta", folder)
+
+    def test_weights_of_another_network_are_refused(self, tmp_path: Path):
+        write_weights(tmp_path, ("ipdf",))
+        (tmp_path / "ddg.safetensors").write_bytes((tmp_path / "ipdf.safetensors").read_bytes())
+        with pytest.raises(WeightsError, match="not DDGConfig"):
+            make_row("ddg", NetworkFolder(tmp_path))
+
+    def test_the_digest_tells_weights_apart(self, tmp_path: Path):
+        folder = NetworkFolder(write_weights(tmp_path, ("ipdf", "glow")))
+        first = folder.digest(["ipdf", "glow"])
+        assert first == NetworkFolder(tmp_path).digest(["glow", "ipdf"])
+        assert first != folder.digest(["ipdf"])
+        (tmp_path / "glow.safetensors").write_bytes(b"other")
+        assert first != folder.digest(["ipdf", "glow"])
+
+
+def test_samples_that_are_not_finite_are_named(tmp_path: Path, cloud):
+    folder = NetworkFolder(write_weights(tmp_path, ("ddg",)))
+    networks, _ = folder.load(["ddg"])
+    networks["ddg"].head[-1].bias.data.fill_(torch.nan)
+    with pytest.raises(ArithmeticError, match="samples of ddg aren't finite"):
+        make_row("ddg", folder).propose(cloud, 2, 0)
