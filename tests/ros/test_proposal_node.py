@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 import trimesh
 from builtin_interfaces.msg import Time
+from language_samples import small_clip
 from rclpy.lifecycle import TransitionCallbackReturn
 from ros_graph import eventually, graph
 
 from dexgrasp_interfaces.srv import GenerateProposals
 from dexgrasp_models.hand.spec import load_hand
+from dexgrasp_models.language.clip import save_clip
 from dexgrasp_proposals.proposal_node import ProposalNode
 from dexgrasp_ros import contract, conversions
 from dexgrasp_ros.parameters import ParameterError
@@ -80,10 +82,48 @@ def test_one_seed_gives_the_same_grasps(ros):
     assert first != other
 
 
-def test_a_text_is_refused(ros):
+def test_a_text_without_weights_is_refused_with_what_to_get(ros):
+    ros.cloud.publish(can_cloud())
     response = generate(ros, text="the handle")
     assert not response.success
-    assert "takes no text" in response.message
+    for word in ("model.safetensors", "openai/clip-vit-base-patch32", "language.weights"):
+        assert word in response.message
+
+
+def test_a_text_ranks_the_grasps(tmp_path):
+    save_clip(small_clip(), tmp_path)
+    with graph() as ros:
+        node = ros.start(ProposalNode, **FAST, language__weights=str(tmp_path))
+        cloud = ros.tester.create_publisher(
+            contract.OBJECT_CLOUD.type, contract.OBJECT_CLOUD.name, contract.OBJECT_CLOUD.qos
+        )
+        cloud.publish(can_cloud())
+        texts = ("grasp the can by the lid", "the body of the can", "")
+        named = Time(sec=5)
+        responses = [
+            generate(ros, count=16, seed=1, text=text, cloud_stamp=named) for text in texts
+        ]
+        assert all(response.success for response in responses), responses[0].message
+        lid, body, any_way = responses
+        figures = [dict(zip(g.figure_names, g.figures, strict=True)) for g in lid.proposals.grasps]
+        assert all("text_cosine" in one for one in figures)
+        scores = [grasp.score for grasp in lid.proposals.grasps]
+        assert scores == sorted(scores, reverse=True)
+        # The same grasps, put in another order.
+        palms = [
+            {str(grasp.palm_pose) for grasp in response.proposals.grasps} for response in responses
+        ]
+        assert palms[0] == palms[1] == palms[2]
+        assert scores != [grasp.score for grasp in body.proposals.grasps]
+        assert "text_cosine" not in any_way.proposals.grasps[0].figure_names
+        assert node.failure is None
+
+
+def test_weights_that_are_none_are_refused_at_the_start(tmp_path):
+    with graph() as ros:
+        node = ros.create(ProposalNode, language__weights=str(tmp_path))
+        assert node.trigger_configure() == TransitionCallbackReturn.FAILURE
+        assert f"{tmp_path}: no config.json" in node.failure
 
 
 def test_an_object_out_of_reach_has_no_proposals(ros):

@@ -7,10 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from grasp_clouds import seen, standing
+from language_samples import small_clip
 from typer.testing import CliRunner
 
 from dexgrasp_bringup.cli import app
 from dexgrasp_models.hand.spec import load_hand
+from dexgrasp_models.language.clip import save_clip
 from dexgrasp_models.open3d_import import import_open3d
 from dexgrasp_models.perception.cloud_file import CloudFileError, read_object_cloud
 
@@ -108,7 +110,8 @@ class TestCommand:
     @pytest.mark.parametrize(
         ("options", "message"),
         [
-            (["--text", "the bottle"], "takes no text"),
+            (["--text", "the bottle"], "model.safetensors or pytorch_model.bin of openai/clip"),
+            (["--text", "the bottle", "--clip", "nowhere"], "nowhere: no config.json"),
             (["--out", "grasps.csv"], "written as .npz"),
             (["--proposer", "learned", "--weights", "nowhere"], "no ipdf.safetensors"),
         ],
@@ -117,7 +120,24 @@ class TestCommand:
         path = _npy(tmp_path / "a.npy", cylinder.object_points)
         result = CliRunner().invoke(app, ["propose", str(path), *options])
         assert result.exit_code == 2
-        assert message in result.output
+        assert message in result.output.replace("\n", " ")
+
+    def test_grasps_are_ranked_by_a_text(self, cylinder, tmp_path) -> None:
+        path = _npy(tmp_path / "a.npy", cylinder.object_points, cylinder.object_normals)
+        save_clip(small_clip(), tmp_path / "clip")
+        out = tmp_path / "grasps.npz"
+        words = ["--text", "grasp the bottle by the neck", "--clip", str(tmp_path / "clip")]
+        result = CliRunner().invoke(
+            app, ["propose", str(path), "-n", "8", "--out", str(out), *words]
+        )
+        assert result.exit_code == 0, result.output
+        assert "text, cosine" in result.output
+        with np.load(out) as found:
+            assert len(found["scores"]) == 8
+            assert (np.diff(found["scores"]) <= 0).all()
+            # What has most to do with the order depends on the weights; both are told.
+            assert np.ptp(found["figure_text_cosine"]) > 0
+            assert np.ptp(found["figure_success_log_odds"]) > 0
 
     def test_an_unknown_proposer_lists_the_known(self, tmp_path) -> None:
         result = CliRunner().invoke(app, ["propose", "a.npy", "--proposer", "oracle"])

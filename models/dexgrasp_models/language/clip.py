@@ -30,12 +30,12 @@ PUBLISHED = "openai/clip-vit-base-patch32"
 _BATCH = 32  # images whose features are computed at once
 _TOKENIZERS = (("tokenizer.json",), ("vocab.json", "merges.txt"))
 _WEIGHTS = ("model.safetensors", "pytorch_model.bin")
-_HOW_TO_GET = (
+HOW_TO_GET = (
     f"get the files config.json, preprocessor_config.json, {' and '.join(_TOKENIZERS[1])} and "
     f"{' or '.join(_WEIGHTS)} of {PUBLISHED} from huggingface.co (hf download {PUBLISHED} "
     "--local-dir FOLDER)"
 )
-NO_CLIP = f"a text needs CLIP, whose weights don't come along: {_HOW_TO_GET}"
+NO_CLIP = f"a text needs CLIP, whose weights don't come along: {HOW_TO_GET}"
 """Why a text is refused where no weights are given, and what to do."""
 
 
@@ -106,7 +106,7 @@ def load_clip(folder: str | Path) -> Clip:
         raise WeightsError(NO_CLIP)
     path = Path(folder)
     if missing := _missing(path):
-        raise WeightsError(f"{path}: no {', '.join(missing)}; {_HOW_TO_GET}")
+        raise WeightsError(f"{path}: no {', '.join(missing)}; {HOW_TO_GET}")
     from transformers import CLIPImageProcessorPil, CLIPModel, CLIPTokenizer
     from transformers.utils import logging
 
@@ -114,7 +114,7 @@ def load_clip(folder: str | Path) -> Clip:
     try:
         kind = json.loads((path / "config.json").read_text(encoding="utf-8")).get("model_type")
         if kind != "clip":
-            raise WeightsError(f"{path}: is a model of the type {kind!r}, not CLIP; {_HOW_TO_GET}")
+            raise WeightsError(f"{path}: is a model of the type {kind!r}, not CLIP; {HOW_TO_GET}")
         model, told = CLIPModel.from_pretrained(
             path, local_files_only=True, output_loading_info=True, dtype=torch.float32
         )
@@ -123,12 +123,12 @@ def load_clip(folder: str | Path) -> Clip:
     except WeightsError:
         raise
     except Exception as error:  # whatever reading someone's files raises
-        raise WeightsError(f"{path}: can't be used ({error}); {_HOW_TO_GET}") from error
+        raise WeightsError(f"{path}: can't be used ({error}); {HOW_TO_GET}") from error
     # What is not in the file would be left as it was drawn at random.
     if absent := [*told["missing_keys"], *told["mismatched_keys"]]:
         raise WeightsError(
             f"{path}: its weights lack {len(absent)} of CLIP's parameters, such as {absent[0]}; "
-            f"{_HOW_TO_GET}"
+            f"{HOW_TO_GET}"
         )
     return Clip(model.eval().requires_grad_(False), tokenizer, image_processor)
 

@@ -40,7 +40,12 @@ def propose(
     weights: Annotated[
         Path | None, typer.Option(help="Of the learned proposer: folder of its networks.")
     ] = None,
-    text: Annotated[str, typer.Option(help="What to grasp, in words; of no proposer yet.")] = "",
+    text: Annotated[
+        str, typer.Option(help="How to grasp what, as in 'grasp the mug by the handle'.")
+    ] = "",
+    clip: Annotated[
+        Path | None, typer.Option(help="Of the text: folder of CLIP's weights.")
+    ] = None,
     arm: Annotated[bool, typer.Option("--arm", help="Only grasps that the UR10e reaches.")] = False,
     seed: Annotated[int, typer.Option(min=0, help="Of the sampling.")] = 0,
 ) -> None:
@@ -50,27 +55,36 @@ def propose(
     from dexgrasp_models.grasp.learned import LearnedConfig
     from dexgrasp_models.grasp.proposer import make_proposer
     from dexgrasp_models.grasp.reachability import NoProposalError
+    from dexgrasp_models.language.clip import NO_CLIP
+    from dexgrasp_models.language.selection import LanguageConfig, LanguageSelector
     from dexgrasp_models.perception.cloud_file import read_object_cloud
 
     with problems_told() as console:
-        if text:
-            raise ValueError(f"the proposer '{proposer}' takes no text; leave --text out")
+        if text and clip is None:
+            raise ValueError(f"{NO_CLIP}, and give it as --clip FOLDER")
         if out is not None and out.suffix != ".npz":
             raise ValueError(f"{out}: grasps are written as .npz")
+        language = LanguageConfig(weights=str(clip or ""))
+        selector = LanguageSelector(language) if text else None
+        asked = max(count, language.pool) if text else count
         seen = read_object_cloud(cloud)
         source = make_proposer(
             str(proposer),
-            analytic=AnalyticConfig(batch=max(64, count)),
-            learned=LearnedConfig(weights=str(weights or ""), batch=max(32, count)),
+            analytic=AnalyticConfig(batch=max(64, asked)),
+            learned=LearnedConfig(weights=str(weights or ""), batch=max(32, asked)),
             arm=ArmKinematics() if arm else None,
         )
         try:
-            grasps = source.propose(seen, count, seed)
+            if selector is None:
+                grasps = source.propose(seen, count, seed)
+            else:
+                grasps = selector.propose(source, seen, text, count, seed)
         except NoProposalError as error:
             console.print(f"[red]{error}", soft_wrap=True)
             raise typer.Exit(1) from error
         console.print(_table(grasps))
-        took = ", ".join(f"{stage} {t:.2f} s" for stage, t in source.timings.items())
+        timings = source.timings | (selector.timings if selector else {})
+        took = ", ".join(f"{stage} {t:.2f} s" for stage, t in timings.items())
         console.print(f"seed {seed}; {took}", soft_wrap=True)
         if out is not None:
             _write(out, grasps)
@@ -79,10 +93,16 @@ def propose(
 
 def _table(grasps: list[Grasp]) -> Table:
     table = Table("", "score", "palm x, y, z (m)", "penetration, mm", title=f"{len(grasps)} grasps")
+    by_text = "text_cosine" in grasps[0].figures
+    if by_text:
+        table.add_column("text, cosine")
     for rank, grasp in enumerate(grasps[:_SHOWN], start=1):
         x, y, z = grasp.palm_pose[:3, 3]
         depth = 1000 * grasp.figures["penetration"]
-        table.add_row(str(rank), f"{grasp.score:.2f}", f"{x:.3f} {y:.3f} {z:.3f}", f"{depth:.1f}")
+        row = [str(rank), f"{grasp.score:.2f}", f"{x:.3f} {y:.3f} {z:.3f}", f"{depth:.1f}"]
+        if by_text:
+            row.append(f"{grasp.figures['text_cosine']:.3f}")
+        table.add_row(*row)
     return table
 
 

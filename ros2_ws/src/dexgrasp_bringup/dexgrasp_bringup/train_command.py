@@ -1,4 +1,4 @@
-"""``dexgrasp train``: networks that propose grasps, from a grasp set and its clouds."""
+"""``dexgrasp train``: networks that propose grasps, and CLIP that picks among them."""
 
 from __future__ import annotations
 
@@ -14,13 +14,14 @@ from rich.markup import escape
 
 from dexgrasp_bringup.budget import seconds
 from dexgrasp_bringup.data_command import Where, parse_bounds, problems_told
+from dexgrasp_bringup.train_clip_command import train_clip
 
 if TYPE_CHECKING:
     from dexgrasp_models.training.data import GraspScenes
 
 
 class Network(StrEnum):
-    """What is trained; see `dexgrasp_models.training.objectives.RECIPES`."""
+    """What is trained: CLIP, or a recipe of `dexgrasp_models.training.objectives.RECIPES`."""
 
     IPDF = "ipdf"
     GLOW = "glow"
@@ -32,6 +33,7 @@ class Network(StrEnum):
     RELIE = "relie"
     PROHMR = "prohmr"
     DECOUPLED = "decoupled"
+    CLIP = "clip"
 
 
 class Device(StrEnum):
@@ -44,8 +46,11 @@ class Device(StrEnum):
 def train(
     network: Annotated[Network, typer.Argument(help="What is trained.")],
     data: Annotated[Path, typer.Option(help="Folder of the grasp set.")],
-    clouds: Annotated[Path, typer.Option(help="Folder of its clouds (dexgrasp data clouds).")],
     out: Annotated[Path, typer.Option(help="Folder for weights, checkpoint and curves.")],
+    clouds: Annotated[
+        Path | None,
+        typer.Option(help="Of all but clip: folder of the set's clouds (dexgrasp data clouds)."),
+    ] = None,
     config: Annotated[
         str, typer.Option(help="small, paper, or a YAML file like those in config/training.")
     ] = "small",
@@ -78,6 +83,9 @@ def train(
     contact: Annotated[
         Path | None, typer.Option(help="joint: ContactNet's weights; default: those in OUT.")
     ] = None,
+    clip: Annotated[
+        Path | None, typer.Option(help="clip: folder of the weights to go on from.")
+    ] = None,
 ) -> None:
     """Train a network on the training objects of a set, and keep what is best on unseen instances.
 
@@ -86,6 +94,7 @@ def train(
     """
     import torch
 
+    from dexgrasp_models.language.fine_tuning import load_clip_training
     from dexgrasp_models.training.checkpoint import TrainingError
     from dexgrasp_models.training.config import load_training, network_config
     from dexgrasp_models.training.loop import Progress, Run
@@ -97,8 +106,6 @@ def train(
         torch.set_num_threads(threads)
     with problems_told() as console, joined(str(device)) as processes:
         name = network.value
-        recipe = RECIPES[name]
-        settings = load_training(name, config, steps=steps, batch=batch)
         run = Run(
             out=out,
             name=name,
@@ -110,21 +117,9 @@ def train(
             metadata={
                 "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
                 "data": data.name,
-                "clouds": clouds.name,
+                "clouds": clouds and clouds.name,
                 "where": list(where or ()),
             },
-        )
-        training, validation = _scenes(data, clouds, where)
-        if processes.leads:
-            _tell_data(console, training, validation)
-        given = {"ipdf": ipdf, "glow": glow, "contact": contact}
-        weights = {n: given[n] or out / f"{n}.safetensors" for n in recipe.needs}
-        torch.manual_seed(seed)  # of the first weights
-        objective = recipe.build(
-            network_config(recipe.network_config, settings.network),
-            settings.training,
-            processes.device,
-            weights,
         )
 
         def report(progress: Progress) -> None:
@@ -134,27 +129,53 @@ def train(
             )
 
         try:
-            progress = run_training(
-                objective, training, validation, settings.training, run, processes, report
-            )
+            if network is Network.CLIP:
+                training_config = load_clip_training(config, steps=steps, batch=batch)
+                kept = run.out / name
+                progress = train_clip(
+                    data, where, clip, training_config, run, processes, console, report
+                )
+            else:
+                recipe = RECIPES[name]
+                training_config, network_values = load_training(
+                    name, config, steps=steps, batch=batch
+                )
+                kept = run.weights
+                training, validation = _scenes(data, clouds, where)
+                if processes.leads:
+                    _tell_data(console, training, validation)
+                given = {"ipdf": ipdf, "glow": glow, "contact": contact}
+                weights = {n: given[n] or out / f"{n}.safetensors" for n in recipe.needs}
+                torch.manual_seed(seed)  # of the first weights
+                objective = recipe.build(
+                    network_config(recipe.network_config, network_values),
+                    training_config,
+                    processes.device,
+                    weights,
+                )
+                progress = run_training(
+                    objective, training, validation, training_config, run, processes, report
+                )
         except TrainingError as error:
             console.print(f"[red]{escape(str(error))}", soft_wrap=True)
             raise typer.Exit(2) from error
         if processes.leads:
-            console.print(f"best {LOSS} {progress.best:.4g}: {run.weights}", soft_wrap=True)
+            console.print(f"best {LOSS} {progress.best:.4g}: {kept}", soft_wrap=True)
             if not progress.finished:
                 console.print(
-                    f"{settings.training.steps - progress.step} steps are left: run the same "
+                    f"{training_config.steps - progress.step} steps are left: run the same "
                     "command again"
                 )
 
 
-def _scenes(data: Path, clouds: Path, where: Where) -> tuple[GraspScenes, GraspScenes]:
+def _scenes(data: Path, clouds: Path | None, where: Where) -> tuple[GraspScenes, GraspScenes]:
     """Of the training objects, and of the unseen instances."""
     from dexgrasp_models.data.cloud_set import CloudSet
     from dexgrasp_models.data.grasp_set import GraspSet
     from dexgrasp_models.training.data import TRAINING, VALIDATION, GraspScenes, split_objects
 
+    if clouds is None:
+        raise ValueError("networks that propose see clouds: --clouds FOLDER (dexgrasp data clouds)")
     grasps, seen = GraspSet.open(data), CloudSet.open(clouds)
     bounds = parse_bounds(where or ())
     found = [

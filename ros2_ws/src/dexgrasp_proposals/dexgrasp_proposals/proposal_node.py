@@ -22,6 +22,8 @@ from dexgrasp_models.grasp.proposer import PROPOSERS, make_proposer
 from dexgrasp_models.grasp.reachability import NoProposalError
 from dexgrasp_models.grasp.types import Grasp
 from dexgrasp_models.hand.spec import load_hand
+from dexgrasp_models.language.clip import NO_CLIP
+from dexgrasp_models.language.selection import LanguageConfig, LanguageSelector
 from dexgrasp_models.perception.fusion import FusedCloud
 from dexgrasp_proposals.markers import GraspMarkers
 from dexgrasp_ros import contract, conversions
@@ -58,6 +60,7 @@ class ProposalNode(ManagedNode):
         super().__init__("proposals", **options)
         self._analytic = declare_parameters(self, AnalyticConfig, prefix="analytic.")
         self._learned = declare_parameters(self, LearnedConfig, prefix="learned.")
+        self._language = declare_parameters(self, LanguageConfig, prefix="language.")
         self._cloud_changed = threading.Condition()
         self._cloud: tuple[int, FusedCloud] | None = None
 
@@ -68,6 +71,7 @@ class ProposalNode(ManagedNode):
         self._proposer = make_proposer(
             self.parameters.proposer, analytic=self._analytic, learned=self._learned, arm=arm
         )
+        self._selector = LanguageSelector(self._language) if self._language.weights else None
         self._markers = GraspMarkers()
         self._grasps = self._publisher(contract.GRASPS)
         self._poses = self._publisher(contract.GRASP_POSES)
@@ -106,11 +110,8 @@ class ProposalNode(ManagedNode):
     def _on_generate(
         self, request: GenerateProposals.Request, response: GenerateProposals.Response
     ) -> GenerateProposals.Response:
-        if request.text:
-            return self._refused(
-                response,
-                f"the proposer '{self.parameters.proposer}' takes no text; leave 'text' empty",
-            )
+        if request.text and self._selector is None:
+            return self._refused(response, f"{NO_CLIP}, and name it in 'language.weights'")
         cloud = self._wait_for_cloud(conversions.stamp_to_ns(request.cloud_stamp))
         if cloud is None:
             return self._refused(
@@ -121,7 +122,7 @@ class ProposalNode(ManagedNode):
         ns, points = cloud
         count = request.count or self.parameters.count
         try:
-            grasps = self._proposer.propose(points, count, request.seed)
+            grasps = self._proposed(points, count, request)
         except (CloudError, NoProposalError, ValueError) as error:
             return self._refused(response, str(error))
         response.success = True
@@ -129,6 +130,13 @@ class ProposalNode(ManagedNode):
         response.proposals = self._publish(grasps, ns)
         self.report(OK, response.message, proposer=self.parameters.proposer)
         return response
+
+    def _proposed(
+        self, cloud: FusedCloud, count: int, request: GenerateProposals.Request
+    ) -> list[Grasp]:
+        if self._selector is None or not request.text:
+            return self._proposer.propose(cloud, count, request.seed)
+        return self._selector.propose(self._proposer, cloud, request.text, count, request.seed)
 
     def _wait_for_cloud(self, stamp_ns: int) -> tuple[int, FusedCloud] | None:
         """The cloud with that stamp, or the newest one where the stamp is zero."""
