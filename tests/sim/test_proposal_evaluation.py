@@ -208,6 +208,24 @@ class TestCommand:
         self.told(*asked)
         assert out.read_bytes() == before
 
+    def test_interrupted_it_says_how_to_go_on(self, tmp_path, monkeypatch):
+        def interrupted(*_, **__):
+            raise KeyboardInterrupt
+            yield
+
+        monkeypatch.setattr(proposal_evaluation, "run", interrupted)
+        asked = ("--rows", "analytic", "--objects", NAME, "--out", tmp_path / "out.json")
+        assert "run the same command again to go on" in self.told(*asked, status=130)
+        assert not (tmp_path / "out.json").exists()
+
+    def test_failures_of_a_row_are_told(self, tmp_path, monkeypatch):
+        rows = {"analytic": {"problem": "samples aren't finite"}}
+        monkeypatch.setattr(
+            proposal_evaluation, "evaluate_scene", lambda job: {"problem": "", "rows": rows}
+        )
+        asked = ("--rows", "analytic", "--objects", NAME, "--scenes", 3, "--workers", 1)
+        assert "analytic: samples aren't finite (3 scenes)" in self.told(*asked)
+
     @pytest.mark.parametrize(
         ("arguments", "message"),
         [

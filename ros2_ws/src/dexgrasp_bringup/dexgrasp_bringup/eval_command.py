@@ -125,6 +125,9 @@ def proposals(
         summary = _summary(jobs, found, settings, missing, seed)
         for table in tables(summary):
             console.print(table)
+        for row, of_row in summary["all"]["rows"].items():
+            for problem, times in of_row["problems"].items():
+                console.print(f"[red]{row}: {escape(problem)} ({times} scenes)", soft_wrap=True)
         console.print(
             f"seed {seed}: {sum(map(len, jobs.values()))} scenes, {took:.0f} s", soft_wrap=True
         )

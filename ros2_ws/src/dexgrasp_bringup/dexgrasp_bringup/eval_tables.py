@@ -45,10 +45,15 @@ _TABLE_9 = ("relie", "prohmr", "decoupled", "glow", "full")
 
 
 def tables(summary: Mapping[str, Any]) -> Iterator[Table]:
-    """Tables 1, 2 and 9, lifts, and what the paper claims, of what the command writes.
+    """Tables 1, 2 and 9, lifts, and the paper's claims, of what the command writes.
 
-    Figures are means over scenes, with half of the width of their 95 % intervals.
+    Figures are means over scenes, with half of the width of their 95 % intervals. Tables of which
+    no row was asked for are left out.
     """
+    return (table for table in _tables(summary) if table.row_count)
+
+
+def _tables(summary: Mapping[str, Any]) -> Iterator[Table]:
     groups = summary["groups"]
     everything = {"": summary["all"]}
     counts = ", ".join(
@@ -59,12 +64,13 @@ def tables(summary: Mapping[str, Any]) -> Iterator[Table]:
         f"Table 1; {counts}", summary, _TABLE_1, [(groups, _QUALITY), (everything, _DIVERSITY)]
     )
     yield _table("Table 2, ablations", summary, _TABLE_2, [(groups, _QUALITY)])
-    yield _table("Table 9, of true grasps", summary, _TABLE_9, [(everything, ("log_likelihood",))])
+    likelihoods = [(everything, ("log_likelihood",))]
+    yield _table("Table 9, of true grasps", summary, _TABLE_9, likelihoods)
     every = tuple(dict.fromkeys((*_TABLE_1, *_TABLE_2, *_TABLE_9)))
-    count = summary["notes"]["proposals"]
+    best_of = summary["notes"]["proposals"]
     for title, group in groups.items():
         yield _table(
-            f"{title}: lifted from the table, best-ranked of {count}",
+            f"{title}: lifted from the table, best-ranked of {best_of}",
             summary,
             every,
             [({"": group}, _PHYSICS)],
@@ -74,8 +80,7 @@ def tables(summary: Mapping[str, Any]) -> Iterator[Table]:
         for claim in group["claims"]:
             holds = "yes" if claim["holds"] else "[red]no"
             claims.add_row(title, claim["claim"], claim["figures"], holds)
-    if claims.row_count:
-        yield claims
+    yield claims
 
 
 def _table(
