@@ -30,7 +30,7 @@ from dexgrasp_models.evaluation.figures import (
 )
 from dexgrasp_models.evaluation.networks import NetworkFolder
 from dexgrasp_models.evaluation.proposers import ADAPTATION_STEPS, RowProposer, make_row
-from dexgrasp_models.evaluation.summary import LOST
+from dexgrasp_models.evaluation.summary import BEST_LOST, LOST
 from dexgrasp_models.grasp.config import AnalyticConfig
 from dexgrasp_models.grasp.object_surface import CloudError
 from dexgrasp_models.grasp.reachability import NoProposalError, first_reachable
@@ -164,8 +164,8 @@ def evaluate_scene(job: SceneJob) -> dict[str, Any]:
         `object`, `scale`, `seed` of the scene; `problem`, why nothing could be proposed for it, or
         an empty text; `rows`, the figures of each row by its name: those of `proposal_figures` and
         `conditional_figures`, log_likelihood (nats), seconds (of processor time), lift_single
-        (share of the single proposals), lift_best (0 or 1), `LOST` for each single one and
-        best_lost_at. None where a row has no such figure; only `problem` where it failed.
+        (share of the single proposals), lift_best (0 or 1), `LOST` and `BEST_LOST`. None where a
+        row has no such figure; only `problem` where it failed.
 
     Raises:
         WeightsError: weights are missing or can't be used.
@@ -237,7 +237,7 @@ class _Scene:
             "lift_single": float(np.mean([lift.success for lift in singles])),
             "lift_best": float(best.success),
             LOST: [str(lift.lost_at) for lift in singles],
-            "best_lost_at": str(best.lost_at),
+            BEST_LOST: [str(best.lost_at)],
         }
 
     def _lift(self, grasps: Sequence[Grasp]) -> Lift:

@@ -16,7 +16,7 @@ from dexgrasp_models.evaluation.figures import (
     conditional_figures,
     proposal_figures,
 )
-from dexgrasp_models.evaluation.summary import LOST, mean_with_interval, summarise
+from dexgrasp_models.evaluation.summary import BEST_LOST, LOST, mean_with_interval, summarise
 from dexgrasp_models.grasp.analytic import AnalyticProposer
 from dexgrasp_models.grasp.config import AnalyticConfig
 from dexgrasp_models.grasp.types import Grasp
@@ -137,8 +137,8 @@ def test_the_interval_is_that_of_a_mean():
 
 def test_means_are_over_the_scenes_that_have_a_figure():
     results = [
-        {"a": {"q1": 1.0, "likelihood": None, LOST: ["", "lift"], "best_lost_at": "plan"}},
-        {"a": {"q1": 3.0, "likelihood": 5.0, LOST: ["lift"], "best_lost_at": ""}},
+        {"a": {"q1": 1.0, "likelihood": None, LOST: ["", "lift"], BEST_LOST: ["plan"]}},
+        {"a": {"q1": 3.0, "likelihood": 5.0, LOST: ["lift"], BEST_LOST: [""]}},
         {"a": {"problem": "not finite"}},
         {},
     ]
@@ -148,6 +148,7 @@ def test_means_are_over_the_scenes_that_have_a_figure():
     assert found["a"]["figures"]["likelihood"]["mean"] == 5.0
     assert set(found["a"]["figures"]) == {"q1", "likelihood"}
     assert found["a"][LOST] == {"lift": 2}
+    assert found["a"][BEST_LOST] == {"plan": 1}
     assert found["a"]["problems"] == {"not finite": 1}
     assert found["b"]["figures"] == {}
 

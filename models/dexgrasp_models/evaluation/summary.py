@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from scipy.stats import bootstrap
 
-LOST = "lost_at"
-"""Under this name a row's result has, for each single proposal, the stage at which it was lost."""
+LOST, BEST_LOST = "lost_at", "best_lost_at"
+"""Under these names a row's result has lists of the stages at which single proposals, and the best
+one, were lost; an empty text for one that was lifted."""
 
 _LEVEL = 0.95
 _RESAMPLES = 2000
@@ -55,8 +56,8 @@ def summarise(
         seed: of the intervals.
 
     Returns:
-        For each row `figures` with a mean each, see `mean_with_interval`; `LOST`, how often single
-        proposals were lost at each stage; and `problems`, why a row has no result and how often.
+        For each row `figures` with a mean each, see `mean_with_interval`; `LOST` and `BEST_LOST`,
+        how often lifts were lost at each stage; and `problems`, why it has no result and how often.
     """
     found = {}
     for row in rows:
@@ -74,11 +75,15 @@ def summarise(
                 )
                 for name in names
             },
-            LOST: dict(
-                Counter(
-                    stage for figures in of_row for stage in figures.get(LOST, ()) if stage
-                ).most_common()
-            ),
-            "problems": dict(Counter(f["problem"] for f in of_row if "problem" in f).most_common()),
+            **{
+                name: _counts(stage for figures in of_row for stage in figures.get(name, ()))
+                for name in (LOST, BEST_LOST)
+            },
+            "problems": _counts(figures.get("problem", "") for figures in of_row),
         }
     return found
+
+
+def _counts(texts: Iterable[str]) -> dict[str, int]:
+    """How often each text occurs, but for the empty one; the most frequent first."""
+    return dict(Counter(text for text in texts if text).most_common())
