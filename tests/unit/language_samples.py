@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import trimesh
 from scipy.spatial.transform import Rotation
 
 from dexgrasp_models.data.grasp_set import GraspSet, Provenance
@@ -78,16 +79,16 @@ def grasps_by_parts(name: str, each: int, rng: np.random.Generator) -> Grasps:
     made = make_named(name)
     slope = 0.0 if made.category == "bottle" else np.pi / 2
     poses = [
-        _palm_pose(SCALE * place, slope, rng.uniform(0, 2 * np.pi))
+        palm_pose(SCALE * place, slope, rng.uniform(0, 2 * np.pi))
         for part in made.parts
-        for place in made.part(part).sample(each)
+        for place in trimesh.sample.sample_surface(made.part(part), each, seed=rng)[0]
     ]
-    joints = np.tile(_PINCHING, (len(poses), 1)) + rng.normal(0, 0.03, (len(poses), 22))
+    joints = np.tile(PINCHING, (len(poses), 1)) + rng.normal(0, 0.03, (len(poses), 22))
     plane = (0.0, 0.0, 1.0, -SCALE * made.mesh.bounds[0, 2])
     return Grasps.of_object(name, SCALE, np.array(poses), joints, plane)
 
 
-def _palm_pose(place: np.ndarray, slope: float, azimuth: float) -> np.ndarray:
+def palm_pose(place: np.ndarray, slope: float, azimuth: float) -> np.ndarray:
     """(4, 4) of a palm whose fingers point so far downwards (rad), pinching at a place (3,)."""
     pose = np.eye(4)
     pose[:3, :3] = Rotation.from_euler("YZ", [np.pi / 2 + slope, 0.0]).as_matrix()
@@ -101,14 +102,14 @@ def _pinching() -> tuple[np.ndarray, np.ndarray]:
     hand = load_hand()
     angles = dict.fromkeys(hand.finger_joints, 0.0)
     for finger in ("FF", "MF", "RF", "LF"):
-        angles |= {f"rh_{finger}J3": 0.8, f"rh_{finger}J2": 0.7, f"rh_{finger}J1": 0.4}
-    angles |= {"rh_THJ4": 1.2, "rh_THJ5": 0.3, "rh_THJ2": 0.2, "rh_THJ1": 0.3}
+        angles |= {f"rh_{finger}J3": 0.95, f"rh_{finger}J2": 0.45, f"rh_{finger}J1": 0.75}
+    angles |= {"rh_THJ5": 1.0, "rh_THJ4": 1.0, "rh_THJ2": -0.15}
     joints = np.array([angles[name] for name in hand.finger_joints])
     kinematics = HandKinematics(hand)
     links = kinematics.link_poses(torch.eye(4)[None], torch.as_tensor(joints[None]).float())[0]
     tips = links[[hand.link_index(name) for name in hand.distal_links]].numpy()
     tips = tips[:, :3, 3] + 0.018 * tips[:, :3, 2]
-    return joints, (tips[:4].mean(axis=0) + tips[4]) / 2
+    return joints, (tips[:2].mean(axis=0) + tips[4]) / 2
 
 
-_PINCHING, _PINCH = _pinching()
+PINCHING, _PINCH = _pinching()

@@ -108,9 +108,8 @@ def load_clip(folder: str | Path) -> Clip:
     if missing := _missing(path):
         raise WeightsError(f"{path}: no {', '.join(missing)}; {HOW_TO_GET}")
     from transformers import CLIPImageProcessorPil, CLIPModel, CLIPTokenizer
-    from transformers.utils import logging
 
-    logging.disable_progress_bar()
+    _hush_transformers()
     try:
         kind = json.loads((path / "config.json").read_text(encoding="utf-8")).get("model_type")
         if kind != "clip":
@@ -143,9 +142,7 @@ def save_clip(clip: Clip, folder: Path, notes: Mapping[str, Any] | None = None) 
         folder: where to.
         notes: anything JSON can hold, for `training.json`.
     """
-    from transformers.utils import logging
-
-    logging.disable_progress_bar()
+    _hush_transformers()
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder, prefix=".part-") as name:
         temporary = Path(name)
@@ -155,6 +152,14 @@ def save_clip(clip: Clip, folder: Path, notes: Mapping[str, Any] | None = None) 
         (temporary / "training.json").write_text(text + "\n", encoding="utf-8")
         for file in sorted(temporary.iterdir()):
             os.replace(file, folder / file.name)
+
+
+def _hush_transformers() -> None:
+    """Without its progress bars and reports: what matters is raised as an error."""
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    logging.set_verbosity_error()
 
 
 def _missing(folder: Path) -> list[str]:
