@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import healpy
 import numpy as np
@@ -12,6 +13,7 @@ from scipy.spatial.transform import Rotation
 from scipy.stats import chi2
 
 from dexgrasp_models.metrics.so3_grid import SO3_VOLUME, so3_grid
+from dexgrasp_models.nets.clouds import upright_axes
 from dexgrasp_models.nets.ipdf import GraspIPDF, GraspIPDFConfig, random_rotations
 from dexgrasp_models.nets.pointnet import PointNet2Config, SetAbstractionConfig
 
@@ -89,6 +91,75 @@ def test_encoding_is_that_of_implicit_pdf(network):
     expected = network.rest(first[None])
     found = network.scores(network.encode(clouds), rotation)
     assert found.item() == pytest.approx(expected.item(), abs=1e-4)
+
+
+# ---- in the object's axes ----
+
+UPRIGHT = replace(TINY, upright=True)
+# Longer in x than in y, with more of it beyond x = 0, and standing on the table.
+WEDGE = torch.tensor([1.0, 0.4, 0.5])
+
+
+def wedges(count: int, seed: int = 0) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    points = torch.rand(count, 200, 3, generator=generator) * 2 - 1
+    points[..., 0] = (points[..., 0] + 1).square() - 1
+    points[..., 2] += 1
+    return 0.06 * WEDGE * points
+
+
+def about_z(degrees: float) -> torch.Tensor:
+    return torch.as_tensor(Rotation.from_euler("z", degrees, degrees=True).as_matrix()).float()
+
+
+@pytest.mark.parametrize("degrees", [0, 40, 130, 200, 310])
+def test_axes_follow_the_object_and_not_the_table(degrees):
+    turn = about_z(degrees)
+    points = wedges(4) @ turn.T
+    on_table = 0.5 * torch.randn(4, 300, 3) * torch.tensor([1.0, 0.2, 0.0])
+    axes = upright_axes(torch.cat((points, on_table), dim=1))
+    assert torch.allclose(axes[:, :, 2], torch.tensor([0.0, 0.0, 1.0]).expand(4, 3))
+    assert torch.allclose(axes @ axes.transpose(1, 2), torch.eye(3).expand(4, 3, 3), atol=1e-6)
+    # The long way of the tail, give or take what chance adds to 200 points.
+    assert (axes[:, :, 0] @ turn[:, 0]).min() > math.cos(math.radians(10))
+    for cloud, found in zip(points.double().numpy(), axes, strict=True):
+        covariance = np.cov(cloud[:, :2].T, aweights=cloud[:, 2])
+        longest = np.linalg.eigh(covariance).eigenvectors[:, 1]
+        assert abs(longest @ found[:2, 0].numpy()) == pytest.approx(1, abs=1e-5)
+
+
+@pytest.mark.parametrize(("config", "same"), [(UPRIGHT, True), (TINY, False)])
+def test_density_turns_with_the_object(config, same):
+    torch.manual_seed(2)
+    network = GraspIPDF(config).eval()
+    with torch.no_grad():
+        network.rest[-1].weight.mul_(25)
+    clouds, turn = wedges(2), about_z(70)
+    rotations = even_rotations(40, seed=15).view(2, 20, 3, 3)
+    with torch.no_grad():
+        here = network.log_density(clouds, rotations)
+        there = network.log_density(clouds @ turn.T, turn @ rotations)
+        assert (here.exp().mean(1) > 0).all()
+        assert torch.allclose(here, there, atol=0.02) == same
+        # Cloud or rotation alone makes a difference.
+        assert not torch.allclose(here, network.log_density(clouds, turn @ rotations), atol=0.3)
+        sampled = network.sample(clouds, 50, generator=torch.Generator().manual_seed(3))
+        again = network.log_density(clouds, sampled.rotations)
+        assert torch.allclose(sampled.log_densities, again, atol=0.02)
+        modes = network.modes(clouds, count=2)
+    for cloud, found in zip(clouds, modes, strict=True):
+        heights = network.log_density(cloud[None], found.rotations)
+        assert torch.allclose(heights, found.log_densities, atol=0.05)
+    losses = network.nll(clouds, rotations, torch.Generator().manual_seed(4))
+    assert torch.allclose(-losses.mean(1), here.mean(1), atol=0.1)
+
+
+def test_density_map_is_the_density_on_the_grid(network):
+    clouds = random_clouds(2)
+    found = network.density_map(clouds, level=1)
+    expected = network.log_density(clouds, found.rotations, level=1)
+    assert torch.allclose(found.log_densities, expected, atol=1e-4)
+    assert found.log_densities.exp().mean(1) * SO3_VOLUME == pytest.approx(np.ones(2), abs=1e-4)
 
 
 # ---- training loss ----

@@ -25,6 +25,9 @@ SMALL_LEVELS = (
 ENCODERS = {
     "PointNet": lambda: PointNet(PointNetConfig((16, 32, 64), align_input=True)),
     "PointNet without transform": lambda: PointNet(PointNetConfig((16, 64), align_input=False)),
+    "PointNet without normalisation": lambda: PointNet(
+        PointNetConfig((16, 32, 64), align_input=False, batch_norm=False)
+    ),
     "PointNet++": lambda: PointNet2(PointNet2Config(SMALL_LEVELS, (64,), (32, 24))),
     "PointNet++ without normalisation": lambda: PointNet2(
         PointNet2Config(SMALL_LEVELS, (64,), (24,), batch_norm=False)
@@ -100,6 +103,23 @@ def test_point_features_are_each_points_own(clouds):
     assert torch.equal(found.cloud, encoder(clouds))
     cut = encoder.encode(clouds[:, 40:60])
     assert torch.allclose(cut.points, found.points[:, 40:60], atol=1e-6)
+
+
+def test_gradient_of_few_points_is_that_of_all(clouds):
+    """Without normalisation only the points that the maximum takes are gone back through."""
+    torch.manual_seed(6)
+    encoder = PointNet(PointNetConfig((16, 32, 64), align_input=False, batch_norm=False)).double()
+    weights = torch.randn(3, 64, dtype=torch.float64)
+
+    def gradients(feature: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        return torch.autograd.grad((feature * weights).sum(), list(encoder.parameters()))
+
+    rows = clouds.double() / encoder.config.unit_length
+    plain = encoder.rest(encoder.local(rows.flatten(0, 1))).unflatten(0, (3, 120)).amax(dim=1)
+    found = encoder(clouds.double())
+    assert torch.allclose(found, plain, atol=1e-12)
+    for one, other in zip(gradients(found), gradients(plain), strict=True):
+        assert torch.allclose(one, other, atol=1e-12)
 
 
 def test_input_transform_begins_as_the_identity(clouds):

@@ -7,11 +7,13 @@ after the grasp, the rejection and the ranking, is the same as of the analytic p
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -33,6 +35,7 @@ from dexgrasp_models.nets.contact import ContactNet, ContactNetConfig
 from dexgrasp_models.nets.glow import GraspGlow, GraspGlowConfig
 from dexgrasp_models.nets.ipdf import GraspIPDF, GraspIPDFConfig
 from dexgrasp_models.nets.losses import HandBody
+from dexgrasp_models.nets.rotation_picture import draw_rotation_density
 from dexgrasp_models.nets.types import GraspTensors
 from dexgrasp_models.nets.weights import WeightsError, config_from, load_weights
 from dexgrasp_models.parameters import Parameters, option, parameter
@@ -166,9 +169,7 @@ class LearnedProposer:
         started = perf_counter()
         networks, count = self._networks, self.config.batch
         generator = torch.Generator().manual_seed(seed)
-        points = torch.as_tensor(cloud.object_points, dtype=torch.float32)
-        centre = horizontal_centre(points)
-        points = table_top_cloud(points - centre, networks.cloud)
+        points, centre = self._seen(cloud)
         with torch.no_grad():
             rotations = networks.rotation.sample(points[None], count, generator=generator)
             started = self._lap("rotations", started)
@@ -186,6 +187,25 @@ class LearnedProposer:
             self._lap("adaptation", started)
         moved = grasps._replace(translations=grasps.translations + centre)
         return LearnedGrasps(moved, likelihood, residuals)
+
+    def rotation_picture(self, cloud: FusedCloud, grasps: Sequence[Grasp] = ()) -> np.ndarray:
+        """p(R|X) as a picture (H, W, 3) uint8, the palms of grasps as circles.
+
+        See :func:`~dexgrasp_models.nets.rotation_picture.draw_rotation_density`.
+        """
+        points, _ = self._seen(cloud)
+        density = self._networks.rotation.density_map(points[None])
+        return draw_rotation_density(
+            density.rotations[0].numpy(),
+            density.log_densities[0].numpy(),
+            np.array([grasp.palm_pose[:3, :3] for grasp in grasps]).reshape(-1, 3, 3),
+        )
+
+    def _seen(self, cloud: FusedCloud) -> tuple[Tensor, Tensor]:
+        """The cloud that the networks see, in the table-top frame, and that frame's origin."""
+        points = torch.as_tensor(cloud.object_points, dtype=torch.float32)
+        centre = horizontal_centre(points)
+        return table_top_cloud(points - centre, self._networks.cloud), centre
 
     def _lap(self, stage: str, started: float) -> float:
         now = perf_counter()

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from dexgrasp_models.parameters import Parameters, parameter
+from dexgrasp_models.so3 import rotation_from_vector
 
 _GOLDEN_ANGLE = math.pi * (3 - math.sqrt(5))
 
@@ -34,6 +35,29 @@ def horizontal_centre(points: Tensor) -> Tensor:
     centre = points.mean(dim=-2)
     centre[..., 2] = 0
     return centre
+
+
+def upright_axes(clouds: Tensor) -> Tensor:
+    """Axes that turn with an object about the vertical: x is where it is longest from above.
+
+    Points count by their height above the table, so those of the table itself don't. x is the
+    principal axis of what lies below them, in the direction in which it is skewed.
+
+    Args:
+        clouds: (B, N, 3) in the table-top frame, m.
+
+    Returns:
+        (B, 3, 3) rotations about z, from these axes to the frame; any, of objects that are round.
+    """
+    weights = clouds[..., 2].clamp_min(0)
+    weights = weights / weights.sum(dim=1, keepdim=True).clamp_min(1e-9)
+    places = clouds[..., :2] - (weights[:, None] @ clouds[..., :2])
+    x, y = places.unbind(dim=-1)
+    cross, difference = ((weights * part).sum(dim=1) for part in (2 * x * y, x * x - y * y))
+    angles = 0.5 * torch.atan2(cross, difference)
+    along = x * angles.cos()[:, None] + y * angles.sin()[:, None]
+    angles = torch.where((weights * along**3).sum(dim=1) < 0, angles + math.pi, angles)
+    return rotation_from_vector(torch.nn.functional.pad(angles[:, None], (2, 0)))
 
 
 def table_top_cloud(points: Tensor, config: CloudConfig) -> Tensor:

@@ -3,6 +3,12 @@
 It follows Implicit-PDF (Murphy et al., ICML 2021): a network gives the unnormalised log density of
 any rotation, and sums over an equivolumetric grid of SO(3) normalise it. Densities are with respect
 to a volume of pi^2 of SO(3), as the paper's Eq. 1 has it.
+
+An object may stand in any direction on the table, and its grasps turn with it. A network that adds
+the features of cloud and rotation learns this only from very many examples: until then, the density
+is that of all directions together. With `upright` cloud and rotation are turned into the object's
+axes from above (`upright_axes`) first, so that it has nothing to learn there. f(X, R) is then
+f(A^-1 X, A^-1 R), and as a turn keeps volumes, everything else is as before.
 """
 
 from __future__ import annotations
@@ -17,7 +23,8 @@ from torch import Tensor, nn
 
 from dexgrasp_models.metrics.likelihood import rotation_log_likelihood
 from dexgrasp_models.metrics.so3_grid import SO3_VOLUME, so3_grid
-from dexgrasp_models.nets.checks import checked_rotations
+from dexgrasp_models.nets.checks import checked_clouds, checked_rotations
+from dexgrasp_models.nets.clouds import upright_axes
 from dexgrasp_models.nets.pointnet import PointNet2, PointNet2Config
 from dexgrasp_models.parameters import Parameters, parameter
 from dexgrasp_models.so3 import rotation_from_vector
@@ -39,6 +46,7 @@ class GraspIPDFConfig(Parameters):
         1, 1, 8, "", "sines and cosines of each element of the rotation, the frequency doubling"
     )
     widths: tuple[int, ...] = parameter((256, 256, 256), 1, 4096, "", "hidden layers of the MLP")
+    upright: bool = False  # see cloud and rotations in the object's axes from above
     grid_level: int = parameter(
         2, 0, 4, "", "of the grid that normalises in training: 72 * 8^level rotations"
     )
@@ -55,8 +63,22 @@ class GraspIPDFConfig(Parameters):
 
     @classmethod
     def small(cls) -> GraspIPDFConfig:
-        """About an eighth of the arithmetic, for training in hours on a few CPU cores."""
-        return cls(encoder=PointNet2Config.small(), frequencies=2, widths=(128, 128, 128))
+        """About a fiftieth of the arithmetic, for training in hours on a few CPU cores."""
+        return cls(PointNet2Config.small(), 2, (128, 128, 128), upright=True, grid_level=1)
+
+
+class Conditions(NamedTuple):
+    """What of B clouds the density of a rotation depends on."""
+
+    features: Tensor
+    """(B, W): the clouds' part of the first layer."""
+    axes: Tensor | None
+    """(B, 3, 3): axes in which cloud and rotations are seen; None for those of the frame."""
+
+    def row(self, index: int) -> Conditions:
+        """Of one cloud."""
+        axes = None if self.axes is None else self.axes[index, None]
+        return Conditions(self.features[index, None], axes)
 
 
 class RotationSamples(NamedTuple):
@@ -88,30 +110,37 @@ class GraspIPDF(nn.Module):
         self.rest = nn.Sequential(*layers, nn.Linear(config.widths[-1], 1))
         self.register_buffer("_octaves", 2.0 ** torch.arange(config.frequencies), persistent=False)
 
-    def encode(self, clouds: Tensor) -> Tensor:
-        """Conditions (B, W) of clouds (B, N, 3), m.
+    def encode(self, clouds: Tensor) -> Conditions:
+        """Conditions of clouds (B, N, 3), m.
 
         Raises:
             ValueError: clouds have another shape, or aren't finite.
         """
-        return self.from_cloud(self.encoder(clouds))
+        axes = None
+        if self.config.upright:
+            axes = upright_axes(checked_clouds(clouds))
+            clouds = clouds @ axes
+        return Conditions(self.from_cloud(self.encoder(clouds)), axes)
 
-    def scores(self, conditions: Tensor, rotations: Tensor) -> Tensor:
-        """f(X, R) (B, M) of conditions (B, W) and rotations, (M, 3, 3) for all or (B, M, 3, 3)."""
+    def scores(self, conditions: Conditions, rotations: Tensor) -> Tensor:
+        """f(X, R) (B, M) of rotations, (M, 3, 3) for all of B clouds or (B, M, 3, 3)."""
         if torch.is_grad_enabled():
             return self._scores(conditions, rotations)
         parts = rotations.split(_CHUNK, dim=-3)
         rows = (
-            self._scores(condition[None], part if part.dim() == 3 else part[row, None])
-            for row, condition in enumerate(conditions)
+            self._scores(conditions.row(row), part if part.dim() == 3 else part[row, None])
+            for row in range(len(conditions.features))
             for part in parts
         )
-        return torch.cat(list(rows), dim=1).view(len(conditions), -1)
+        return torch.cat(list(rows), dim=1).view(len(conditions.features), -1)
 
-    def _scores(self, conditions: Tensor, rotations: Tensor) -> Tensor:
+    def _scores(self, conditions: Conditions, rotations: Tensor) -> Tensor:
+        features, axes = conditions
+        if axes is not None:
+            rotations = axes.transpose(-1, -2)[:, None] @ rotations
         phases = rotations.flatten(-2)[..., None] * self._octaves
         encoding = torch.cat((phases.sin(), phases.cos()), dim=-1).flatten(-2)
-        return self.rest(self.from_rotation(encoding) + conditions[:, None]).squeeze(-1)
+        return self.rest(self.from_rotation(encoding) + features[:, None]).squeeze(-1)
 
     def nll(
         self, clouds: Tensor, rotations: Tensor, generator: torch.Generator | None = None
@@ -190,15 +219,24 @@ class GraspIPDF(nn.Module):
         if count < 1:
             raise ValueError(f"cannot sample {count} rotations; ask for at least one")
         conditions = self.encode(clouds)
-        grid = random_rotations(1, generator).to(conditions) @ _grid(level).to(conditions)
-        scores = self.scores(conditions, grid)
-        on = scores.device if generator is None else generator.device
+        grid = random_rotations(1, generator).to(clouds) @ _grid(level).to(clouds)
+        densities = _normalised(self.scores(conditions, grid))
+        on = densities.device if generator is None else generator.device
         drawn = torch.multinomial(
-            scores.softmax(dim=1).to(on), count, replacement=True, generator=generator
-        ).to(scores.device)
-        cell = SO3_VOLUME / len(grid)
-        densities = scores.log_softmax(dim=1) - math.log(cell)
+            densities.softmax(dim=1).to(on), count, replacement=True, generator=generator
+        ).to(densities.device)
         return RotationSamples(grid[drawn], densities.gather(1, drawn))
+
+    @torch.no_grad()
+    def density_map(self, clouds: Tensor, level: int = GRID_LEVEL) -> RotationSamples:
+        """All rotations of the fixed grid of a level, for each of clouds (B, N, 3), m.
+
+        Raises:
+            ValueError: clouds aren't valid, or there is no such level.
+        """
+        grid = _grid(level).to(clouds)
+        densities = _normalised(self.scores(self.encode(clouds), grid))
+        return RotationSamples(grid.expand(len(clouds), -1, -1, -1), densities)
 
     def ascend(self, clouds: Tensor, rotations: Tensor, steps: int = 50) -> Tensor:
         """Rotations moved uphill to the nearest modes of p(R|X), by gradient ascent on SO(3).
@@ -222,7 +260,7 @@ class GraspIPDF(nn.Module):
             conditions = self.encode(clouds)
         return self._ascend(conditions, start, steps).view_as(rotations)
 
-    def _ascend(self, conditions: Tensor, start: Tensor, steps: int = 50) -> Tensor:
+    def _ascend(self, conditions: Conditions, start: Tensor, steps: int = 50) -> Tensor:
         current, angles = start, torch.full_like(start[..., 0, 0], _FIRST_STEP)
         scores, slopes = self._slopes(conditions, current)
         for _ in range(steps):
@@ -236,7 +274,7 @@ class GraspIPDF(nn.Module):
             angles = torch.where(better, 1.5 * angles, 0.5 * angles)
         return current
 
-    def _slopes(self, conditions: Tensor, rotations: Tensor) -> tuple[Tensor, Tensor]:
+    def _slopes(self, conditions: Conditions, rotations: Tensor) -> tuple[Tensor, Tensor]:
         """Scores (B, K) and their gradients (B, K, 3) along turns in the rotations' own frames."""
         with torch.enable_grad():
             turns = torch.zeros_like(rotations[..., 0], requires_grad=True)
@@ -268,12 +306,13 @@ class GraspIPDF(nn.Module):
             ValueError: clouds aren't valid, or there is no such level.
         """
         conditions = self.encode(clouds)
-        grid = _grid(level).to(conditions)
+        grid = _grid(level).to(clouds)
         found = []
-        for condition, scores in zip(conditions, self.scores(conditions, grid), strict=True):
+        for row, scores in enumerate(self.scores(conditions, grid)):
+            condition = conditions.row(row)
             starts = grid[_best_apart(grid, scores, _STARTS * count, separation)]
-            tops = self._ascend(condition[None], starts[None])
-            top_scores = self.scores(condition[None], tops)
+            tops = self._ascend(condition, starts[None])
+            top_scores = self.scores(condition, tops)
             kept = _best_apart(tops[0], top_scores[0], count, separation)
             heights = rotation_log_likelihood(top_scores, scores.expand(*top_scores.shape, -1))
             found.append(RotationSamples(tops[:, kept], heights[:, kept]))
@@ -298,6 +337,11 @@ def _best_apart(rotations: Tensor, scores: Tensor, count: int, separation: float
         left[chosen[-1]] = -torch.inf
         left[torch.einsum("ij,mij->m", rotations[chosen[-1]], rotations) > least_trace] = -torch.inf
     return chosen
+
+
+def _normalised(scores: Tensor) -> Tensor:
+    """Log densities (B, M) of scores (B, M) of all rotations of a grid."""
+    return scores.log_softmax(dim=1) - math.log(SO3_VOLUME / scores.shape[1])
 
 
 def _orthonormal(rotations: Tensor) -> Tensor:

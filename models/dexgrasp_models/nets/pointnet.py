@@ -45,8 +45,8 @@ class PointNetConfig(Parameters):
 
     @classmethod
     def small(cls) -> PointNetConfig:
-        """A tenth of a gigaflop for a cloud of 1024 points, for training without a GPU."""
-        return cls(widths=(64, 128, 256), align_input=False)
+        """For training without a GPU; unnormalised, so that few points need a gradient."""
+        return cls(widths=(64, 128, 256), align_input=False, batch_norm=False)
 
 
 class PointFeatures(NamedTuple):
@@ -59,7 +59,12 @@ class PointFeatures(NamedTuple):
 
 
 class PointNet(nn.Module):
-    """One MLP for each point, then the maximum over points."""
+    """One MLP for each point, then the maximum over points.
+
+    A feature of the cloud is the value of one of its points, and has no gradient with respect to
+    the others. Unless normalisation over the batch mixes the points, they are left out where it is
+    computed: the gradient is the same, but that of C points and of one channel of each.
+    """
 
     def __init__(self, config: PointNetConfig) -> None:
         super().__init__()
@@ -92,10 +97,20 @@ class PointNet(nn.Module):
         points = checked_clouds(clouds) / self.config.unit_length
         if self.aligner is not None:
             points = points @ self.aligner(points)
-        local = self.local(points.flatten(0, 1))
-        # `max` rather than `amax`, whose gradient is several times slower.
-        cloud = self.rest(local).unflatten(0, points.shape[:2]).max(dim=1).values
-        return PointFeatures(cloud, local.unflatten(0, points.shape[:2]))
+        local = self.local(points.flatten(0, 1)).unflatten(0, points.shape[:2])
+        return PointFeatures(self._pooled(local), local)
+
+    def _pooled(self, local: Tensor) -> Tensor:
+        """The maximum (B, C) over points of their features, from those (B, N, L) of one layer."""
+        if self.config.batch_norm or len(self.config.widths) == 1:
+            # `max` rather than `amax`, whose gradient is several times slower.
+            return self.rest(local.flatten(0, 1)).unflatten(0, local.shape[:2]).max(dim=1).values
+        *_, last, activation = self.rest
+        with torch.no_grad():
+            # Cloud by cloud, as the features of one stay in the cache.
+            highest = torch.stack([self.rest[:-1](rows).max(dim=0).indices for rows in local])
+        hidden = self.rest[:-2](gather_rows(local, highest))
+        return activation((hidden * last.weight).sum(dim=-1) + last.bias)
 
 
 class _InputTransform(nn.Module):
@@ -157,14 +172,15 @@ class PointNet2Config(Parameters):
 
     @classmethod
     def small(cls) -> PointNet2Config:
-        """A tenth of a gigaflop a cloud, for training without a GPU."""
+        """A fiftieth of the arithmetic, for training without a GPU."""
         return cls(
             levels=(
-                SetAbstractionConfig(256, 0.04, 32, (32, 32, 64)),
-                SetAbstractionConfig(64, 0.1, 32, (64, 64, 128)),
+                SetAbstractionConfig(128, 0.04, 16, (32, 32, 64)),
+                SetAbstractionConfig(32, 0.1, 16, (64, 64, 128)),
             ),
             pooled=(128, 256),
             head=(128,),
+            batch_norm=False,
         )
 
 
