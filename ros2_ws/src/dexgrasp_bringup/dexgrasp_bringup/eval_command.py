@@ -46,7 +46,7 @@ def proposals(
             "a group of its own. By default unseen_instances and unseen_categories."
         ),
     ] = None,
-    scenes: Annotated[int, typer.Option(min=1, help="Of each group.")] = 16,
+    scenes: Annotated[int, typer.Option(min=1, help="Of each group.")] = 24,
     rows: Annotated[
         str | None, typer.Option(help="By commas; by default all (docs/evaluation.md).")
     ] = None,

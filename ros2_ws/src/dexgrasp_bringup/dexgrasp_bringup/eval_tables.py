@@ -97,7 +97,8 @@ def _table(
     ]
     made = Table("", title=title)
     for group, figure in columns:
-        made.add_column(f"{group}\n{_COLUMNS[figure].title}".strip(), justify="right")
+        header = f"{group}\n{_COLUMNS[figure].title}".strip()
+        made.add_column(header, justify="right", overflow="fold")
     for row in rows:
         name = ROWS[row].title if row != ANALYTIC else row
         if row in summary["missing"]:
