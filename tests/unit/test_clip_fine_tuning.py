@@ -55,15 +55,12 @@ def captioned(grasp_set) -> tuple[CaptionedGrasps, CaptionedGrasps]:
     return found[0], found[1]
 
 
-def with_shuffled_captions(grasps: CaptionedGrasps) -> CaptionedGrasps:
-    """The same images, each with the caption of any grasp of its object."""
+def with_any_images(grasps: CaptionedGrasps) -> CaptionedGrasps:
+    """Captions each of which gets the images of any grasp of its object, others every time."""
     rng = np.random.default_rng(0)
-    parts = grasps.parts.copy()
-    for index in range(len(grasps.surfaces)):
-        rows = np.flatnonzero(grasps.grasps.objects == index)
-        parts[rows] = rng.permutation(parts[rows])
-    shuffled = CaptionedGrasps(grasps.grasps, parts, grasps.surfaces, SIDE)
-    shuffled.images = grasps.images
+    objects = grasps.grasps.objects
+    shuffled = CaptionedGrasps(grasps.grasps, grasps.parts, grasps.surfaces, SIDE)
+    shuffled.images = lambda row: grasps.images(rng.choice(np.flatnonzero(objects == objects[row])))
     return shuffled
 
 
@@ -74,13 +71,13 @@ class TestLearning:
     @pytest.fixture(scope="class")
     @staticmethod
     def found(captioned, tmp_path_factory):
-        """Figures of unseen instances: untrained, trained, and trained on shuffled captions."""
+        """Figures of unseen instances: untrained, trained, and trained on shuffled pairs."""
         training, validation = captioned
         judged = judged_grasps(validation, 256)
         figures = {"untrained": judge(small_clip(), validation, judged)}
         for name, grasps in (
             ("trained", training),
-            ("shuffled", with_shuffled_captions(training)),
+            ("shuffled", with_any_images(training)),
         ):
             clip = small_clip()
             fine_tune(clip, grasps, validation, CONFIG, Run(tmp_path_factory.mktemp(name), "clip"))
@@ -89,13 +86,15 @@ class TestLearning:
 
     def test_held_out_grasps_are_told_apart(self, found) -> None:
         assert found["trained"]["picked_by_chance"] < 0.5
-        assert found["trained"]["picked"] > 0.75
-        assert found["trained"]["accuracy"] > 0.6
+        assert found["trained"]["picked"] > 0.65
+        assert found["trained"]["accuracy"] > 0.62
 
-    def test_without_the_right_captions_nothing_is_learned(self, found) -> None:
+    def test_without_the_right_pairs_nothing_is_learned(self, found) -> None:
+        """Bottles have three parts and hammers two: 0.4 are right by chance."""
         for control in ("untrained", "shuffled"):
-            assert found[control]["accuracy"] < found["trained"]["accuracy"] - 0.15
-            assert found[control]["picked"] < found["trained"]["picked"] - 0.2
+            assert found[control]["accuracy"] < 0.55
+            assert found[control]["accuracy"] < found["trained"]["accuracy"] - 0.12
+            assert found[control]["loss"] > found["trained"]["loss"] + 0.2
 
 
 class TestData:
