@@ -39,6 +39,7 @@ ON_REQUEST = (
     contract.GRASPS,
     contract.GRASP_POSES,
     contract.GRASP_MARKERS,
+    contract.ROTATION_DENSITY,
     contract.TF_STATIC,
     contract.ROBOT_DESCRIPTION,
     contract.DIAGNOSTICS,

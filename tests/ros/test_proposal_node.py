@@ -7,12 +7,14 @@ import pytest
 import trimesh
 from builtin_interfaces.msg import Time
 from language_samples import small_clip
+from nets_samples import save_networks, untrained_networks
 from rclpy.lifecycle import TransitionCallbackReturn
 from ros_graph import eventually, graph
 
 from dexgrasp_interfaces.srv import GenerateProposals
 from dexgrasp_models.hand.spec import load_hand
 from dexgrasp_models.language.clip import save_clip
+from dexgrasp_models.nets.clouds import CloudConfig
 from dexgrasp_proposals.proposal_node import ProposalNode
 from dexgrasp_ros import contract, conversions
 from dexgrasp_ros.parameters import ParameterError
@@ -73,6 +75,36 @@ def test_ranked_grasps_of_the_named_cloud(ros):
     assert published[-1] == response.proposals
     assert poses[-1].poses == [grasp.palm_pose for grasp in grasps]
     assert len(markers[-1].markers) == 1 + len(grasps)
+
+
+def test_the_learned_proposer_shows_its_rotations_also_later(tmp_path):
+    save_networks(untrained_networks(CloudConfig(192, 32), height=0.35), tmp_path)
+    learned = {
+        "proposer": "learned",
+        "learned__weights": str(tmp_path),
+        "learned__batch": 16,
+        "learned__adaptation_steps": 2,
+        "analytic__max_penetration": 0.05,
+        "analytic__workspace_radius": 2.0,
+        "analytic__workspace_height": 2.0,
+    }
+    with graph() as ros:
+        ros.start(ProposalNode, **learned)
+        cloud = ros.tester.create_publisher(
+            contract.OBJECT_CLOUD.type, contract.OBJECT_CLOUD.name, contract.OBJECT_CLOUD.qos
+        )
+        cloud.publish(can_cloud())
+        response = generate(ros, count=4, seed=1, cloud_stamp=Time(sec=5))
+        assert response.success, response.message
+        pictures = ros.collect(contract.ROTATION_DENSITY)  # after it was published
+        assert eventually(lambda: pictures)
+        (message,) = pictures
+        assert message.encoding == "rgb8"
+        assert message.header.frame_id == conversions.WORLD
+        assert message.header.stamp.sec == 5
+        assert message.width > message.height > 100
+        pixels = np.frombuffer(message.data, np.uint8).reshape(message.height, message.width, 3)
+        assert np.ptp(pixels.astype(int), axis=2).max() > 100  # something in colours
 
 
 def test_one_seed_gives_the_same_grasps(ros):

@@ -3,17 +3,46 @@
 from __future__ import annotations
 
 import math
+from dataclasses import asdict
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from dexgrasp_models.grasp.learned import Networks
 from dexgrasp_models.hand.kinematics import HandKinematics
 from dexgrasp_models.hand.spec import load_hand
+from dexgrasp_models.nets.clouds import CloudConfig
+from dexgrasp_models.nets.contact import ContactNet, ContactNetConfig
+from dexgrasp_models.nets.glow import GraspGlow, GraspGlowConfig
+from dexgrasp_models.nets.ipdf import GraspIPDF, GraspIPDFConfig
 from dexgrasp_models.nets.losses import HandBody
 from dexgrasp_models.nets.types import GraspTensors
+from dexgrasp_models.nets.weights import save_weights
 from dexgrasp_models.so3 import rotation_from_vector
 
 HAND = load_hand()
+
+
+def untrained_networks(cloud: CloudConfig, height: float = 0.09) -> Networks:
+    """Whose hands are about where hands are: behind the object by `height`, fingers half bent."""
+    torch.manual_seed(0)
+    flow = GraspGlow(GraspGlowConfig.small())
+    flow.flow.mean.copy_(torch.tensor([0.0, 0.05, -height, *HAND.limits.mean(1)]))
+    flow.flow.deviation.fill_(0.01)
+    return Networks(
+        GraspIPDF(GraspIPDFConfig.small()).eval(),
+        flow.eval(),
+        ContactNet(ContactNetConfig.small()).eval(),
+        cloud,
+    )
+
+
+def save_networks(networks: Networks, folder: Path) -> None:
+    """As the files that `dexgrasp train` leaves."""
+    for name, network in zip(("ipdf", "glow", "contact"), networks[:3], strict=True):
+        metadata = {"training": {"cloud": asdict(networks.cloud)}}
+        save_weights(folder / f"{name}.safetensors", network, network.config, metadata)
 
 
 def body(dtype: torch.dtype = torch.float32, surface_points: int = 256) -> HandBody:

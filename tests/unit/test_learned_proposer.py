@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from grasp_clouds import seen, standing
+from nets_samples import save_networks, untrained_networks
 
 from dexgrasp_models.grasp.config import AnalyticConfig
 from dexgrasp_models.grasp.learned import (
@@ -20,11 +21,10 @@ from dexgrasp_models.grasp.learned import (
 )
 from dexgrasp_models.grasp.object_surface import CloudError
 from dexgrasp_models.grasp.proposer import make_proposer
+from dexgrasp_models.grasp.types import Grasp
 from dexgrasp_models.hand.spec import load_hand
 from dexgrasp_models.nets.clouds import CloudConfig
-from dexgrasp_models.nets.contact import ContactNet, ContactNetConfig
-from dexgrasp_models.nets.glow import GraspGlow, GraspGlowConfig
-from dexgrasp_models.nets.ipdf import GraspIPDF, GraspIPDFConfig
+from dexgrasp_models.nets.glow import GraspGlow
 from dexgrasp_models.nets.weights import WeightsError, save_weights
 
 CONFIG = LearnedConfig(batch=6, adaptation_steps=4)
@@ -42,18 +42,7 @@ def one_thread():
 
 @pytest.fixture(scope="module")
 def networks() -> Networks:
-    torch.manual_seed(0)
-    flow = GraspGlow(GraspGlowConfig.small())
-    hand = load_hand()
-    # Untrained, but about where hands are: behind the object, fingers half bent.
-    flow.flow.mean.copy_(torch.tensor([0.0, 0.05, -0.09, *hand.limits.mean(1)]))
-    flow.flow.deviation.fill_(0.01)
-    return Networks(
-        GraspIPDF(GraspIPDFConfig.small()).eval(),
-        flow.eval(),
-        ContactNet(ContactNetConfig.small()).eval(),
-        CLOUD,
-    )
+    return untrained_networks(CLOUD)
 
 
 @pytest.fixture(scope="module")
@@ -126,6 +115,17 @@ def test_proposals_are_coupled_within_limits_and_explain_themselves(networks, cl
     assert {"rotations", "translations and joints", "adaptation"} <= set(proposer.timings)
 
 
+def test_the_rotations_are_drawn_with_the_grasps(proposer, cloud) -> None:
+    plain = proposer.rotation_picture(cloud)
+    again = proposer.rotation_picture(_moved(cloud, (0.125, -0.25, 0.0)))
+    assert plain.dtype == np.uint8
+    assert (plain != again).mean() < 0.01  # but for rounding
+    palm = np.eye(4)
+    grasp = Grasp(palm, *3 * (np.zeros(22),), 0.0, {}, "learned")
+    marked = proposer.rotation_picture(cloud, [grasp])
+    assert 1e-4 < (marked != plain).mean() < 0.02
+
+
 @pytest.mark.parametrize(
     ("points", "message"),
     [
@@ -143,9 +143,7 @@ def test_bad_clouds_are_refused(proposer, cloud, points, message) -> None:
 class TestWeights:
     @pytest.fixture
     def folder(self, tmp_path: Path, networks: Networks) -> Path:
-        for name, network in zip(("ipdf", "glow", "contact"), networks[:3], strict=True):
-            metadata = {"training": {"cloud": asdict(CLOUD)}}
-            save_weights(tmp_path / f"{name}.safetensors", network, network.config, metadata)
+        save_networks(networks, tmp_path)
         return tmp_path
 
     def test_a_folder_gives_the_same_grasps(self, folder, proposer, cloud) -> None:

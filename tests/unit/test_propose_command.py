@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import imageio.v3 as imageio
 import numpy as np
 import pytest
 from grasp_clouds import seen, standing
 from language_samples import small_clip
+from nets_samples import save_networks, untrained_networks
 from typer.testing import CliRunner
 
 from dexgrasp_bringup.cli import app
 from dexgrasp_models.hand.spec import load_hand
 from dexgrasp_models.language.clip import save_clip
+from dexgrasp_models.nets.clouds import CloudConfig
 from dexgrasp_models.open3d_import import import_open3d
 from dexgrasp_models.perception.cloud_file import CloudFileError, read_object_cloud
 
@@ -107,9 +110,23 @@ class TestCommand:
             assert (np.diff(found["scores"]) <= 0).all()
             assert (found["figure_penetration"] <= 0.006).all()
 
+    def test_the_rotations_are_drawn(self, cylinder, tmp_path) -> None:
+        save_networks(untrained_networks(CloudConfig(192, 32)), tmp_path)
+        path = _npy(tmp_path / "a.npy", cylinder.object_points, cylinder.object_normals)
+        options = ["--proposer", "learned", "--weights", str(tmp_path), "-n", "4", "--seed", "1"]
+        picture = tmp_path / "rotations.png"
+        result = CliRunner().invoke(
+            app, ["propose", str(path), *options, "--rotations", str(picture)]
+        )
+        # Untrained networks may propose nothing that can be carried out; it is drawn nevertheless.
+        assert picture.is_file(), result.output
+        assert imageio.imread(picture).shape[2] == 3
+
     @pytest.mark.parametrize(
         ("options", "message"),
         [
+            (["--rotations", "rotations.png"], "only --proposer learned has a density"),
+            (["--proposer", "learned", "--rotations", "rotations.gif"], "written as .png"),
             (["--text", "the bottle"], "model.safetensors or pytorch_model.bin of openai/clip"),
             (["--text", "the bottle", "--clip", "nowhere"], "nowhere: no config.json"),
             (["--out", "grasps.csv"], "written as .npz"),

@@ -48,6 +48,10 @@ def propose(
     ] = None,
     arm: Annotated[bool, typer.Option("--arm", help="Only grasps that the UR10e reaches.")] = False,
     seed: Annotated[int, typer.Option(min=0, help="Of the sampling.")] = 0,
+    rotations: Annotated[
+        Path | None,
+        typer.Option(help="Of the learned proposer: picture of p(R|X), .png; palms as circles."),
+    ] = None,
 ) -> None:
     """Ranked grasps for a cloud in a file."""
     from dexgrasp_models.arm.kinematics import ArmKinematics
@@ -58,12 +62,17 @@ def propose(
     from dexgrasp_models.language.clip import NO_CLIP
     from dexgrasp_models.language.selection import LanguageConfig, LanguageSelector
     from dexgrasp_models.perception.cloud_file import read_object_cloud
+    from dexgrasp_sim.render import save_picture
 
     with problems_told() as console:
         if text and clip is None:
             raise ValueError(f"{NO_CLIP}, and give it as --clip FOLDER")
         if out is not None and out.suffix != ".npz":
             raise ValueError(f"{out}: grasps are written as .npz")
+        if rotations is not None and rotations.suffix != ".png":
+            raise ValueError(f"{rotations}: the picture of the rotations is written as .png")
+        if rotations is not None and proposer is not ProposerName.LEARNED:
+            raise ValueError("only --proposer learned has a density of rotations to draw")
         language = LanguageConfig(weights=str(clip or ""))
         selector = LanguageSelector(language) if text else None
         asked = max(count, language.pool) if text else count
@@ -74,6 +83,7 @@ def propose(
             learned=LearnedConfig(weights=str(weights or ""), batch=max(32, asked)),
             arm=ArmKinematics() if arm else None,
         )
+        grasps: list[Grasp] = []
         try:
             if selector is None:
                 grasps = source.propose(seen, count, seed)
@@ -82,6 +92,11 @@ def propose(
         except NoProposalError as error:
             console.print(f"[red]{error}", soft_wrap=True)
             raise typer.Exit(1) from error
+        finally:
+            # Also where no grasp is left: it may tell why.
+            if rotations is not None:
+                save_picture(rotations, source.rotation_picture(seen, grasps))
+                console.print(f"density of the rotations drawn to {rotations}", soft_wrap=True)
         console.print(_table(grasps))
         timings = source.timings | (selector.timings if selector else {})
         took = ", ".join(f"{stage} {t:.2f} s" for stage, t in timings.items())

@@ -16,7 +16,7 @@ from dexgrasp_interfaces.msg import GraspArray
 from dexgrasp_interfaces.srv import GenerateProposals
 from dexgrasp_models.arm.kinematics import ArmKinematics
 from dexgrasp_models.grasp.config import AnalyticConfig
-from dexgrasp_models.grasp.learned import LearnedConfig
+from dexgrasp_models.grasp.learned import LearnedConfig, LearnedProposer
 from dexgrasp_models.grasp.object_surface import CloudError
 from dexgrasp_models.grasp.proposer import PROPOSERS, make_proposer
 from dexgrasp_models.grasp.reachability import NoProposalError
@@ -76,6 +76,7 @@ class ProposalNode(ManagedNode):
         self._grasps = self._publisher(contract.GRASPS)
         self._poses = self._publisher(contract.GRASP_POSES)
         self._drawn = self._publisher(contract.GRASP_MARKERS)
+        self._rotations = self._publisher(contract.ROTATION_DENSITY)
         self.create_subscription(
             PointCloud2,
             contract.OBJECT_CLOUD.name,
@@ -128,6 +129,9 @@ class ProposalNode(ManagedNode):
         response.success = True
         response.message = f"{len(grasps)} grasps, best score {grasps[0].score:.2f}"
         response.proposals = self._publish(grasps, ns)
+        if isinstance(self._proposer, LearnedProposer):
+            picture = self._proposer.rotation_picture(points, grasps)
+            self._rotations.publish(conversions.color_to_message(picture, ns, conversions.WORLD))
         self.report(OK, response.message, proposer=self.parameters.proposer)
         return response
 

@@ -55,6 +55,7 @@ SCENE_CLOUD = Topic("/perception/scene_cloud", PointCloud2, qos.LATCHED, frame_i
 GRASPS = Topic("/proposals/grasps", GraspArray, qos.LATCHED, frame_id=WORLD)
 GRASP_POSES = Topic("/proposals/poses", PoseArray, qos.LATCHED, frame_id=WORLD)
 GRASP_MARKERS = Topic("/proposals/markers", MarkerArray, qos.LATCHED)
+ROTATION_DENSITY = Topic("/proposals/rotations", Image, qos.LATCHED, frame_id=WORLD)
 OBJECT_POSE = Topic("/sim/object_pose", PoseStamped, qos.STATE, CONTROL_RATE, WORLD)
 TF = Topic("/tf", TFMessage, qos.STATE, 10.0)
 TF_STATIC = Topic("/tf_static", TFMessage, qos.LATCHED)
