@@ -49,7 +49,7 @@ demo: setup
 test: setup $(STAMPS)/ray
 	$(BIN)/python -m pytest $(ARGS)
 
-BENCHMARKS := fusion hand_kinematics proposer simulation_overhead synthesis
+BENCHMARKS := fusion hand_kinematics learned_proposer proposer simulation_overhead synthesis
 
 bench: setup
 	@for name in $(BENCHMARKS); do \
