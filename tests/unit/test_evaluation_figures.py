@@ -194,6 +194,11 @@ def test_each_claim_can_fail(row, figure, value):
     assert [claim.holds for claim in claims].count(False) == 1
 
 
+def test_a_q1_of_zero_is_not_the_highest():
+    claims = paper_claims({row: figures | {"q1": 0.0} for row, figures in PAPER.items()})
+    assert [claim.holds for claim in claims if "Q1" in claim.claim] == [False, False]
+
+
 def test_claims_about_rows_that_are_missing_are_not_made():
     left = {row: figures for row, figures in PAPER.items() if row not in ("r_c_t", "relie")}
     assert len(paper_claims(left)) == 6

@@ -40,7 +40,7 @@ def paper_claims(means: Means) -> list[Claim]:
     known = [value for value in others if value is not None]
     add(
         "Q1 highest, or within 5 % of the highest (Table 1)",
-        lambda own, best: own >= 0.95 * best,
+        lambda own, best: own >= 0.95 * best and own > 0,
         ours,
         max(known) if known else None,
     )
