@@ -13,12 +13,13 @@ from transformers import CLIPModel
 from typer.testing import CliRunner
 
 from dexgrasp_bringup.cli import app
-from dexgrasp_models.data.grasp_set import GraspSet, Provenance
+from dexgrasp_models.data.grasp_set import GraspSet, Provenance, Shard
 from dexgrasp_models.language.captioned_grasps import CaptionedGrasps
 from dexgrasp_models.language.clip import load_clip, save_clip
 from dexgrasp_models.language.contrastive import caption_batch
 from dexgrasp_models.language.fine_tuning import ClipTrainingConfig, fine_tune
 from dexgrasp_models.language.judging import judge, judged_grasps
+from dexgrasp_models.objects.library import split_names
 from dexgrasp_models.training.checkpoint import TrainingError
 from dexgrasp_models.training.data import (
     TRAINING,
@@ -166,6 +167,8 @@ class TestRuns:
         fine_tune(small_clip(), *captioned, SHORT, Run(tmp_path, "clip", budget=0.0))
         with pytest.raises(TrainingError, match="--restart"):
             fine_tune(small_clip(), *captioned, SHORT, Run(tmp_path, "clip", seed=1))
+        with pytest.raises(TrainingError, match="weights"):
+            fine_tune(small_clip(seed=1), *captioned, SHORT, Run(tmp_path, "clip"))
 
     def test_divergence_is_told(self, captioned, tmp_path) -> None:
         clip = small_clip()
@@ -213,4 +216,8 @@ class TestCommand:
         assert "nowhere: no config.json" in run(clip="nowhere", status=2)
         assert "no settings of 'clip'" in run(config="paper", status=2)
         assert "no set of grasps" in run(data=tmp_path / "nothing", status=2)
+        for path in (tmp_path / "set").glob("*.safetensors"):
+            if Shard(path).names[0] in split_names(VALIDATION):
+                path.unlink()
+        assert "no objects of the library's split unseen_instances" in run(status=2)
         assert not (tmp_path / "out" / "clip").exists()

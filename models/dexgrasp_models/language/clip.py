@@ -7,7 +7,6 @@ what was published, such as OpenAI's ViT-B/32, or what `dexgrasp train clip` lef
 from __future__ import annotations
 
 import json
-import os
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
@@ -151,7 +150,8 @@ def save_clip(clip: Clip, folder: Path, notes: Mapping[str, Any] | None = None) 
         text = json.dumps(dict(notes or {}), indent=2)
         (temporary / "training.json").write_text(text + "\n", encoding="utf-8")
         for file in sorted(temporary.iterdir()):
-            os.replace(file, folder / file.name)
+            file.chmod(0o644)
+            file.replace(folder / file.name)
 
 
 def _hush_transformers() -> None:

@@ -20,6 +20,7 @@ from dexgrasp_models.language.captioned_grasps import CaptionedGrasps
 from dexgrasp_models.language.clip import Clip, save_clip
 from dexgrasp_models.language.contrastive import caption_batch, contrastive_loss
 from dexgrasp_models.language.judging import judge, judged_grasps
+from dexgrasp_models.objects.meshes import content_hash
 from dexgrasp_models.parameters import Parameters, parameter
 from dexgrasp_models.training.checkpoint import (
     Checkpoint,
@@ -124,6 +125,7 @@ class _Loop:
             "seed": run.seed,
             "data": [training.fingerprint(), validation.fingerprint()],
             "network": clip.model.config.to_dict(),
+            "weights": content_hash(clip.model.visual_projection.weight.detach().cpu().numpy()),
         }
         self.step, self.validated, self._best, self._earlier = 0, -1, math.inf, 0.0
         if run.resume and run.checkpoint.is_file():

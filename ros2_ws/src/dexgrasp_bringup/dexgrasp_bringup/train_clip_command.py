@@ -82,5 +82,10 @@ def _captioned(
                 shown.update(task, completed=done, total=of)
 
             objects = split_objects(grasps.names, split)
+            if not objects:
+                raise ValueError(
+                    f"{data}: has no objects of the library's split {split}; CLIP is tuned on "
+                    f"{TRAINING} and judged on {VALIDATION}"
+                )
             found.append(CaptionedGrasps.load(grasps, objects, side, bounds, told))
     return found[0], found[1]
