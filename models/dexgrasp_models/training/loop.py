@@ -141,7 +141,9 @@ class _Loop:
             "processes": processes.count,
             "data": [training.fingerprint(), validation.fingerprint()],
         }
-        self._optimiser = torch.optim.Adam(objective.network.parameters(), config.learning_rate)
+        self._optimiser = torch.optim.Adam(
+            objective.network.parameters(), config.learning_rate, fused=True
+        )
         self._step, self._earlier, self._best = 0, 0.0, math.inf
         self._started = self._saved = time.monotonic()
         self._validation_took = 0.0
