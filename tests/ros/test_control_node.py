@@ -11,6 +11,7 @@ from test_proposal_node import can_cloud
 
 from dexgrasp_control.control_node import ControlNode
 from dexgrasp_interfaces.action import ExecuteGrasp
+from dexgrasp_interfaces.srv import GenerateProposals
 from dexgrasp_models.grasp.types import Grasp
 from dexgrasp_models.hand.spec import load_hand
 from dexgrasp_ros import contract, conversions
@@ -83,6 +84,28 @@ def test_closing_on_nothing_is_told(robot):
     stamps = [conversions.stamp_to_ns(m.header.stamp) for m in robot.commands]
     assert stamps[:-1] == sorted(set(stamps[:-1]))
     assert not robot.commands[-1].points  # it let go
+
+
+def test_a_text_is_the_proposers_to_understand(robot):
+    requests: list[GenerateProposals.Request] = []
+
+    def capture(_, response):
+        for publisher in robot.clouds:
+            publisher.publish(can_cloud())
+        response.success = True
+        return response
+
+    def generate(request, response):
+        requests.append(request)
+        response.message = "no grasp fits"
+        return response
+
+    robot.tester.create_service(Trigger, contract.CAPTURE_SERVICE, capture)
+    robot.tester.create_service(GenerateProposals, contract.GENERATE_SERVICE, generate)
+    _, result = robot.grasp(ExecuteGrasp.Goal(choose=True, text="by the handle"))
+    outcome = robot.wait(result, 30.0).result
+    assert (outcome.outcome, outcome.reason) == ("no_proposal", "no grasp fits")
+    assert [request.text for request in requests] == ["by the handle"]
 
 
 def test_cancelling_stops_and_holds(robot):

@@ -332,7 +332,10 @@ class ControlNode(ManagedNode):
     def _propose(self, goal: ServerGoalHandle) -> list[Grasp]:
         p = self.parameters
         request = GenerateProposals.Request(
-            count=p.proposals, seed=p.seed, cloud_stamp=conversions.ns_to_stamp(self._clouds.stamp)
+            count=p.proposals,
+            text=goal.request.text,
+            seed=p.seed,
+            cloud_stamp=conversions.ns_to_stamp(self._clouds.stamp),
         )
         response = self._call(
             goal, self._generate, request, p.proposal_timeout, OutcomeKind.NO_PROPOSAL
