@@ -16,6 +16,7 @@ import torch
 import trimesh
 
 from dexgrasp_models.control.approach import ApproachPlan, NoApproach
+from dexgrasp_models.grasp.learned import LearnedConfig
 from dexgrasp_models.grasp.object_surface import CloudError
 from dexgrasp_models.grasp.proposer import make_proposer
 from dexgrasp_models.grasp.reachability import NoProposalError
@@ -38,6 +39,8 @@ class EpisodeSettings:
     scale: float = 1.0
     scene: str = "floating"
     proposer: str = "analytic"
+    weights: str = ""
+    """Of the learned proposer: folder of its networks, see `LearnedConfig`."""
     proposals: int = 8
     """How many ranked grasps may be tried for an approach; one is carried out."""
     mass: float = 0.1
@@ -121,7 +124,8 @@ class _Episode:
         with self._timed("fuse"):
             cloud = cell.fuse(frames)
         with self._timed("propose"):
-            proposer = make_proposer(settings.proposer, arm=cell.arm)
+            learned = LearnedConfig(weights=settings.weights)
+            proposer = make_proposer(settings.proposer, learned=learned, arm=cell.arm)
             grasps = proposer.propose(cloud, settings.proposals, settings.seed)
         with self._timed("plan"):
             chosen = cell.plan(grasps, cloud)

@@ -15,7 +15,13 @@ from typer.testing import CliRunner
 
 from dexgrasp_bringup import doctor
 from dexgrasp_bringup.cli import app
-from dexgrasp_bringup.graph import GraphError, HardwareOptions, SimulationOptions, hardware_graph
+from dexgrasp_bringup.graph import (
+    GraphError,
+    HardwareOptions,
+    SimulationOptions,
+    hardware_graph,
+    simulation_graph,
+)
 from dexgrasp_models.config import find_config
 from dexgrasp_models.perception.calibration import CharucoBoard
 from dexgrasp_models.perception.cameras import CameraModel, load_rig
@@ -48,6 +54,26 @@ def test_unknown_scene_is_refused_with_the_choices() -> None:
 def test_options_refuse_what_is_not_a_choice() -> None:
     with pytest.raises(GraphError, match="mode is 'fast', not real_time or lock_step"):
         SimulationOptions(mode="fast")
+
+
+def test_the_configuration_chooses_the_proposer_unless_the_user_does() -> None:
+    def parameters(**options: str) -> dict[str, object]:
+        graph = {node.name: node for node in simulation_graph(SimulationOptions(**options))}
+        chosen = graph["proposals"].parameters
+        return {key: chosen[key] for key in ("proposer", "learned.weights") if key in chosen}
+
+    assert parameters() == {}
+    asked = {"proposer": "learned", "weights": "nets"}
+    assert parameters(**asked) == {"proposer": "learned", "learned.weights": "nets"}
+    with pytest.raises(GraphError, match="proposer is 'best', not analytic or learned"):
+        SimulationOptions(proposer="best")
+
+
+def test_benchmarks_refuse_weights_that_are_not_there(tmp_path: Path) -> None:
+    command = ["bench", "grasp", "--proposer", "learned", "--weights", str(tmp_path)]
+    result = CliRunner().invoke(app, command)
+    assert result.exit_code == 2
+    assert "ipdf.safetensors" in result.output.replace("\n", "")
 
 
 def test_hardware_names_the_missing_drivers() -> None:

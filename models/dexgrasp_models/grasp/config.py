@@ -1,4 +1,4 @@
-"""Settings of the analytic proposer: the one place for their defaults."""
+"""Names of the proposers, and settings of the analytic one: the one place for their defaults."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ import math
 from dataclasses import dataclass
 
 from dexgrasp_models.parameters import Parameters, option, parameter
+
+PROPOSERS = ("analytic", "learned")
+"""Names that `make_proposer` takes."""
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from dexgrasp_models.arm.kinematics import ArmKinematics
 from dexgrasp_models.grasp.analytic import AnalyticProposer
-from dexgrasp_models.grasp.config import AnalyticConfig
+from dexgrasp_models.grasp.config import PROPOSERS, AnalyticConfig
 from dexgrasp_models.grasp.learned import LearnedConfig, LearnedProposer
 from dexgrasp_models.grasp.types import Grasp
 from dexgrasp_models.perception.fusion import FusedCloud
@@ -28,10 +28,6 @@ class Proposer(Protocol):
             CloudError: the cloud cannot be planned on.
             NoProposalError: no grasp is left.
         """
-
-
-PROPOSERS = ("analytic", "learned")
-"""Names of the proposers."""
 
 
 def make_proposer(

@@ -37,7 +37,10 @@ def grasp(
     seed: Annotated[int, typer.Option(min=0, help="Attempt k has the seed SEED + k.")] = 0,
     mass: Annotated[float, typer.Option(help="Mass of the object, kg.")] = 0.1,
     friction: Annotated[float, typer.Option(help="Friction coefficient.")] = 1.0,
-    proposer: Annotated[str, typer.Option(help="Which proposer.")] = "analytic",
+    proposer: Annotated[str, typer.Option(help="analytic or learned.")] = "analytic",
+    weights: Annotated[
+        Path | None, typer.Option(help="Of the learned proposer: folder of its networks.")
+    ] = None,
     control: Annotated[
         str,
         typer.Option(
@@ -58,6 +61,8 @@ def grasp(
     ] = False,
 ) -> None:
     """How often the first choice lifts the object 0.1 m and holds it 2 s, and where it is lost."""
+    from dexgrasp_models.grasp.learned import LearnedConfig
+    from dexgrasp_models.grasp.proposer import make_proposer
     from dexgrasp_models.objects import MeshError, load_object
     from dexgrasp_sim import bench_grasp
     from dexgrasp_sim.episode import EpisodeSettings
@@ -69,13 +74,14 @@ def grasp(
         sources = bench_grasp.find_objects(objects)
         settings = [
             EpisodeSettings(
-                source, seed + pose, scale, scene, proposer,
+                source, seed + pose, scale, scene, proposer, str(weights or ""),
                 mass=mass, friction=friction, perturbation=Perturbation(control),
             )
             for source in sources
             for pose in range(poses)
         ]  # fmt: skip
         load_scene(scene=scene, object_mass=mass, friction=friction)
+        make_proposer(proposer, learned=LearnedConfig(weights=str(weights or "")))
         for source in sources:
             load_object(source, scale)
     except (MeshError, ValueError) as error:

@@ -51,6 +51,12 @@ def demo(
     scene: Annotated[
         str, typer.Option(help="floating: the hand alone; arm: the hand on the UR10e.")
     ] = "arm",
+    proposer: Annotated[
+        str, typer.Option(help="analytic or learned; by default as config/proposals.yaml says.")
+    ] = "",
+    weights: Annotated[
+        Path | None, typer.Option(help="Of the learned proposer: folder of its networks.")
+    ] = None,
     viewer: Annotated[bool, typer.Option("--viewer", help="Show it in a web browser.")] = False,
     lockstep: Annotated[
         bool, typer.Option("--lockstep", help="Time waits for each command: repeatable.")
@@ -75,6 +81,8 @@ def demo(
             seed=seed,
             scene=scene,
             mode="lock_step" if lockstep else "real_time",
+            proposer=proposer,
+            weights=str(weights.resolve()) if weights else "",
             viewer=viewer,
         )
         lifted = run_demo(options, out, console)

@@ -14,6 +14,7 @@ from dexgrasp_models.arm.mounting import load_mounting
 from dexgrasp_models.arm.spec import load_arm
 from dexgrasp_models.arm.urdf import robot_urdf
 from dexgrasp_models.config import find_config
+from dexgrasp_models.grasp.config import PROPOSERS
 from dexgrasp_models.hand.spec import load_hand
 from dexgrasp_models.perception.cameras import load_rig
 
@@ -77,12 +78,33 @@ def _option(default: ParameterValue, description: str, *choices: str) -> Any:
 
 
 @dataclass(frozen=True)
-class SimulationOptions:
-    """What a run in simulation lets its user choose: the arguments of ``launch/sim.launch.py``.
+class GraspingOptions:
+    """What every run lets its user choose.
 
     Raises:
         GraphError: a value is not among its choices.
     """
+
+    cameras: str = _option("cameras/four_d415.yaml", "Camera rig: a file in config/ or a path.")
+    proposer: str = _option(
+        "", "What proposes grasps; by default what config/proposals.yaml says.", "", *PROPOSERS
+    )
+    weights: str = _option(
+        "", "Of the learned proposer: folder of networks; by default as config/proposals.yaml says."
+    )
+    viewer: bool = _option(False, "Show the graph in a web browser.")
+
+    def __post_init__(self) -> None:
+        for option in dataclasses.fields(self):
+            choices, value = option.metadata["choices"], getattr(self, option.name)
+            if choices and value not in choices:
+                allowed = " or ".join(filter(None, choices))
+                raise GraphError(f"{option.name} is {value!r}, not {allowed}")
+
+
+@dataclass(frozen=True)
+class SimulationOptions(GraspingOptions):
+    """What a run in simulation lets its user choose: the arguments of ``launch/sim.launch.py``."""
 
     object: str = _option("mug", "Generated shape, or mesh file or folder, on the table.")
     scale: float = _option(1.0, "Factor on the size of the object.")
@@ -91,22 +113,11 @@ class SimulationOptions:
     mode: str = _option(
         "real_time", "Time runs freely, or waits for each command.", "real_time", "lock_step"
     )
-    cameras: str = _option("cameras/four_d415.yaml", "Camera rig: a file in config/ or a path.")
-    viewer: bool = _option(False, "Show the graph in a web browser.")
-
-    def __post_init__(self) -> None:
-        for option in dataclasses.fields(self):
-            choices, value = option.metadata["choices"], getattr(self, option.name)
-            if choices and value not in choices:
-                raise GraphError(f"{option.name} is {value!r}, not {' or '.join(choices)}")
 
 
 @dataclass(frozen=True)
-class HardwareOptions:
+class HardwareOptions(GraspingOptions):
     """What a run on the robot lets its user choose: the arguments of ``hardware.launch.py``."""
-
-    cameras: str = _option("cameras/four_d415.yaml", "Camera rig: a file in config/ or a path.")
-    viewer: bool = _option(False, "Show the graph in a web browser.")
 
 
 def simulation_graph(options: SimulationOptions) -> list[GraphNode]:
@@ -125,9 +136,7 @@ def simulation_graph(options: SimulationOptions) -> list[GraphNode]:
             "cameras": options.cameras,
         },
     )
-    nodes = grasping_nodes(
-        options.cameras, options.seed, options.viewer, scene=options.scene, simulated=True
-    )
+    nodes = grasping_nodes(options, options.seed, scene=options.scene, simulated=True)
     patience = _LOCK_STEP if options.mode == "lock_step" else _REAL_TIME
     nodes = [_with_parameters(node, patience.get(node.name, {})) for node in nodes]
     return [bridge, *nodes]
@@ -164,29 +173,30 @@ def hardware_graph(options: HardwareOptions) -> list[GraphNode]:
             f"the robot can't be started, drivers are missing: {listed}."
             " launch/sim.launch.py runs the same graph against the simulator."
         )
-    nodes = grasping_nodes(options.cameras, viewer=options.viewer, scene="arm", simulated=False)
+    nodes = grasping_nodes(options, scene="arm", simulated=False)
     return [*drivers, *nodes]
 
 
 def grasping_nodes(
-    cameras: str, seed: int = 0, viewer: bool = False, *, scene: str, simulated: bool
+    options: GraspingOptions, seed: int = 0, *, scene: str, simulated: bool
 ) -> list[GraphNode]:
     """The nodes that are the same in simulation and on the robot."""
     clock = {"use_sim_time": simulated}
+    proposer = {"proposer": options.proposer, "learned.weights": options.weights}
     nodes = [
         GraphNode(
             "dexgrasp_perception",
             "perception_node",
             "perception",
             "perception.yaml",
-            {**clock, "rig": cameras},
+            {**clock, "rig": options.cameras},
         ),
         GraphNode(
             "dexgrasp_proposals",
             "proposal_node",
             "proposals",
             "proposals.yaml",
-            {**clock, "scene": scene},
+            {**clock, "scene": scene, **{name: value for name, value in proposer.items() if value}},
         ),
         GraphNode(
             "dexgrasp_control",
@@ -196,14 +206,14 @@ def grasping_nodes(
             {**clock, "scene": scene, "seed": seed},
         ),
     ]
-    if viewer:
+    if options.viewer:
         nodes.append(
             GraphNode(
                 "dexgrasp_viewer",
                 "viewer_node",
                 "viewer",
                 "viewer.yaml",
-                {**clock, "rig": cameras},
+                {**clock, "rig": options.cameras},
             )
         )
     return nodes

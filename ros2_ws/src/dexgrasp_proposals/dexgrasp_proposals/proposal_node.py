@@ -15,10 +15,10 @@ from sensor_msgs.msg import PointCloud2
 from dexgrasp_interfaces.msg import GraspArray
 from dexgrasp_interfaces.srv import GenerateProposals
 from dexgrasp_models.arm.kinematics import ArmKinematics
-from dexgrasp_models.grasp.config import AnalyticConfig
+from dexgrasp_models.grasp.config import PROPOSERS, AnalyticConfig
 from dexgrasp_models.grasp.learned import LearnedConfig, LearnedProposer
 from dexgrasp_models.grasp.object_surface import CloudError
-from dexgrasp_models.grasp.proposer import PROPOSERS, make_proposer
+from dexgrasp_models.grasp.proposer import make_proposer
 from dexgrasp_models.grasp.reachability import NoProposalError
 from dexgrasp_models.grasp.types import Grasp
 from dexgrasp_models.hand.spec import load_hand
