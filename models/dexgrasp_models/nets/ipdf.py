@@ -63,7 +63,7 @@ class GraspIPDFConfig(Parameters):
 
     @classmethod
     def small(cls) -> GraspIPDFConfig:
-        """About a fiftieth of the arithmetic, for training in hours on a few CPU cores."""
+        """About a fortieth of the arithmetic, for training in hours on a few CPU cores."""
         return cls(PointNet2Config.small(), 2, (128, 128, 128), upright=True, grid_level=1)
 
 

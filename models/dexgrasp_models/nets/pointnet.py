@@ -172,7 +172,7 @@ class PointNet2Config(Parameters):
 
     @classmethod
     def small(cls) -> PointNet2Config:
-        """A fiftieth of the arithmetic, for training without a GPU."""
+        """A sixtieth of the arithmetic, for training without a GPU."""
         return cls(
             levels=(
                 SetAbstractionConfig(128, 0.04, 16, (32, 32, 64)),
