@@ -29,7 +29,7 @@ setup(
         "trimesh",
     ],
     packages=find_packages(include=[package_name, f"{package_name}.*"]),
-    package_data={package_name: ["**/*.yaml"]},
+    package_data={package_name: ["**/*.yaml", "weights/*.safetensors"]},
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{package_name}"]),
         (f"share/{package_name}", ["package.xml"]),
