@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 
 import numpy as np
 import pytest
 import trimesh
 
-from dexgrasp_models.objects import SHAPES, MeshError, load_object, make_shape
+from dexgrasp_models.objects import SHAPES, MeshError, load_object, make_shape, meshes
+from dexgrasp_models.objects import convex_pieces as decomposition
 
 
 @pytest.fixture
@@ -74,10 +76,27 @@ def test_decomposition_is_kept_and_found_again(cache, l_shape, tmp_path, monkeyp
     first = load_object(tmp_path / "l.obj")
     assert len(first.pieces) >= 2
     assert [path.suffix for path in cache.rglob("*") if path.is_file()] == [".npz"]
-    monkeypatch.setitem(sys.modules, "coacd", None)  # an import of it would now fail
+    monkeypatch.setattr(meshes, "convex_pieces", None)  # a call would now fail
     second = load_object(tmp_path / "l.obj", 0.5)
     for a, b in zip(first.pieces, second.pieces, strict=True):
         assert np.array_equal(0.5 * a.vertices, b.vertices)
+
+
+def test_a_mesh_that_coacd_aborts_on_is_decomposed_all_the_same(cache):
+    """Its assertion ends the process that it runs in."""
+    assert len(load_object("library:bucket/15", 0.1).pieces) > 1
+
+
+def test_a_decomposition_that_aborts_is_told(cache, l_shape, tmp_path, monkeypatch):
+    l_shape.export(tmp_path / "l.obj")
+    aborting = [sys.executable, "-c", "import os, sys; sys.stderr.write('too odd'); os.abort()"]
+    popen = subprocess.Popen
+    monkeypatch.setattr(
+        decomposition.subprocess, "Popen", lambda command, **options: popen(aborting, **options)
+    )
+    with pytest.raises(MeshError, match=r"l: can't be split .*CoACD: .*SIGABRT, too odd"):
+        load_object(tmp_path / "l.obj")
+    assert not list(cache.rglob("*.npz"))
 
 
 def test_file_of_convex_groups_is_its_own_decomposition(tmp_path):

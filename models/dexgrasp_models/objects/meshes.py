@@ -20,6 +20,7 @@ import trimesh
 from scipy.spatial import QhullError
 
 from dexgrasp_models.files import written_whole
+from dexgrasp_models.objects.convex_pieces import DecompositionError, convex_pieces
 from dexgrasp_models.objects.folders import DECOMPOSITIONS, SINGLE_MESHES, single_mesh
 from dexgrasp_models.objects.library import make_named
 from dexgrasp_models.objects.overlap import overlap_share
@@ -275,17 +276,23 @@ def _decompose(name: str, mesh: trimesh.Trimesh) -> tuple[trimesh.Trimesh, ...]:
     key = content_hash(mesh.vertices, mesh.faces, sorted(_COACD.items()))
     path = cache_folder() / "pieces" / f"{key}.npz"
     if not path.is_file():
-        import coacd  # loads slowly; not needed once the pieces are cached
-
-        coacd.set_log_level("error")
-        try:
-            parts = coacd.run_coacd(coacd.Mesh(mesh.vertices, mesh.faces), **_COACD)
-        except RuntimeError as error:
-            raise MeshError(f"{name}: can't be split into convex pieces ({error})") from error
-        save_arrays(path, **{f"piece_{i}": vertices for i, (vertices, _) in enumerate(parts)})
+        parts = _coacd(name, mesh)
+        save_arrays(path, **{f"piece_{i}": vertices for i, vertices in enumerate(parts)})
     with np.load(path) as stored:
         points = [stored[f"piece_{i}"] for i in range(len(stored.files))]
     return tuple(trimesh.convex.convex_hull(piece) for piece in points)
+
+
+def _coacd(name: str, mesh: trimesh.Trimesh) -> list[np.ndarray]:
+    # Its own look for faces that cross fails on some that only touch; that the mesh is closed is
+    # known already.
+    unlooked = _COACD | {"preprocess_mode": "off"}
+    try:
+        with contextlib.suppress(DecompositionError):
+            return convex_pieces(mesh.vertices, mesh.faces, _COACD)
+        return convex_pieces(mesh.vertices, mesh.faces, unlooked)
+    except DecompositionError as error:
+        raise MeshError(f"{name}: can't be split into convex pieces ({error})") from error
 
 
 def _scaled_model(
