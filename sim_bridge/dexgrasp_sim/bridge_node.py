@@ -242,7 +242,8 @@ class BridgeNode(ManagedNode):
             late = time.monotonic() - due
             if late > LATE * period:
                 missed += 1
-            if late > LOST * period:
+            # Nor is time made up for without the controller, which would find itself left behind.
+            if late > LOST * period or self._given_up:
                 due = time.monotonic()
             if meter.tick():
                 level = OK if meter.factor > 0.9 * self.parameters.real_time_rate else WARN

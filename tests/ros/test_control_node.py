@@ -37,8 +37,11 @@ def goal_of(grasp: Grasp) -> ExecuteGrasp.Goal:
 def robot():
     """Bridge and control in real time, with a cloud of a can given by hand."""
     with graph() as ros:
-        ros.bridge = ros.start(BridgeNode, object="can", camera_rate=0.1, real_time_rate=0.5)
-        ros.control = ros.start(ControlNode, use_sim_time=True, state_timeout=1.0)
+        # All nodes share one interpreter: on a busy machine they are far slower than processes.
+        ros.bridge = ros.start(
+            BridgeNode, object="can", camera_rate=0.1, real_time_rate=0.5, patience=2.0
+        )
+        ros.control = ros.start(ControlNode, use_sim_time=True, state_timeout=3.0)
         ros.clouds = [
             ros.tester.create_publisher(topic.type, topic.name, topic.qos)
             for topic in (contract.OBJECT_CLOUD, contract.SCENE_CLOUD)
