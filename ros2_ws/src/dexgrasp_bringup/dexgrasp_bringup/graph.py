@@ -61,6 +61,7 @@ _DRIVEN = {
 
 
 _REAL_TIME: Mapping[str, Mapping[str, ParameterValue]] = {
+    "sim_bridge": {"patience": 1.0},
     "perception": {"frame_timeout": 8.0, "camera_timeout": 10.0},
     "control": {"capture_timeout": 20.0, "state_timeout": 3.0, "limits.state_age": 1.0},
 }
@@ -138,8 +139,7 @@ def simulation_graph(options: SimulationOptions) -> list[GraphNode]:
     )
     nodes = grasping_nodes(options, options.seed, scene=options.scene, simulated=True)
     patience = _LOCK_STEP if options.mode == "lock_step" else _REAL_TIME
-    nodes = [_with_parameters(node, patience.get(node.name, {})) for node in nodes]
-    return [bridge, *nodes]
+    return [_with_parameters(node, patience.get(node.name, {})) for node in [bridge, *nodes]]
 
 
 def hardware_graph(options: HardwareOptions) -> list[GraphNode]:

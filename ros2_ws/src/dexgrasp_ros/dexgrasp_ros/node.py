@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import gc
 import signal
 import sys
 import threading
@@ -249,6 +250,10 @@ def main(node_type: Callable[[], ManagedNode], arguments: list[str] | None = Non
         node = node_type()
         if node.get_parameter("autostart").value and not _start(node):
             return 1
+        # What is loaded by now stays. The garbage collector would go through all of it time and
+        # again, and a controller stand still for some tenths of a second.
+        gc.collect()
+        gc.freeze()
         _spin(node, stop)
         return 0
     except (ConfigurationError, ParameterError) as error:
