@@ -250,8 +250,8 @@ def main(node_type: Callable[[], ManagedNode], arguments: list[str] | None = Non
         node = node_type()
         if node.get_parameter("autostart").value and not _start(node):
             return 1
-        # What is loaded by now stays. The garbage collector would go through all of it time and
-        # again, and a controller stand still for some tenths of a second.
+        # What is loaded by now stays; the garbage collector need not go through it time and again,
+        # while callbacks wait.
         gc.collect()
         gc.freeze()
         _spin(node, stop)
