@@ -112,7 +112,7 @@ def _preshapes(hand: PlanningHand, count: int, generator: np.random.Generator) -
             angles.get(name[-4:], 0.0) if "TH" in name else angles.get(name[-2:], 0.0)
             for name in hand.spec.finger_joints
         ]
-        shapes.append(hand.coordinates(torch.tensor([joints])))
+        shapes.append(hand.coordinates(torch.tensor([joints], device=hand.device)))
     narrow, wide = shapes
     share = _uniform(generator, count)[:, None].to(narrow.device)
     mixed = narrow.lerp(wide, share)

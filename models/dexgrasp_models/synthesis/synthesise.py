@@ -20,6 +20,8 @@ from dexgrasp_models.synthesis.annealing import anneal
 from dexgrasp_models.synthesis.config import SynthesisConfig
 from dexgrasp_models.synthesis.scene import TableScene
 
+_GRASPS_AT_ONCE_ON_GPU = 16384  # about 10 GB of its memory
+
 
 @dataclass(frozen=True, eq=False)
 class SynthesisedGrasps:
@@ -57,7 +59,8 @@ class Synthesiser:
         """Grasps of each scene, in order; none of a scene whose object is too flat.
 
         Args:
-            scenes: any number; `scenes_at_once` of them are optimised together.
+            scenes: any number; `scenes_at_once` of them are optimised together, on a GPU as many
+                as fill it.
             generator: of samples and initial poses.
         """
         config = self.config
@@ -70,8 +73,11 @@ class Synthesiser:
             except CloudError:
                 continue
         graspable = list(surfaces)
-        for start in range(0, len(graspable), config.scenes_at_once):
-            some = graspable[start : start + config.scenes_at_once]
+        at_once = config.scenes_at_once
+        if self.device.type == "cuda":
+            at_once = max(at_once, _GRASPS_AT_ONCE_ON_GPU // config.energy.batch)
+        for start in range(0, len(graspable), at_once):
+            some = graspable[start : start + at_once]
             surface = stacked([surfaces[index] for index in some]).to(self.device)
             found = self._optimised(surface, generator)
             for index, (poses, joints, energies) in zip(some, found, strict=True):
