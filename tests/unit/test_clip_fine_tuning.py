@@ -33,14 +33,6 @@ CONFIG = ClipTrainingConfig(steps=150, batch=32, learning_rate=1e-3, validate_ev
 SHORT = replace(CONFIG, steps=6, batch=4, validate_every=3, validation_grasps=8)
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 @pytest.fixture(scope="module")
 def grasp_set(tmp_path_factory) -> GraspSet:
     return write_grasps(tmp_path_factory.mktemp("grasps"), instances=6, each=8)

@@ -40,11 +40,6 @@ DEPTHS = {  # distance of inner points to the surface of the solids in grasp_clo
 }
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> None:
-    torch.set_num_threads(1)
-
-
 def surface_of(
     name: str, config: AnalyticConfig, dtype: torch.dtype = torch.float32
 ) -> ObjectSurface:

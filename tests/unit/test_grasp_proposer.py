@@ -30,11 +30,6 @@ SMALL = AnalyticConfig(batch=16, samples_per_grasp=16)
 SPEC = load_hand()
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> None:
-    torch.set_num_threads(1)
-
-
 def pose_tensors(grasp: Grasp) -> tuple[torch.Tensor, torch.Tensor]:
     return torch.from_numpy(grasp.palm_pose)[None], torch.from_numpy(grasp.joints)[None]
 

@@ -29,11 +29,6 @@ from dexgrasp_sim.synthesis_run import _same
 POINTS = AnalyticConfig(surface_points=300, interior_balls=0)
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> None:
-    torch.set_num_threads(1)
-
-
 @cache
 def hand(coupled: bool = True, dtype: torch.dtype = torch.float32) -> PlanningHand:
     return PlanningHand(load_hand(), coupled, dtype=dtype)

@@ -41,14 +41,6 @@ def scenes(folder):
     return loaded(folder)
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def checkpoint_of(run: Run) -> dict:
     return torch.load(run.checkpoint, weights_only=True)
 
@@ -257,7 +249,7 @@ def test_weights_and_curves(tmp_path, scenes):
     assert nll / count == pytest.approx(metadata["validation"][LOSS], abs=1e-4)
     assert json.dumps(metadata)
 
-    curves = EventAccumulator(str(tmp_path / "curves")).Reload()
+    curves = EventAccumulator(str(run.curves)).Reload()
     assert {f"training/{LOSS}", "training/gradient", f"validation/{LOSS}"} <= set(
         curves.Tags()["scalars"]
     )

@@ -17,6 +17,7 @@ from dexgrasp_models.evaluation.rows import ANALYTIC, ROWS, check_rows
 from dexgrasp_models.grasp.analytic import AnalyticProposer
 from dexgrasp_models.grasp.config import AnalyticConfig
 from dexgrasp_models.grasp.energy import GraspEnergy
+from dexgrasp_models.grasp.learned import LearnedConfig, LearnedProposer, Networks
 from dexgrasp_models.grasp.object_surface import ObjectSurface
 from dexgrasp_models.grasp.planning_hand import PlanningHand
 from dexgrasp_models.grasp.rank import Ranker
@@ -123,7 +124,7 @@ class LearnedRow(RowProposer):
         )
         points = torch.as_tensor(cloud.object_points, dtype=torch.float32)
         centre = horizontal_centre(points)
-        found = self.refined(points - centre, count, seed)
+        found = self.adapted(points - centre, count, seed)
         poses = found._replace(translations=found.translations + centre).palm_poses
         coordinates = self._hand.coordinates(found.joints)
         coordinates = coordinates.clamp(self._hand.lower, self._hand.upper)
@@ -144,7 +145,7 @@ class LearnedRow(RowProposer):
         """See the base."""
         return self._source.log_likelihood(table_top_cloud(points, self._cloud), grasps)
 
-    def refined(self, points: Tensor, count: int, seed: int) -> GraspTensors:
+    def adapted(self, points: Tensor, count: int, seed: int) -> GraspTensors:
         """`count` samples, adapted, of an object's points (N, 3) in the table-top frame.
 
         Raises:
@@ -160,6 +161,28 @@ class LearnedRow(RowProposer):
         return self._adaptation(grasps, seen, target).grasps
 
 
+class RefinedRow(LearnedRow):
+    """The learned proposer, whose batch is what is asked for; arguments as of `LearnedRow`."""
+
+    def __init__(
+        self,
+        name: str,
+        folder: NetworkFolder,
+        execution: AnalyticConfig | None = None,
+        steps: int = ADAPTATION_STEPS,
+    ) -> None:
+        super().__init__(name, folder, execution, steps)
+        needs = ROWS[name].needs
+        networks, cloud = folder.load(needs)
+        self._networks = Networks(*(networks[recipe] for recipe in needs), cloud)
+
+    def propose(self, cloud: FusedCloud, count: int, seed: int) -> list[Grasp]:
+        """See the base."""
+        config = LearnedConfig(batch=count)
+        proposer = LearnedProposer(config, self._execution, networks=self._networks)
+        return proposer.candidates(cloud, seed)
+
+
 def make_row(
     name: str,
     folder: NetworkFolder,
@@ -173,6 +196,7 @@ def make_row(
         WeightsError: its weights are missing or can't be used.
     """
     check_rows([name])
-    return (
-        AnalyticRow(execution) if name == ANALYTIC else LearnedRow(name, folder, execution, steps)
-    )
+    if name == ANALYTIC:
+        return AnalyticRow(execution)
+    kind = RefinedRow if ROWS[name].refined else LearnedRow
+    return kind(name, folder, execution, steps)

@@ -32,6 +32,8 @@ class NetworkRow:
     """From the networks by their recipes' names."""
     adaptation: Callable[[HandBody, AdaptationConfig], Adaptation] | None = None
     """What moves the samples until they touch as `contact` says; None leaves them as they are."""
+    refined: bool = False
+    """Whether it proposes as the learned proposer does, and not as the paper."""
 
 
 def _glow(name: str) -> Callable[[Mapping[str, Any]], Source]:
@@ -110,6 +112,9 @@ ROWS: dict[str, NetworkRow] = {
     ),
     "full": NetworkRow(
         "ours (R + GL + T)", ("ipdf", "joint", "contact"), _glow("joint"), _contact_adaptation
+    ),
+    "refined": NetworkRow(
+        "ours, refined", ("ipdf", "joint", "contact"), _glow("joint"), refined=True
     ),
 }
 """By the names that `dexgrasp eval proposals --rows` takes; see also `ANALYTIC`."""

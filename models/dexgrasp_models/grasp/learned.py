@@ -1,14 +1,16 @@
-"""The learned proposer: UniDexGrasp's first stage on a fused cloud (sec. 3.2).
+"""The learned proposer: UniDexGrasp's first stage on a fused cloud (sec. 3.2), and a refinement.
 
 Rotations are drawn from GraspIPDF, translations and joints for them from GraspGlow, and the grasps
-are adapted until they touch the object as ContactNet says. What follows, the joints before and
-after the grasp, the rejection and the ranking, is the same as of the analytic proposer.
+are adapted until they touch the object as ContactNet says. Two things are not the paper's, and can
+be turned off: of more samples than are asked for those with the least energy go on, and after the
+adaptation they are refined as the analytic proposer's are, since touching is not yet holding. What
+follows, the joints before and after the grasp, the rejection and the ranking, is alike in both.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from time import perf_counter
 from typing import NamedTuple
@@ -25,7 +27,8 @@ from dexgrasp_models.grasp.planning_hand import PlanningHand
 from dexgrasp_models.grasp.rank import Ranker
 from dexgrasp_models.grasp.ranked import ranked_grasps
 from dexgrasp_models.grasp.reachability import ArmReach, first_reachable
-from dexgrasp_models.grasp.refine import GraspBatch
+from dexgrasp_models.grasp.refine import GraspBatch, evaluate, refine
+from dexgrasp_models.grasp.sampling import selected
 from dexgrasp_models.grasp.types import Grasp
 from dexgrasp_models.hand.kinematics import HandKinematics
 from dexgrasp_models.hand.spec import HandSpec, load_hand
@@ -54,13 +57,15 @@ class LearnedConfig(Parameters):
         "folder with the files that `dexgrasp train` leaves: `ipdf`, `contact`, and `joint` or, "
         "before the end-to-end training, `glow`; by default those that come with the package",
     )
-    batch: int = parameter(32, 1, 4096, "", "grasps that are drawn and adapted together")
+    batch: int = parameter(32, 1, 1024, "", "grasps that are adapted and refined together")
+    samples_per_grasp: int = parameter(4, 1, 64, "", "samples that each is the best of")
     temperature: float = parameter(
         1.0, 0, 2, "", "deviation of the flow's noise; less keeps to the likely grasps"
     )
     adaptation_steps: int = parameter(
-        300, 0, 10_000, "", "of the adaptation (3.2.4); 0 leaves the samples as they are"
+        50, 0, 10_000, "", "of the adaptation (3.2.4, where it has 300)"
     )
+    refinement_steps: int = parameter(150, 0, 10_000, "", "of the refinement; the paper has none")
 
 
 class Networks(NamedTuple):
@@ -72,18 +77,8 @@ class Networks(NamedTuple):
     cloud: CloudConfig
 
 
-class LearnedGrasps(NamedTuple):
-    """B grasps in ``world`` that the networks propose, before anything is rejected."""
-
-    grasps: GraspTensors
-    log_likelihood: Tensor
-    """(B,) log p(R|X) + log p(t, q|X, R) of the samples, before the adaptation."""
-    residuals: dict[str, Tensor]
-    """(B,) what is left of each term after the adaptation; see `GraspLosses`."""
-
-
 class LearnedProposer:
-    """Samples grasps from the trained networks, adapts them in one batch, rejects and ranks them.
+    """Samples grasps from trained networks, adapts and refines a batch, rejects and ranks.
 
     Args:
         config: settings.
@@ -142,6 +137,21 @@ class LearnedProposer:
         """
         if n < 1:
             raise ValueError(f"n = {n}: ask for at least one grasp")
+        grasps = self.candidates(cloud, seed)
+        started = perf_counter()
+        reachable = first_reachable(grasps, n, self._execution, self._reach)
+        self._lap("reachability", started)
+        return reachable
+
+    def candidates(self, cloud: FusedCloud, seed: int) -> list[Grasp]:
+        """All grasps of a batch, best first, before any is rejected.
+
+        Their figures have log p(R|X) + log p(t, q|X, R) of the samples, `log_likelihood`, and what
+        the adaptation left of each term of its loss, `adaptation_<term>`.
+
+        Raises:
+            CloudError: the cloud cannot be planned on.
+        """
         self.timings = {}
         started = perf_counter()
         # First, as it says what is wrong with a cloud.
@@ -149,27 +159,34 @@ class LearnedProposer:
             cloud.object_points, cloud.object_normals, self._execution
         )
         energy = GraspEnergy(self._hand, surface, self._execution)
-        started = self._lap("surface", started)
-        found = self.candidates(cloud, seed)
-        started = perf_counter()
-        coordinates = self._hand.coordinates(found.grasps.joints)
-        coordinates = coordinates.clamp(self._hand.lower, self._hand.upper)
-        batch = GraspBatch(found.grasps.palm_poses, coordinates, coordinates)
-        extra = {"log_likelihood": found.log_likelihood} | {
-            f"adaptation_{name}": values for name, values in found.residuals.items()
-        }
-        grasps = ranked_grasps(energy, batch, self._ranker, self.name, extra)
-        started = self._lap("rank", started)
-        reachable = first_reachable(grasps, n, self._execution, self._reach)
-        self._lap("reachability", started)
-        return reachable
-
-    def candidates(self, cloud: FusedCloud, seed: int) -> LearnedGrasps:
-        """A batch of sampled and adapted grasps, in no order."""
-        started = perf_counter()
-        networks, count = self._networks, self.config.batch
-        generator = torch.Generator().manual_seed(seed)
+        self._lap("surface", started)
         points, centre = self._seen(cloud)
+        grasps, likelihood = self._samples(points, seed)
+        started = perf_counter()
+        scores = evaluate(energy, self._planned(grasps, centre)).total
+        kept = selected(scores, replace(self._execution, batch=self.config.batch))
+        grasps, figures = grasps.select(kept), {"log_likelihood": likelihood[kept]}
+        started = self._lap("selection", started)
+        if self.config.adaptation_steps:
+            target = ContactTarget(self._networks.contact, self._body, points)
+            adapted = self._adaptation(grasps, points, target)
+            grasps = adapted.grasps
+            figures |= {f"adaptation_{name}": v for name, v in adapted.after.terms.items()}
+            started = self._lap("adaptation", started)
+        batch = self._planned(grasps, centre)
+        steps = self.config.refinement_steps
+        batch = refine(energy, batch, replace(self._execution, iterations=steps))
+        started = self._lap("refinement", started)
+        ranked = ranked_grasps(energy, batch, self._ranker, self.name, figures)
+        self._lap("rank", started)
+        return ranked
+
+    def _samples(self, points: Tensor, seed: int) -> tuple[GraspTensors, Tensor]:
+        """Grasps in the table-top frame, and their log densities."""
+        started = perf_counter()
+        networks = self._networks
+        count = self.config.batch * self.config.samples_per_grasp
+        generator = torch.Generator().manual_seed(seed)
         with torch.no_grad():
             rotations = networks.rotation.sample(points[None], count, generator=generator)
             started = self._lap("rotations", started)
@@ -177,16 +194,15 @@ class LearnedProposer:
             samples = networks.flow.sample(
                 clouds, rotations.rotations[0], 1, self.config.temperature, generator
             )
-        started = self._lap("translations and joints", started)
-        likelihood = rotations.log_densities[0] + samples.log_densities[:, 0]
-        grasps, residuals = samples.grasps, {}
-        if self.config.adaptation_steps:
-            target = ContactTarget(networks.contact, self._body, points)
-            adapted = self._adaptation(grasps, points, target)
-            grasps, residuals = adapted.grasps, adapted.after.terms
-            self._lap("adaptation", started)
+        self._lap("translations and joints", started)
+        return samples.grasps, rotations.log_densities[0] + samples.log_densities[:, 0]
+
+    def _planned(self, grasps: GraspTensors, centre: Tensor) -> GraspBatch:
+        """Of grasps in the table-top frame: as the planned hand can take them, in ``world``."""
         moved = grasps._replace(translations=grasps.translations + centre)
-        return LearnedGrasps(moved, likelihood, residuals)
+        coordinates = self._hand.coordinates(grasps.joints)
+        coordinates = coordinates.clamp(self._hand.lower, self._hand.upper)
+        return GraspBatch(moved.palm_poses, coordinates, coordinates)
 
     def rotation_picture(self, cloud: FusedCloud, grasps: Sequence[Grasp] = ()) -> np.ndarray:
         """p(R|X) as a picture (H, W, 3) uint8, the palms of grasps as circles.

@@ -44,19 +44,24 @@ def sample_grasps(
         ],
         dim=1,
     )
-    kept = torch.stack([_selected(row, config) for row in scores])
+    kept = torch.stack([selected(row, config) for row in scores])
     return drawn[(kept + rows[:, :1]).flatten()]
 
 
-def _selected(scores: Tensor, config: AnalyticConfig) -> Tensor:
-    """(batch,) indices of the least of (N,) scores, and of the least of random groups."""
+def selected(scores: Tensor, config: AnalyticConfig) -> Tensor:
+    """(batch,) indices of the least of (N,) scores in no order, and of the least of random groups.
+
+    `config` says how many there are, and which part of them is of the second kind.
+    """
     diverse = round(config.diverse_fraction * config.batch)
     order = scores.argsort()
     best = order[: config.batch - diverse]
     rest = order[config.batch - diverse :]
     # The draw has no order, so strides over it are random groups; `rest` is sorted by score.
-    groups = [rest[rest % diverse == group] for group in range(diverse)]
-    return torch.cat((best, *(group[:1] for group in groups)))
+    groups = [rest[rest % diverse == group][:1] for group in range(diverse)]
+    kept = torch.cat((best, *groups))
+    left = rest[~torch.isin(rest, kept)]
+    return torch.cat((kept, left[: config.batch - len(kept)]))  # where a group is empty
 
 
 def draw(

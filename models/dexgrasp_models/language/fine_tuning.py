@@ -90,7 +90,7 @@ def fine_tune(
     """
     clip.model.train().requires_grad_(True)
     loop = _Loop(clip, training, validation, config, run)
-    with closing(SummaryWriter(str(run.out / "curves"), purge_step=loop.step + 1)) as curves:
+    with closing(SummaryWriter(str(run.curves), purge_step=loop.step + 1)) as curves:
         while loop.step < config.steps and not loop.out_of_time():
             curves.add_scalar(f"training/{LOSS}", loop.update(), loop.step)
             stepped(loop.step)

@@ -67,6 +67,11 @@ class Run:
         """File that a run goes on from."""
         return self.out / f"{self.name}.checkpoint"
 
+    @property
+    def curves(self) -> Path:
+        """Folder of TensorBoard's files."""
+        return self.out / "curves" / self.name
+
 
 @dataclass(frozen=True)
 class Progress:
@@ -156,7 +161,7 @@ class _Loop:
         model = self._processes.wrapped(self._objective)
         steps = self._config.steps
         progress = None
-        with closing(_Curves(self._run.out / "curves", self._step, self._processes)) as curves:
+        with closing(_Curves(self._run.curves, self._step, self._processes)) as curves:
             for batch in self._loaded():
                 if self._processes.agreed(self._out_of_time()):
                     break

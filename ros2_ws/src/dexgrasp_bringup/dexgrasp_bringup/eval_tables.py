@@ -39,7 +39,7 @@ _DIVERSITY = (
     "sigma_keypoints",
 )
 _PHYSICS = ("lift_single", "lift_best", "table_penetration", "self_penetration", "seconds")
-_TABLE_1 = ("grasptta", "ddg", "r_c_t", "relie", "prohmr", "full", "glow", "analytic")
+_TABLE_1 = ("grasptta", "ddg", "r_c_t", "relie", "prohmr", "full", "glow", "refined", "analytic")
 _TABLE_2 = ("decoupled", "without_tta", "full")
 _TABLE_9 = ("relie", "prohmr", "decoupled", "glow", "full")
 
