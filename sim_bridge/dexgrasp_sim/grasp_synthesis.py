@@ -51,6 +51,8 @@ class SynthesisJob:
     keep: Keep = "lifted"
     """Which grasps: those lifted, those that resist all directions, both, or all with all
     figures. Of what is not kept not everything is measured."""
+    least: int = 2
+    """Of an object with fewer grasps none is kept: they show one way of holding it, by chance."""
     synthesis: SynthesisConfig = field(default_factory=SynthesisConfig)
     validation: ValidationConfig = field(default_factory=ValidationConfig)
     device: str = "cpu"
@@ -148,7 +150,8 @@ def validated(
                 {name: values[kept] for name, values in figures.items()},
             )
         )
-    return concatenate(parts)
+    grasps = concatenate(parts)
+    return grasps if len(grasps) >= job.least else _none(job)
 
 
 def _kept(figures: dict[str, np.ndarray], keep: Keep) -> np.ndarray:

@@ -63,6 +63,11 @@ class TestJobs:
             synthesis=SynthesisConfig.from_mapping(QUICK)))  # fmt: skip
         assert not np.allclose(first.joints, other.joints)
 
+    def test_too_few_grasps_of_an_object_are_none(self):
+        quick = {"poses": 1, "keep": "all", "synthesis": SynthesisConfig.from_mapping(QUICK)}
+        assert len(synthesise_object(stubs.job("mug/0", least=4, **quick))) == 4
+        assert len(synthesise_object(stubs.job("mug/0", least=5, **quick))) == 0
+
     def test_an_object_that_is_too_large_for_the_hand(self, tmp_path):
         """No grasps are a result: the shard is there, and nothing is left to do."""
         trimesh.creation.box((0.39, 0.39, 0.39)).export(tmp_path / "box.stl")
