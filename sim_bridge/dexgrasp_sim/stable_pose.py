@@ -18,6 +18,7 @@ _TIMESTEP = 0.005
 _SETTLE_LIMIT = 4.0  # s; what still moves then is left out
 _AT_REST = 2e-3  # m/s and, times 10, rad/s
 _REST_STEPS = 20
+_ROLLING = 2e-2  # m/s; what still rolls as slowly as this counts where nothing comes to rest
 _SAME_TILT = np.deg2rad(10.0)
 _VERSION = 1  # raise when poses change for the same object
 
@@ -77,29 +78,31 @@ def _drop(object_model: ObjectModel) -> tuple[np.ndarray, np.ndarray]:
     model = spec.compile()
     data = mujoco.MjData(model)
     points = np.concatenate([piece.vertices for piece in object_model.pieces])
-    rotations, heights = [], []
+    ends = []
     for start in Rotation.random(_DROPS, random_state=np.random.default_rng(0)):
         mujoco.mj_resetData(model, data)
         data.qpos[2] = _DROP_HEIGHT - (points @ start.as_matrix()[2]).min()
         data.qpos[3:7] = start.as_quat(scalar_first=True)
-        if _settles(model, data):
-            rest = Rotation.from_quat(data.qpos[3:7], scalar_first=True)
-            rotations.append(rest.as_matrix())
-            heights.append(data.qpos[2])
-    if not rotations:
+        settled, speed = _settled(model, data)
+        rotation = Rotation.from_quat(data.qpos[3:7], scalar_first=True).as_matrix()
+        ends.append((rotation, data.qpos[2], settled, speed))
+    resting = [end for end in ends if end[2]] or [end for end in ends if end[3] < _ROLLING]
+    if not resting:
         raise RuntimeError(f"{object_model.name} came to rest in none of {_DROPS} drops")
+    rotations, heights, *_ = zip(*resting, strict=True)
     return np.array(rotations), np.array(heights)
 
 
-def _settles(model: mujoco.MjModel, data: mujoco.MjData) -> bool:
-    still = 0
+def _settled(model: mujoco.MjModel, data: mujoco.MjData) -> tuple[bool, float]:
+    """Whether it comes to rest, and its speed at the end (m/s and, times 10, rad/s)."""
+    still, speed = 0, np.inf
     for _ in range(int(_SETTLE_LIMIT / _TIMESTEP)):
         mujoco.mj_step(model, data)
         speed = max(np.abs(data.qvel[:3]).max(), 0.1 * np.abs(data.qvel[3:6]).max())
         still = still + 1 if speed < _AT_REST else 0
         if still >= _REST_STEPS:
-            return True
-    return False
+            return True, speed
+    return False, speed
 
 
 def _distinct(

@@ -35,6 +35,12 @@ def test_can_lies_on_its_side_or_stands():
     assert min(tops) < 0.07
 
 
+def test_a_jar_that_rolls_on_and_on_lies_on_its_side():
+    """In none of the drops does it come to rest before the time is up."""
+    poses = find_stable_poses(load_object("library:jar/15", 0.06))
+    assert poses[0].top == pytest.approx(0.058, abs=1e-3)
+
+
 def test_poses_are_distinct_and_sorted_by_frequency():
     poses = find_stable_poses(load_object("camera"))
     frequencies = [pose.frequency for pose in poses]
