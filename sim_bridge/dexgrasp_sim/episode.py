@@ -16,6 +16,7 @@ import torch
 import trimesh
 
 from dexgrasp_models.control.approach import ApproachPlan, NoApproach
+from dexgrasp_models.grasp.config import PROPOSERS
 from dexgrasp_models.grasp.learned import LearnedConfig
 from dexgrasp_models.grasp.object_surface import CloudError
 from dexgrasp_models.grasp.proposer import make_proposer
@@ -38,7 +39,7 @@ class EpisodeSettings:
     """Of the object's pose, the cameras' noise and the proposals."""
     scale: float = 1.0
     scene: str = "floating"
-    proposer: str = "analytic"
+    proposer: str = PROPOSERS[0]
     weights: str = ""
     """Of the learned proposer: folder of its networks, see `LearnedConfig`."""
     proposals: int = 8

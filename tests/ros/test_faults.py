@@ -22,7 +22,7 @@ from dexgrasp_proposals.proposal_node import ProposalNode
 from dexgrasp_ros import contract, conversions
 from dexgrasp_sim.bridge_node import BridgeNode
 
-FAST = {"analytic__iterations": 10, "analytic__batch": 16}
+FAST = {"proposer": "analytic", "analytic__iterations": 10, "analytic__batch": 16}
 
 
 def process(module: str, ros: Graph | None = None, **parameters) -> subprocess.Popen:
@@ -128,7 +128,7 @@ def test_the_proposal_node_killed_during_a_grasp():
             "dexgrasp_proposals.proposal_node",
             ros,
             use_sim_time=True,
-            analytic__iterations=10_000,
+            learned__refinement_steps=10_000,
         )
         try:
             stages: list[str] = []

@@ -21,7 +21,7 @@ from dexgrasp_ros.parameters import ParameterError
 
 JOINTS = load_hand().finger_joints
 STAMP_NS = 5_000_000_000
-FAST = {"analytic__iterations": 10, "analytic__batch": 16}
+FAST = {"proposer": "analytic", "analytic__iterations": 10, "analytic__batch": 16}
 
 
 def can_cloud(ns: int = STAMP_NS, center: tuple[float, float, float] = (0.0, 0.0, 0.05)):
@@ -84,6 +84,7 @@ def test_the_learned_proposer_shows_its_rotations_also_later(tmp_path):
         "learned__weights": str(tmp_path),
         "learned__batch": 16,
         "learned__adaptation_steps": 2,
+        "learned__refinement_steps": 2,
         "analytic__max_penetration": 0.05,
         "analytic__workspace_radius": 2.0,
         "analytic__workspace_height": 2.0,
@@ -191,7 +192,7 @@ def test_the_learned_proposer_looks_for_weights_where_it_is_told(tmp_path):
 @pytest.mark.parametrize(
     ("name", "value", "complaint"),
     [
-        ("proposer", "oracle", "must be one of: analytic"),
+        ("proposer", "oracle", "must be one of: learned, analytic"),
         ("count", 0, "must be between 1 and 256"),
         ("count", 2.5, "must be a whole number"),
         ("analytic__friction", -1.0, "must be between 0.05 and 2"),

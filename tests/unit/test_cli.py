@@ -65,7 +65,7 @@ def test_the_configuration_chooses_the_proposer_unless_the_user_does() -> None:
     assert parameters() == {}
     asked = {"proposer": "learned", "weights": "nets"}
     assert parameters(**asked) == {"proposer": "learned", "learned.weights": "nets"}
-    with pytest.raises(GraphError, match="proposer is 'best', not analytic or learned"):
+    with pytest.raises(GraphError, match="proposer is 'best', not learned or analytic"):
         SimulationOptions(proposer="best")
 
 

@@ -125,7 +125,10 @@ class TestCommand:
     @pytest.mark.parametrize(
         ("options", "message"),
         [
-            (["--rotations", "rotations.png"], "only --proposer learned has a density"),
+            (
+                ["--proposer", "analytic", "--rotations", "rotations.png"],
+                "only --proposer learned has a density",
+            ),
             (["--proposer", "learned", "--rotations", "rotations.gif"], "written as .png"),
             (["--text", "the bottle"], "model.safetensors or pytorch_model.bin of openai/clip"),
             (["--text", "the bottle", "--clip", "nowhere"], "nowhere: no config.json"),

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from dexgrasp_models.parameters import Parameters, option, parameter
 
-PROPOSERS = ("analytic", "learned")
-"""Names that `make_proposer` takes."""
+PROPOSERS = ("learned", "analytic")
+"""Names that `make_proposer` takes, first the one that is used where none is asked for."""
 
 
 @dataclass(frozen=True)

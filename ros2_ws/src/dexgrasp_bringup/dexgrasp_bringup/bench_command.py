@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from dexgrasp_bringup.progress import bars
+from dexgrasp_models.grasp.config import PROPOSERS
 
 if TYPE_CHECKING:
     from dexgrasp_sim.episode import EpisodeResult
@@ -37,7 +38,7 @@ def grasp(
     seed: Annotated[int, typer.Option(min=0, help="Attempt k has the seed SEED + k.")] = 0,
     mass: Annotated[float, typer.Option(help="Mass of the object, kg.")] = 0.1,
     friction: Annotated[float, typer.Option(help="Friction coefficient.")] = 1.0,
-    proposer: Annotated[str, typer.Option(help="analytic or learned.")] = "analytic",
+    proposer: Annotated[str, typer.Option(help="learned or analytic.")] = PROPOSERS[0],
     weights: Annotated[
         Path | None, typer.Option(help="Of the learned proposer: folder of its networks.")
     ] = None,

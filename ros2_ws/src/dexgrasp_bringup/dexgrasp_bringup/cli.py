@@ -52,7 +52,7 @@ def demo(
         str, typer.Option(help="floating: the hand alone; arm: the hand on the UR10e.")
     ] = "arm",
     proposer: Annotated[
-        str, typer.Option(help="analytic or learned; by default as config/proposals.yaml says.")
+        str, typer.Option(help="learned or analytic; by default as config/proposals.yaml says.")
     ] = "",
     weights: Annotated[
         Path | None, typer.Option(help="Of the learned proposer: folder of its networks.")

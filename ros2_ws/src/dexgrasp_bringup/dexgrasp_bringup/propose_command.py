@@ -20,8 +20,8 @@ _SHOWN = 10  # rows
 class ProposerName(StrEnum):
     """What proposes."""
 
-    ANALYTIC = "analytic"
     LEARNED = "learned"
+    ANALYTIC = "analytic"
 
 
 def propose(
@@ -36,7 +36,7 @@ def propose(
     out: Annotated[
         Path | None, typer.Option(help="File for the grasps, .npz: palm poses, joints, scores.")
     ] = None,
-    proposer: Annotated[ProposerName, typer.Option(help="What proposes.")] = ProposerName.ANALYTIC,
+    proposer: Annotated[ProposerName, typer.Option(help="What proposes.")] = ProposerName.LEARNED,
     weights: Annotated[
         Path | None, typer.Option(help="Of the learned proposer: folder of its networks.")
     ] = None,

@@ -39,7 +39,7 @@ CLOUD_TIMEOUT = 2.0
 class ProposalParameters:
     """Parameters of the proposal node beside those of the proposer."""
 
-    proposer: str = parameter("analytic", "what proposes grasps", choices=PROPOSERS)
+    proposer: str = parameter(PROPOSERS[0], "what proposes grasps", choices=PROPOSERS)
     scene: str = parameter(
         "floating",
         "whether the hand is free, or an arm carries it and has to reach",
