@@ -63,7 +63,7 @@ class LearnedConfig(Parameters):
         1.0, 0, 2, "", "deviation of the flow's noise; less keeps to the likely grasps"
     )
     adaptation_steps: int = parameter(
-        20, 0, 10_000, "", "of the adaptation (3.2.4, where it has 300)"
+        50, 0, 10_000, "", "of the adaptation (3.2.4, where it has 300)"
     )
     refinement_steps: int = parameter(150, 0, 10_000, "", "of the refinement; the paper has none")
 
