@@ -46,10 +46,12 @@ class WorkerPool(ProcessPoolExecutor):
             return super().submit(fn, *args, **kwargs)
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        processes = list(self._processes.values())
+        processes, manager = list(self._processes.values()), self._executor_manager_thread
         self.shutdown(wait=False, cancel_futures=True)
         for process in processes:
             process.terminate()
+        if manager is not None:
+            manager.join()  # it would close its pipe while the interpreter's end writes to it
         if isinstance(error, BrokenProcessPool):
             raise ChildProcessError(KILLED) from error
 
