@@ -216,7 +216,7 @@ def test_broken_ranker_files_are_named(tmp_path: Path, text: str) -> None:
 
 def test_proposers_are_made_by_name() -> None:
     assert make_proposer("analytic", analytic=SMALL).name == "analytic"
-    with pytest.raises(ValueError, match="there are: analytic"):
+    with pytest.raises(ValueError, match="there are: learned, analytic"):
         make_proposer("oracle")
 
 
