@@ -4,7 +4,7 @@ Optimises many grasps at once of some of the library's objects, counts how many 
 are lifted in simulation, and gives the rate of lifted grasps, and how many cores would have to try
 them to keep up.
 
-    python bench/synthesis_device.py [--device cuda] [--grasps 8192] [--tried 256] [--json FILE]
+    python bench/synthesis_device.py [--device cuda] [--grasps 8192] [--tried 32] [--json FILE]
 """
 
 from __future__ import annotations
