@@ -18,26 +18,16 @@ from pathlib import Path
 import numpy as np
 import torch
 from rich.console import Console
-from rich.progress import track
 from rich.table import Table
+from synthesis import COUPLED, make_scenes, tried
 
-from dexgrasp_models.data.grasps import Grasps
 from dexgrasp_models.files import written_whole
-from dexgrasp_models.objects import LIBRARY_PREFIX, load_object
 from dexgrasp_models.synthesis.config import SynthesisConfig, load_synthesis
 from dexgrasp_models.synthesis.scene import TableScene
 from dexgrasp_models.synthesis.synthesise import SynthesisedGrasps, Synthesiser
-from dexgrasp_sim.stable_pose import find_stable_poses
-from dexgrasp_sim.validation import GraspValidator, ValidationConfig
 
 OBJECTS = ("bottle/0", "mug/3", "apple/0", "hammer/1", "camera/0", "bowl/2", "shoe/0", "star/0")
 SCALE = 0.08
-
-
-def make_scenes() -> list[TableScene]:
-    """Each object in its most frequent resting pose."""
-    models = [load_object(LIBRARY_PREFIX + name, SCALE) for name in OBJECTS]
-    return [TableScene(m, find_stable_poses(m)[0].placed(0.0, 0.0, 0.0)) for m in models]
 
 
 def optimise(
@@ -54,27 +44,14 @@ def optimise(
     return found, float(np.median(seconds[1:]))
 
 
-def lifted_share(
-    scenes: list[TableScene], found: list[SynthesisedGrasps], count: int
-) -> tuple[float, float]:
-    """Share of a sample of the grasps that is lifted, and seconds of a core to try one."""
-    lifted, tried = 0, 0
+def some_of(found: list[SynthesisedGrasps], count: int) -> list[SynthesisedGrasps]:
+    """A sample of each object's grasps."""
     generator = np.random.default_rng(0)
-    started = time.process_time()
-    for scene, made in track(list(zip(scenes, found, strict=True)), console=Console(stderr=True)):
+    samples = []
+    for made in found:
         rows = generator.choice(len(made.joints), min(count, len(made.joints)), replace=False)
-        grasps = Grasps.of_object(
-            scene.model.name,
-            scene.model.scale,
-            made.palm_poses[rows],
-            made.joints[rows].astype(np.float32),
-            scene.plane,
-        )
-        validator = GraspValidator(scene.model, ValidationConfig())
-        for figures in validator.run_all(grasps, thrifty=True):
-            lifted += figures["lifted"] == 1
-            tried += 1
-    return lifted / tried, (time.process_time() - started) / tried
+        samples.append(SynthesisedGrasps(made.palm_poses[rows], made.joints[rows], {}))
+    return samples
 
 
 def main() -> None:
@@ -87,7 +64,7 @@ def main() -> None:
     arguments = parser.parse_args()
 
     torch.set_num_threads(1)
-    scenes, settings = make_scenes(), load_synthesis("fast")
+    scenes, settings = make_scenes(OBJECTS, SCALE), load_synthesis("fast")
     table = Table(
         "device", "started", "s", "started a second", "lifted", "lifted a second", "cores"
     )
@@ -97,8 +74,10 @@ def main() -> None:
         (core, (arguments.device, arguments.grasps, arguments.repeats))
     ):
         found, seconds = optimise(settings, device, scenes, grasps, repeats)
-        share, trial = lifted_share(scenes, found, arguments.tried)
         started = sum(len(made.joints) for made in found)
+        sample = some_of(found, arguments.tried)
+        trials = tried(device, "coupled", scenes, sample, seconds, COUPLED)
+        share = trials.lifted / trials.started
         row = {
             "device": torch.cuda.get_device_name() if device == "cuda" else "one core",
             "started": started,
@@ -106,7 +85,7 @@ def main() -> None:
             "started_per_second": started / seconds,
             "lifted_share": share,
             "lifted_per_second": share * started / seconds,
-            "cores_to_try": started / seconds * trial,
+            "cores_to_try": started / seconds * trials.validate_s,
         }
         rows.append(row)
         table.add_row(*(v if isinstance(v, str) else f"{v:.3g}" for v in row.values()))

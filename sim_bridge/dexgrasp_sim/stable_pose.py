@@ -78,31 +78,31 @@ def _drop(object_model: ObjectModel) -> tuple[np.ndarray, np.ndarray]:
     model = spec.compile()
     data = mujoco.MjData(model)
     points = np.concatenate([piece.vertices for piece in object_model.pieces])
-    ends = []
+    rotations, heights, speeds = [], [], []
     for start in Rotation.random(_DROPS, random_state=np.random.default_rng(0)):
         mujoco.mj_resetData(model, data)
         data.qpos[2] = _DROP_HEIGHT - (points @ start.as_matrix()[2]).min()
         data.qpos[3:7] = start.as_quat(scalar_first=True)
-        settled, speed = _settled(model, data)
-        rotation = Rotation.from_quat(data.qpos[3:7], scalar_first=True).as_matrix()
-        ends.append((rotation, data.qpos[2], settled, speed))
-    resting = [end for end in ends if end[2]] or [end for end in ends if end[3] < _ROLLING]
-    if not resting:
+        speeds.append(_final_speed(model, data))
+        rotations.append(Rotation.from_quat(data.qpos[3:7], scalar_first=True).as_matrix())
+        heights.append(data.qpos[2])
+    settled = np.array(speeds) == 0.0
+    kept = settled if settled.any() else np.array(speeds) < _ROLLING
+    if not kept.any():
         raise RuntimeError(f"{object_model.name} came to rest in none of {_DROPS} drops")
-    rotations, heights, *_ = zip(*resting, strict=True)
-    return np.array(rotations), np.array(heights)
+    return np.array(rotations)[kept], np.array(heights)[kept]
 
 
-def _settled(model: mujoco.MjModel, data: mujoco.MjData) -> tuple[bool, float]:
-    """Whether it comes to rest, and its speed at the end (m/s and, times 10, rad/s)."""
+def _final_speed(model: mujoco.MjModel, data: mujoco.MjData) -> float:
+    """m/s and, times 10, rad/s at the end of the drop; zero if it comes to rest."""
     still, speed = 0, np.inf
     for _ in range(int(_SETTLE_LIMIT / _TIMESTEP)):
         mujoco.mj_step(model, data)
         speed = max(np.abs(data.qvel[:3]).max(), 0.1 * np.abs(data.qvel[3:6]).max())
         still = still + 1 if speed < _AT_REST else 0
         if still >= _REST_STEPS:
-            return True, speed
-    return False, speed
+            return 0.0
+    return speed
 
 
 def _distinct(

@@ -1,4 +1,4 @@
-"""The same on a GPU as on the CPU. Skipped where there is none."""
+"""The same on a GPU as on the CPU. Skipped where there is none: the others test all of it there."""
 
 from __future__ import annotations
 

@@ -104,14 +104,14 @@ class LearnedRow(RowProposer):
         steps: int = ADAPTATION_STEPS,
     ) -> None:
         row = ROWS[name]
-        networks, self._cloud = folder.load(row.needs)
+        self._networks, self._cloud = folder.load(row.needs)
         self.name = name
-        self._source = row.source(networks)
+        self._source = row.source(self._networks)
         self._execution = execution or AnalyticConfig()
         spec = load_hand()
         self._hand = PlanningHand(spec, self._execution.coupled)
         self._ranker = Ranker.load()
-        self._contact = networks.get("contact")
+        self._contact = self._networks.get("contact")
         self._body = HandBody(HandKinematics(spec))
         config = AdaptationConfig(coupled=self._execution.coupled, steps=steps)
         self._adaptation = row.adaptation(self._body, config) if row.adaptation else None
@@ -125,11 +125,9 @@ class LearnedRow(RowProposer):
         points = torch.as_tensor(cloud.object_points, dtype=torch.float32)
         centre = horizontal_centre(points)
         found = self.adapted(points - centre, count, seed)
-        poses = found._replace(translations=found.translations + centre).palm_poses
-        coordinates = self._hand.coordinates(found.joints)
-        coordinates = coordinates.clamp(self._hand.lower, self._hand.upper)
+        moved = found._replace(translations=found.translations + centre)
         energy = GraspEnergy(self._hand, surface, self._execution)
-        batch = GraspBatch(poses, coordinates, coordinates)
+        batch = GraspBatch.planned(self._hand, moved.palm_poses, moved.joints)
         return ranked_grasps(energy, batch, self._ranker, self.name)
 
     def with_one_rotation(
@@ -164,22 +162,11 @@ class LearnedRow(RowProposer):
 class RefinedRow(LearnedRow):
     """The learned proposer, whose batch is what is asked for; arguments as of `LearnedRow`."""
 
-    def __init__(
-        self,
-        name: str,
-        folder: NetworkFolder,
-        execution: AnalyticConfig | None = None,
-        steps: int = ADAPTATION_STEPS,
-    ) -> None:
-        super().__init__(name, folder, execution, steps)
-        needs = ROWS[name].needs
-        networks, cloud = folder.load(needs)
-        self._networks = Networks(*(networks[recipe] for recipe in needs), cloud)
-
     def propose(self, cloud: FusedCloud, count: int, seed: int) -> list[Grasp]:
         """See the base."""
-        config = LearnedConfig(batch=count)
-        proposer = LearnedProposer(config, self._execution, networks=self._networks)
+        found = (self._networks[recipe] for recipe in ("ipdf", "joint", "contact"))
+        networks = Networks(*found, self._cloud)
+        proposer = LearnedProposer(LearnedConfig(batch=count), self._execution, networks=networks)
         return proposer.candidates(cloud, seed)
 
 

@@ -200,9 +200,7 @@ class LearnedProposer:
     def _planned(self, grasps: GraspTensors, centre: Tensor) -> GraspBatch:
         """Of grasps in the table-top frame: as the planned hand can take them, in ``world``."""
         moved = grasps._replace(translations=grasps.translations + centre)
-        coordinates = self._hand.coordinates(grasps.joints)
-        coordinates = coordinates.clamp(self._hand.lower, self._hand.upper)
-        return GraspBatch(moved.palm_poses, coordinates, coordinates)
+        return GraspBatch.planned(self._hand, moved.palm_poses, moved.joints)
 
     def rotation_picture(self, cloud: FusedCloud, grasps: Sequence[Grasp] = ()) -> np.ndarray:
         """p(R|X) as a picture (H, W, 3) uint8, the palms of grasps as circles.

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from dexgrasp_models.grasp.config import AnalyticConfig
 from dexgrasp_models.grasp.energy import Energy, GraspEnergy
+from dexgrasp_models.grasp.planning_hand import PlanningHand
 from dexgrasp_models.so3 import rotation_from_vector
 
 _FIRST_MOMENT, _SECOND_MOMENT = 0.9, 0.99  # of Adam
@@ -27,6 +28,18 @@ class GraspBatch:
     """(B, K) rad."""
     preshape: Tensor
     """(B, K) coordinates that the grasps were started from, rad."""
+
+    @classmethod
+    def planned(cls, hand: PlanningHand, palm_poses: Tensor, joints: Tensor) -> GraspBatch:
+        """Any grasps as the hand can take them: coupled, within the limits.
+
+        Args:
+            hand: that is planned for.
+            palm_poses: (B, 4, 4) in ``world``.
+            joints: (B, 22) rad.
+        """
+        coordinates = hand.coordinates(joints).clamp(hand.lower, hand.upper)
+        return cls(palm_poses, coordinates, coordinates)
 
     def __getitem__(self, index: Tensor) -> GraspBatch:
         return GraspBatch(self.palm_poses[index], self.coordinates[index], self.preshape[index])

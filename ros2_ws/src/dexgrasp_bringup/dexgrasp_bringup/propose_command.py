@@ -10,6 +10,7 @@ import typer
 from rich.table import Table
 
 from dexgrasp_bringup.data_command import problems_told
+from dexgrasp_models.grasp.config import PROPOSERS
 
 if TYPE_CHECKING:
     from dexgrasp_models.grasp.types import Grasp
@@ -17,11 +18,9 @@ if TYPE_CHECKING:
 _SHOWN = 10  # rows
 
 
-class ProposerName(StrEnum):
-    """What proposes."""
-
-    LEARNED = "learned"
-    ANALYTIC = "analytic"
+ProposerName = StrEnum("ProposerName", [(name.upper(), name) for name in PROPOSERS])
+"""What proposes."""
+_DEFAULT = ProposerName(PROPOSERS[0])
 
 
 def propose(
@@ -36,7 +35,7 @@ def propose(
     out: Annotated[
         Path | None, typer.Option(help="File for the grasps, .npz: palm poses, joints, scores.")
     ] = None,
-    proposer: Annotated[ProposerName, typer.Option(help="What proposes.")] = ProposerName.LEARNED,
+    proposer: Annotated[ProposerName, typer.Option(help="What proposes.")] = _DEFAULT,
     weights: Annotated[
         Path | None, typer.Option(help="Of the learned proposer: folder of its networks.")
     ] = None,
