@@ -25,9 +25,6 @@ from scipy.optimize import minimize
 from scipy.special import expit, log_expit
 
 from dexgrasp_models.control.approach import NoApproach
-from dexgrasp_models.control.config import load_control_config
-from dexgrasp_models.control.executor import Stage
-from dexgrasp_models.control.planner import GraspPlanner
 from dexgrasp_models.files import written_whole
 from dexgrasp_models.grasp.analytic import AnalyticProposer
 from dexgrasp_models.grasp.object_surface import CloudError
@@ -35,14 +32,8 @@ from dexgrasp_models.grasp.rank import RANKER_FILE, Ranker
 from dexgrasp_models.grasp.reachability import rejection
 from dexgrasp_models.grasp.types import Grasp
 from dexgrasp_models.objects import SHAPES, load_object
-from dexgrasp_models.perception.cameras import DepthFrame
-from dexgrasp_models.perception.fusion import (
-    FusedCloud,
-    PerceptionError,
-    fuse,
-    load_fusion_config,
-)
-from dexgrasp_sim.grasp_cell import LIFT_HEIGHT, SLIP_LIMIT, TIME_LIMIT
+from dexgrasp_models.perception.fusion import FusedCloud, PerceptionError
+from dexgrasp_sim.grasp_cell import GraspCell
 from dexgrasp_sim.interface import make_simulator
 from dexgrasp_sim.scene import load_scene
 
@@ -73,46 +64,18 @@ class TrialScene:
             load_scene(friction=FRICTION, object_mass=MASS), load_object(shape, scale)
         )
         self._simulator.reset(seed)
-        frames = [
-            DepthFrame(camera, self._simulator.read_depth(name), 0.0)
-            for name, camera in self._simulator.cameras.items()
-        ]
-        self.cloud: FusedCloud = fuse(frames, load_fusion_config())
-        self._planner = GraspPlanner(load_control_config())
+        self._cell = GraspCell(self._simulator)
+        self.cloud: FusedCloud = self._cell.fuse(self._cell.depth_frames())
         self._start = self._simulator.save_state()
 
     def lifts(self, grasp: Grasp) -> bool:
         """Whether the grasp raises the object and holds it, as the grasp benchmark judges it."""
-        simulator, cloud = self._simulator, self.cloud
-        simulator.restore_state(self._start)
-        start = simulator.object_pose()[2, 3]
+        self._simulator.restore_state(self._start)
         try:
-            plan = self._planner.plan(
-                [grasp], cloud.object_points, cloud.scene_points, simulator.state().wrist_pose
-            )
+            plan = self._cell.plan([grasp], self.cloud)
         except NoApproach:
             return False
-        controller = self._planner.controller(plan, simulator.config.control_period)
-        gripped = None
-        while simulator.time < TIME_LIMIT:
-            state = simulator.state()
-            command = controller.step(state, state.time)
-            if controller.stage == Stage.LIFT and gripped is None:
-                gripped = self._in_palm()
-            if controller.outcome is not None or controller.stage == Stage.PLACE:
-                break
-            simulator.set_targets(command)
-            simulator.step()
-        if gripped is None or controller.stage != Stage.PLACE:
-            return False
-        raised = simulator.object_pose()[2, 3] - start
-        return bool(
-            raised >= LIFT_HEIGHT and np.linalg.norm(self._in_palm() - gripped) <= SLIP_LIMIT
-        )
-
-    def _in_palm(self) -> np.ndarray:
-        palm = self._simulator.state().wrist_pose
-        return (np.linalg.inv(palm) @ self._simulator.object_pose())[:3, 3]
+        return self._cell.carry_out(plan).success
 
 
 def run_scene(index: int, per_scene: int, proposer: AnalyticProposer) -> Iterator[dict[str, Any]]:

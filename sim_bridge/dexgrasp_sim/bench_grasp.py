@@ -13,6 +13,7 @@ from typing import Any
 from dexgrasp_models.files import written_whole
 from dexgrasp_models.objects import SHAPES, folders
 from dexgrasp_sim.episode import EpisodeResult, EpisodeSettings, run_episode
+from dexgrasp_sim.kept_results import KeptResults
 from dexgrasp_sim.worker_processes import WorkerPool
 
 
@@ -45,55 +46,30 @@ def run_bench(
 
     Args:
         settings: one entry an attempt.
-        attempts_file: JSON lines of finished attempts; those found in it are not run again.
+        attempts_file: of finished attempts, see `KeptResults`; those in it are not run again.
         workers: processes; by default one a core.
         on_result: called after each attempt, finished earlier or now.
 
     Returns:
-        The results, in the order of ``settings``.
+        The results, in the order of ``settings``, each once.
     """
-    results = _finished(attempts_file)
-    if attempts_file is not None and attempts_file.exists():
-        # Without what an interruption left of a line, so that the next one starts a line.
-        with written_whole(attempts_file) as temporary:
-            temporary.write_text("".join(map(_line, results.values())))
-    todo = [item for item in settings if _key(item) not in results]
-    for item in settings:
-        if on_result is not None and _key(item) in results:
-            on_result(results[_key(item)])
+    kept = KeptResults(attempts_file)
+    keys = {json.dumps(asdict(item), sort_keys=True): item for item in settings}
+    results = {key: EpisodeResult.from_mapping(kept[key]) for key in keys if key in kept}
+    if on_result is not None:
+        for result in results.values():
+            on_result(result)
     with WorkerPool(workers) as pool:
-        futures = {pool.submit(run_episode, item): item for item in todo}
-        for future in as_completed(futures):
-            result = future.result()
-            results[_key(futures[future])] = result
-            if attempts_file is not None:
-                with attempts_file.open("a") as file:
-                    file.write(_line(result))
+        running = {
+            pool.submit(run_episode, item): key for key, item in keys.items() if key not in results
+        }
+        for future in as_completed(running):
+            key, result = running[future], future.result()
+            results[key] = result
+            kept.add(key, asdict(result))
             if on_result is not None:
                 on_result(result)
-    return [results[_key(item)] for item in settings]
-
-
-def _line(result: EpisodeResult) -> str:
-    return json.dumps(asdict(result)) + "\n"
-
-
-def _key(settings: EpisodeSettings) -> str:
-    return json.dumps(asdict(settings), sort_keys=True)
-
-
-def _finished(attempts_file: Path | None) -> dict[str, EpisodeResult]:
-    if attempts_file is None or not attempts_file.exists():
-        return {}
-    lines = attempts_file.read_text().splitlines()
-    finished = {}
-    for line in lines:
-        try:
-            result = EpisodeResult.from_mapping(json.loads(line))
-        except json.JSONDecodeError:
-            continue  # cut short by an interruption; the attempt runs again
-        finished[_key(result.settings)] = result
-    return finished
+    return [results[key] for key in keys]
 
 
 def summarise(results: Sequence[EpisodeResult], seed: int) -> dict[str, Any]:

@@ -1,13 +1,14 @@
 """The grasp bench: what it finds, how it counts, how it goes on after an interruption."""
 
 import json
-from dataclasses import asdict
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from dexgrasp_models.files import written_whole
 from dexgrasp_models.objects.shapes import SHAPES
+from dexgrasp_sim import bench_grasp
 from dexgrasp_sim.bench_grasp import find_objects, run_bench, summarise, write_summary
 from dexgrasp_sim.episode import EpisodeResult, EpisodeSettings
 
@@ -54,14 +55,28 @@ def test_summary_counts_by_object_and_stage_with_flat_ones_apart():
     assert summary["seed"] == 5
 
 
-def test_finished_attempts_are_read_back_and_torn_lines_run_again(tmp_path):
-    kept = [result("can", 0), result("can", 1, "lift")]
+def test_finished_attempts_are_read_back_and_torn_lines_run_again(tmp_path, monkeypatch):
+    results = [result("can", 0), result("can", 1, "lift"), result("mug", 0)]
+    settings = [item.settings for item in results]
+    # Threads, so that what runs can be a function of this test.
+    monkeypatch.setattr(bench_grasp, "WorkerPool", ThreadPoolExecutor)
+    ran = []
+
+    def run_episode(asked: EpisodeSettings) -> EpisodeResult:
+        ran.append(asked)
+        return results[settings.index(asked)]
+
+    monkeypatch.setattr(bench_grasp, "run_episode", run_episode)
     file = tmp_path / "attempts.jsonl"
-    lines = [json.dumps(asdict(item)) for item in kept]
-    file.write_text("\n".join(lines) + "\n" + lines[0][:40])
-    shown = []
-    again = run_bench([item.settings for item in kept], attempts_file=file, on_result=shown.append)
-    assert again == kept == shown
+    assert run_bench(settings[:2], attempts_file=file, workers=1) == results[:2]
+    assert ran == settings[:2]
+    whole = file.read_text()
+    file.write_text(whole[:-40])
+    shown: list[EpisodeResult] = []
+    assert run_bench(settings, attempts_file=file, workers=1, on_result=shown.append) == results
+    assert ran == [*settings[:2], *settings[1:]]
+    assert shown == results
+    assert file.read_text().startswith(whole)
 
 
 def fail_half_way(path: Path) -> None:

@@ -18,7 +18,7 @@ from dexgrasp_models.nets.glow import (
 )
 from dexgrasp_models.nets.pointnet import PointNetConfig
 from dexgrasp_models.nets.types import GraspTensors
-from dexgrasp_models.nets.weights import load_weights, save_weights
+from dexgrasp_models.nets.weights import load_network, save_weights
 
 PLAIN = FlowConfig(blocks=4, hidden=16, dropout=0.0, batch_norm=False)
 FULL = FlowConfig(hidden=16)  # 21 blocks, with dropout and normalisation
@@ -266,9 +266,7 @@ def test_actnorm_is_set_by_the_first_batch_and_survives_a_file(tmp_path):
         values, _ = block(values, conditions)
 
     save_weights(tmp_path / "glow.safetensors", network, config)
-    loaded_config, state, _ = load_weights(tmp_path / "glow.safetensors", GraspGlowConfig)
-    loaded = GraspGlow(loaded_config)
-    loaded.load_state_dict(state)
+    loaded, _ = load_network(tmp_path / "glow.safetensors", GraspGlowConfig, GraspGlow)
     expected = network.eval().log_prob(clouds, grasps)
     # Also in training mode, with other data: the actnorms stay as they were.
     loaded.train()

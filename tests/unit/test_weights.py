@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 import torch
@@ -11,7 +11,13 @@ from safetensors.torch import save_file
 
 from dexgrasp_models.nets.ipdf import GraspIPDF, GraspIPDFConfig
 from dexgrasp_models.nets.pointnet import PointNet2Config, PointNetConfig, SetAbstractionConfig
-from dexgrasp_models.nets.weights import WeightsError, config_from, load_weights, save_weights
+from dexgrasp_models.nets.weights import (
+    WeightsError,
+    config_from,
+    load_network,
+    load_weights,
+    save_weights,
+)
 
 LEVELS = (SetAbstractionConfig(8, 0.1, 4, (8,)), SetAbstractionConfig(4, 0.2, 4, (8, 8)))
 CONFIG = GraspIPDFConfig(PointNet2Config(LEVELS, (16,), (8,)), widths=(16,), grid_level=0)
@@ -32,8 +38,9 @@ def test_network_comes_back(saved):
     config, state, metadata = load_weights(path, GraspIPDFConfig)
     assert config == CONFIG
     assert metadata == {"steps": 7, "data": ["a", "b"]}
-    loaded = GraspIPDF(config)
-    loaded.load_state_dict(state)
+    assert set(state) == set(network.state_dict())
+    loaded, metadata = load_network(path, GraspIPDFConfig, GraspIPDF)
+    assert metadata == {"steps": 7, "data": ["a", "b"]}
     clouds = torch.randn(3, 20, 3)
     found, expected = loaded.eval().encode(clouds), network.eval().encode(clouds)
     assert torch.equal(found.features, expected.features)
@@ -46,6 +53,12 @@ def test_the_file_is_whole_or_as_before(saved):
         save_weights(path, network, CONFIG, {"not json": object()})
     assert path.read_bytes() == before
     assert [found.name for found in path.parent.iterdir()] == [path.name]
+
+
+def test_weights_of_another_network_are_refused(saved):
+    path, _ = saved
+    with pytest.raises(WeightsError, match=r"ipdf\.safetensors: doesn't fit its network"):
+        load_network(path, GraspIPDFConfig, lambda config: GraspIPDF(replace(config, widths=(8,))))
 
 
 def test_missing_and_foreign_files_are_refused(saved, tmp_path):

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from dexgrasp_models.nets.clouds import CloudConfig
-from dexgrasp_models.nets.weights import WeightsError, config_from, load_weights
+from dexgrasp_models.nets.weights import WeightsError, config_from, load_network
 from dexgrasp_models.training.config import TrainingConfig
 from dexgrasp_models.training.objectives import RECIPES
 
@@ -59,14 +59,13 @@ class NetworkFolder:
     def _network(self, name: str) -> tuple[nn.Module, CloudConfig]:
         if name not in self._loaded:
             recipe = RECIPES[_BUILT_AS.get(name, name)]
-            config, state, metadata = load_weights(self._file(name), recipe.network_config)
-            network = recipe.build(config, TrainingConfig(), torch.device("cpu"), {}).network
-            try:
-                network.load_state_dict(state)
-            except RuntimeError as error:
-                raise WeightsError(
-                    f"{self._file(name)}: doesn't fit its network: {error}"
-                ) from None
+            network, metadata = load_network(
+                self._file(name),
+                recipe.network_config,
+                lambda config: (
+                    recipe.build(config, TrainingConfig(), torch.device("cpu"), {}).network
+                ),
+            )
             cloud = config_from(CloudConfig, metadata.get("training", {}).get("cloud", {}))
             self._loaded[name] = network.eval().requires_grad_(False), cloud
         return self._loaded[name]

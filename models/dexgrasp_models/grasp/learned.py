@@ -40,7 +40,7 @@ from dexgrasp_models.nets.ipdf import GraspIPDF, GraspIPDFConfig
 from dexgrasp_models.nets.losses import HandBody
 from dexgrasp_models.nets.rotation_picture import draw_rotation_density
 from dexgrasp_models.nets.types import GraspTensors
-from dexgrasp_models.nets.weights import WeightsError, config_from, load_weights
+from dexgrasp_models.nets.weights import WeightsError, config_from, load_network
 from dexgrasp_models.parameters import Parameters, option, parameter
 from dexgrasp_models.perception.fusion import FusedCloud
 
@@ -247,9 +247,7 @@ def load_networks(folder: str | Path = "") -> Networks:
         (flow, GraspGlow, GraspGlowConfig),
         ("contact", ContactNet, ContactNetConfig),
     ):
-        config, state, metadata = load_weights(_file(path, name), config_type)
-        network = kind(config)
-        network.load_state_dict(state)
+        network, metadata = load_network(_file(path, name), config_type, kind)
         networks.append(network.eval().requires_grad_(False))
         clouds.append(metadata.get("training", {}).get("cloud", {}))
     if any(cloud != clouds[0] for cloud in clouds):

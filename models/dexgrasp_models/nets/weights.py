@@ -6,7 +6,7 @@ import dataclasses
 import json
 import os
 import typing
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -20,6 +20,7 @@ from dexgrasp_models.parameters import Parameters
 FORMAT = "dexgrasp weights 1"
 
 ConfigType = TypeVar("ConfigType", bound=Parameters)
+NetworkType = TypeVar("NetworkType", bound=nn.Module)
 
 
 class WeightsError(ValueError):
@@ -65,11 +66,7 @@ def save_weights(
 
 
 def load_weights(path: str | os.PathLike[str], config_type: type[ConfigType]) -> Weights:
-    """Read what `save_weights` wrote::
-
-        config, state, _ = load_weights(path, GraspGlowConfig)
-        network = GraspGlow(config)
-        network.load_state_dict(state)
+    """Read what `save_weights` wrote.
 
     Args:
         path: of the file.
@@ -99,6 +96,31 @@ def load_weights(path: str | os.PathLike[str], config_type: type[ConfigType]) ->
     except (KeyError, TypeError, ValueError) as error:
         raise WeightsError(f"{path}: its header can't be used ({error})") from error
     return Weights(config, state, metadata)
+
+
+def load_network(
+    path: str | os.PathLike[str],
+    config_type: type[ConfigType],
+    build: Callable[[ConfigType], NetworkType],
+) -> tuple[NetworkType, dict[str, Any]]:
+    """The network in a file that `save_weights` wrote, and what was saved along::
+
+        network, metadata = load_network(path, GraspGlowConfig, GraspGlow)
+
+    Args:
+        path, config_type: as of `load_weights`.
+        build: gives a network of a configuration.
+
+    Raises:
+        WeightsError: as `load_weights`, or the weights don't fit the network.
+    """
+    config, state, metadata = load_weights(path, config_type)
+    network = build(config)
+    try:
+        network.load_state_dict(state)
+    except RuntimeError as error:
+        raise WeightsError(f"{path}: doesn't fit its network: {error}") from None
+    return network, metadata
 
 
 def config_from(config_type: type[ConfigType], values: Mapping[str, Any]) -> ConfigType:

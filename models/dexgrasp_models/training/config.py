@@ -35,6 +35,10 @@ class TrainingConfig(Parameters):
     )
     turn: bool = True  # clouds with their grasps about the vertical
     jitter: float = parameter(0.0005, 0, 0.05, "m", "deviation of noise on the object's points")
+    flaw_translation: float = parameter(
+        0.03, 0, 1, "m", "deviation of the palm's place in what ContactNet sees (3.2.3)"
+    )
+    flaw_joints: float = parameter(0.1, 0, 3, "rad", "likewise, of each joint")
     validate_every: int = parameter(500, 1, 100_000_000, "", "steps")
     validation_clouds: int = parameter(128, 1, 1_000_000, "", "clouds of unseen instances")
     validation_grasps: int = parameter(8, 1, 1024, "", "grasps of each")

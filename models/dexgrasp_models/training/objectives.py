@@ -31,7 +31,7 @@ from dexgrasp_models.nets.glow import GraspGlow, GraspGlowConfig
 from dexgrasp_models.nets.ipdf import GraspIPDF, GraspIPDFConfig
 from dexgrasp_models.nets.losses import GraspLosses, HandBody, LossWeights
 from dexgrasp_models.nets.types import GraspTensors
-from dexgrasp_models.nets.weights import load_weights
+from dexgrasp_models.nets.weights import load_network
 from dexgrasp_models.training.config import TrainingConfig
 
 LOSS = "loss"
@@ -106,9 +106,12 @@ class ContactMaps(Objective):
 
     network: ContactNet
 
-    def __init__(self, network: ContactNet, hand: HandBody) -> None:
+    def __init__(
+        self, network: ContactNet, hand: HandBody, flaw_translation: float, flaw_joints: float
+    ) -> None:
+        """Deviations of the noise on translations (m) and joints (rad): see `flawed`."""
         super().__init__(network)
-        self._hand = hand
+        self._hand, self._flaws = hand, (flaw_translation, flaw_joints)
 
     def forward(self, clouds: Tensor, grasps: GraspTensors, quality: bool) -> dict[str, Tensor]:
         points, hands, heat = self._example(clouds, grasps)
@@ -133,7 +136,7 @@ class ContactMaps(Objective):
         heat = contact_heat(self._hand.distance.to_links(points, self._hand.link_poses(grasps)))
         # PyTorch's own generator decides, so that a step's seed covers this too.
         generator = torch.Generator().manual_seed(int(torch.randint(2**62, ())))
-        hands = self._hand.surface(self._hand.link_poses(flawed(grasps, generator)))
+        hands = self._hand.surface(self._hand.link_poses(flawed(grasps, generator, *self._flaws)))
         rotations = grasps.rotations
         return canonical(points, rotations), canonical(hands, rotations), heat
 
@@ -207,20 +210,13 @@ class Recipe:
 def _end_to_end(
     _: Any, training: TrainingConfig, device: torch.device, weights: Mapping[str, Path]
 ) -> Objective:
-    return EndToEnd(
-        _loaded(GraspGlow, GraspGlowConfig, weights["glow"], device),
-        _loaded(GraspIPDF, GraspIPDFConfig, weights["ipdf"], device),
-        _loaded(ContactNet, ContactNetConfig, weights["contact"], device),
-        _hand(device),
-        training.samples,
+    networks = (
+        load_network(weights["glow"], GraspGlowConfig, GraspGlow),
+        load_network(weights["ipdf"], GraspIPDFConfig, GraspIPDF),
+        load_network(weights["contact"], ContactNetConfig, ContactNet),
     )
-
-
-def _loaded(kind: type[Any], config_type: type[Any], path: Path, device: torch.device) -> Any:
-    config, state, _ = load_weights(path, config_type)
-    network = kind(config)
-    network.load_state_dict(state)
-    return network.to(device)
+    glow, rotations, contact = (network.to(device) for network, _ in networks)
+    return EndToEnd(glow, rotations, contact, _hand(device), training.samples)
 
 
 def _hand(device: torch.device) -> HandBody:
@@ -236,7 +232,9 @@ RECIPES: dict[str, Recipe] = {
     ),
     "contact": Recipe(
         ContactNetConfig,
-        lambda config, t, device, w: ContactMaps(ContactNet(config).to(device), _hand(device)),
+        lambda config, t, device, w: ContactMaps(
+            ContactNet(config).to(device), _hand(device), t.flaw_translation, t.flaw_joints
+        ),
     ),
     "joint": Recipe(GraspGlowConfig, _end_to_end, needs=("ipdf", "glow", "contact")),
     "cvae": Recipe(
