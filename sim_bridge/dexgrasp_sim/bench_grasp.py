@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Sequence
-from concurrent.futures import as_completed
+from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from dexgrasp_models.files import written_whole
 from dexgrasp_models.objects import SHAPES, folders
 from dexgrasp_sim.episode import EpisodeResult, EpisodeSettings, run_episode
 from dexgrasp_sim.kept_results import KeptResults
-from dexgrasp_sim.worker_processes import WorkerPool
+from dexgrasp_sim.worker_processes import outcomes
 
 
 def find_objects(source: str | None) -> list[str]:
@@ -54,22 +54,24 @@ def run_bench(
         The results, in the order of ``settings``, each once.
     """
     kept = KeptResults(attempts_file)
-    keys = {json.dumps(asdict(item), sort_keys=True): item for item in settings}
+    keys = {_key(item): item for item in settings}
     results = {key: EpisodeResult.from_mapping(kept[key]) for key in keys if key in kept}
     if on_result is not None:
         for result in results.values():
             on_result(result)
-    with WorkerPool(workers) as pool:
-        running = {
-            pool.submit(run_episode, item): key for key, item in keys.items() if key not in results
-        }
-        for future in as_completed(running):
-            key, result = running[future], future.result()
+    missing = [item for key, item in keys.items() if key not in results]
+    with closing(outcomes(run_episode, missing, workers)) as finished:
+        for item, result in finished:
+            key = _key(item)
             results[key] = result
             kept.add(key, asdict(result))
             if on_result is not None:
                 on_result(result)
     return [results[key] for key in keys]
+
+
+def _key(settings: EpisodeSettings) -> str:
+    return json.dumps(asdict(settings), sort_keys=True)
 
 
 def summarise(results: Sequence[EpisodeResult], seed: int) -> dict[str, Any]:

@@ -8,9 +8,8 @@ would be masked.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator, Sequence
-from concurrent.futures import as_completed
+from collections.abc import Generator, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -38,7 +37,7 @@ from dexgrasp_models.perception.fusion import (
 from dexgrasp_models.ray_casting import Body, RayCaster
 from dexgrasp_sim.noise import measure_depth
 from dexgrasp_sim.scene import SceneConfig, load_scene
-from dexgrasp_sim.worker_processes import WorkerPool
+from dexgrasp_sim.worker_processes import outcomes, until
 
 _TABLE_THICKNESS = 0.03  # m
 _GREY = (0.5, 0.5, 0.5)
@@ -215,7 +214,7 @@ def open_jobs(jobs: Sequence[CloudJob], folder: Path) -> list[CloudJob]:
 
 def run(
     jobs: Sequence[CloudJob], folder: Path, *, workers: int = 1, deadline: float | None = None
-) -> Iterator[Observed]:
+) -> Generator[Observed, None, None]:
     """Run jobs, and report each as its clouds are stored.
 
     Args:
@@ -229,35 +228,21 @@ def run(
         ChildProcessError: a process was killed, as when memory runs out.
     """
     clouds = CloudSet.open(folder, create=True)
-    for job, found in _outcomes(jobs, workers, deadline):
-        if isinstance(found, str):
-            yield Observed(job, 0, found)
-        elif found is not None:
+    with closing(outcomes(_attempt, until(deadline, jobs), workers)) as finished:
+        for job, found in finished:
+            if isinstance(found, str):
+                yield Observed(job, 0, found)
+                continue
             clouds.append(found, Provenance(seed=job.seed, notes=job.notes()))
             yield Observed(job, len(found))
 
 
-def _attempt(job: CloudJob, deadline: float | None) -> ObjectClouds | str | None:
-    """What a job gives, or what is wrong with its object; None after the deadline."""
-    # The clock is that of the machine, so it is the same in all its processes.
-    if deadline is not None and time.monotonic() >= deadline:
-        return None
+def _attempt(job: CloudJob) -> ObjectClouds | str:
+    """What a job gives, or what is wrong with its object."""
     try:
         return observe_object(job)
     except MeshError as error:
         return f"{job.name}: {error}"
-
-
-def _outcomes(
-    jobs: Sequence[CloudJob], workers: int, deadline: float | None
-) -> Iterator[tuple[CloudJob, ObjectClouds | str | None]]:
-    if workers == 1:
-        yield from ((job, _attempt(job, deadline)) for job in jobs)
-        return
-    with WorkerPool(workers) as pool:
-        running = {pool.submit(_attempt, job, deadline): job for job in jobs}
-        for future in as_completed(running):
-            yield running[future], future.result()
 
 
 def _repeated(points: np.ndarray, count: int) -> np.ndarray:

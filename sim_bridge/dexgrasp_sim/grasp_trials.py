@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import as_completed
+from contextlib import closing
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -13,7 +13,7 @@ from dexgrasp_models.data.grasps import Grasps
 from dexgrasp_models.hand.spec import load_hand
 from dexgrasp_models.objects import LIBRARY_PREFIX, ObjectModel, load_object
 from dexgrasp_sim.validation import FIGURES, GraspValidator, ValidationConfig
-from dexgrasp_sim.worker_processes import WorkerPool
+from dexgrasp_sim.worker_processes import outcomes
 
 LoadObject = Callable[[str, float], ObjectModel]
 """The object of a name at a scale; has to be picklable."""
@@ -86,12 +86,13 @@ def try_grasps(
         config = replace(config, gain=-config.gain)
     figures = {name: np.full(len(grasps), np.nan) for name in FIGURES}
     done = 0
-    for rows, found in _run(_jobs(grasps, load, config, thrifty), workers):
-        for name, values in found.items():
-            figures[name][rows] = values
-        done += len(rows)
-        if progress:
-            progress(done, len(grasps))
+    with closing(outcomes(_try, _jobs(grasps, load, config, thrifty), workers)) as finished:
+        for job, found in finished:
+            for name, values in found.items():
+                figures[name][job.rows] = values
+            done += len(job.rows)
+            if progress:
+                progress(done, len(grasps))
     return figures
 
 
@@ -150,17 +151,8 @@ def _jobs(
             yield _Job(some, grasps[some], load, config, thrifty)
 
 
-def _run(jobs: Iterator[_Job], workers: int) -> Iterator[tuple[np.ndarray, dict[str, np.ndarray]]]:
-    if workers == 1:
-        yield from map(_try, jobs)
-        return
-    with WorkerPool(workers) as pool:
-        for future in as_completed([pool.submit(_try, job) for job in jobs]):
-            yield future.result()
-
-
-def _try(job: _Job) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+def _try(job: _Job) -> dict[str, np.ndarray]:
     grasps = job.grasps
     model = job.load(grasps.names[grasps.objects[0]], float(grasps.scales[0]))
     results = list(GraspValidator(model, job.config).run_all(grasps, thrifty=job.thrifty))
-    return job.rows, {name: np.array([result[name] for result in results]) for name in FIGURES}
+    return {name: np.array([result[name] for result in results]) for name in FIGURES}

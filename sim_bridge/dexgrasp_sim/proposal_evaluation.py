@@ -8,8 +8,8 @@ only measures. A scene's result is a function of its own settings.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
-from concurrent.futures import as_completed
+from collections.abc import Generator, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -50,7 +50,7 @@ from dexgrasp_sim.interface import make_simulator
 from dexgrasp_sim.kept_results import KeptResults
 from dexgrasp_sim.perturbation import Perturbation, perturb
 from dexgrasp_sim.scene import load_scene
-from dexgrasp_sim.worker_processes import WorkerPool
+from dexgrasp_sim.worker_processes import outcomes
 
 
 @dataclass(frozen=True)
@@ -125,7 +125,7 @@ def draw_jobs(
 
 def run(
     jobs: Sequence[SceneJob], *, kept: Path | None = None, workers: int = 1
-) -> Iterator[tuple[SceneJob, dict[str, Any]]]:
+) -> Generator[tuple[SceneJob, dict[str, Any]], None, None]:
     """Evaluate scenes, and report each as it is finished, first those that are finished already.
 
     Args:
@@ -142,19 +142,10 @@ def run(
     for job in jobs:
         if job.key in results:
             yield job, results[job.key]
-    for job, result in _outcomes(missing, workers):
-        results.add(job.key, result)
-        yield job, result
-
-
-def _outcomes(jobs: Sequence[SceneJob], workers: int) -> Iterator[tuple[SceneJob, dict[str, Any]]]:
-    if workers == 1 or len(jobs) < 2:
-        yield from ((job, evaluate_scene(job)) for job in jobs)
-        return
-    with WorkerPool(min(workers, len(jobs))) as pool:
-        running = {pool.submit(evaluate_scene, job): job for job in jobs}
-        for future in as_completed(running):
-            yield running[future], future.result()
+    with closing(outcomes(evaluate_scene, missing, workers)) as finished:
+        for job, result in finished:
+            results.add(job.key, result)
+            yield job, result
 
 
 def evaluate_scene(job: SceneJob) -> dict[str, Any]:

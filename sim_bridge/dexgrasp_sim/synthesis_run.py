@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import logging
 import os
-import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,7 @@ import mujoco
 from dexgrasp_models.data.grasp_set import GraspSet, Provenance
 from dexgrasp_models.data.grasps import GraspDataError, Grasps
 from dexgrasp_sim.grasp_synthesis import SynthesisJob, synthesise_object
-from dexgrasp_sim.worker_processes import KILLED, WorkerPool
+from dexgrasp_sim.worker_processes import KILLED, outcomes, until
 
 
 @dataclass(frozen=True)
@@ -89,8 +88,8 @@ def run(
     folder.mkdir(parents=True, exist_ok=True)  # what is in its way shows before the work is done
     grasp_set = GraspSet.open(folder, create=True)
     results = _on_ray if ray else _in_processes
-    with closing(results(synthesise, _until(deadline, missing), workers)) as outcomes:
-        for job, grasps in outcomes:
+    with closing(results(synthesise, until(deadline, missing), workers)) as finished:
+        for job, grasps in finished:
             if isinstance(grasps, str):
                 yield Finished(job, 0, grasps)
                 continue
@@ -101,13 +100,6 @@ def run(
 
 Outcome = tuple[SynthesisJob, Grasps | str]
 """A job and its grasps, or what was wrong with its object."""
-
-
-def _until(deadline: float | None, jobs: Sequence[SynthesisJob]) -> Iterator[SynthesisJob]:
-    for job in jobs:
-        if deadline is not None and time.monotonic() >= deadline:
-            return
-        yield job
 
 
 def _attempt(synthesise: Callable[[SynthesisJob], Grasps], job: SynthesisJob) -> Outcome:
@@ -121,21 +113,8 @@ def _attempt(synthesise: Callable[[SynthesisJob], Grasps], job: SynthesisJob) ->
 def _in_processes(
     synthesise: Callable[[SynthesisJob], Grasps], jobs: Iterator[SynthesisJob], workers: int | None
 ) -> Generator[Outcome, None, None]:
-    workers = workers or os.cpu_count() or 1
-    if workers == 1:
-        for job in jobs:
-            yield _attempt(synthesise, job)
-        return
-    with WorkerPool(workers) as pool:
-        running: set[Future[Outcome]] = set()
-        for job in jobs:
-            running.add(pool.submit(_attempt, synthesise, job))
-            if len(running) == workers:
-                done, running = wait(running, return_when=FIRST_COMPLETED)
-                yield from (future.result() for future in done)
-        while running:
-            done, running = wait(running, return_when=FIRST_COMPLETED)
-            yield from (future.result() for future in done)
+    with closing(outcomes(partial(_attempt, synthesise), jobs, workers)) as finished:
+        yield from (outcome for _, outcome in finished)
 
 
 def _on_ray(

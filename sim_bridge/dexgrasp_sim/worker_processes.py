@@ -8,18 +8,67 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
+import time
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing.resource_tracker import ensure_running
 from threading import Thread
-from typing import Any
+from typing import Any, TypeVar
+
+Job = TypeVar("Job")
+Result = TypeVar("Result")
 
 KILLED = (
     "a process was killed, as happens when memory runs out; what is finished is kept: run again, "
     "with fewer workers"
 )
+
+
+def outcomes(
+    work: Callable[[Job], Result], jobs: Iterable[Job], workers: int | None = None
+) -> Generator[tuple[Job, Result], None, None]:
+    """What work makes of jobs, each with its job, as they finish.
+
+    A job is taken from `jobs` when a worker is free for it. To stop, close the generator (or leave
+    the loop over it by an exception): what runs is dropped.
+
+    Args:
+        work: importable from a module, as are the jobs' types.
+        jobs: any number.
+        workers: processes; one is this process itself; by default one a core.
+
+    Raises:
+        ChildProcessError: a process was killed.
+        Exception: what `work` raises.
+    """
+    workers = workers or os.cpu_count() or 1
+    if workers == 1:
+        yield from ((job, work(job)) for job in jobs)
+        return
+    running: dict[Future[Result], Job] = {}
+    with WorkerPool(workers) as pool:
+        for job in jobs:
+            running[pool.submit(work, job)] = job
+            if len(running) == workers:
+                yield from _finished(running)
+        while running:
+            yield from _finished(running)
+
+
+def until(deadline: float | None, jobs: Iterable[Job]) -> Iterator[Job]:
+    """Jobs, none any more after a deadline (`time.monotonic`), if there is one."""
+    for job in jobs:
+        if deadline is not None and time.monotonic() >= deadline:
+            return
+        yield job
+
+
+def _finished(running: dict[Future[Result], Job]) -> Iterator[tuple[Job, Result]]:
+    """Waits for some that run and takes them out."""
+    for future in wait(running, return_when=FIRST_COMPLETED).done:
+        yield running.pop(future), future.result()
 
 
 class WorkerPool(ProcessPoolExecutor):

@@ -1,7 +1,6 @@
 """The grasp bench: what it finds, how it counts, how it goes on after an interruption."""
 
 import json
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -58,8 +57,6 @@ def test_summary_counts_by_object_and_stage_with_flat_ones_apart():
 def test_finished_attempts_are_read_back_and_torn_lines_run_again(tmp_path, monkeypatch):
     results = [result("can", 0), result("can", 1, "lift"), result("mug", 0)]
     settings = [item.settings for item in results]
-    # Threads, so that what runs can be a function of this test.
-    monkeypatch.setattr(bench_grasp, "WorkerPool", ThreadPoolExecutor)
     ran = []
 
     def run_episode(asked: EpisodeSettings) -> EpisodeResult:

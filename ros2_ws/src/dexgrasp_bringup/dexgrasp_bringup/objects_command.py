@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
@@ -66,11 +67,8 @@ def build(
     Can be interrupted at any time; run again, it goes on from what is kept. Ends with status 1 if
     an object can't be decomposed.
     """
-    from concurrent.futures import as_completed
-
-    from dexgrasp_models.objects import MeshError, prepare_object
     from dexgrasp_models.objects.meshes import cache_folder
-    from dexgrasp_sim.worker_processes import WorkerPool
+    from dexgrasp_sim.worker_processes import outcomes
 
     console = Console()
     try:
@@ -78,18 +76,28 @@ def build(
     except ValueError as error:
         _refuse(console, error)
     pieces, failed = 0, 0
-    with WorkerPool(workers) as pool, bars(console) as progress:
+    with bars(console) as progress, closing(outcomes(_prepared, found, workers)) as finished:
         task = progress.add_task("0 pieces", total=len(found))
-        for future in as_completed([pool.submit(prepare_object, source) for source in found]):
-            try:
-                pieces += future.result()
-            except MeshError as error:
+        for _, result in finished:
+            if isinstance(result, int):
+                pieces += result
+            else:
                 failed += 1
-                progress.console.print(f"[red]{escape(str(error))}", soft_wrap=True)
+                progress.console.print(f"[red]{escape(result)}", soft_wrap=True)
             progress.update(task, advance=1, description=f"{pieces} pieces")
     console.print(f"{len(found) - failed} objects, {pieces} pieces in {cache_folder()}")
     if failed:
         raise typer.Exit(1)
+
+
+def _prepared(source: str) -> int | str:
+    """How many pieces an object has, or what is wrong with it."""
+    from dexgrasp_models.objects import MeshError, prepare_object
+
+    try:
+        return prepare_object(source)
+    except MeshError as error:
+        return str(error)
 
 
 @objects.command("poses")
