@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from dexgrasp_bringup.progress import bars
-from dexgrasp_models.grasp.config import PROPOSERS
+from dexgrasp_bringup.proposal_options import DEFAULT_PROPOSER, Control, Proposer, Weights
 
 if TYPE_CHECKING:
     from dexgrasp_sim.episode import EpisodeResult
@@ -38,16 +38,9 @@ def grasp(
     seed: Annotated[int, typer.Option(min=0, help="Attempt k has the seed SEED + k.")] = 0,
     mass: Annotated[float, typer.Option(help="Mass of the object, kg.")] = 0.1,
     friction: Annotated[float, typer.Option(help="Friction coefficient.")] = 1.0,
-    proposer: Annotated[str, typer.Option(help="learned or analytic.")] = PROPOSERS[0],
-    weights: Annotated[
-        Path | None, typer.Option(help="Of the learned proposer: folder of its networks.")
-    ] = None,
-    control: Annotated[
-        str,
-        typer.Option(
-            help="Negative control: none, reversed_squeeze, shuffled_joints or wrist_moved."
-        ),
-    ] = "none",
+    proposer: Proposer = DEFAULT_PROPOSER,
+    weights: Weights = None,
+    control: Control = "none",
     workers: Annotated[
         int | None, typer.Option(min=1, help="Processes; by default one a core.")
     ] = None,
@@ -75,14 +68,14 @@ def grasp(
         sources = bench_grasp.find_objects(objects)
         settings = [
             EpisodeSettings(
-                source, seed + pose, scale, scene, proposer, str(weights or ""),
+                source, seed + pose, scale, scene, str(proposer), str(weights or ""),
                 mass=mass, friction=friction, perturbation=Perturbation(control),
             )
             for source in sources
             for pose in range(poses)
         ]  # fmt: skip
         load_scene(scene=scene, object_mass=mass, friction=friction)
-        make_proposer(proposer, learned=LearnedConfig(weights=str(weights or "")))
+        make_proposer(str(proposer), learned=LearnedConfig(weights=str(weights or "")))
         for source in sources:
             load_object(source, scale)
     except (MeshError, ValueError) as error:
@@ -114,7 +107,7 @@ def grasp(
     summary = bench_grasp.summarise(results, seed)
     summary["settings"] = {
         "scene": scene, "poses": poses, "scale": scale, "mass": mass, "friction": friction,
-        "proposer": proposer, "control": control,
+        "proposer": str(proposer), "control": control,
     }  # fmt: skip
     console.print(_table(summary))
     if out:

@@ -16,6 +16,7 @@ from dexgrasp_bringup.data_show_command import show
 from dexgrasp_bringup.data_trial_commands import controls, synth, validate
 from dexgrasp_bringup.eval_command import evaluation
 from dexgrasp_bringup.objects_command import objects
+from dexgrasp_bringup.proposal_options import ProposerName, Weights
 from dexgrasp_bringup.propose_command import propose
 from dexgrasp_bringup.train_command import train
 
@@ -52,11 +53,10 @@ def demo(
         str, typer.Option(help="floating: the hand alone; arm: the hand on the UR10e.")
     ] = "arm",
     proposer: Annotated[
-        str, typer.Option(help="learned or analytic; by default as config/proposals.yaml says.")
-    ] = "",
-    weights: Annotated[
-        Path | None, typer.Option(help="Of the learned proposer: folder of its networks.")
+        ProposerName | None,
+        typer.Option(help="What proposes; by default as config/proposals.yaml says."),
     ] = None,
+    weights: Weights = None,
     viewer: Annotated[bool, typer.Option("--viewer", help="Show it in a web browser.")] = False,
     lockstep: Annotated[
         bool, typer.Option("--lockstep", help="Time waits for each command: repeatable.")
@@ -81,7 +81,7 @@ def demo(
             seed=seed,
             scene=scene,
             mode="lock_step" if lockstep else "real_time",
-            proposer=proposer,
+            proposer=str(proposer or ""),
             weights=str(weights.resolve()) if weights else "",
             viewer=viewer,
         )

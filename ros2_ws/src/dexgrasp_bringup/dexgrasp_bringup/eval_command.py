@@ -19,6 +19,7 @@ from rich.markup import escape
 from dexgrasp_bringup.data_command import problems_told
 from dexgrasp_bringup.eval_tables import tables
 from dexgrasp_bringup.progress import bars
+from dexgrasp_bringup.proposal_options import Control
 
 if TYPE_CHECKING:
     from dexgrasp_sim.proposal_evaluation import EvaluationSettings, SceneJob
@@ -60,12 +61,7 @@ def proposals(
     singles: Annotated[
         int, typer.Option(min=1, max=1024, help="How many of them are lifted for themselves.")
     ] = 4,
-    control: Annotated[
-        str,
-        typer.Option(
-            help="Negative control: none, reversed_squeeze, shuffled_joints or wrist_moved."
-        ),
-    ] = "none",
+    control: Control = "none",
     seed: Annotated[int, typer.Option(min=0, help="Of all that is drawn.")] = 0,
     workers: Annotated[
         int | None, typer.Option(min=1, help="Processes; by default one a core.")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,17 +9,12 @@ import typer
 from rich.table import Table
 
 from dexgrasp_bringup.data_command import problems_told
-from dexgrasp_models.grasp.config import PROPOSERS
+from dexgrasp_bringup.proposal_options import DEFAULT_PROPOSER, Proposer, ProposerName, Weights
 
 if TYPE_CHECKING:
     from dexgrasp_models.grasp.types import Grasp
 
 _SHOWN = 10  # rows
-
-
-ProposerName = StrEnum("ProposerName", [(name.upper(), name) for name in PROPOSERS])
-"""What proposes."""
-_DEFAULT = ProposerName(PROPOSERS[0])
 
 
 def propose(
@@ -35,10 +29,8 @@ def propose(
     out: Annotated[
         Path | None, typer.Option(help="File for the grasps, .npz: palm poses, joints, scores.")
     ] = None,
-    proposer: Annotated[ProposerName, typer.Option(help="What proposes.")] = _DEFAULT,
-    weights: Annotated[
-        Path | None, typer.Option(help="Of the learned proposer: folder of its networks.")
-    ] = None,
+    proposer: Proposer = DEFAULT_PROPOSER,
+    weights: Weights = None,
     text: Annotated[
         str, typer.Option(help="How to grasp what, as in 'grasp the mug by the handle'.")
     ] = "",
