@@ -52,13 +52,13 @@ def canonical(points: Tensor, rotations: Tensor) -> Tensor:
 def flawed(
     grasps: GraspTensors,
     generator: torch.Generator,
-    translation: float = 0.03,
-    joints: float = 0.1,
+    translation: float,
+    joints: float,
 ) -> GraspTensors:
     """Grasps with normal noise on translations (m) and joints (rad), for ContactNet to see through.
 
     Its training pairs the hand of such a grasp with the contact map of the true one. The paper only
-    says "flawed"; the noise is that of the authors' code, which leaves rotations as they are.
+    says "flawed"; this is the noise of the authors' code, which leaves rotations as they are.
     """
 
     def noisy(values: Tensor, deviation: float) -> Tensor:
@@ -149,9 +149,11 @@ class ContactNet(nn.Module):
 
     @torch.no_grad()
     def heat(self, clouds: Tensor, hands: Tensor) -> Tensor:
-        """(B, N) middle of the likeliest bin of each point, arguments as `forward`.
+        """(B, N) expected heat of each point, arguments as `forward`.
 
-        The likeliest and not the mean over bins, as in the authors' code: where contact is
-        uncertain, the target is one of the possible maps and not a lukewarm one between them.
+        The map that grasps are adapted to by squared differences: of all maps, the mean one has the
+        least expected difference to the true one. The authors' code takes the likeliest bin.
         """
-        return (self(clouds, hands).argmax(-1) + 0.5) / BINS
+        probabilities = self(clouds, hands).softmax(-1)
+        middles = (torch.arange(BINS).to(probabilities) + 0.5) / BINS
+        return probabilities @ middles

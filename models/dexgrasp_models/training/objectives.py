@@ -114,11 +114,16 @@ class ContactMaps(Objective):
         self._hand, self._flaws = hand, (flaw_translation, flaw_joints)
 
     def forward(self, clouds: Tensor, grasps: GraspTensors, quality: bool) -> dict[str, Tensor]:
-        points, hands, heat = self._example(clouds, grasps)
+        points, hands, heat = self._example(clouds, grasps, self._flawed(grasps))
         return {LOSS: self.network.loss(points, hands, heat)}
 
     def measure(self, clouds: Tensor, grasps: GraspTensors) -> dict[str, Tensor]:
-        points, hands, heat = self._example(clouds, grasps)
+        """Adds shares of right bins, and squared errors of the map and of the flawed hand's own.
+
+        A map that isn't nearer to the true one than the hand's own is worth nothing to adapt to.
+        """
+        seen = self._flawed(grasps)
+        points, hands, heat = self._example(clouds, grasps, seen)
         logits = self.network(points, hands)
         bins = heat_bins(heat)
         touched = bins > 0
@@ -127,18 +132,33 @@ class ContactMaps(Objective):
             LOSS: nn.functional.cross_entropy(logits.flatten(0, 1), bins.flatten()),
             "accuracy": right.mean(),
             "accuracy_touched": right[touched].mean() if touched.any() else right.new_zeros(()),
+            "error": (self.network.heat(points, hands) - heat).square().mean(),
+            "error_of_hand": (self._heat(clouds, seen) - heat).square().mean(),
         }
 
     @torch.no_grad()
-    def _example(self, clouds: Tensor, grasps: GraspTensors) -> tuple[Tensor, Tensor, Tensor]:
-        """Canonical clouds and flawed hands, and the heat of the true grasps."""
-        points = _repeated(clouds, grasps)
-        heat = contact_heat(self._hand.distance.to_links(points, self._hand.link_poses(grasps)))
+    def _flawed(self, grasps: GraspTensors) -> GraspTensors:
         # PyTorch's own generator decides, so that a step's seed covers this too.
         generator = torch.Generator().manual_seed(int(torch.randint(2**62, ())))
-        hands = self._hand.surface(self._hand.link_poses(flawed(grasps, generator, *self._flaws)))
-        rotations = grasps.rotations
-        return canonical(points, rotations), canonical(hands, rotations), heat
+        return flawed(grasps, generator, *self._flaws)
+
+    @torch.no_grad()
+    def _example(
+        self, clouds: Tensor, grasps: GraspTensors, seen: GraspTensors
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Canonical clouds and flawed hands, and the heat of the true grasps."""
+        points, rotations = _repeated(clouds, grasps), grasps.rotations
+        hands = self._hand.surface(self._hand.link_poses(seen))
+        return (
+            canonical(points, rotations),
+            canonical(hands, rotations),
+            self._heat(clouds, grasps),
+        )
+
+    def _heat(self, clouds: Tensor, grasps: GraspTensors) -> Tensor:
+        """(B G, N) contact maps of the grasps."""
+        links = self._hand.link_poses(grasps)
+        return contact_heat(self._hand.distance.to_links(_repeated(clouds, grasps), links))
 
 
 class EndToEnd(Objective):
