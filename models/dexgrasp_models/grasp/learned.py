@@ -65,7 +65,7 @@ class LearnedConfig(Parameters):
     adaptation_steps: int = parameter(
         50, 0, 10_000, "", "of the adaptation (3.2.4, where it has 300)"
     )
-    refinement_steps: int = parameter(110, 0, 10_000, "", "of the refinement; the paper has none")
+    refinement_steps: int = parameter(150, 0, 10_000, "", "of the refinement; the paper has none")
 
 
 class Networks(NamedTuple):
