@@ -38,7 +38,7 @@ def find_objects(source: str | None) -> list[str]:
 def run_bench(
     settings: Sequence[EpisodeSettings],
     *,
-    attempts_file: Path | None = None,
+    kept: KeptResults | None = None,
     workers: int | None = None,
     on_result: Callable[[EpisodeResult], None] | None = None,
 ) -> list[EpisodeResult]:
@@ -46,14 +46,14 @@ def run_bench(
 
     Args:
         settings: one entry an attempt.
-        attempts_file: of finished attempts, see `KeptResults`; those in it are not run again.
+        kept: finished attempts, which are not run again; takes the others.
         workers: processes; by default one a core.
         on_result: called after each attempt, finished earlier or now.
 
     Returns:
         The results, in the order of ``settings``, each once.
     """
-    kept = KeptResults(attempts_file)
+    kept = kept or KeptResults(None)
     keys = {_key(item): item for item in settings}
     results = {key: EpisodeResult.from_mapping(kept[key]) for key in keys if key in kept}
     if on_result is not None:

@@ -14,6 +14,9 @@ class KeptResults:
 
     Args:
         path: the file; None keeps nothing on disk. What an interruption left of a line is dropped.
+
+    Raises:
+        ValueError: the file has something else in it.
     """
 
     def __init__(self, path: Path | None) -> None:
@@ -26,6 +29,8 @@ class KeptResults:
                 entry = json.loads(line)
             except json.JSONDecodeError:
                 continue
+            if not isinstance(entry, dict) or set(entry) != {"key", "result"}:
+                raise ValueError(f"{path}: holds no results of this version; remove or rename it")
             self._results[entry["key"]] = entry["result"]
         with written_whole(path) as temporary:
             temporary.write_text("".join(map(_line, self._results, self._results.values())))

@@ -4,12 +4,15 @@ import json
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from dexgrasp_bringup.cli import app
 from dexgrasp_models.files import written_whole
 from dexgrasp_models.objects.shapes import SHAPES
 from dexgrasp_sim import bench_grasp
 from dexgrasp_sim.bench_grasp import find_objects, run_bench, summarise, write_summary
 from dexgrasp_sim.episode import EpisodeResult, EpisodeSettings
+from dexgrasp_sim.kept_results import KeptResults
 
 
 def result(name: str, seed: int, lost_at: str = "", flat: bool = False) -> EpisodeResult:
@@ -65,15 +68,25 @@ def test_finished_attempts_are_read_back_and_torn_lines_run_again(tmp_path, monk
 
     monkeypatch.setattr(bench_grasp, "run_episode", run_episode)
     file = tmp_path / "attempts.jsonl"
-    assert run_bench(settings[:2], attempts_file=file, workers=1) == results[:2]
+    assert run_bench(settings[:2], kept=KeptResults(file), workers=1) == results[:2]
     assert ran == settings[:2]
     whole = file.read_text()
     file.write_text(whole[:-40])
     shown: list[EpisodeResult] = []
-    assert run_bench(settings, attempts_file=file, workers=1, on_result=shown.append) == results
+    assert run_bench(settings, kept=KeptResults(file), workers=1, on_result=shown.append) == results
     assert ran == [*settings[:2], *settings[1:]]
     assert shown == results
     assert file.read_text().startswith(whole)
+
+
+def test_other_files_are_not_taken_for_attempts(tmp_path):
+    file = tmp_path / "bench.attempts.jsonl"
+    file.write_text('{"settings": {}}\n')
+    command = ["bench", "grasp", "--objects", "can", "--out", str(tmp_path / "bench.json")]
+    result = CliRunner().invoke(app, [*command, "--resume"])
+    assert result.exit_code == 2
+    assert "holds no results of this version" in " ".join(result.output.split())
+    assert file.read_text() == '{"settings": {}}\n'
 
 
 def fail_half_way(path: Path) -> None:

@@ -60,6 +60,7 @@ def grasp(
     from dexgrasp_models.objects import MeshError, load_object
     from dexgrasp_sim import bench_grasp
     from dexgrasp_sim.episode import EpisodeSettings
+    from dexgrasp_sim.kept_results import KeptResults
     from dexgrasp_sim.perturbation import Perturbation
     from dexgrasp_sim.scene import load_scene
 
@@ -78,6 +79,10 @@ def grasp(
         make_proposer(str(proposer), learned=LearnedConfig(weights=str(weights or "")))
         for source in sources:
             load_object(source, scale)
+        attempts = out.with_suffix(".attempts.jsonl") if out else None
+        if attempts and not resume:
+            attempts.unlink(missing_ok=True)
+        kept = KeptResults(attempts)
     except (MeshError, ValueError) as error:
         console.print(f"[red]{error}")
         raise typer.Exit(2) from error
@@ -96,14 +101,7 @@ def grasp(
                 )
             progress.update(task, advance=1, description=f"lifted {lifted}")
 
-        attempts_file = out.with_suffix(".attempts.jsonl") if out else None
-        if out:
-            out.parent.mkdir(parents=True, exist_ok=True)
-        if attempts_file and not resume:
-            attempts_file.unlink(missing_ok=True)
-        results = bench_grasp.run_bench(
-            settings, attempts_file=attempts_file, workers=workers, on_result=show
-        )
+        results = bench_grasp.run_bench(settings, kept=kept, workers=workers, on_result=show)
     summary = bench_grasp.summarise(results, seed)
     summary["settings"] = {
         "scene": scene, "poses": poses, "scale": scale, "mass": mass, "friction": friction,
