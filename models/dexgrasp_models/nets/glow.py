@@ -50,7 +50,7 @@ class FlowConfig(Parameters):
         Data of coupled joints fill a subspace only, on which a density would grow without bound;
         the noise bounds it.
         """
-        return cls(blocks=12, dropout=0.0, batch_norm=False, noise=0.02)
+        return cls(blocks=12, hidden=96, dropout=0.1, batch_norm=False, noise=0.03)
 
 
 class ConditionalGlow(nn.Module):
