@@ -38,7 +38,7 @@ def find_objects(source: str | None) -> list[str]:
 def run_bench(
     settings: Sequence[EpisodeSettings],
     *,
-    kept: KeptResults | None = None,
+    kept: KeptResults,
     workers: int | None = None,
     on_result: Callable[[EpisodeResult], None] | None = None,
 ) -> list[EpisodeResult]:
@@ -51,9 +51,8 @@ def run_bench(
         on_result: called after each attempt, finished earlier or now.
 
     Returns:
-        The results, in the order of ``settings``, each once.
+        The results, in the order of ``settings``.
     """
-    kept = kept or KeptResults(None)
     keys = {_key(item): item for item in settings}
     results = {key: EpisodeResult.from_mapping(kept[key]) for key in keys if key in kept}
     if on_result is not None:
@@ -67,7 +66,7 @@ def run_bench(
             kept.add(key, asdict(result))
             if on_result is not None:
                 on_result(result)
-    return [results[key] for key in keys]
+    return [results[_key(item)] for item in settings]
 
 
 def _key(settings: EpisodeSettings) -> str:

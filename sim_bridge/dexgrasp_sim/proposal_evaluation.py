@@ -142,7 +142,8 @@ def run(
     for job in jobs:
         if job.key in results:
             yield job, results[job.key]
-    with closing(outcomes(evaluate_scene, missing, workers)) as finished:
+    # A single scene isn't worth the start of a process.
+    with closing(outcomes(evaluate_scene, missing, min(workers, len(missing)) or 1)) as finished:
         for job, result in finished:
             results.add(job.key, result)
             yield job, result

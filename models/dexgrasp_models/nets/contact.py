@@ -36,6 +36,16 @@ def heat_bins(heat: Tensor) -> Tensor:
     return (heat * BINS).long().clamp(0, BINS - 1)
 
 
+def expected_heat(logits: Tensor) -> Tensor:
+    """Mean heat (...) over bins of which unnormalised log probabilities (..., 10) are given.
+
+    The map that grasps are adapted to by squared differences: of all maps, the mean one has the
+    least expected difference to the true one. The authors' code takes the likeliest bin.
+    """
+    probabilities = logits.softmax(-1)
+    return probabilities @ ((torch.arange(BINS).to(probabilities) + 0.5) / BINS)
+
+
 def canonical(points: Tensor, rotations: Tensor) -> Tensor:
     """Points as the palm's axes see them: R^-1 x, about the frame's origin (3.2.2).
 
@@ -149,11 +159,5 @@ class ContactNet(nn.Module):
 
     @torch.no_grad()
     def heat(self, clouds: Tensor, hands: Tensor) -> Tensor:
-        """(B, N) expected heat of each point, arguments as `forward`.
-
-        The map that grasps are adapted to by squared differences: of all maps, the mean one has the
-        least expected difference to the true one. The authors' code takes the likeliest bin.
-        """
-        probabilities = self(clouds, hands).softmax(-1)
-        middles = (torch.arange(BINS).to(probabilities) + 0.5) / BINS
-        return probabilities @ middles
+        """(B, N) `expected_heat` of each point, arguments as `forward`."""
+        return expected_heat(self(clouds, hands))

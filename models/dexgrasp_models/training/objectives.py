@@ -24,6 +24,7 @@ from dexgrasp_models.nets.contact import (
     ContactNetConfig,
     canonical,
     contact_heat,
+    expected_heat,
     flawed,
     heat_bins,
 )
@@ -132,7 +133,7 @@ class ContactMaps(Objective):
             LOSS: nn.functional.cross_entropy(logits.flatten(0, 1), bins.flatten()),
             "accuracy": right.mean(),
             "accuracy_touched": right[touched].mean() if touched.any() else right.new_zeros(()),
-            "error": (self.network.heat(points, hands) - heat).square().mean(),
+            "error": (expected_heat(logits) - heat).square().mean(),
             "error_of_hand": (self._heat(clouds, seen) - heat).square().mean(),
         }
 
