@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import rclpy
-from rclpy.action import ActionClient
 from rclpy.executors import MultiThreadedExecutor
 from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.node import Node
@@ -20,6 +19,7 @@ from rclpy.task import Future
 
 from dexgrasp_interfaces.action import ExecuteGrasp
 from dexgrasp_ros import contract
+from dexgrasp_ros.action_client import ActionClient
 from dexgrasp_ros.node import ManagedNode
 
 os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"

@@ -9,7 +9,6 @@ from typing import Any, Self
 import rclpy
 from lifecycle_msgs.msg import State
 from lifecycle_msgs.srv import GetState
-from rclpy.action import ActionClient
 from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
@@ -18,6 +17,7 @@ from rclpy.task import Future
 
 from dexgrasp_interfaces.action import ExecuteGrasp
 from dexgrasp_ros import contract
+from dexgrasp_ros.action_client import ActionClient
 
 
 class GoalRefused(RuntimeError):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from rclpy.action import ActionClient
 from rclpy.client import Client
 from rclpy.node import Node
 from std_srvs.srv import Trigger
@@ -13,6 +12,7 @@ from dexgrasp_interfaces.action import ExecuteGrasp
 from dexgrasp_interfaces.msg import Grasp
 from dexgrasp_interfaces.srv import GenerateProposals
 from dexgrasp_ros import contract
+from dexgrasp_ros.action_client import ActionClient
 
 
 class GraphCommands:
