@@ -31,7 +31,9 @@ def option(default: Any, description: str) -> Any:
 
 
 class Parameters:
-    """Base of frozen dataclasses built from :func:`parameter`; checks ranges when constructed.
+    """Base of frozen dataclasses built from :func:`parameter`; checks them when constructed.
+
+    Numbers must be in their range, and whole where the default is.
 
     Raises:
         ValueError: naming the parameter, its value and what is allowed.
@@ -43,12 +45,15 @@ class Parameters:
                 continue
             low, high = item.metadata["range"]
             value = getattr(self, item.name)
-            for number in value if isinstance(value, tuple) else (value,):
-                is_number = isinstance(number, int | float) and not isinstance(number, bool)
+            whole = all(isinstance(number, int) for number in _numbers(item.default))
+            for number in _numbers(value):
+                is_number = isinstance(number, int if whole else int | float)
+                is_number = is_number and not isinstance(number, bool)
                 if not is_number or not math.isfinite(number) or not low <= number <= high:
+                    kind = "a whole number from " if whole and isinstance(number, float) else ""
                     raise ValueError(
                         f"{type(self).__name__}.{item.name} = {value!r}: expected "
-                        f"{low:g} to {high:g} {item.metadata['unit']}".rstrip()
+                        f"{kind}{low:g} to {high:g} {item.metadata['unit']}".rstrip()
                     )
 
     @classmethod
@@ -69,3 +74,7 @@ class Parameters:
             for name, value in values.items()
         }
         return cls(**converted)
+
+
+def _numbers(value: Any) -> tuple[Any, ...]:
+    return value if isinstance(value, tuple) else (value,)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Generator, Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from time import process_time
@@ -32,6 +32,7 @@ from dexgrasp_models.evaluation.networks import NetworkFolder
 from dexgrasp_models.evaluation.proposers import ADAPTATION_STEPS, RowProposer, make_row
 from dexgrasp_models.evaluation.summary import BEST_LOST, LOST
 from dexgrasp_models.grasp.config import AnalyticConfig
+from dexgrasp_models.grasp.learned import LearnedConfig
 from dexgrasp_models.grasp.object_surface import CloudError
 from dexgrasp_models.grasp.reachability import NoProposalError, first_reachable
 from dexgrasp_models.grasp.types import Grasp
@@ -78,6 +79,8 @@ class EvaluationSettings:
     true_grasps: int = 16
     """Of the grasp set whose log-likelihood is asked for, at most."""
     adaptation_steps: int = ADAPTATION_STEPS
+    learned: LearnedConfig = field(default_factory=LearnedConfig)
+    """Of the row `refined`, but for its weights and its batch, which are the above."""
     control: Perturbation = Perturbation.NONE
     """What is done to all proposals before they are measured and carried out."""
 
@@ -274,7 +277,8 @@ def _known_scene(job: SceneJob) -> tuple[torch.Tensor, GraspTensors] | None:
 @lru_cache(maxsize=1)
 def _proposers(settings: EvaluationSettings) -> dict[str, RowProposer]:
     folder = NetworkFolder(Path(settings.weights))
-    return {name: make_row(name, folder, steps=settings.adaptation_steps) for name in settings.rows}
+    steps, learned = settings.adaptation_steps, settings.learned
+    return {name: make_row(name, folder, steps=steps, learned=learned) for name in settings.rows}
 
 
 @lru_cache(maxsize=1)

@@ -235,10 +235,34 @@ class TestCommand:
             (("--control", "shaken"), "no control 'shaken'"),
             (("--rows", "full"), "weights for none of the rows"),
             (("--rows", "analytic", "--data", "nowhere"), "nowhere"),
+            (("--learned", "samples_per_grasp"), "expected NAME=VALUE"),
+            (("--learned", "batch=8"), "batch has an option of its own"),
+            (("--learned", "samples=8"), "has no parameter samples; it has"),
+            (("--learned", "samples_per_grasp=2.5"), "= 2.5: expected a whole number from 1 to 64"),
+            (("--learned", "samples_per_grasp=many"), "= 'many': expected"),
+            (("--learned", "temperature=nan"), "= nan: expected 0 to 2"),
+            (("--learned", "temperature=1", "--learned", "temperature=2"), "temperature twice"),
         ],
     )
     def test_what_makes_no_sense_is_refused(self, tmp_path, arguments, message):
         assert message in self.told("--weights", tmp_path, *arguments, status=2)
+
+    def test_settings_of_the_learned_proposer(self, tmp_path):
+        weights = write_weights(tmp_path / "weights", ("ipdf", "joint", "contact"))
+        common = ("--weights", weights, "--objects", NAME, "--scenes", 1, "-n", 2, "--singles", 1)
+        settings = ("samples_per_grasp=2", "adaptation_steps=1", "refinement_steps=2")
+        found = []
+        for chosen in (settings, (*settings, "temperature=0.5")):
+            asked = [word for setting in chosen for word in ("--learned", setting)]
+            out = tmp_path / f"{len(chosen)}.json"
+            self.told(*common, "--rows", "refined", "--workers", 1, *asked, "--out", out)
+            found.append(json.loads(out.read_text()))
+        assert found[0]["notes"]["learned"] == {
+            "weights": "", "batch": 32, "samples_per_grasp": 2, "temperature": 1.0,
+            "adaptation_steps": 1, "refinement_steps": 2,
+        }  # fmt: skip
+        seen = [of["scenes"][NAME][0]["rows"]["refined"]["sigma_keypoints"] for of in found]
+        assert seen[0] != seen[1]
 
     def test_broken_weights_are_refused_before_anything_runs(self, tmp_path):
         write_weights(tmp_path, ("ddg",))

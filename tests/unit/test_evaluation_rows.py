@@ -89,6 +89,15 @@ def test_ours_is_what_the_learned_proposer_proposes(folder, cloud):
             assert np.array_equal(one.joints, other.joints), name
 
 
+def test_the_learned_proposer_is_as_its_settings_say(folder, cloud):
+    config = LearnedConfig(batch=99, samples_per_grasp=2, adaptation_steps=0, refinement_steps=1)
+    found = make_row("refined", folder, learned=config).propose(cloud, 4, seed=3)
+    config = replace(config, weights=str(folder.path), batch=4)
+    for one, other in zip(found, LearnedProposer(config).candidates(cloud, seed=3), strict=True):
+        assert np.array_equal(one.joints, other.joints)
+        assert not [name for name in one.figures if "adaptation" in name]
+
+
 def test_the_analytic_row_is_the_analytic_proposer(folder, cloud):
     config = AnalyticConfig(iterations=3, samples_per_grasp=2)
     found = make_row("analytic", folder, config).propose(cloud, 5, 2)

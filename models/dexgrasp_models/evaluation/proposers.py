@@ -160,13 +160,29 @@ class LearnedRow(RowProposer):
 
 
 class RefinedRow(LearnedRow):
-    """The learned proposer, whose batch is what is asked for; arguments as of `LearnedRow`."""
+    """The learned proposer, whose batch is what is asked for.
+
+    Args:
+        name, folder, execution: as of `LearnedRow`.
+        config: of the proposer, but for weights and batch.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        folder: NetworkFolder,
+        execution: AnalyticConfig | None = None,
+        config: LearnedConfig | None = None,
+    ) -> None:
+        super().__init__(name, folder, execution)
+        self._config = config or LearnedConfig()
 
     def propose(self, cloud: FusedCloud, count: int, seed: int) -> list[Grasp]:
         """See the base."""
         found = (self._networks[recipe] for recipe in ("ipdf", "joint", "contact"))
         networks = Networks(*found, self._cloud)
-        proposer = LearnedProposer(LearnedConfig(batch=count), self._execution, networks=networks)
+        config = replace(self._config, batch=count)
+        proposer = LearnedProposer(config, self._execution, networks=networks)
         return proposer.candidates(cloud, seed)
 
 
@@ -175,8 +191,13 @@ def make_row(
     folder: NetworkFolder,
     execution: AnalyticConfig | None = None,
     steps: int = ADAPTATION_STEPS,
+    learned: LearnedConfig | None = None,
 ) -> RowProposer:
-    """The row of a name; arguments as of `LearnedRow`.
+    """The row of a name.
+
+    Args:
+        name, folder, execution, steps: as of `LearnedRow`.
+        learned: `config` of `RefinedRow`.
 
     Raises:
         ValueError: there is no such row.
@@ -185,5 +206,6 @@ def make_row(
     check_rows([name])
     if name == ANALYTIC:
         return AnalyticRow(execution)
-    kind = RefinedRow if ROWS[name].refined else LearnedRow
-    return kind(name, folder, execution, steps)
+    if ROWS[name].refined:
+        return RefinedRow(name, folder, execution, learned)
+    return LearnedRow(name, folder, execution, steps)

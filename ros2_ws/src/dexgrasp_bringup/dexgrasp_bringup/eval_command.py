@@ -19,7 +19,7 @@ from rich.markup import escape
 from dexgrasp_bringup.data_command import problems_told
 from dexgrasp_bringup.eval_tables import tables
 from dexgrasp_bringup.progress import bars
-from dexgrasp_bringup.proposal_options import Control
+from dexgrasp_bringup.proposal_options import Control, Learned, learned_config
 
 if TYPE_CHECKING:
     from dexgrasp_sim.proposal_evaluation import EvaluationSettings, SceneJob
@@ -61,6 +61,7 @@ def proposals(
     singles: Annotated[
         int, typer.Option(min=1, max=1024, help="How many of them are lifted for themselves.")
     ] = 4,
+    learned: Learned = None,
     control: Control = "none",
     seed: Annotated[int, typer.Option(min=0, help="Of all that is drawn.")] = 0,
     workers: Annotated[
@@ -95,6 +96,7 @@ def proposals(
             raise ValueError(f"{out}: the figures are written as .json")
         if control not in list(Perturbation):
             raise ValueError(f"no control {control!r}; there are {', '.join(Perturbation)}")
+        refined = learned_config(learned)
         folder = NetworkFolder((weights or WEIGHTS).resolve())
         missing = missing_weights(asked, folder)
         usable = tuple(row for row in asked if row not in missing)
@@ -111,6 +113,7 @@ def proposals(
             data_grasps=0 if data is None else _size(data),
             proposals=count,
             singles=singles,
+            learned=refined,
             control=Perturbation(control),
         )
         jobs = {title: draw_jobs(names, scenes, seed, settings) for title, names in groups.items()}
