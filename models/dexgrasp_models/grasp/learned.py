@@ -58,7 +58,7 @@ class LearnedConfig(Parameters):
         "before the end-to-end training, `glow`; by default those that come with the package",
     )
     batch: int = parameter(32, 1, 1024, "", "grasps that are adapted and refined together")
-    samples_per_grasp: int = parameter(4, 1, 64, "", "samples that each is the best of")
+    samples_per_grasp: int = parameter(8, 1, 64, "", "samples that each is the best of")
     temperature: float = parameter(
         1.0, 0, 2, "", "deviation of the flow's noise; less keeps to the likely grasps"
     )

@@ -27,7 +27,7 @@ Learned = Annotated[
     list[str] | None,
     typer.Option(
         metavar="NAME=VALUE",
-        help="Setting of the learned proposer, as samples_per_grasp=8; may be repeated.",
+        help="Setting of the learned proposer, as samples_per_grasp=16; may be repeated.",
     ),
 ]
 Control = Annotated[
@@ -49,7 +49,7 @@ def learned_config(settings: Sequence[str] | None) -> LearnedConfig:
     for setting in settings or ():
         name, equals, value = setting.partition("=")
         if not equals:
-            raise ValueError(f"--learned {setting}: expected NAME=VALUE, as samples_per_grasp=8")
+            raise ValueError(f"--learned {setting}: expected NAME=VALUE, as samples_per_grasp=16")
         if name in ("weights", "batch"):
             raise ValueError(f"--learned {setting}: {name} has an option of its own")
         if name in values:
