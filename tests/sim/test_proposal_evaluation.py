@@ -235,6 +235,7 @@ class TestCommand:
             (("--control", "shaken"), "no control 'shaken'"),
             (("--rows", "full"), "weights for none of the rows"),
             (("--rows", "analytic", "--data", "nowhere"), "nowhere"),
+            (("--rows", "full", "--learned", "temperature=1"), "refined, which isn't among --rows"),
             (("--learned", "samples_per_grasp"), "expected NAME=VALUE"),
             (("--learned", "batch=8"), "batch has an option of its own"),
             (("--learned", "samples=8"), "has no parameter samples; it has"),

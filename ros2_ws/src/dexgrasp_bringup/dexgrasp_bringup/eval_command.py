@@ -97,6 +97,8 @@ def proposals(
         if control not in list(Perturbation):
             raise ValueError(f"no control {control!r}; there are {', '.join(Perturbation)}")
         refined = learned_config(learned)
+        if learned and "refined" not in asked:
+            raise ValueError("--learned is for the row refined, which isn't among --rows")
         folder = NetworkFolder((weights or WEIGHTS).resolve())
         missing = missing_weights(asked, folder)
         usable = tuple(row for row in asked if row not in missing)
