@@ -124,6 +124,11 @@ class GraphProcesses:
         statuses = {name: process.poll() for name, process in self._processes.items()}
         return {name: status for name, status in statuses.items() if status is not None}
 
+    @property
+    def pids(self) -> dict[str, int]:
+        """Process ids by node's name."""
+        return {name: process.pid for name, process in self._processes.items()}
+
     def last_lines(self, name: str) -> list[str]:
         """The end of a node's output."""
         return list(self._last_lines[name])

@@ -10,58 +10,97 @@ from dataclasses import replace
 import numpy as np
 from geometry_msgs.msg import TransformStamped
 from rclpy.node import Node
+from rclpy.subscription import Subscription
 from sensor_msgs.msg import CameraInfo, Image
 
 from dexgrasp_models.perception.cameras import LINK_T_OPTICAL, CameraModel, DepthFrame, RigError
 from dexgrasp_ros import contract, conversions, qos
 
+LOST_AFTER = 30
+"""Intrinsics without an image after which images are taken to get lost on their way."""
+OLD_AFTER = 10
+"""Images after which newer ones are not waited for, where all were stamped before they were asked
+for."""
 _INTRINSICS_TOLERANCE = 0.5
 """Difference (px) above which a camera's own intrinsics are reported to differ from the rig's."""
 
 
 class CameraInput:
-    """Keeps a camera's newest depth image and intrinsics.
+    """A camera's newest depth image and intrinsics.
 
-    The camera's own intrinsics win over the rig's; the rig gives its pose.
+    Intrinsics are listened to all the time: they are small, and tell that the camera works. Images
+    are asked for while they are wanted only, as drivers send none that nobody asks for. The
+    camera's own intrinsics win over the rig's; the rig gives its pose.
 
     Args:
         node: subscribes.
         model: the camera in the rig.
         arrived: notified at each message, and guards what they leave here.
-
-    Attributes:
-        images: how many images have arrived.
-        stamp_ns: of the newest image, None before the first.
     """
 
     def __init__(self, node: Node, model: CameraModel, arrived: threading.Condition) -> None:
         self.model = model
-        self.images = 0
-        self.stamp_ns: int | None = None
+        self._node = node
         self._arrived = arrived
         self._image: Image | None = None
         self._info: CameraInfo | None = None
-        self._received_at = time.monotonic()
-        depth, info = contract.depth_image(model.name), contract.depth_info(model.name)
-        self._node = node
-        self._subscriptions = [
-            node.create_subscription(Image, depth.name, self._put_image, qos.IMAGE_REQUEST),
-            node.create_subscription(CameraInfo, info.name, self._put_info, qos.IMAGE_REQUEST),
-        ]
+        self._heard_at = time.monotonic()
+        self._heard = False
+        self._images = self._infos = 0
+        info = contract.depth_info(model.name)
+        self._topic = contract.depth_image(model.name)
+        self._info_subscription = node.create_subscription(
+            info.type, info.name, self._put_info, qos.SENSOR_REQUEST
+        )
+        self._image_subscription: Subscription | None = None
 
-    def has_taken(self, since_ns: int, images_before: int) -> bool:
-        """Whether an image taken at ``since_ns`` or later has come after ``images_before`` others,
-        and the intrinsics with it."""
-        return (
-            self._info is not None
-            and self.images > images_before
-            and self.stamp_ns is not None
-            and self.stamp_ns >= since_ns
+    def ask_for_images(self) -> None:
+        """Begins to listen to images, and forgets those of before."""
+        with self._arrived:
+            self._image, self._images, self._infos = None, 0, 0
+        self._image_subscription = self._node.create_subscription(
+            self._topic.type,
+            self._topic.name,
+            self._put_image,
+            qos.image_request(self._node, self._topic.name),
         )
 
+    def stop_images(self) -> None:
+        """Listens to images no more; the newest is kept."""
+        if self._image_subscription is not None:
+            self._node.destroy_subscription(self._image_subscription)
+            self._image_subscription = None
+
+    @property
+    def stamp_ns(self) -> int | None:
+        """Stamp of the newest image, None before the first."""
+        if self._image is None:
+            return None
+        return conversions.stamp_to_ns(self._image.header.stamp)
+
+    def has_taken(self, since_ns: int, until_ns: int) -> bool:
+        """Whether the newest image was taken between two times, and the intrinsics are there."""
+        stamp = self.stamp_ns
+        return self._info is not None and stamp is not None and since_ns <= stamp <= until_ns
+
+    @property
+    def heard(self) -> bool:
+        """Whether anything has ever come."""
+        return self._heard
+
     def silent_for(self) -> float:
-        """Seconds of wall time since the newest image, or since the start before the first."""
-        return time.monotonic() - self._received_at
+        """Seconds of wall time since anything came, or since the start before that."""
+        return time.monotonic() - self._heard_at
+
+    @property
+    def lost_images(self) -> bool:
+        """Whether the camera works, and yet none of its images comes through."""
+        return self._image is None and self._infos >= LOST_AFTER
+
+    @property
+    def hopeless(self) -> bool:
+        """Whether images, or what comes in their place, have come often enough to judge by."""
+        return self.lost_images or self._images >= OLD_AFTER
 
     def frame(self) -> tuple[DepthFrame, list[str]]:
         """The newest frame, and what is doubtful about it.
@@ -81,9 +120,8 @@ class CameraInput:
 
     def destroy(self) -> None:
         """Unsubscribes."""
-        for subscription in self._subscriptions:
-            self._node.destroy_subscription(subscription)
-        self._subscriptions.clear()
+        self.stop_images()
+        self._node.destroy_subscription(self._info_subscription)
 
     def _camera(self, info: CameraInfo | None) -> tuple[CameraModel, list[str]]:
         """The rig's camera with the intrinsics that it says it has."""
@@ -111,15 +149,18 @@ class CameraInput:
     def _put_image(self, message: Image) -> None:
         with self._arrived:
             self._image = message
-            self.stamp_ns = conversions.stamp_to_ns(message.header.stamp)
-            self._received_at = time.monotonic()
-            self.images += 1
-            self._arrived.notify_all()
+            self._images += 1
+            self._note_heard()
 
     def _put_info(self, message: CameraInfo) -> None:
         with self._arrived:
             self._info = message
-            self._arrived.notify_all()
+            self._infos += 1
+            self._note_heard()
+
+    def _note_heard(self) -> None:
+        self._heard, self._heard_at = True, time.monotonic()
+        self._arrived.notify_all()
 
 
 def camera_transforms(cameras: Iterable[CameraModel]) -> list[TransformStamped]:

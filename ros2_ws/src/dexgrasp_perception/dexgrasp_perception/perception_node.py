@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
+import math
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from std_srvs.srv import Trigger
 from tf2_msgs.msg import TFMessage
 
+from dexgrasp_interfaces.srv import Capture
 from dexgrasp_models.config import find_config
 from dexgrasp_models.perception.cameras import DepthFrame, RigError, load_rig
 from dexgrasp_models.perception.fusion import (
@@ -30,6 +33,8 @@ from dexgrasp_ros.parameters import declare_parameters, parameter
 
 HEALTH_PERIOD = 1.0
 """Seconds of wall time between two looks at which cameras deliver."""
+WAIT_PERIOD = 0.1
+"""Seconds of wall time after which a capture that waits looks again, where nothing has come."""
 
 
 @dataclass(frozen=True)
@@ -38,11 +43,11 @@ class PerceptionParameters:
 
     rig: str = parameter("cameras/four_d415.yaml", "camera rig, a file in config/ or a path")
     frame_timeout: float = parameter(
-        2.0,
-        "how long a capture waits for images that were taken after its request",
+        4.0,
+        "a camera that nothing has come from for this long is not waited for by a capture",
         unit="s of wall time",
         low=0.0,
-        high=60.0,
+        high=600.0,
     )
     max_frame_age: float = parameter(
         0.5,
@@ -53,7 +58,7 @@ class PerceptionParameters:
     )
     camera_timeout: float = parameter(
         5.0,
-        "a camera without images for this long is reported as silent",
+        "a camera that nothing has come from for this long is reported as silent",
         unit="s of wall time",
         low=0.1,
         high=600.0,
@@ -61,15 +66,24 @@ class PerceptionParameters:
     mask_robot: bool = parameter(True, "leave out the robot's own points")
 
 
+class _Captured(NamedTuple):
+    """A cloud, the stamp of the newest image in it, and how long the fusion took."""
+
+    cloud: FusedCloud
+    stamp_ns: int
+    milliseconds: float
+
+
 class PerceptionNode(ManagedNode):
     """Serves ``/perception/capture``; publishes the clouds and where the cameras stand.
 
-    The clouds are stamped with the newest image in them: with images taken after the request, as
-    is the rule, their stamp is not before the request.
+    A capture asks the cameras for images and waits for one of each that was taken after its
+    request. It waits as long as something comes from a camera, and says of the others whether they
+    are silent or their images get lost. The clouds are stamped with the newest image in them: with
+    images taken after the request, as is the rule, their stamp is not before the request.
     """
 
     parameters_type = PerceptionParameters
-    threads = 2  # images must come in while a capture waits for them
 
     def __init__(self, **options: Any) -> None:
         super().__init__("perception", **options)
@@ -78,6 +92,7 @@ class PerceptionNode(ManagedNode):
         self._cameras: list[CameraInput] = []
         self._robot: RobotInput | None = None
         self._last_capture = (OK, "none yet")
+        self._one_capture = threading.Lock()
 
     def configure(self) -> None:
         """Reads the rig, subscribes to its cameras, and publishes their transforms."""
@@ -92,96 +107,162 @@ class PerceptionNode(ManagedNode):
         )
         self._static_transforms.publish(TFMessage(transforms=camera_transforms(rig)))
         self._cameras = [CameraInput(self, camera, self._arrived) for camera in rig]
-        self._robot = RobotInput(self) if self.parameters.mask_robot else None
-        self._service = self.create_service(
-            Trigger,
-            contract.CAPTURE_SERVICE,
-            self._capture,
-            callback_group=MutuallyExclusiveCallbackGroup(),
-        )
+        self._robot = RobotInput(self, self._arrived) if self.parameters.mask_robot else None
+        self.create_waiting_service(Trigger, contract.CAPTURE_SERVICE, self._on_capture)
+        self.create_waiting_service(Capture, contract.CAPTURE_WITH_SERVICE, self._on_capture_with)
         self._health = self.create_timer(HEALTH_PERIOD, self._check_health, clock=self.steady_clock)
 
+    def deactivate(self) -> None:
+        """Has a capture that waits answer that the node was deactivated."""
+        with self._arrived:
+            self._arrived.notify_all()
+
     def cleanup(self) -> None:
-        """Forgets the rig."""
-        for subscriber in (*self._cameras, *filter(None, [self._robot])):
-            subscriber.destroy()
+        """Forgets the rig; a capture that is under way works on with what it has."""
         self._cameras, self._robot = [], None
-        for publisher in (self._object_cloud, self._scene_cloud, self._static_transforms):
-            self.destroy_publisher(publisher)
-        self.destroy_service(self._service)
-        self.destroy_timer(self._health)
 
     # Capture
 
     @when_active
-    def _capture(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        warnings: list[str] = []
-        try:
-            frames, missing, newest_ns = self._collect(warnings)
-            started = time.perf_counter()
-            cloud = fuse(
-                frames,
-                self._fusion,
-                missing=missing,
-                robot_distance=self._robot_distance(warnings),
-            )
-            milliseconds = 1e3 * (time.perf_counter() - started)
-        except PerceptionError as error:
-            response.success = False
-            response.message = "; ".join([str(error), *warnings])
-            self._last_capture = (ERROR, f"refused: {response.message}")
-            self.get_logger().warning(f"capture {self._last_capture[1]}")
-        else:
-            self._publish(cloud, newest_ns)
-            warnings = [*cloud.warnings, *warnings]
-            response.success = True
-            response.message = (
-                f"{len(cloud.object_points)} points of the object and {len(cloud.scene_points)} "
-                f"of the scene from {', '.join(cloud.cameras_used)} in {milliseconds:.0f} ms"
-            )
-            if warnings:
-                response.message += f"; {'; '.join(warnings)}"
-            self._last_capture = (WARN if warnings else OK, response.message)
-            self.get_logger().info(response.message)
-        self._check_health()
+    def _on_capture(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        response.success, response.message, _ = self._captured(Capture.Request())
         return response
 
-    def _collect(self, warnings: list[str]) -> tuple[list[DepthFrame], dict[str, str], int]:
-        """The usable frame of each camera, why the others have none, and the newest stamp."""
+    @when_active
+    def _on_capture_with(
+        self, request: Capture.Request, response: Capture.Response
+    ) -> Capture.Response:
+        response.success, response.message, found = self._captured(request)
+        if found is not None:
+            response.stamp = conversions.ns_to_stamp(found.stamp_ns)
+            response.cameras_used = list(found.cloud.cameras_used)
+        return response
+
+    def _captured(self, request: Capture.Request) -> tuple[bool, str, _Captured | None]:
+        """Whether it succeeded, the same in words, and what was found."""
+        warnings: list[str] = []
+        try:
+            with self._one_capture:
+                found = self._capture(request, warnings)
+        except (PerceptionError, ValueError) as error:
+            message = "; ".join([str(error), *warnings])
+            self._last_capture = (ERROR, f"refused: {message}")
+            self.get_logger().warning(f"capture {self._last_capture[1]}")
+            return False, message, None
+        cloud = found.cloud
+        self._publish(cloud, found.stamp_ns)
+        warnings = [*cloud.warnings, *warnings]
+        message = (
+            f"{len(cloud.object_points)} points of the object and {len(cloud.scene_points)} "
+            f"of the scene from {', '.join(cloud.cameras_used)} in {found.milliseconds:.0f} ms"
+        )
+        if warnings:
+            message += f"; {'; '.join(warnings)}"
+        self._last_capture = (WARN if warnings else OK, message)
+        self.get_logger().info(message)
+        return True, message, found
+
+    def _capture(self, request: Capture.Request, warnings: list[str]) -> _Captured:
+        """Waits for images and fuses them.
+
+        Raises:
+            PerceptionError: too little was seen, or the node is active no more.
+            ValueError: the request makes no sense.
+        """
+        cameras, robot = self._chosen_cameras(request.cameras), self._robot
+        config = _with_region(self._fusion, request)
+        if not math.isfinite(request.timeout) or request.timeout < 0.0:
+            raise ValueError(f"timeout {request.timeout} s: give a positive number, or 0")
         asked_ns = self.get_clock().now().nanoseconds
-
-        def all_have_taken() -> bool:
-            # Simulated time may go back to zero: the reset may even have come before the request,
-            # and only its clock after it.
-            nonlocal asked_ns
-            asked_ns = min(asked_ns, self.get_clock().now().nanoseconds)
-            return all(
-                camera.has_taken(asked_ns, images)
-                for camera, images in zip(self._cameras, before, strict=True)
-            )
-
+        try:
+            for camera in cameras:
+                camera.ask_for_images()
+            if robot is not None:
+                robot.ask_for_states()
+            asked_ns = self._wait_for_images(cameras, robot, asked_ns, request.timeout)
+        finally:
+            for camera in cameras:
+                camera.stop_images()
+            if robot is not None:
+                robot.stop_states()
         with self._arrived:
-            before = [camera.images for camera in self._cameras]
-            self._arrived.wait_for(all_have_taken, timeout=self.parameters.frame_timeout)
-            frames, missing, newest_ns = [], {}, 0
-            for camera in self._cameras:
-                name = camera.model.name
-                try:
-                    self._refuse_stale(camera, asked_ns)
-                    frame, doubts = camera.frame()
-                    if camera.stamp_ns < asked_ns:
-                        doubts.append("no image since the request, an older one is used")
-                except (conversions.MessageError, RigError) as error:
-                    missing[name] = str(error)
-                else:
-                    frames.append(frame)
-                    newest_ns = max(newest_ns, camera.stamp_ns)
-                    warnings += [f"{name}: {doubt}" for doubt in doubts]
+            frames, missing, newest_ns = self._collected(cameras, asked_ns, warnings)
+        started = time.perf_counter()
+        cloud = fuse(
+            frames,
+            config,
+            missing=missing,
+            robot_distance=self._robot_distance(robot, warnings),
+        )
+        return _Captured(cloud, newest_ns, 1e3 * (time.perf_counter() - started))
+
+    def _chosen_cameras(self, names: Sequence[str]) -> list[CameraInput]:
+        cameras = list(self._cameras)
+        unknown = set(names) - {camera.model.name for camera in cameras}
+        if unknown:
+            known = ", ".join(camera.model.name for camera in cameras)
+            raise ValueError(f"no camera {', '.join(sorted(unknown))} in the rig; it has {known}")
+        return [camera for camera in cameras if not names or camera.model.name in names]
+
+    def _wait_for_images(
+        self, cameras: list[CameraInput], robot: RobotInput | None, asked_ns: int, limit: float
+    ) -> int:
+        """Returns when every camera has taken an image, or none of the rest is worth waiting for.
+
+        Returns:
+            When the images were asked for, on the present clock: simulated time may go back to
+            zero. The reset may even have come before the request, and only its clock after it.
+
+        Raises:
+            PerceptionError: the node was deactivated meanwhile.
+        """
+        started = time.monotonic()
+        with self._arrived:
+            while True:
+                now_ns = self.get_clock().now().nanoseconds
+                asked_ns = min(asked_ns, now_ns)
+                until_ns = now_ns + conversions.seconds_to_ns(self.parameters.max_frame_age)
+                waited = time.monotonic() - started
+                if not self.active:
+                    raise PerceptionError("the perception node was deactivated")
+                pending = any(
+                    not camera.has_taken(asked_ns, until_ns)
+                    and camera.silent_for() <= self.parameters.frame_timeout
+                    and not camera.hopeless
+                    for camera in cameras
+                )
+                states = robot is None or robot.complete or waited > self.parameters.frame_timeout
+                if (not pending and states) or 0.0 < limit < waited:
+                    return asked_ns
+                self._arrived.wait(WAIT_PERIOD)
+
+    def _collected(
+        self, cameras: list[CameraInput], asked_ns: int, warnings: list[str]
+    ) -> tuple[list[DepthFrame], dict[str, str], int]:
+        """The usable frame of each camera, why the others have none, and the newest stamp."""
+        frames, missing, newest_ns = [], {}, 0
+        for camera in cameras:
+            name = camera.model.name
+            try:
+                self._refuse_stale(camera, asked_ns)
+                frame, doubts = camera.frame()
+                if camera.stamp_ns < asked_ns:
+                    doubts.append("no image since the request, an older one is used")
+            except (conversions.MessageError, RigError) as error:
+                missing[name] = str(error)
+            else:
+                frames.append(frame)
+                newest_ns = max(newest_ns, camera.stamp_ns)
+                warnings += [f"{name}: {doubt}" for doubt in doubts]
         return frames, missing, newest_ns
 
     def _refuse_stale(self, camera: CameraInput, asked_ns: int) -> None:
         if camera.stamp_ns is None:
-            raise conversions.MessageError("no image")
+            raise conversions.MessageError(
+                "its images get lost on their way, camera_info comes: see docs/reliability.md"
+                if camera.lost_images
+                else f"no image, nothing came for {camera.silent_for():.1f} s"
+            )
         limit = conversions.seconds_to_ns(self.parameters.max_frame_age)
         age = asked_ns - camera.stamp_ns
         if age > limit:
@@ -194,11 +275,13 @@ class PerceptionNode(ManagedNode):
                 f"its newest image is stamped {seconds:.1f} s ahead of the clock"
             )
 
-    def _robot_distance(self, warnings: list[str]) -> RobotDistance | None:
-        if self._robot is None:
+    def _robot_distance(
+        self, robot: RobotInput | None, warnings: list[str]
+    ) -> RobotDistance | None:
+        if robot is None:
             return None
         try:
-            return self._robot.distance()
+            return robot.distance()
         except conversions.MessageError as error:
             warnings.append(f"the robot's own points are not left out: {error}")
             return None
@@ -218,23 +301,37 @@ class PerceptionNode(ManagedNode):
     def _check_health(self) -> None:
         if not self.active:
             return
-        silent, values = [], {}
-        for camera in self._cameras:
+        cameras, silent, values = list(self._cameras), [], {}
+        for camera in cameras:
             silence = camera.silent_for()
             values[camera.model.name] = (
-                f"last image {silence:.1f} s ago" if camera.images else "no image yet"
+                f"heard {silence:.1f} s ago" if camera.heard else "not heard yet"
             )
-            if silence > self.parameters.camera_timeout:
+            if silence > self.parameters.camera_timeout or not camera.heard:
                 silent.append(camera.model.name)
-        delivering = len(self._cameras) - len(silent)
+        delivering = len(cameras) - len(silent)
         level, capture = self._last_capture
-        message = f"{delivering} of {len(self._cameras)} cameras deliver images"
+        message = f"{delivering} of {len(cameras)} cameras deliver images"
         if silent:
             message += f"; silent: {', '.join(silent)}"
             level = max(level, ERROR if delivering < self._fusion.min_cameras else WARN)
         elif level != OK:
             message += f"; last capture: {capture}"
         self.report(level, message, last_capture=capture, **values)
+
+
+def _with_region(config: FusionConfig, request: Capture.Request) -> FusionConfig:
+    """The configuration with the request's region in the place of the workspace.
+
+    Raises:
+        ValueError: the region is no box, or out of range.
+    """
+    low, high = (
+        (corner.x, corner.y, corner.z) for corner in (request.region_min, request.region_max)
+    )
+    if low == high == (0.0, 0.0, 0.0):
+        return config
+    return dataclasses.replace(config, workspace_min=low, workspace_max=high)
 
 
 def run() -> int:

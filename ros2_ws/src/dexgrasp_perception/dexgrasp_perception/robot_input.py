@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import threading
+
 import numpy as np
 import torch
 from geometry_msgs.msg import PoseStamped
 from rclpy.node import Node
+from rclpy.subscription import Subscription
 from sensor_msgs.msg import JointState
 
 from dexgrasp_models.arm.kinematics import ArmKinematics
@@ -19,13 +22,17 @@ from dexgrasp_ros import contract, conversions
 
 
 class RobotInput:
-    """Keeps the newest joint angles and wrist pose.
+    """The newest joint angles and wrist pose, listened to while they are wanted only.
 
     The hand and the arm may report in messages of their own; without any of the arm's joints the
     hand is taken to float.
+
+    Args:
+        node: subscribes.
+        arrived: notified at each message, and guards what they leave here.
     """
 
-    def __init__(self, node: Node) -> None:
+    def __init__(self, node: Node, arrived: threading.Condition) -> None:
         torch.set_num_threads(1)
         self._hand = HandDistance(HandKinematics(load_hand()))
         self._finger_joints = self._hand.kinematics.spec.finger_joints
@@ -34,11 +41,29 @@ class RobotInput:
         self._angles: dict[str, float] = {}
         self._wrist: PoseStamped | None = None
         self._node = node
+        self._arrived = arrived
+        self._subscriptions: list[Subscription] = []
+        self._sources = 0
+
+    def ask_for_states(self) -> None:
+        """Begins to listen, and forgets what was before."""
         states, wrist = contract.JOINT_STATES, contract.WRIST_POSE
+        with self._arrived:
+            self._angles, self._wrist = {}, None
+        self._sources = self._node.count_publishers(states.name)
         self._subscriptions = [
-            node.create_subscription(states.type, states.name, self._put_joints, states.qos),
-            node.create_subscription(wrist.type, wrist.name, self._put_wrist, wrist.qos),
+            self._node.create_subscription(states.type, states.name, self._put_joints, states.qos),
+            self._node.create_subscription(wrist.type, wrist.name, self._put_wrist, wrist.qos),
         ]
+
+    @property
+    def complete(self) -> bool:
+        """Whether the wrist and the joints of everybody who publishes any have come since."""
+        if not self._sources:
+            return True
+        fingers = all(name in self._angles for name in self._finger_joints)
+        arm = self._sources < 2 or all(name in self._angles for name in self._arm_joints)
+        return self._wrist is not None and fingers and arm
 
     def distance(self) -> RobotDistance:
         """Distance to the robot as it is now.
@@ -55,8 +80,8 @@ class RobotInput:
             capsules = self._arm.capsules(self._joints(self._arm_joints))
         return robot_distance(self._hand, palm_pose, self._joints(self._finger_joints), capsules)
 
-    def destroy(self) -> None:
-        """Unsubscribes."""
+    def stop_states(self) -> None:
+        """Listens no more; the newest are kept."""
         for subscription in self._subscriptions:
             self._node.destroy_subscription(subscription)
         self._subscriptions.clear()
@@ -73,7 +98,11 @@ class RobotInput:
         return angles
 
     def _put_joints(self, message: JointState) -> None:
-        self._angles.update(zip(message.name, message.position, strict=False))
+        with self._arrived:
+            self._angles.update(zip(message.name, message.position, strict=False))
+            self._arrived.notify_all()
 
     def _put_wrist(self, message: PoseStamped) -> None:
-        self._wrist = message
+        with self._arrived:
+            self._wrist = message
+            self._arrived.notify_all()

@@ -63,6 +63,7 @@ ROBOT_DESCRIPTION = Topic("/robot_description", String, qos.LATCHED)
 DIAGNOSTICS = Topic("/diagnostics", DiagnosticArray, qos.DIAGNOSTICS)
 
 CAPTURE_SERVICE = "/perception/capture"
+CAPTURE_WITH_SERVICE = "/perception/capture_with"
 GENERATE_SERVICE = "/proposals/generate"
 STOP_SERVICE = "/control/stop"
 GRASP_ACTION = "/grasp"

@@ -9,9 +9,8 @@ from __future__ import annotations
 import contextlib
 import functools
 import gc
-import signal
+import re
 import sys
-import threading
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,12 +20,15 @@ import rclpy
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.clock import Clock, ClockType
 from rclpy.exceptions import InvalidHandle
-from rclpy.executors import MultiThreadedExecutor, SingleThreadedExecutor
+from rclpy.executors import SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.signals import SignalHandlerOptions
 
 from dexgrasp_ros import contract
 from dexgrasp_ros.parameters import ParameterError, declare_parameters, parameter
+from dexgrasp_ros.process_end import Ended, EndRequest
+from dexgrasp_ros.spinning import WaitingService
+from dexgrasp_ros.transport import use_transport_profile
 
 OK = DiagnosticStatus.OK
 WARN = DiagnosticStatus.WARN
@@ -35,6 +37,9 @@ STALE = DiagnosticStatus.STALE
 
 DIAGNOSTICS_PERIOD = 1.0
 """Seconds of wall time between two diagnostics."""
+_SPIN_PERIOD = 0.2
+"""Seconds after which the main thread looks for requests to end and for errors of other threads."""
+_NUMBER = re.compile(r"\d[\d.]*")
 
 
 class ConfigurationError(ValueError):
@@ -54,6 +59,9 @@ class ManagedNode(LifecycleNode):
     as needed. These raise on failure: the message is logged and put on /diagnostics, and the
     transition fails.
 
+    All callbacks take turns in one thread: none may wait. A service whose callback waits is made by
+    `create_waiting_service`.
+
     Attributes:
         parameters: the values at the start.
         steady_clock: runs on where simulated time stands still; for watchdogs and diagnostics.
@@ -62,8 +70,8 @@ class ManagedNode(LifecycleNode):
     """
 
     parameters_type: ClassVar[type]
-    threads: ClassVar[int] = 1
-    """How many callbacks may run at once."""
+    hardware_id: str = "none"
+    """What /diagnostics says that this node's status is about: the device, where it has one."""
 
     def __init__(self, name: str, **options: Any) -> None:
         super().__init__(name, **options)
@@ -75,6 +83,7 @@ class ManagedNode(LifecycleNode):
         self._active = False
         self._configured = False
         self._entities_before: dict[Any, Callable[[Any], bool]] = {}
+        self._waiting_services: list[WaitingService] = []
         self._status = (WARN, "not active", {})
         self._diagnostics = self.create_publisher(
             DiagnosticArray, contract.DIAGNOSTICS.name, contract.DIAGNOSTICS.qos
@@ -104,10 +113,11 @@ class ManagedNode(LifecycleNode):
     def report(self, level: bytes, message: str, **values: Any) -> None:
         """Sets what /diagnostics says of this node from now on.
 
-        A change of level, and a new problem, are published at once and logged.
+        A change of level, and a new problem, are published at once and logged. A problem whose
+        numbers alone have changed is not a new one.
         """
         old_level, old_message, _ = self._status
-        changed = level != old_level or (level != OK and message != old_message)
+        changed = level != old_level or (level != OK and _kind(message) != _kind(old_message))
         self._status = (level, message, values)
         if changed:
             self.publish_diagnostics()
@@ -118,6 +128,16 @@ class ManagedNode(LifecycleNode):
                 self.get_logger().warning(message)
             else:
                 self.get_logger().error(message)
+
+    def create_waiting_service(
+        self, service_type: Any, name: str, callback: Callable[[Any, Any], Any]
+    ) -> None:
+        """A service whose callback may wait: it is called in a thread of its own.
+
+        It ends with the configuration. A callback that waits has to look whether the node is still
+        active.
+        """
+        self._waiting_services.append(WaitingService(self, service_type, name, callback))
 
     def fail(self, error: Exception) -> None:
         """Reports an error that the node can't go on after; its process ends."""
@@ -133,6 +153,7 @@ class ManagedNode(LifecycleNode):
             DiagnosticStatus(
                 level=level,
                 name=self.get_fully_qualified_name().lstrip("/"),
+                hardware_id=self.hardware_id,
                 message=message,
                 values=[KeyValue(key=key, value=str(value)) for key, value in values.items()],
             )
@@ -162,6 +183,7 @@ class ManagedNode(LifecycleNode):
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
         self._configured = False
+        self._withdraw_waiting_services()
         result = self._transition("clean up", self.cleanup, super().on_cleanup, state)
         for entity, destroy in self._entities().items():
             if entity not in self._entities_before:
@@ -174,8 +196,16 @@ class ManagedNode(LifecycleNode):
         if self._configured:
             # What the configuration took, as processes of its own, has to be given back here too.
             self._configured = False
+            self._withdraw_waiting_services()
             self._transition("clean up", self.cleanup, super().on_cleanup, state)
+        self._status = (STALE, "the node has ended", {})
+        self.publish_diagnostics()
         return super().on_shutdown(state)
+
+    def _withdraw_waiting_services(self) -> None:
+        for service in self._waiting_services:
+            service.destroy()
+        self._waiting_services = []
 
     def _transition(
         self,
@@ -241,12 +271,12 @@ def main(node_type: Callable[[], ManagedNode], arguments: list[str] | None = Non
     With the parameter ``autostart`` (the default) the node configures and activates itself, and a
     failure to do so ends the process with status 1. Without it a lifecycle manager does that.
     """
-    rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
+    end = EndRequest()
+    use_transport_profile()
     node = None
     try:
+        end.interrupting(True)
+        rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
         node = node_type()
         if node.get_parameter("autostart").value and not _start(node):
             return 1
@@ -254,7 +284,10 @@ def main(node_type: Callable[[], ManagedNode], arguments: list[str] | None = Non
         # while callbacks wait.
         gc.collect()
         gc.freeze()
-        _spin(node, stop)
+        end.interrupting(False)
+        _spin(node, end)
+        return 0
+    except Ended:
         return 0
     except (ConfigurationError, ParameterError) as error:
         _complain(node, str(error))
@@ -264,9 +297,11 @@ def main(node_type: Callable[[], ManagedNode], arguments: list[str] | None = Non
         _complain(node, f"stopped by an unexpected error: {error!r}")
         return 1
     finally:
+        end.interrupting(False)
         if node is not None:
             node.destroy_node()
-        rclpy.shutdown()
+        if rclpy.ok():
+            rclpy.shutdown()
 
 
 def _start(node: ManagedNode) -> bool:
@@ -276,21 +311,19 @@ def _start(node: ManagedNode) -> bool:
     )
 
 
-def _spin(node: ManagedNode, stop: threading.Event) -> None:
-    executor = (
-        SingleThreadedExecutor() if node.threads == 1 else MultiThreadedExecutor(node.threads)
-    )
+def _spin(node: ManagedNode, end: EndRequest) -> None:
+    executor = SingleThreadedExecutor()
     executor.add_node(node)
     try:
-        while not stop.is_set():
+        while not end.asked.is_set():
             # One thread may destroy what another is about to call: then nothing is left to do.
             with contextlib.suppress(InvalidHandle):
-                executor.spin_once(timeout_sec=0.1)
+                executor.spin_once(timeout_sec=_SPIN_PERIOD)
             if node.fatal is not None:
                 raise node.fatal
     finally:
-        node.trigger_shutdown()  # before the executor, whose threads may wait for the node's end
-        executor.shutdown(timeout_sec=2.0)
+        node.trigger_shutdown()
+        executor.shutdown()
 
 
 def _complain(node: ManagedNode | None, message: str) -> None:
@@ -300,3 +333,7 @@ def _complain(node: ManagedNode | None, message: str) -> None:
         node._status = (ERROR, message, {})
         node.publish_diagnostics()
         node.get_logger().fatal(message)
+
+
+def _kind(message: str) -> str:
+    return _NUMBER.sub("#", message)

@@ -1,11 +1,12 @@
 """The quality of service of every kind of topic, in one place.
 
-Images are offered reliably and asked for with best effort: a best-effort subscription receives
-from a reliable publisher, as from realsense-ros, whose driver may offer either.
+Images are offered reliably, and asked for as they are offered: drivers may offer them with best
+effort only, which a reliable request would not match.
 """
 
 from __future__ import annotations
 
+from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 
 
@@ -25,8 +26,8 @@ def _profile(
 IMAGE = _profile(2)
 """Offered for images and camera infos."""
 
-IMAGE_REQUEST = _profile(2, ReliabilityPolicy.BEST_EFFORT)
-"""Asked for by whoever subscribes to images."""
+SENSOR_REQUEST = _profile(5, ReliabilityPolicy.BEST_EFFORT)
+"""Asked for of camera infos: matches whatever a driver offers."""
 
 STATE = _profile(10)
 """Measured states, transforms and the clock: reliable, as lock-step loses nothing."""
@@ -38,3 +39,16 @@ LATCHED = _profile(1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 """The last one is kept for late subscribers: clouds, grasps, descriptions, static transforms."""
 
 DIAGNOSTICS = _profile(10)
+
+
+def image_request(node: Node, topic: str) -> QoSProfile:
+    """What to ask for on a topic of images: reliable where every publisher there now offers that.
+
+    An image lost in transport is sent again then. Without a publisher: best effort, which matches
+    any that may come.
+    """
+    offered = [each.qos_profile for each in node.get_publishers_info_by_topic(topic)]
+    reliable = offered and all(
+        profile.reliability == ReliabilityPolicy.RELIABLE for profile in offered
+    )
+    return _profile(2, ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT)

@@ -202,7 +202,7 @@ class GraphView:
                 Image,
                 topic(camera).name,
                 functools.partial(self._keep_image, camera),
-                qos.IMAGE_REQUEST,
+                qos.image_request(self._node, topic(camera).name),
                 raw=True,
             )
             for camera in self._cameras
