@@ -62,7 +62,7 @@ class PerceptionParameters:
 
 
 class PerceptionNode(ManagedNode):
-    """Serves ``/perception/capture``; publishes the clouds and where the cameras stand.
+    """Serves ``perception/capture``; publishes the clouds and where the cameras stand.
 
     The clouds are stamped with the newest image in them: with images taken after the request, as
     is the rule, their stamp is not before the request.
