@@ -1,8 +1,8 @@
 """The topic contract: what the simulator bridge and the hardware drivers offer alike.
 
-One table for the nodes (names, QoS) and for the contract test (types, rates, frames). The names are
-relative: a graph in the namespace `cell1` has them under `/cell1/`, its transforms and its time too.
-Only `/diagnostics` is one for all.
+One table for the nodes (names, QoS) and for the contract test (types, rates, frames). The names
+are relative: a graph in the namespace `cell1` has them under `/cell1/`, its transforms and its
+time too. Only `/diagnostics` is one for all.
 """
 
 from __future__ import annotations
