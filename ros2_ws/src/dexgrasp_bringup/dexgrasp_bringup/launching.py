@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import signal
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, TypeVar
@@ -102,7 +103,9 @@ def _stop_motion_first(
         return []
     reason = f"{name} ended"
     interrupts = [
-        EmitEvent(event=SignalProcess(signal_number="SIGINT", process_matcher=matches_action(node)))
+        EmitEvent(
+            event=SignalProcess(signal_number=signal.SIGINT, process_matcher=matches_action(node))
+        )
         for node in commanding
     ]
     return [
