@@ -9,6 +9,7 @@ from launch.actions import DeclareLaunchArgument
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
+from dexgrasp_bringup.graph import REMAPPINGS
 from dexgrasp_models.config import find_config
 
 
@@ -21,9 +22,14 @@ def generate_launch_description() -> LaunchDescription:
                 choices=("true", "false"),
                 description="Whether the graph runs against the simulator.",
             ),
+            DeclareLaunchArgument(
+                "namespace", default_value="", description="Of the graph: the cell to look at."
+            ),
             Node(
                 package="rviz2",
                 executable="rviz2",
+                namespace=LaunchConfiguration("namespace"),
+                remappings=list(REMAPPINGS.items()),
                 arguments=["-d", str(find_config("dexgrasp.rviz"))],
                 parameters=[{"use_sim_time": LaunchConfiguration("use_sim_time")}],
             ),

@@ -50,6 +50,39 @@ def load_config(name: str) -> dict[str, Any]:
     return content
 
 
+def load_node_parameters(name: str, node: str) -> dict[str, Any]:
+    """What the ROS parameter file `name` (see `find_config`) sets for a node.
+
+    Sections for every node (``/**``) count, and those of `node`; of two, the later wins.
+
+    Raises:
+        FileNotFoundError: as `find_config`.
+        ValueError: the file is not a YAML mapping, or has no such section.
+    """
+    sections = [
+        section
+        for title, section in load_config(name).items()
+        if title in ("/**", node, f"/{node}", f"/**/{node}")
+    ]
+    values: dict[str, Any] = {}
+    for section in sections:
+        if not isinstance(section, dict) or not isinstance(section.get("ros__parameters"), dict):
+            raise ValueError(f"{name} must hold a mapping {node}: ros__parameters: ...")
+        values = _merged(values, section["ros__parameters"])
+    if not sections:
+        raise ValueError(f"{name} must hold a mapping /**: ros__parameters: ...")
+    return values
+
+
+def _merged(values: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
+    """`values` with those of `more` in their place, groups of values one by one."""
+    merged = dict(values)
+    for key, value in more.items():
+        both = isinstance(value, dict) and isinstance(values.get(key), dict)
+        merged[key] = _merged(values[key], value) if both else value
+    return merged
+
+
 def _config_folders() -> Iterator[Path]:
     if configured := os.environ.get("DEXGRASP_CONFIG_DIR"):
         yield Path(configured)

@@ -63,6 +63,8 @@ class Parameters:
         Raises:
             ValueError: for a name that is no parameter, or a value out of its range.
         """
+        if not isinstance(values, Mapping):
+            raise ValueError(f"{cls.__name__} needs names and values, not {values!r}")
         known = {item.name: item for item in dataclasses.fields(cls)}
         unknown = sorted(set(values) - set(known))
         if unknown:

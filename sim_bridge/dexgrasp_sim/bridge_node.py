@@ -203,7 +203,8 @@ class BridgeNode(ManagedNode):
         self._inbox.put_wrist(conversions.stamp_to_ns(message.header.stamp), target)
 
     def _refuse(self, topic: contract.Topic, error: Exception) -> None:
-        self.report(WARN, f"refused a command on {topic.name}, held the last one: {error}")
+        name = self.resolve_topic_name(topic.name)
+        self.report(WARN, f"refused a command on {name}, held the last one: {error}")
 
     @when_active
     def _on_reset(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
@@ -290,7 +291,7 @@ class BridgeNode(ManagedNode):
             ERROR,
             f"no command for the state at {seconds:.3f} s came within"
             f" {self.parameters.deadline:g} s: the simulation stands still until"
-            f" {contract.RESET_SERVICE} is called",
+            f" {self.resolve_service_name(contract.RESET_SERVICE)} is called",
             tick=self._ticks,
         )
         while not self._stop.is_set() and not self._reset_asked.wait(HEARTBEAT):

@@ -16,6 +16,7 @@ from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.task import Future
+from rclpy.time_source import CLOCK_TOPIC
 
 from dexgrasp_interfaces.action import ExecuteGrasp
 from dexgrasp_ros import contract
@@ -26,20 +27,30 @@ os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
 
 
 class Graph:
-    """A domain of its own, with nodes spun in threads and a client node named ``tester``."""
+    """Nodes spun in threads, and a client node named ``tester``.
 
-    def __init__(self) -> None:
+    Args:
+        namespace: of all of them.
+        domain: which they share with another graph; by default one of their own.
+    """
+
+    def __init__(self, namespace: str = "", domain: int | None = None) -> None:
         # One interpreter runs on one core at a time, and takes many times as long where its threads
         # hand its lock from core to core.
         self._cores = os.sched_getaffinity(0)
         os.sched_setaffinity(0, {min(self._cores)})
-        self.domain = random.SystemRandom().randint(1, 100)
+        self.domain = domain or random.SystemRandom().randint(1, 100)
         self.context = rclpy.Context()
         self.context.init(domain_id=self.domain)
         self._executor = MultiThreadedExecutor(8, context=self.context)
         self._nodes: list[Node] = []
         self._stopping = False
-        self.tester = rclpy.create_node("tester", context=self.context)
+        self._options: dict[str, Any] = {"context": self.context, "namespace": namespace}
+        if namespace:  # as the launch files name it
+            self._options["cli_args"] = [
+                "--ros-args", "-r", f"{CLOCK_TOPIC}:=/{namespace}/{contract.CLOCK.name}",
+            ]  # fmt: skip
+        self.tester = rclpy.create_node("tester", **self._options)
         self._add(self.tester)
         self._thread = threading.Thread(target=self._spin, daemon=True)
         self._thread.start()
@@ -54,7 +65,7 @@ class Graph:
     def create(self, node_type: type[ManagedNode], **parameters: Any) -> ManagedNode:
         """Starts a node, unconfigured."""
         overrides = [Parameter(name.replace("__", "."), value=v) for name, v in parameters.items()]
-        node = node_type(context=self.context, parameter_overrides=overrides)
+        node = node_type(parameter_overrides=overrides, **self._options)
         self._add(node)
         return node
 
@@ -115,9 +126,9 @@ class Graph:
 
 
 @contextlib.contextmanager
-def graph() -> Iterator[Graph]:
+def graph(namespace: str = "", domain: int | None = None) -> Iterator[Graph]:
     """A graph that is closed at the end."""
-    opened = Graph()
+    opened = Graph(namespace, domain)
     try:
         yield opened
     finally:

@@ -88,7 +88,7 @@ def test_type_and_qos(running, topic):
     ros, _ = running
     types = dict(ros.tester.get_topic_names_and_types())
     module, name = topic.type.__module__.split(".")[0], topic.type.__name__
-    assert types[topic.name] == [f"{module}/msg/{name}"]
+    assert types[ros.tester.resolve_topic_name(topic.name)] == [f"{module}/msg/{name}"]
     ends = offered(ros, topic)
     assert ends
     for end in ends:
@@ -160,5 +160,6 @@ def test_services_and_action_are_there(running):
         (contract.RESET_SERVICE, "std_srvs/srv/Trigger"),
         (f"{contract.GRASP_ACTION}/_action/send_goal", None),
     ):
-        assert name in services
-        assert kind is None or services[name] == [kind]
+        resolved = ros.tester.resolve_service_name(name)
+        assert resolved in services
+        assert kind is None or services[resolved] == [kind]

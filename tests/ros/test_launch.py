@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import importlib.util
+import sys
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 import yaml
 
-from dexgrasp_bringup.graph import GraphError, SimulationOptions, simulation_graph
+from dexgrasp_bringup.graph import GraphError, GraphNode, SimulationOptions, simulation_graph
 
 LAUNCH_FOLDER = Path(__file__).resolve().parents[2] / "launch"
 
 pytest.importorskip("launch_ros", reason="ros2 launch is not installed (it is not on PyPI)")
 launch = pytest.importorskip("launch")
+from launch.substitutions import LocalSubstitution  # noqa: E402
+from launch_ros.actions import Node  # noqa: E402
+
+from dexgrasp_bringup.launching import launch_nodes  # noqa: E402
 
 
 def load(name: str) -> ModuleType:
@@ -66,16 +71,95 @@ def test_visualisation_starts_rviz() -> None:
     ]
 
 
-def test_a_text_that_looks_like_a_number_stays_a_text(tmp_path: Path) -> None:
-    """As launch writes the parameters for the node; a bare 7 would be refused as an integer."""
-    bridge = actions("sim", object="7", seed="3")[0]
-    context = launch.LaunchContext()
-    bridge._perform_substitutions(context)
+def parameters(node: Node) -> dict[str, object]:
+    """What launch writes for a node."""
+    node._perform_substitutions(launch.LaunchContext())
     values = {}
-    for value, is_file in bridge._Node__expanded_parameter_arguments:
+    for value, is_file in node._Node__expanded_parameter_arguments:
         if is_file:
             content = yaml.safe_load(Path(value).read_text())
-            for node in content.values():
-                values |= node["ros__parameters"]
+            for section in content.values():
+                values |= section["ros__parameters"]
+    return values
+
+
+def test_a_text_that_looks_like_a_number_stays_a_text() -> None:
+    """A bare 7 would be refused as an integer."""
+    values = parameters(actions("sim", object="7", seed="3")[0])
     assert values["object"] == "7"
     assert values["seed"] == 3
+
+
+def test_a_namespace_takes_time_and_transforms_with_it() -> None:
+    for node in actions("sim", namespace="cell1", log_level="debug"):
+        node._perform_substitutions(launch.LaunchContext())
+        assert node.expanded_node_namespace == "/cell1"
+        assert dict(node.expanded_remapping_rules) == {
+            "/clock": "clock", "/tf": "tf", "/tf_static": "tf_static",
+        }  # fmt: skip
+        command = [
+            launch.utilities.perform_substitutions(launch.LaunchContext(), part)
+            for part in node.cmd
+            if not any(isinstance(each, LocalSubstitution) for each in part)
+        ]
+        assert command[1:4] == ["--ros-args", "--log-level", "debug"]
+
+
+def test_the_users_parameter_file_wins_over_the_shipped_ones(tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text(
+        "perception: {ros__parameters: {frame_timeout: 33.0}}\n"
+        'sim_bridge: {ros__parameters: {disabled_cameras: [camera_1, "2"]}}\n'
+    )
+    nodes = {
+        node.node_executable: parameters(node)
+        for node in actions("sim", params_file=str(tmp_path / "mine.yaml"), namespace="cell1")
+    }
+    assert nodes["perception_node"]["frame_timeout"] == 33.0
+    assert nodes["bridge_node"]["disabled_cameras"] == ["camera_1", "2"]
+
+
+PROGRAM = """#!{python} -S
+import pathlib, signal, sys, time
+here = pathlib.Path(__file__).parent
+
+def note(what):
+    (here / ("{name}_" + what)).write_text(str(time.monotonic()))
+
+def end(*_):
+    note("asked")
+    time.sleep({takes})
+    note("ended")
+    sys.exit(0)
+
+signal.signal(signal.SIGINT, end)
+note("up")
+while not all((here / (name + "_up")).exists() for name in ("mover", "other", "fragile")):
+    time.sleep(0.02)
+if "{name}" == "fragile":
+    sys.exit(1)
+time.sleep(60)
+"""
+
+
+def test_when_a_node_ends_the_motion_is_stopped_before_the_others_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Small programs in the place of nodes, run by launch."""
+    (tmp_path / "share/ament_index/resource_index/packages").mkdir(parents=True)
+    (tmp_path / "share/ament_index/resource_index/packages/toys").touch()
+    programs = tmp_path / "lib" / "toys"
+    programs.mkdir(parents=True)
+    for name, takes in (("mover", 0.5), ("other", 0.0), ("fragile", 0.0)):
+        program = programs / name
+        program.write_text(PROGRAM.format(python=sys.executable, name=name, takes=takes))
+        program.chmod(0o755)
+    monkeypatch.setenv("AMENT_PREFIX_PATH", str(tmp_path))
+    graph = [
+        GraphNode("toys", name, name, commands=name == "mover")
+        for name in ("other", "fragile", "mover")
+    ]
+    service = launch.LaunchService(noninteractive=True)
+    service.include_launch_description(launch.LaunchDescription(launch_nodes(graph)))
+    assert service.run() == 0
+    times = {path.name: float(path.read_text()) for path in programs.glob("*_*")}
+    assert times["mover_ended"] < times["other_asked"]

@@ -32,7 +32,9 @@ def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable]
             "node_command",
             lambda node: [sys.executable, "-S", "-c", programs[node.name]],
         )
-        graph = [GraphNode("package", "executable", name) for name in programs]
+        graph = [
+            GraphNode("package", "executable", name, commands=name == "mover") for name in programs
+        ]
         return GraphProcesses(graph, dict(os.environ), tmp_path / "logs", on_line)
 
     return run
@@ -93,6 +95,40 @@ def test_all_processes_end_when_the_block_raises(start: Callable) -> None:
     assert sorted(running.ended()) == ["one", "two"]
 
 
+def test_what_moves_the_robot_ends_before_the_others_are_interrupted(
+    start: Callable, tmp_path: Path
+) -> None:
+    def noted(seconds: float) -> str:
+        """Takes its time to end, and notes when it was interrupted and when it ended."""
+        return (
+            "import signal, sys, time;"
+            f"signal.signal(signal.SIGINT, lambda *_: (print('asked', time.monotonic()),"
+            f" time.sleep({seconds}), print('ended', time.monotonic()), sys.exit(0)));"
+            f"print('up', flush=True); {SLEEP}"
+        )
+
+    with start(other=noted(0.0), mover=noted(0.5)) as running:
+        until(lambda: running.last_lines("other") and running.last_lines("mover"))
+    (_, mover_ended), (other_asked, _) = (
+        [
+            float(line.split()[1])
+            for line in (tmp_path / "logs" / f"{name}.log").read_text().splitlines()[1:]
+        ]
+        for name in ("mover", "other")
+    )
+    assert mover_ended < other_asked
+
+
+def test_one_that_moves_the_robot_and_does_not_end_holds_nothing_up_for_long(
+    start: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(processes, "MOTION_TIMEOUT", 0.2)
+    monkeypatch.setattr(processes, "INTERRUPT_TIMEOUT", 0.2)
+    with start(other=SLEEP, mover=DEAF) as running:
+        until(lambda: running.last_lines("mover"))
+    assert running.ended() == {"other": -signal.SIGINT, "mover": -signal.SIGKILL}
+
+
 def test_domain_in_use_is_not_chosen() -> None:
     first = free_domain_id()
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
@@ -107,6 +143,18 @@ def test_command_keeps_the_types_of_parameters(monkeypatch: pytest.MonkeyPatch) 
     assert node_command(node) == [
         "/bin/node", "--ros-args", "-r", "__node:=n",
         "-p", 'text:="1"', "-p", "real:=2.0", "-p", "flag:=true",
+    ]  # fmt: skip
+
+
+def test_command_names_the_namespace_and_what_becomes_relative_in_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(processes, "executable_path", lambda *_: Path("/bin/node"))
+    node = GraphNode("p", "node", "n", namespace="lab/cell1", log_level="debug")
+    assert node_command(node) == [
+        "/bin/node", "--ros-args", "-r", "__node:=n", "-r", "__ns:=/lab/cell1",
+        "-r", "/clock:=clock", "-r", "/tf:=tf", "-r", "/tf_static:=tf_static",
+        "--log-level", "debug",
     ]  # fmt: skip
 
 

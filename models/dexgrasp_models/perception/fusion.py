@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from dexgrasp_models.config import load_config
+from dexgrasp_models.config import load_node_parameters
 from dexgrasp_models.parameters import Parameters, parameter
 from dexgrasp_models.perception.cameras import CameraModel, DepthFrame
 from dexgrasp_models.perception.surface import local_planes, sample_evenly
@@ -110,8 +110,8 @@ def load_fusion_config() -> FusionConfig:
     Raises:
         FileNotFoundError, ValueError: when it is missing or holds a bad value.
     """
-    parameters = load_config("perception.yaml")["perception"]["ros__parameters"]
-    return FusionConfig.from_mapping(parameters["fusion"])
+    parameters = load_node_parameters("perception.yaml", "perception")
+    return FusionConfig.from_mapping(parameters.get("fusion") or {})
 
 
 @dataclass(frozen=True, eq=False)

@@ -61,6 +61,13 @@ def demo(
     lockstep: Annotated[
         bool, typer.Option("--lockstep", help="Time waits for each command: repeatable.")
     ] = False,
+    params_file: Annotated[
+        Path | None, typer.Option(help="ROS parameter file, which replaces values of config/.")
+    ] = None,
+    log_level: Annotated[
+        str,
+        typer.Option(help="Least severity that the nodes log: debug, info, warn, error, fatal."),
+    ] = "info",
     out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("out/demo"),
 ) -> None:
     """Start the ROS graph in simulation, grasp an object, lift it and put it back.
@@ -84,6 +91,8 @@ def demo(
             proposer=str(proposer or ""),
             weights=str(weights.resolve()) if weights else "",
             viewer=viewer,
+            params_file=str(params_file or ""),
+            log_level=log_level,
         )
         lifted = run_demo(options, out, console)
     except GraphError as error:

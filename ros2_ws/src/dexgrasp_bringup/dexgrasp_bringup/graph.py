@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
+from dexgrasp_bringup.parameter_file import ParameterFile, ParameterFileError, ParameterValue
 from dexgrasp_models.arm.mounting import load_mounting
 from dexgrasp_models.arm.spec import load_arm
 from dexgrasp_models.arm.urdf import robot_urdf
@@ -18,7 +21,10 @@ from dexgrasp_models.grasp.config import PROPOSERS
 from dexgrasp_models.hand.spec import load_hand
 from dexgrasp_models.perception.cameras import load_rig
 
-ParameterValue = bool | int | float | str
+REMAPPINGS: Mapping[str, str] = {"/clock": "clock", "/tf": "tf", "/tf_static": "tf_static"}
+"""ROS's own absolute names, which nodes in a namespace have as relative ones: one cell's time and
+transforms are not another's."""
+LOG_LEVELS = ("debug", "info", "warn", "error", "fatal")
 
 
 class GraphError(RuntimeError):
@@ -36,6 +42,12 @@ class GraphNode:
     """Parameter file in ``config/``."""
     parameters: Mapping[str, ParameterValue] = field(default_factory=dict)
     """Values that take precedence over the file's."""
+    namespace: str = ""
+    """Without slashes at its ends; empty for the root."""
+    log_level: str = ""
+    """Least severity that is logged; empty for ROS's default."""
+    commands: bool = False
+    """Whether it moves the robot: it is stopped first, while the others still run."""
 
     @property
     def parameter_file(self) -> Path | None:
@@ -45,6 +57,11 @@ class GraphNode:
             FileNotFoundError: it is in none of the configuration folders.
         """
         return find_config(self.config) if self.config else None
+
+    @property
+    def remappings(self) -> Mapping[str, str]:
+        """Names that are other ones for this node."""
+        return REMAPPINGS if self.namespace else {}
 
 
 ROBOT_DRIVERS = (
@@ -94,8 +111,16 @@ class GraspingOptions:
         "", "Of the learned proposer: folder of networks; by default as config/proposals.yaml says."
     )
     viewer: bool = _option(False, "Show the graph in a web browser.")
+    namespace: str = _option("", "Of all nodes, topics and services: one for each cell.")
+    params_file: str = _option("", "Parameters of your own, which replace those of config/.")
+    log_level: str = _option("info", "Least severity that the nodes log.", *LOG_LEVELS)
 
     def __post_init__(self) -> None:
+        if not re.fullmatch(r"/?([A-Za-z_]\w*(/[A-Za-z_]\w*)*)?", self.namespace, re.ASCII):
+            raise GraphError(
+                f"namespace is {self.namespace!r}; it has letters, digits and underscores, as in"
+                " cell1 or lab/cell1"
+            )
         for option in dataclasses.fields(self):
             choices, value = option.metadata["choices"], getattr(self, option.name)
             if choices and value not in choices:
@@ -122,7 +147,11 @@ class HardwareOptions(GraspingOptions):
 
 
 def simulation_graph(options: SimulationOptions) -> list[GraphNode]:
-    """The nodes of a run against the simulator, the one that makes time first."""
+    """The nodes of a run against the simulator, the one that makes time first.
+
+    Raises:
+        GraphError: `params_file` can't be used, or sets what an option sets.
+    """
     bridge = GraphNode(
         "dexgrasp_sim",
         "bridge_node",
@@ -139,14 +168,15 @@ def simulation_graph(options: SimulationOptions) -> list[GraphNode]:
     )
     nodes = grasping_nodes(options, options.seed, scene=options.scene, simulated=True)
     patience = _LOCK_STEP if options.mode == "lock_step" else _REAL_TIME
-    return [_with_parameters(node, patience.get(node.name, {})) for node in [bridge, *nodes]]
+    return _as_asked([bridge, *nodes], options, patience)
 
 
 def hardware_graph(options: HardwareOptions) -> list[GraphNode]:
     """The nodes of a run on the robot: drivers, one camera node for each camera of the rig, ours.
 
     Raises:
-        GraphError: a driver is not installed; the message names all that are missing.
+        GraphError: a driver is not installed, the message names all that are missing; or as
+            `simulation_graph`.
         RigError: the camera rig can't be used.
     """
     cameras = [
@@ -174,7 +204,7 @@ def hardware_graph(options: HardwareOptions) -> list[GraphNode]:
             " launch/sim.launch.py runs the same graph against the simulator."
         )
     nodes = grasping_nodes(options, scene="arm", simulated=False)
-    return [*drivers, *nodes]
+    return _as_asked([*drivers, *nodes], options)
 
 
 def grasping_nodes(
@@ -204,6 +234,7 @@ def grasping_nodes(
             "control",
             "control.yaml",
             {**clock, "scene": scene, "seed": seed},
+            commands=True,
         ),
     ]
     if options.viewer:
@@ -219,8 +250,48 @@ def grasping_nodes(
     return nodes
 
 
-def _with_parameters(node: GraphNode, more: Mapping[str, ParameterValue]) -> GraphNode:
-    return dataclasses.replace(node, parameters={**node.parameters, **more})
+def _as_asked(
+    nodes: Sequence[GraphNode],
+    options: GraspingOptions,
+    patience: Mapping[str, Mapping[str, ParameterValue]] = MappingProxyType({}),
+) -> list[GraphNode]:
+    """The nodes with what the options ask of all of them, and with the user's parameters."""
+    namespace = options.namespace.strip("/")
+    own: dict[str, dict[str, ParameterValue]] = {}
+    if options.params_file:
+        own = _own_parameters(Path(options.params_file), nodes, namespace)
+    return [
+        dataclasses.replace(
+            node,
+            namespace=namespace,
+            log_level=options.log_level,
+            parameters={
+                **node.parameters,
+                **patience.get(node.name, {}),
+                **own.get(node.name, {}),
+            },
+        )
+        for node in nodes
+    ]
+
+
+def _own_parameters(
+    path: Path, nodes: Sequence[GraphNode], namespace: str
+) -> dict[str, dict[str, ParameterValue]]:
+    """What the user's file sets, by the nodes' names."""
+    try:
+        file = ParameterFile.read(path)
+        file.refuse_unused((node.name for node in nodes), namespace)
+    except ParameterFileError as error:
+        raise GraphError(str(error)) from None
+    own = {node.name: file.values_for(node.name, namespace) for node in nodes}
+    for node in nodes:
+        if twice := sorted(own[node.name].keys() & node.parameters.keys()):
+            raise GraphError(
+                f"parameter file {path} sets {', '.join(twice)} of {node.name}, for which there are"
+                " options (of the launch file, or of the command): use these"
+            )
+    return own
 
 
 def executable_path(package: str, executable: str) -> Path:

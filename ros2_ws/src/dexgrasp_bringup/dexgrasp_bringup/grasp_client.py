@@ -73,19 +73,20 @@ class GraspClient:
         Raises:
             GoalRefused: the control node refused it, or is not there.
         """
+        action = self.node.resolve_topic_name(contract.GRASP_ACTION)
         if not self._grasp.wait_for_server(timeout_sec=10.0):
-            raise GoalRefused(f"{contract.GRASP_ACTION} is not there")
+            raise GoalRefused(f"{action} is not there")
         sent = self._grasp.send_goal_async(
             goal, feedback_callback=lambda message: on_feedback(message.feedback)
         )
         if not _wait(sent, 10.0):
-            raise GoalRefused(f"{contract.GRASP_ACTION} did not answer in 10 s")
+            raise GoalRefused(f"{action} did not answer in 10 s")
         if not sent.result().accepted:
-            raise GoalRefused(f"{contract.GRASP_ACTION} refused the goal: is a grasp running?")
+            raise GoalRefused(f"{action} refused the goal: is a grasp running?")
         return GraspRun(sent.result())
 
     def _is_active(self, name: str, timeout: float) -> bool:
-        service = f"/{name}/get_state"
+        service = f"{name}/get_state"
         client = self._states.get(name) or self.node.create_client(GetState, service)
         self._states[name] = client
         if not client.wait_for_service(timeout_sec=timeout):

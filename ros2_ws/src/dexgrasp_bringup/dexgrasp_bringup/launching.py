@@ -3,22 +3,33 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+import signal
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, TypeVar
 
 from launch import LaunchContext
-from launch.actions import DeclareLaunchArgument, Shutdown
+from launch.action import Action
+from launch.actions import (
+    DeclareLaunchArgument,
+    EmitEvent,
+    LogInfo,
+    Shutdown,
+    TimerAction,
+)
+from launch.events import matches_action
+from launch.events.process import ProcessExited, SignalProcess
 from launch.substitutions import LaunchConfiguration
 from launch_ros import parameter_descriptions as launch_descriptions
 from launch_ros.actions import Node
 
-from dexgrasp_bringup.graph import (
-    GraphNode,
-    HardwareOptions,
-    ParameterValue,
-    SimulationOptions,
-)
+from dexgrasp_bringup.graph import GraphNode, HardwareOptions, SimulationOptions
+from dexgrasp_bringup.parameter_file import ParameterValue
 
+STOP_TIMEOUT = 3.0
+"""Seconds that the nodes that move the robot have to stop it, before the others are ended too."""
+
+OnExit = Callable[[ProcessExited, LaunchContext], list[Action]]
 Options = TypeVar("Options", SimulationOptions, HardwareOptions)
 
 
@@ -53,28 +64,68 @@ def given_options(context: LaunchContext, options: type[Options]) -> Options:
 
 
 def launch_nodes(graph: Sequence[GraphNode]) -> list[Node]:
-    """A launch action for each node; all stop when one ends."""
-    return [
-        Node(
-            package=node.package,
-            executable=node.executable,
-            name=node.name,
-            parameters=[*filter(None, [node.parameter_file]), _typed(node.parameters)],
-            output="screen",
-            on_exit=Shutdown(reason=f"{node.name} ended"),
-        )
+    """A launch action for each node.
+
+    When one ends, those that move the robot are interrupted, which stops it; once they have ended,
+    or after `STOP_TIMEOUT`, all are.
+    """
+    commanding = {
+        node.name: _launch_node(node, [Shutdown(reason=f"{node.name} ended")])
         for node in graph
+        if node.commands
+    }
+    return [
+        commanding.get(node.name)
+        or _launch_node(node, partial(_stop_motion_first, node.name, list(commanding.values())))
+        for node in graph
+    ]
+
+
+def _launch_node(node: GraphNode, on_exit: list[Action] | OnExit) -> Node:
+    return Node(
+        package=node.package,
+        executable=node.executable,
+        name=node.name,
+        namespace=node.namespace or None,
+        remappings=list(node.remappings.items()),
+        parameters=[*filter(None, [node.parameter_file]), _typed(node.parameters)],
+        ros_arguments=["--log-level", node.log_level] if node.log_level else [],
+        output="screen",
+        on_exit=on_exit,
+    )
+
+
+def _stop_motion_first(
+    name: str, commanding: Sequence[Node], _: ProcessExited, context: LaunchContext
+) -> list[Action]:
+    """What follows the end of a node that does not move the robot itself."""
+    if context.is_shutdown:
+        return []
+    reason = f"{name} ended"
+    interrupts = [
+        EmitEvent(
+            event=SignalProcess(signal_number=signal.SIGINT, process_matcher=matches_action(node))
+        )
+        for node in commanding
+    ]
+    return [
+        LogInfo(msg=f"{reason}: the motion is stopped, then all nodes"),
+        *interrupts,
+        TimerAction(period=STOP_TIMEOUT, actions=[Shutdown(reason=reason)]),
     ]
 
 
 def _typed(parameters: Mapping[str, ParameterValue]) -> dict[str, Any]:
     """With texts marked as such, or launch reads them as YAML: a mesh named 1, a whole URDF."""
-    return {
-        name: launch_descriptions.ParameterValue(value, value_type=str)
-        if isinstance(value, str)
-        else value
-        for name, value in parameters.items()
-    }
+    return {name: _marked(value) for name, value in parameters.items()}
+
+
+def _marked(value: ParameterValue) -> Any:
+    if isinstance(value, str):
+        return launch_descriptions.ParameterValue(value, value_type=str)
+    if isinstance(value, list) and all(isinstance(item, str) for item in value):
+        return launch_descriptions.ParameterValue(value, value_type=list[str])
+    return value
 
 
 def _text(value: ParameterValue) -> str:

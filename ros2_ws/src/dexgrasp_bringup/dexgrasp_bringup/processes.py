@@ -11,13 +11,15 @@ import subprocess
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from dexgrasp_bringup.graph import GraphNode, executable_path
 
+MOTION_TIMEOUT = 3.0
+"""Seconds that those that move the robot have to stop it, before the others are interrupted too."""
 INTERRUPT_TIMEOUT = 8.0
 """Seconds that the nodes have to end after SIGINT before they are killed."""
 REMEMBERED_LINES = 40
@@ -64,6 +66,12 @@ def node_command(node: GraphNode) -> list[str]:
     """
     command = [str(executable_path(node.package, node.executable)), "--ros-args"]
     command += ["-r", f"__node:={node.name}"]
+    if node.namespace:
+        command += ["-r", f"__ns:=/{node.namespace}"]
+    for name, other in node.remappings.items():
+        command += ["-r", f"{name}:={other}"]
+    if node.log_level:
+        command += ["--log-level", node.log_level]
     if node.parameter_file:
         command += ["--params-file", str(node.parameter_file)]
     for name, value in node.parameters.items():
@@ -93,6 +101,7 @@ class GraphProcesses:
         on_line: Callable[[str, str], None] = lambda name, line: None,
     ) -> None:
         self._commands = {node.name: node_command(node) for node in graph}
+        self._moving = [node.name for node in graph if node.commands]
         self._environment = environment
         self._log_folder = log_folder
         self._on_line = on_line
@@ -134,20 +143,26 @@ class GraphProcesses:
         return list(self._last_lines[name])
 
     def stop(self) -> None:
-        """Interrupts all processes, and kills those that do not end in `INTERRUPT_TIMEOUT`."""
+        """Interrupts all processes, and kills those that do not end in `INTERRUPT_TIMEOUT`.
+
+        Those that move the robot come first: they stop it while the others still run.
+        """
         self._stopping = True
-        self._signal(signal.SIGINT)
-        deadline = time.monotonic() + INTERRUPT_TIMEOUT
-        for process in self._processes.values():
-            try:
-                process.wait(max(0.0, deadline - time.monotonic()))
-            except subprocess.TimeoutExpired:
-                break
-        self._signal(signal.SIGKILL)
+        self._interrupt([name for name in self._moving if name in self._processes], MOTION_TIMEOUT)
+        self._interrupt(self._processes, INTERRUPT_TIMEOUT)
+        self._signal(self._processes, signal.SIGKILL)
         for process in self._processes.values():
             process.wait()
         for reader in self._readers:
             reader.join(timeout=1.0)
+
+    def _interrupt(self, names: Collection[str], timeout: float) -> None:
+        """Sends SIGINT, and waits up to `timeout` s until all have ended."""
+        self._signal(names, signal.SIGINT)
+        deadline = time.monotonic() + timeout
+        for name in names:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._processes[name].wait(max(0.0, deadline - time.monotonic()))
 
     def _start(self, name: str, command: Sequence[str]) -> None:
         process = subprocess.Popen(
@@ -177,8 +192,8 @@ class GraphProcesses:
                 if not self._stopping:
                     self._on_line(name, line.rstrip("\n"))
 
-    def _signal(self, number: signal.Signals) -> None:
-        for process in self._processes.values():
+    def _signal(self, names: Collection[str], number: signal.Signals) -> None:
+        for process in map(self._processes.__getitem__, names):
             if process.poll() is None:
                 with contextlib.suppress(ProcessLookupError):  # ended in between
                     os.killpg(process.pid, number)

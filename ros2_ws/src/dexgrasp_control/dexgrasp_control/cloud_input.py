@@ -53,7 +53,8 @@ class CloudInput:
         try:
             points, _ = conversions.cloud_from_message(message)
         except MessageError as error:
-            self._node.get_logger().warning(f"ignored a cloud on {name}: {error}")
+            topic = self._node.resolve_topic_name(name)
+            self._node.get_logger().warning(f"ignored a cloud on {topic}: {error}")
             return
         with self._changed:
             self._newest[name] = conversions.stamp_to_ns(message.header.stamp), points

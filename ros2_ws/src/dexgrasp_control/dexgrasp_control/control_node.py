@@ -238,7 +238,7 @@ class ControlNode(ManagedNode):
 
     @when_active
     def _on_stop(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        self._stop_reason = f"stopped by {contract.STOP_SERVICE}"
+        self._stop_reason = f"stopped by {self.resolve_service_name(contract.STOP_SERVICE)}"
         self._abort(self._stop_reason)
         response.success = True
         response.message = "stopped" if self._goal_taken else "no grasp was running"
@@ -312,8 +312,9 @@ class ControlNode(ManagedNode):
             if time.monotonic() - asked > self.parameters.state_timeout:
                 raise GraspEnded(
                     OutcomeKind.STALE_INPUT,
-                    f"no measured state on {contract.JOINT_STATES.name} and"
-                    f" {contract.WRIST_POSE.name} within {self.parameters.state_timeout:g} s",
+                    f"no measured state on {self.resolve_topic_name(contract.JOINT_STATES.name)}"
+                    f" and {self.resolve_topic_name(contract.WRIST_POSE.name)}"
+                    f" within {self.parameters.state_timeout:g} s",
                 )
             time.sleep(WATCHDOG_PERIOD)
         return self._state
@@ -326,7 +327,8 @@ class ControlNode(ManagedNode):
             raise GraspEnded(OutcomeKind.NO_CLOUD, response.message)
         if not self._clouds.wait_for_newer(before, timeout):
             raise GraspEnded(
-                OutcomeKind.NO_CLOUD, f"{contract.CAPTURE_SERVICE} succeeded, but no cloud came"
+                OutcomeKind.NO_CLOUD,
+                f"{self._capture.service_name} succeeded, but no cloud came",
             )
 
     def _propose(self, goal: ServerGoalHandle) -> list[Grasp]:
@@ -353,7 +355,7 @@ class ControlNode(ManagedNode):
     def _given_grasp(self, request: ExecuteGrasp.Goal) -> Grasp:
         if self._clouds.stamp < 0:
             raise GraspEnded(
-                OutcomeKind.NO_CLOUD, f"call {contract.CAPTURE_SERVICE} before giving a grasp"
+                OutcomeKind.NO_CLOUD, f"call {self._capture.service_name} before giving a grasp"
             )
         try:
             return conversions.grasp_from_message(request.grasp, self._hand.finger_joints)
@@ -401,7 +403,9 @@ class ControlNode(ManagedNode):
         while not client.service_is_ready():
             self._check_not_cancelled(goal)
             if time.monotonic() > deadline:
-                raise GraspEnded(failure, f"{client.srv_name} is not there (waited {timeout:g} s)")
+                raise GraspEnded(
+                    failure, f"{client.service_name} is not there (waited {timeout:g} s)"
+                )
             time.sleep(FEEDBACK_PERIOD)
         future = client.call_async(request)
         while not future.done():
@@ -410,9 +414,9 @@ class ControlNode(ManagedNode):
                 client.remove_pending_request(future)
                 raise GraspEnded(
                     failure,
-                    f"{client.srv_name} did not answer in {timeout:g} s"
+                    f"{client.service_name} did not answer in {timeout:g} s"
                     if time.monotonic() > deadline
-                    else f"{client.srv_name} went away",
+                    else f"{client.service_name} went away",
                 )
             time.sleep(FEEDBACK_PERIOD)
         return future.result()

@@ -75,7 +75,7 @@ class _Captured(NamedTuple):
 
 
 class PerceptionNode(ManagedNode):
-    """Serves ``/perception/capture``; publishes the clouds and where the cameras stand.
+    """Serves ``perception/capture``; publishes the clouds and where the cameras stand.
 
     A capture asks the cameras for images and waits for one of each that was taken after its
     request. It waits as long as something comes from a camera, and says of the others whether they

@@ -72,7 +72,8 @@ class RobotInput:
             MessageError: its state is not known, or not finite.
         """
         if self._wrist is None:
-            raise conversions.MessageError(f"nothing on {contract.WRIST_POSE.name}")
+            topic = self._node.resolve_topic_name(contract.WRIST_POSE.name)
+            raise conversions.MessageError(f"nothing on {topic}")
         palm_pose = conversions.world_pose_from_message(self._wrist)
         capsules = []
         if all(name in self._angles for name in self._arm_joints):
@@ -87,14 +88,13 @@ class RobotInput:
         self._subscriptions.clear()
 
     def _joints(self, names: tuple[str, ...]) -> np.ndarray:
+        topic = self._node.resolve_topic_name(contract.JOINT_STATES.name)
         missing = [name for name in names if name not in self._angles]
         if missing:
-            raise conversions.MessageError(
-                f"{contract.JOINT_STATES.name} lacks {', '.join(missing)}"
-            )
+            raise conversions.MessageError(f"{topic} lacks {', '.join(missing)}")
         angles = np.array([self._angles[name] for name in names])
         if not np.isfinite(angles).all():
-            raise conversions.MessageError(f"{contract.JOINT_STATES.name} is not finite")
+            raise conversions.MessageError(f"{topic} is not finite")
         return angles
 
     def _put_joints(self, message: JointState) -> None:

@@ -100,7 +100,8 @@ class ProposalNode(ManagedNode):
             if normals is None:
                 raise MessageError("the cloud has no normals")
         except MessageError as error:
-            self.report(WARN, f"ignored a cloud on {contract.OBJECT_CLOUD.name}: {error}")
+            topic = self.resolve_topic_name(contract.OBJECT_CLOUD.name)
+            self.report(WARN, f"ignored a cloud on {topic}: {error}")
             return
         cloud = FusedCloud(points, normals, points[:0], cameras_used=(), warnings=())
         with self._cloud_changed:
@@ -118,7 +119,7 @@ class ProposalNode(ManagedNode):
             return self._refused(
                 response,
                 f"there is no cloud of the object (with that stamp): call"
-                f" {contract.CAPTURE_SERVICE} first",
+                f" {self.resolve_service_name(contract.CAPTURE_SERVICE)} first",
             )
         ns, points = cloud
         count = request.count or self.parameters.count

@@ -1,6 +1,8 @@
 """The topic contract: what the simulator bridge and the hardware drivers offer alike.
 
-One table for the nodes (names, QoS) and for the contract test (types, rates, frames).
+One table for the nodes (names, QoS) and for the contract test (types, rates, frames). The names
+are relative: a graph in the namespace `cell1` has them under `/cell1/`, its transforms and its
+time too. Only `/diagnostics` is one for all.
 """
 
 from __future__ import annotations
@@ -31,7 +33,7 @@ class Topic:
     """A row of the contract.
 
     Attributes:
-        name: as published, without remapping.
+        name: in the graph's namespace; `Node.resolve_topic_name` gives it in full.
         type: message class.
         qos: what the publisher offers (of a command: what the subscriber asks for).
         rate: Hz in simulated time; None where it is not periodic.
@@ -45,29 +47,29 @@ class Topic:
     frame_id: str | None = None
 
 
-CLOCK = Topic("/clock", Clock, qos.STATE, CONTROL_RATE)
-JOINT_STATES = Topic("/joint_states", JointState, qos.STATE, CONTROL_RATE, "")
-WRIST_POSE = Topic("/wrist_pose", PoseStamped, qos.STATE, CONTROL_RATE, WORLD)
-HAND_COMMAND = Topic("/hand/joint_trajectory", JointTrajectory, qos.COMMAND)
-WRIST_TARGET = Topic("/arm/wrist_target", PoseStamped, qos.COMMAND, frame_id=WORLD)
-OBJECT_CLOUD = Topic("/perception/object_cloud", PointCloud2, qos.LATCHED, frame_id=WORLD)
-SCENE_CLOUD = Topic("/perception/scene_cloud", PointCloud2, qos.LATCHED, frame_id=WORLD)
-GRASPS = Topic("/proposals/grasps", GraspArray, qos.LATCHED, frame_id=WORLD)
-GRASP_POSES = Topic("/proposals/poses", PoseArray, qos.LATCHED, frame_id=WORLD)
-GRASP_MARKERS = Topic("/proposals/markers", MarkerArray, qos.LATCHED)
-ROTATION_DENSITY = Topic("/proposals/rotations", Image, qos.LATCHED, frame_id=WORLD)
-OBJECT_POSE = Topic("/sim/object_pose", PoseStamped, qos.STATE, CONTROL_RATE, WORLD)
-TF = Topic("/tf", TFMessage, qos.STATE, 10.0)
-TF_STATIC = Topic("/tf_static", TFMessage, qos.LATCHED)
-ROBOT_DESCRIPTION = Topic("/robot_description", String, qos.LATCHED)
+CLOCK = Topic("clock", Clock, qos.STATE, CONTROL_RATE)
+JOINT_STATES = Topic("joint_states", JointState, qos.STATE, CONTROL_RATE, "")
+WRIST_POSE = Topic("wrist_pose", PoseStamped, qos.STATE, CONTROL_RATE, WORLD)
+HAND_COMMAND = Topic("hand/joint_trajectory", JointTrajectory, qos.COMMAND)
+WRIST_TARGET = Topic("arm/wrist_target", PoseStamped, qos.COMMAND, frame_id=WORLD)
+OBJECT_CLOUD = Topic("perception/object_cloud", PointCloud2, qos.LATCHED, frame_id=WORLD)
+SCENE_CLOUD = Topic("perception/scene_cloud", PointCloud2, qos.LATCHED, frame_id=WORLD)
+GRASPS = Topic("proposals/grasps", GraspArray, qos.LATCHED, frame_id=WORLD)
+GRASP_POSES = Topic("proposals/poses", PoseArray, qos.LATCHED, frame_id=WORLD)
+GRASP_MARKERS = Topic("proposals/markers", MarkerArray, qos.LATCHED)
+ROTATION_DENSITY = Topic("proposals/rotations", Image, qos.LATCHED, frame_id=WORLD)
+OBJECT_POSE = Topic("sim/object_pose", PoseStamped, qos.STATE, CONTROL_RATE, WORLD)
+TF = Topic("tf", TFMessage, qos.STATE, 10.0)
+TF_STATIC = Topic("tf_static", TFMessage, qos.LATCHED)
+ROBOT_DESCRIPTION = Topic("robot_description", String, qos.LATCHED)
 DIAGNOSTICS = Topic("/diagnostics", DiagnosticArray, qos.DIAGNOSTICS)
 
-CAPTURE_SERVICE = "/perception/capture"
-CAPTURE_WITH_SERVICE = "/perception/capture_with"
-GENERATE_SERVICE = "/proposals/generate"
-STOP_SERVICE = "/control/stop"
-GRASP_ACTION = "/grasp"
-RESET_SERVICE = "/sim/reset"
+CAPTURE_SERVICE = "perception/capture"
+CAPTURE_WITH_SERVICE = "perception/capture_with"
+GENERATE_SERVICE = "proposals/generate"
+STOP_SERVICE = "control/stop"
+GRASP_ACTION = "grasp"
+RESET_SERVICE = "sim/reset"
 
 
 def optical_frame(camera: str) -> str:
@@ -77,18 +79,16 @@ def optical_frame(camera: str) -> str:
 
 def depth_image(camera: str) -> Topic:
     """16UC1, millimetres, 0 where nothing was read."""
-    return Topic(
-        f"/{camera}/depth/image_rect_raw", Image, qos.IMAGE, frame_id=optical_frame(camera)
-    )
+    return Topic(f"{camera}/depth/image_rect_raw", Image, qos.IMAGE, frame_id=optical_frame(camera))
 
 
 def depth_info(camera: str) -> Topic:
     """Intrinsics of the depth image, stamped as the image."""
     return Topic(
-        f"/{camera}/depth/camera_info", CameraInfo, qos.IMAGE, frame_id=optical_frame(camera)
+        f"{camera}/depth/camera_info", CameraInfo, qos.IMAGE, frame_id=optical_frame(camera)
     )
 
 
 def color_image(camera: str) -> Topic:
     """rgb8, aligned with the depth image."""
-    return Topic(f"/{camera}/color/image_raw", Image, qos.IMAGE, frame_id=optical_frame(camera))
+    return Topic(f"{camera}/color/image_raw", Image, qos.IMAGE, frame_id=optical_frame(camera))

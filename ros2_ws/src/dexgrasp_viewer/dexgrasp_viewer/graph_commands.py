@@ -22,6 +22,7 @@ class GraphCommands:
     """
 
     def __init__(self, node: Node, tell: Callable[[str], None]) -> None:
+        self._node = node
         self._tell = tell
         self._capture = node.create_client(Trigger, contract.CAPTURE_SERVICE)
         self._generate = node.create_client(GenerateProposals, contract.GENERATE_SERVICE)
@@ -43,7 +44,8 @@ class GraphCommands:
     def grasp(self, proposal: Grasp | None) -> None:
         """Has a proposal carried out; None: capture, propose, and take the best one."""
         if not self._grasp.server_is_ready():
-            self._tell(f"grasp: no node offers {contract.GRASP_ACTION}")
+            action = self._node.resolve_topic_name(contract.GRASP_ACTION)
+            self._tell(f"grasp: no node offers {action}")
             return
         goal = ExecuteGrasp.Goal(choose=proposal is None)
         if proposal is not None:
@@ -57,7 +59,7 @@ class GraphCommands:
 
     def _call(self, name: str, client: Client, request: object) -> None:
         if not client.service_is_ready():
-            self._tell(f"{name}: no node offers {client.srv_name}")
+            self._tell(f"{name}: no node offers {client.service_name}")
             return
         self._tell(f"{name}: asked")
 
