@@ -20,6 +20,8 @@ from dexgrasp_models.config import find_config
 from dexgrasp_models.grasp.config import PROPOSERS
 from dexgrasp_models.hand.spec import load_hand
 from dexgrasp_models.perception.cameras import load_rig
+from dexgrasp_ros.process_end import PARENT_VARIABLE
+from dexgrasp_ros.transport import PROFILE_VARIABLE, use_transport_profile
 
 REMAPPINGS: Mapping[str, str] = {"/clock": "clock", "/tf": "tf", "/tf_static": "tf_static"}
 """ROS's own absolute names, which nodes in a namespace have as relative ones: one cell's time and
@@ -79,7 +81,7 @@ _DRIVEN = {
 
 _REAL_TIME: Mapping[str, Mapping[str, ParameterValue]] = {
     "sim_bridge": {"patience": 1.0},
-    "perception": {"frame_timeout": 8.0, "camera_timeout": 10.0},
+    "perception": {"frame_timeout": 20.0, "camera_timeout": 20.0},
     "control": {"capture_timeout": 20.0, "state_timeout": 3.0, "limits.state_age": 1.0},
 }
 """For the simulator in real time: on a busy machine it is slow, and not broken as a device is."""
@@ -292,6 +294,15 @@ def _own_parameters(
                 " options (of the launch file, or of the command): use these"
             )
     return own
+
+
+def shared_environment() -> dict[str, str]:
+    """Environment variables that every process of the graph is started with by this one."""
+    environment = {PARENT_VARIABLE: str(os.getpid())}
+    if PROFILE_VARIABLE in os.environ:
+        environment[PROFILE_VARIABLE] = os.environ[PROFILE_VARIABLE]
+    use_transport_profile(environment)
+    return environment
 
 
 def executable_path(package: str, executable: str) -> Path:

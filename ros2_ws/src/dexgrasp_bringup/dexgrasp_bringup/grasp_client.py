@@ -10,7 +10,6 @@ import rclpy
 from lifecycle_msgs.msg import State
 from lifecycle_msgs.srv import GetState
 from rclpy.context import Context
-from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 from rclpy.task import Future
@@ -18,6 +17,8 @@ from rclpy.task import Future
 from dexgrasp_interfaces.action import ExecuteGrasp
 from dexgrasp_ros import contract
 from dexgrasp_ros.action_client import ActionClient
+from dexgrasp_ros.spinning import SpinningThread
+from dexgrasp_ros.transport import use_transport_profile
 
 
 class GoalRefused(RuntimeError):
@@ -34,6 +35,7 @@ class GraspClient:
     """
 
     def __init__(self, domain_id: int) -> None:
+        use_transport_profile()
         self._context = Context()
         rclpy.init(
             context=self._context,
@@ -43,17 +45,14 @@ class GraspClient:
         self.node = Node("grasp_client", context=self._context)
         self._states: dict[str, Any] = {}
         self._grasp = ActionClient(self.node, ExecuteGrasp, contract.GRASP_ACTION)
-        self._executor = SingleThreadedExecutor(context=self._context)
-        self._executor.add_node(self.node)
-        self._thread = threading.Thread(target=self._spin, name="grasp client", daemon=True)
+        self._spinning: SpinningThread | None = None
 
     def __enter__(self) -> Self:
-        self._thread.start()
+        self._spinning = SpinningThread(self.node, context=self._context, name="grasp client")
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._executor.shutdown(timeout_sec=2.0)
-        self._thread.join(timeout=2.0)
+        self._spinning.stop(timeout=2.0)
         self.node.destroy_node()
         self._context.try_shutdown()
 
@@ -96,12 +95,6 @@ class GraspClient:
             client.remove_pending_request(answer)
             return False
         return answer.result().current_state.id == State.PRIMARY_STATE_ACTIVE
-
-    def _spin(self) -> None:
-        try:
-            self._executor.spin()
-        except rclpy.executors.ExternalShutdownException:
-            return
 
 
 class GraspRun:

@@ -23,7 +23,12 @@ from launch.substitutions import LaunchConfiguration
 from launch_ros import parameter_descriptions as launch_descriptions
 from launch_ros.actions import Node
 
-from dexgrasp_bringup.graph import GraphNode, HardwareOptions, SimulationOptions
+from dexgrasp_bringup.graph import (
+    GraphNode,
+    HardwareOptions,
+    SimulationOptions,
+    shared_environment,
+)
 from dexgrasp_bringup.parameter_file import ParameterValue
 
 STOP_TIMEOUT = 3.0
@@ -90,6 +95,7 @@ def _launch_node(node: GraphNode, on_exit: list[Action] | OnExit) -> Node:
         remappings=list(node.remappings.items()),
         parameters=[*filter(None, [node.parameter_file]), _typed(node.parameters)],
         ros_arguments=["--log-level", node.log_level] if node.log_level else [],
+        additional_env=shared_environment(),
         output="screen",
         on_exit=on_exit,
     )

@@ -16,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from dexgrasp_bringup.graph import GraphNode, executable_path
+from dexgrasp_bringup.graph import GraphNode, executable_path, shared_environment
 
 MOTION_TIMEOUT = 3.0
 """Seconds that those that move the robot have to stop it, before the others are interrupted too."""
@@ -47,11 +47,12 @@ def free_domain_id() -> int:
 
 
 def graph_environment() -> dict[str, str]:
-    """This process's environment, with discovery kept on this machine and a domain of its own.
+    """The environment of a graph's processes: this one's, with discovery kept on this machine and a
+    domain of its own. Everything ends with this process, however that ends.
 
     A ``ROS_DOMAIN_ID`` that is already set is kept, so that other tools can watch.
     """
-    environment = dict(os.environ)
+    environment = {**os.environ, **shared_environment()}
     environment.setdefault("ROS_DOMAIN_ID", str(free_domain_id()))
     environment.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
     return environment

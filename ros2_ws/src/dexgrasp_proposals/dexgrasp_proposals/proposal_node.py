@@ -9,7 +9,6 @@ from typing import Any
 
 import torch
 from geometry_msgs.msg import PoseArray
-from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from sensor_msgs.msg import PointCloud2
 
 from dexgrasp_interfaces.msg import GraspArray
@@ -54,7 +53,6 @@ class ProposalNode(ManagedNode):
     """Ranked grasps for the newest cloud of the object, on request."""
 
     parameters_type = ProposalParameters
-    threads = 3
 
     def __init__(self, **options: Any) -> None:
         super().__init__("proposals", **options)
@@ -84,12 +82,7 @@ class ProposalNode(ManagedNode):
             contract.OBJECT_CLOUD.qos,
         )
         # Beside the subscription: a request may have to wait for its cloud.
-        self.create_service(
-            GenerateProposals,
-            contract.GENERATE_SERVICE,
-            self._on_generate,
-            callback_group=MutuallyExclusiveCallbackGroup(),
-        )
+        self.create_waiting_service(GenerateProposals, contract.GENERATE_SERVICE, self._on_generate)
 
     def _publisher(self, topic: contract.Topic):
         return self.create_lifecycle_publisher(topic.type, topic.name, topic.qos)
