@@ -2,11 +2,11 @@
 
     python bench/graph_cost.py [--object mug] [--scene arm] [--idle 20] [--captures 5] [--out FILE]
 
-Starts the graph of `dexgrasp demo` as processes, lets it stand idle, captures a few times, asks for
-proposals, and carries one grasp out. Processor time is what the kernel charged to each node's process
-and those it started, as a fraction of one core over each stage. The latency is from a measured state
-to the command that answers it, between their arrivals in this process. The proposer's time is told
-in the graph and alone in this process, with as many threads.
+Starts the graph of `dexgrasp demo` as processes, lets it stand idle, captures a few times, asks
+for proposals, and carries one grasp out. Processor time is what the kernel charged to each node's
+process and those it started, as a fraction of one core over each stage. The latency is from a
+measured state to the command that answers it, between their arrivals in this process. The
+proposer's time is told in the graph and alone in this process, with as many threads.
 """
 
 from __future__ import annotations
@@ -24,7 +24,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import psutil
 import torch
 from rich.console import Console
 from rich.table import Table
@@ -54,28 +53,6 @@ COUNT = 8
 _console = Console(stderr=True)  # progress; what is found goes to the standard output
 
 
-class ProcessorTimes:
-    """Processor seconds of the nodes, those of their own processes included."""
-
-    def __init__(self, processes: dict[str, int]) -> None:
-        self._processes = {name: psutil.Process(pid) for name, pid in processes.items()}
-
-    def now(self) -> dict[str, float]:
-        """Seconds by node since it started."""
-        return {name: _seconds(process) for name, process in self._processes.items()}
-
-
-def _seconds(process: psutil.Process) -> float:
-    total = 0.0
-    for each in [process, *process.children(recursive=True)]:
-        try:
-            times = each.cpu_times()
-        except psutil.NoSuchProcess:
-            continue
-        total += times.user + times.system
-    return total
-
-
 @dataclass
 class Stage:
     """What the nodes used between two moments."""
@@ -89,19 +66,23 @@ class Stage:
 class Meter:
     """Cuts time into stages."""
 
-    times: ProcessorTimes
+    processes: GraphProcesses
+    names: Sequence[str]
     stages: list[Stage] = field(default_factory=list)
 
     def begin(self) -> None:
         """The next stage begins now."""
-        self._wall, self._used = time.monotonic(), self.times.now()
+        self._wall, self._used = time.monotonic(), self._now()
 
     def end(self, name: str) -> None:
         """The stage that began last ends now."""
-        wall, used = time.monotonic(), self.times.now()
+        wall, used = time.monotonic(), self._now()
         spent = {node: used[node] - self._used[node] for node in used}
         self.stages.append(Stage(name, wall - self._wall, spent))
         self._wall, self._used = wall, used
+
+    def _now(self) -> dict[str, float]:
+        return {name: self.processes.processor_seconds(name) for name in self.names}
 
 
 class Latency:
@@ -155,7 +136,7 @@ def measure(options: SimulationOptions, idle: float, captures: int, logs: Path) 
         clouds: list[PointCloud2] = []
         topic = contract.OBJECT_CLOUD
         client.node.create_subscription(topic.type, topic.name, clouds.append, topic.qos)
-        meter = Meter(ProcessorTimes(processes.pids))
+        meter = Meter(processes, [node.name for node in graph])
         meter.begin()
         waiting = [node.name for node in graph]
         while waiting:

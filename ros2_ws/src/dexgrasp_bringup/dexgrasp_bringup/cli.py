@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 from typing import Annotated
 
@@ -115,6 +116,9 @@ def doctor() -> None:
 
 def main() -> None:
     """Entry point of the console script."""
+    # What `timeout` and closed terminals send ends a command as Ctrl-C does: in order.
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)
     app()
 
 

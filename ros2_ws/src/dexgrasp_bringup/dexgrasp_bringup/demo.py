@@ -6,7 +6,7 @@ import json
 import re
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,10 +23,16 @@ from dexgrasp_bringup.summary import Interval, summarise
 from dexgrasp_interfaces.action import ExecuteGrasp
 from dexgrasp_models.files import written_whole
 
-START_TIMEOUT = 180.0
-"""Seconds for all nodes to become active; the convex pieces of a new mesh can take long."""
-RUN_TIMEOUT = 300.0
-"""Seconds of wall time after which a grasp is given up."""
+START_LIMIT = 600.0
+"""Processor seconds that a node may use until it is active; the convex pieces of a new mesh can take
+long. On a busy machine it gets them later."""
+START_STALL = 60.0
+"""Seconds of wall time after which a node that is not active and works on nothing is given up."""
+_AT_WORK = 1.0
+"""Processor seconds in `START_STALL` from which on a node is at work: one that waits uses less."""
+STALL_TIMEOUT = 120.0
+"""Seconds without a word of the control node after which a grasp is given up; it says several times
+a second what it does or waits for, and gives up by itself what does not come."""
 
 _SHOWN = re.compile(r"\[(WARN|ERROR|FATAL)\]|Error:|Traceback|the scene is on http")
 
@@ -50,9 +56,12 @@ class StageLog:
         self._lock = threading.Lock()
         self.entered: list[_Stage] = []
         self.ended_at = 0.0
+        self.heard_at = time.monotonic()
+        self._message = ""
 
     def on_feedback(self, feedback: ExecuteGrasp.Feedback) -> None:
         with self._lock:
+            self.heard_at, self._message = time.monotonic(), feedback.message
             if not self.entered or self.entered[-1].name != feedback.stage:
                 self._print_last()
                 self.entered.append(_Stage(feedback.stage, time.monotonic()))
@@ -64,7 +73,9 @@ class StageLog:
 
     @property
     def current(self) -> str:
-        return self.entered[-1].name if self.entered else "start"
+        """The present stage, and what it waits for."""
+        stage = self.entered[-1].name if self.entered else "start"
+        return f"{stage}: {self._message}" if self._message else stage
 
     def intervals(self) -> list[Interval]:
         """When each stage was."""
@@ -152,15 +163,41 @@ def _wait_until_active(
 ) -> None:
     waiting = [node.name for node in graph]
     started = time.monotonic()
-    deadline = started + START_TIMEOUT
+    progress = StartProgress()
     with console.status("starting") as status:
         while waiting:
             _check_alive(processes)
-            if time.monotonic() > deadline:
-                raise DemoFailed(f"not active after {START_TIMEOUT:g} s: {', '.join(waiting)}")
+            progress.check({name: processes.processor_seconds(name) for name in waiting})
             waiting = client.inactive(waiting, timeout=0.2)
-            status.update(f"starting: waiting for {', '.join(waiting)}")
+            status.update(
+                f"starting: waiting for {', '.join(waiting)}, {time.monotonic() - started:.0f} s"
+            )
     console.print(f"  {'start':9} {time.monotonic() - started:6.2f} s")
+
+
+class StartProgress:
+    """Watches whether nodes that are not active yet are at work."""
+
+    def __init__(self) -> None:
+        self._since: dict[str, tuple[float, float]] = {}
+
+    def check(self, processor_seconds: Mapping[str, float]) -> None:
+        """Takes what each of them has used since its start, s.
+
+        Raises:
+            DemoFailed: one works on nothing, or on something that has no end.
+        """
+        now = time.monotonic()
+        for name, used in processor_seconds.items():
+            if used > START_LIMIT:
+                raise DemoFailed(f"{name} is not active after {used:.0f} s of processor time")
+            looked, before = self._since.setdefault(name, (now, used))
+            if used - before >= _AT_WORK:
+                self._since[name] = now, used
+            elif now - looked > START_STALL:
+                raise DemoFailed(
+                    f"{name} is not active, and has done nothing for {START_STALL:g} s"
+                )
 
 
 def _grasp(
@@ -182,13 +219,15 @@ def _grasp(
 
 
 def _wait_for_end(run: GraspRun, processes: GraphProcesses, stages: StageLog, status: Any) -> None:
-    deadline = time.monotonic() + RUN_TIMEOUT
+    stages.heard_at = time.monotonic()
     while not run.wait(0.1):
-        status.update(stages.current)
+        status.update(escape(stages.current))
         if processes.ended() and not run.wait(3.0):  # the controller may still say why
             _check_alive(processes)
-        if time.monotonic() > deadline:
-            raise DemoFailed(f"the grasp did not end in {RUN_TIMEOUT:g} s")
+        if time.monotonic() - stages.heard_at > STALL_TIMEOUT:
+            raise DemoFailed(
+                f"no word of the grasp for {STALL_TIMEOUT:g} s, during {stages.current}"
+            )
 
 
 def _check_alive(processes: GraphProcesses) -> None:

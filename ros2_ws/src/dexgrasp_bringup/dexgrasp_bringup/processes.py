@@ -16,6 +16,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+import psutil
+
 from dexgrasp_bringup.graph import GraphNode, executable_path, shared_environment
 
 MOTION_TIMEOUT = 3.0
@@ -134,10 +136,19 @@ class GraphProcesses:
         statuses = {name: process.poll() for name, process in self._processes.items()}
         return {name: status for name, status in statuses.items() if status is not None}
 
-    @property
-    def pids(self) -> dict[str, int]:
-        """Process ids by node's name."""
-        return {name: process.pid for name, process in self._processes.items()}
+    def processor_seconds(self, name: str) -> float:
+        """Processor time that a node has used since its start, its own processes included."""
+        try:
+            node = psutil.Process(self._processes[name].pid)
+            family = [node, *node.children(recursive=True)]
+        except psutil.NoSuchProcess:
+            return 0.0
+        total = 0.0
+        for process in family:
+            with contextlib.suppress(psutil.NoSuchProcess):  # ended in between
+                times = process.cpu_times()
+                total += times.user + times.system
+        return total
 
     def last_lines(self, name: str) -> list[str]:
         """The end of a node's output."""

@@ -11,9 +11,11 @@ import functools
 import gc
 import re
 import sys
+import threading
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar
 
 import rclpy
@@ -25,9 +27,9 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 from rclpy.signals import SignalHandlerOptions
 
 from dexgrasp_ros import contract
+from dexgrasp_ros.deferred_service import answer_later
 from dexgrasp_ros.parameters import ParameterError, declare_parameters, parameter
 from dexgrasp_ros.process_end import Ended, EndRequest
-from dexgrasp_ros.spinning import WaitingService
 from dexgrasp_ros.transport import use_transport_profile
 
 OK = DiagnosticStatus.OK
@@ -59,7 +61,9 @@ class ManagedNode(LifecycleNode):
     as needed. These raise on failure: the message is logged and put on /diagnostics, and the
     transition fails.
 
-    All callbacks take turns in one thread: none may wait. A service whose callback waits is made by
+    All callbacks take turns in one thread, and none may wait: rclpy's executor for several threads
+    rebuilds its wait set without rest while a callback waits for Python's lock, and takes several
+    times as much of a processor. A service whose callback waits is made by
     `create_waiting_service`.
 
     Attributes:
@@ -83,7 +87,6 @@ class ManagedNode(LifecycleNode):
         self._active = False
         self._configured = False
         self._entities_before: dict[Any, Callable[[Any], bool]] = {}
-        self._waiting_services: list[WaitingService] = []
         self._status = (WARN, "not active", {})
         self._diagnostics = self.create_publisher(
             DiagnosticArray, contract.DIAGNOSTICS.name, contract.DIAGNOSTICS.qos
@@ -132,12 +135,25 @@ class ManagedNode(LifecycleNode):
     def create_waiting_service(
         self, service_type: Any, name: str, callback: Callable[[Any, Any], Any]
     ) -> None:
-        """A service whose callback may wait: it is called in a thread of its own.
+        """A service whose callback may wait: it is called in a thread of its own, one at a time.
 
-        It ends with the configuration. A callback that waits has to look whether the node is still
-        active.
+        A callback that waits has to look whether the node is still active.
         """
-        self._waiting_services.append(WaitingService(self, service_type, name, callback))
+        one_at_a_time = threading.Lock()
+
+        def answer(request: Any, response: Any) -> Any:
+            try:
+                with one_at_a_time:
+                    return callback(request, response)
+            except Exception as error:
+                self.fail(error)
+                raise
+
+        answer_later(
+            self.create_service(
+                service_type, name, lambda request, response: partial(answer, request, response)
+            )
+        )
 
     def fail(self, error: Exception) -> None:
         """Reports an error that the node can't go on after; its process ends."""
@@ -183,7 +199,6 @@ class ManagedNode(LifecycleNode):
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
         self._configured = False
-        self._withdraw_waiting_services()
         result = self._transition("clean up", self.cleanup, super().on_cleanup, state)
         for entity, destroy in self._entities().items():
             if entity not in self._entities_before:
@@ -196,16 +211,10 @@ class ManagedNode(LifecycleNode):
         if self._configured:
             # What the configuration took, as processes of its own, has to be given back here too.
             self._configured = False
-            self._withdraw_waiting_services()
             self._transition("clean up", self.cleanup, super().on_cleanup, state)
         self._status = (STALE, "the node has ended", {})
         self.publish_diagnostics()
         return super().on_shutdown(state)
-
-    def _withdraw_waiting_services(self) -> None:
-        for service in self._waiting_services:
-            service.destroy()
-        self._waiting_services = []
 
     def _transition(
         self,

@@ -1,16 +1,10 @@
-"""Executors that spin in a thread, and services that may wait.
-
-rclpy's executor for several threads is not used: it rebuilds its wait set without rest while a
-callback waits for Python's lock, and takes several times as much of a processor. Every node spins
-in one thread, and what waits has a thread of its own.
-"""
+"""Nodes that spin in a thread beside ordinary code."""
 
 from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable
-from typing import Any, Self
+from typing import Self
 
 from rclpy.context import Context
 from rclpy.exceptions import InvalidHandle
@@ -31,17 +25,9 @@ class SpinningThread:
         nodes: spun; they are the caller's to destroy, after `stop`.
         context: of the nodes.
         name: of the thread.
-        at_end: called in the thread when it ends.
     """
 
-    def __init__(
-        self,
-        *nodes: Node,
-        context: Context | None = None,
-        name: str = "spin",
-        at_end: Callable[[], None] = lambda: None,
-    ) -> None:
-        self._at_end = at_end
+    def __init__(self, *nodes: Node, context: Context | None = None, name: str = "spin") -> None:
         self._executor = SingleThreadedExecutor(context=context)
         for node in nodes:
             self._executor.add_node(node)
@@ -85,39 +71,3 @@ class SpinningThread:
                         self._executor.spin_once(timeout_sec=SPIN_PERIOD)
         finally:
             self._executor.shutdown()
-            self._at_end()
-
-
-class WaitingService:
-    """A service whose callback may wait, in a thread beside its node's.
-
-    It belongs to a hidden node, as an executor spins whole nodes.
-
-    Args:
-        node: in whose name it answers.
-        service_type: of the service.
-        name: as for `Node.create_service`.
-        callback: called in the thread.
-    """
-
-    def __init__(
-        self, node: Node, service_type: Any, name: str, callback: Callable[[Any, Any], Any]
-    ) -> None:
-        self.name = node.resolve_service_name(name)
-        self._node = Node(
-            f"_{node.get_name()}_{self.name.rpartition('/')[2]}",
-            namespace=node.get_namespace(),
-            context=node.context,
-            # The process's remappings are in the name already, and would rename this node too.
-            use_global_arguments=False,
-            enable_rosout=False,
-            start_parameter_services=False,
-        )
-        self._node.create_service(service_type, self.name, callback)
-        self._thread = SpinningThread(
-            self._node, context=node.context, name=self.name, at_end=self._node.destroy_node
-        )
-
-    def destroy(self, timeout: float = 1.0) -> None:
-        """Withdraws the service, after `timeout` seconds at most or the call that it is in."""
-        self._thread.stop(timeout)
