@@ -4,24 +4,25 @@ from __future__ import annotations
 
 import contextlib
 import os
-import random
 import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import rclpy
-from rclpy.executors import MultiThreadedExecutor
 from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.task import Future
 from rclpy.time_source import CLOCK_TOPIC
 
+from dexgrasp_bringup.processes import free_domain_id
 from dexgrasp_interfaces.action import ExecuteGrasp
 from dexgrasp_ros import contract
 from dexgrasp_ros.action_client import ActionClient
 from dexgrasp_ros.node import ManagedNode
+from dexgrasp_ros.spinning import SpinningThread
+from dexgrasp_ros.transport import use_transport_profile
 
 os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
 
@@ -39,12 +40,12 @@ class Graph:
         # hand its lock from core to core.
         self._cores = os.sched_getaffinity(0)
         os.sched_setaffinity(0, {min(self._cores)})
-        self.domain = domain or random.SystemRandom().randint(1, 100)
+        use_transport_profile()
+        self.domain = domain or free_domain_id()
         self.context = rclpy.Context()
         self.context.init(domain_id=self.domain)
-        self._executor = MultiThreadedExecutor(8, context=self.context)
         self._nodes: list[Node] = []
-        self._stopping = False
+        self._threads: list[SpinningThread] = []
         self._options: dict[str, Any] = {"context": self.context, "namespace": namespace}
         if namespace:  # as the launch files name it
             self._options["cli_args"] = [
@@ -52,8 +53,6 @@ class Graph:
             ]  # fmt: skip
         self.tester = rclpy.create_node("tester", **self._options)
         self._add(self.tester)
-        self._thread = threading.Thread(target=self._spin, daemon=True)
-        self._thread.start()
 
     def start(self, node_type: type[ManagedNode], **parameters: Any) -> ManagedNode:
         """Starts a node, configured and active."""
@@ -71,8 +70,6 @@ class Graph:
 
     def call(self, service_type: Any, name: str, request: Any, timeout: float = 20.0) -> Any:
         """The response of a service."""
-        # Clients stay until the end: destroying one that the executor is waiting for raises in its
-        # thread, and ends the spinning for good.
         client = self.tester.create_client(service_type, name)
         assert client.wait_for_service(timeout), f"no service {name}"
         return self.wait(client.call_async(request), timeout)
@@ -93,7 +90,9 @@ class Graph:
         done = threading.Event()
         future.add_done_callback(lambda _: done.set())
         while not done.wait(0.5):
-            assert self._thread.is_alive(), "the executor has ended, by the exception printed"
+            assert all(thread.alive for thread in self._threads), (
+                "an exception ended one: see above"
+            )
             assert time.monotonic() < deadline, f"nothing within {timeout} s"
         return future.result()
 
@@ -108,9 +107,8 @@ class Graph:
         for node in reversed(self._nodes):
             if isinstance(node, ManagedNode):
                 node.trigger_shutdown()
-        self._stopping = True
-        self._thread.join()
-        self._executor.shutdown()
+        for thread in self._threads:
+            thread.stop()
         for node in self._nodes:
             node.destroy_node()
         self.context.try_shutdown()
@@ -118,11 +116,7 @@ class Graph:
 
     def _add(self, node: Node) -> None:
         self._nodes.append(node)
-        self._executor.add_node(node)
-
-    def _spin(self) -> None:
-        while not self._stopping:
-            self._executor.spin_once(timeout_sec=0.1)
+        self._threads.append(SpinningThread(node, context=self.context, name=node.get_name()))
 
 
 @contextlib.contextmanager

@@ -16,7 +16,7 @@ from trajectory_msgs.msg import JointTrajectory
 
 from dexgrasp_models import poses
 from dexgrasp_models.hand.spec import load_hand
-from dexgrasp_ros import contract, conversions, qos
+from dexgrasp_ros import contract, conversions
 from dexgrasp_sim.bridge_node import BridgeNode
 
 JOINTS = load_hand().finger_joints
@@ -115,10 +115,7 @@ def test_a_wrist_target_in_another_frame_is_refused(real_time):
 
 def test_an_unplugged_camera_falls_silent_and_comes_back(real_time):
     ros = real_time.ros
-    first, second = (
-        ros.collect(contract.depth_image(name), qos.IMAGE_REQUEST)
-        for name in ("camera_1", "camera_2")
-    )
+    first, second = (ros.collect(contract.depth_image(name)) for name in ("camera_1", "camera_2"))
     assert eventually(lambda: first and second)
 
     def disable(*cameras: str) -> None:
