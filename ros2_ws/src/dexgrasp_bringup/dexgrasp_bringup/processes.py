@@ -117,6 +117,7 @@ class GraphProcesses:
         self._log_folder.mkdir(parents=True, exist_ok=True)
         try:
             for name, command in self._commands.items():
+                (self._log_folder / f"{name}.log").unlink(missing_ok=True)
                 self._start(name, command)
         except BaseException:
             self.stop()
@@ -149,6 +150,15 @@ class GraphProcesses:
                 times = process.cpu_times()
                 total += times.user + times.system
         return total
+
+    def send_signal(self, name: str, number: signal.Signals) -> None:
+        """Sends a signal to a node and to the processes that it has started."""
+        self._signal([name], number)
+
+    def restart(self, name: str) -> None:
+        """Starts a node that has ended once more; its output goes on in the same file."""
+        self._processes[name].wait()
+        self._start(name, self._commands[name])
 
     def last_lines(self, name: str) -> list[str]:
         """The end of a node's output."""
@@ -196,7 +206,7 @@ class GraphProcesses:
         self._readers.append(reader)
 
     def _read(self, name: str, process: subprocess.Popen[str]) -> None:
-        with (self._log_folder / f"{name}.log").open("w", encoding="utf-8") as log:
+        with (self._log_folder / f"{name}.log").open("a", encoding="utf-8") as log:
             for line in process.stdout:
                 log.write(line)
                 log.flush()
