@@ -16,27 +16,25 @@ import json
 import os
 import statistics
 import tempfile
-import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from rclpy.node import Node
 from rich.console import Console
 from rich.table import Table
+from running_graph import RunningGraph
 from sensor_msgs.msg import PointCloud2
-from std_srvs.srv import Trigger
 
 from dexgrasp_bringup.demo import StageLog
-from dexgrasp_bringup.graph import SimulationOptions, simulation_graph
-from dexgrasp_bringup.grasp_client import GraspClient
-from dexgrasp_bringup.processes import GraphProcesses, graph_environment
+from dexgrasp_bringup.graph import SimulationOptions
 from dexgrasp_bringup.recording import Recording
 from dexgrasp_bringup.summary import summarise
-from dexgrasp_interfaces.action import ExecuteGrasp
 from dexgrasp_interfaces.srv import GenerateProposals
 from dexgrasp_models.arm.kinematics import ArmKinematics
 from dexgrasp_models.grasp.config import AnalyticConfig
@@ -66,8 +64,7 @@ class Stage:
 class Meter:
     """Cuts time into stages."""
 
-    processes: GraphProcesses
-    names: Sequence[str]
+    graph: RunningGraph
     stages: list[Stage] = field(default_factory=list)
 
     def begin(self) -> None:
@@ -82,20 +79,21 @@ class Meter:
         self._wall, self._used = wall, used
 
     def _now(self) -> dict[str, float]:
-        return {name: self.processes.processor_seconds(name) for name in self.names}
+        graph = self.graph
+        return {name: graph.processes.processor_seconds(name) for name in graph.names}
 
 
 class Latency:
     """Milliseconds from the arrival of a state to that of the command with its stamp."""
 
-    def __init__(self, client: GraspClient) -> None:
+    def __init__(self, node: Node) -> None:
         self._states: dict[int, float] = {}
         self.milliseconds: list[float] = []
         for topic, callback in (
             (contract.WRIST_POSE, self._on_state),
             (contract.HAND_COMMAND, self._on_command),
         ):
-            client.node.create_subscription(topic.type, topic.name, callback, topic.qos)
+            node.create_subscription(topic.type, topic.name, callback, topic.qos)
 
     def _on_state(self, message: Any) -> None:
         self._states[conversions.stamp_to_ns(message.header.stamp)] = time.monotonic()
@@ -126,42 +124,30 @@ def main() -> None:
 
 def measure(options: SimulationOptions, idle: float, captures: int, logs: Path) -> dict[str, Any]:
     """All figures of one run."""
-    environment = graph_environment()
-    graph = simulation_graph(options)
     started = time.monotonic()
-    with (
-        GraphProcesses(graph, environment, logs) as processes,
-        GraspClient(int(environment["ROS_DOMAIN_ID"])) as client,
-    ):
+    with RunningGraph(options, logs) as graph:
         clouds: list[PointCloud2] = []
-        topic = contract.OBJECT_CLOUD
-        client.node.create_subscription(topic.type, topic.name, clouds.append, topic.qos)
-        meter = Meter(processes, [node.name for node in graph])
+        topic, node = contract.OBJECT_CLOUD, graph.client.node
+        node.create_subscription(topic.type, topic.name, clouds.append, topic.qos)
+        meter = Meter(graph)
         meter.begin()
-        waiting = [node.name for node in graph]
-        while waiting:
-            waiting = client.inactive(waiting, timeout=0.2)
+        graph.wait_until_active()
         meter.end("start")
         start = time.monotonic() - started
-        times = [_call(client, contract.CAPTURE_SERVICE, Trigger, Trigger.Request())]
+        times = [_seconds(graph.capture)]
         first_capture = time.monotonic() - started
-        meter.begin()
         _console.print(f"active after {start:.1f} s; idle for {idle:g} s")
+        meter.begin()
         time.sleep(idle)
         meter.end("idle")
-        for _ in range(captures):
-            times.append(_call(client, contract.CAPTURE_SERVICE, Trigger, Trigger.Request()))
+        times += [_seconds(graph.capture) for _ in range(captures)]
         meter.end("capture")
-        request = GenerateProposals.Request(count=COUNT)
-        proposing = [
-            _call(client, contract.GENERATE_SERVICE, GenerateProposals, request)
-            for _ in range(PROPOSALS)
-        ]
+        proposing = [_seconds(partial(_propose, graph)) for _ in range(PROPOSALS)]
         meter.end("propose")
-        recording, latency = Recording(client.node), Latency(client)
+        recording, latency = Recording(node), Latency(node)
         log = StageLog(_console)
         meter.begin()
-        run = client.grasp(ExecuteGrasp.Goal(choose=True, place=True), log.on_feedback)
+        run = graph.start_grasp(log.on_feedback)
         while not run.wait(1.0):
             pass
         log.end()
@@ -190,23 +176,22 @@ def measure(options: SimulationOptions, idle: float, captures: int, logs: Path) 
     }
 
 
-def _call(client: GraspClient, name: str, kind: Any, request: Any) -> float:
+def _seconds(call: Callable[[], Any]) -> float:
     """Seconds that a service took.
 
     Raises:
-        RuntimeError: it did not answer, or refused; with its reason.
+        RuntimeError: it refused, with its reason.
     """
-    service = client.node.create_client(kind, name)
-    if not service.wait_for_service(30.0):
-        raise RuntimeError(f"{name} is not there")
-    started, answered = time.monotonic(), threading.Event()
-    future = service.call_async(request)
-    future.add_done_callback(lambda _: answered.set())
-    if not answered.wait(600.0):
-        raise RuntimeError(f"{name} did not answer")
-    if not future.result().success:
-        raise RuntimeError(f"{name}: {future.result().message}")
+    started = time.monotonic()
+    response = call()
+    if not response.success:
+        raise RuntimeError(response.message)
     return time.monotonic() - started
+
+
+def _propose(graph: RunningGraph) -> GenerateProposals.Response:
+    request = GenerateProposals.Request(count=COUNT)
+    return graph.call(GenerateProposals, contract.GENERATE_SERVICE, request)
 
 
 def _propose_alone(cloud: PointCloud2, scene: str) -> list[float]:

@@ -140,7 +140,7 @@ class GraphProcesses:
     def processor_seconds(self, name: str) -> float:
         """Processor time that a node has used since its start, its own processes included."""
         try:
-            node = psutil.Process(self._processes[name].pid)
+            node = self.process(name)
             family = [node, *node.children(recursive=True)]
         except psutil.NoSuchProcess:
             return 0.0
@@ -150,6 +150,14 @@ class GraphProcesses:
                 times = process.cpu_times()
                 total += times.user + times.system
         return total
+
+    def process(self, name: str) -> psutil.Process:
+        """A node's process, to look at.
+
+        Raises:
+            psutil.NoSuchProcess: it has ended.
+        """
+        return psutil.Process(self._processes[name].pid)
 
     def send_signal(self, name: str, number: signal.Signals) -> None:
         """Sends a signal to a node and to the processes that it has started."""

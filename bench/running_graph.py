@@ -1,0 +1,106 @@
+"""The simulated graph of `dexgrasp demo`, running, for the measurements beside this file."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, Self
+
+from std_srvs.srv import Trigger
+
+from dexgrasp_bringup.graph import SimulationOptions, simulation_graph
+from dexgrasp_bringup.grasp_client import GraspClient, GraspRun
+from dexgrasp_bringup.processes import GraphProcesses, graph_environment
+from dexgrasp_interfaces.action import ExecuteGrasp
+from dexgrasp_ros import contract
+
+Feedback = Callable[[ExecuteGrasp.Feedback], None]
+
+
+class RunningGraph:
+    """Starts the graph as processes on entering, and ends it on leaving.
+
+    Args:
+        options: of the graph.
+        logs: folder that gets what each node says.
+
+    Attributes:
+        names: of the nodes, the bridge first.
+        processes: the processes.
+        client: a client of the graph.
+    """
+
+    def __init__(self, options: SimulationOptions, logs: Path) -> None:
+        self._graph = simulation_graph(options)
+        self._logs = logs
+        self._stack = ExitStack()
+        self.names = [node.name for node in self._graph]
+
+    def __enter__(self) -> Self:
+        environment = graph_environment()
+        self.processes = self._stack.enter_context(
+            GraphProcesses(self._graph, environment, self._logs)
+        )
+        self.client = self._stack.enter_context(GraspClient(int(environment["ROS_DOMAIN_ID"])))
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self._stack.__exit__(*error)
+
+    def wait_until_active(self) -> None:
+        """Returns when all nodes are active.
+
+        Raises:
+            RuntimeError: one has ended.
+        """
+        waiting = self.names
+        while waiting:
+            if ended := self.processes.ended():
+                raise RuntimeError(f"ended: {', '.join(ended)}")
+            waiting = self.client.inactive(waiting, timeout=0.2)
+
+    def call(self, kind: Any, name: str, request: Any, timeout: float = 600.0) -> Any:
+        """The response of a service.
+
+        Raises:
+            RuntimeError: it is not there, or does not answer.
+        """
+        node = self.client.node
+        service = node.create_client(kind, name)
+        try:
+            if not service.wait_for_service(timeout):
+                raise RuntimeError(f"{name} is not there")
+            answered = threading.Event()
+            future = service.call_async(request)
+            future.add_done_callback(lambda _: answered.set())
+            if not answered.wait(timeout):
+                raise RuntimeError(f"{name} did not answer in {timeout:g} s")
+            return future.result()
+        finally:
+            node.destroy_client(service)
+
+    def capture(self) -> Trigger.Response:
+        """Of /perception/capture."""
+        return self.call(Trigger, contract.CAPTURE_SERVICE, Trigger.Request())
+
+    def reset(self) -> None:
+        """The object back at its place, time at zero."""
+        response = self.call(Trigger, contract.RESET_SERVICE, Trigger.Request())
+        if not response.success:
+            raise RuntimeError(f"no reset: {response.message}")
+
+    def start_grasp(self, on_feedback: Feedback = lambda _: None, place: bool = True) -> GraspRun:
+        """A grasp that is chosen by the graph."""
+        return self.client.grasp(ExecuteGrasp.Goal(choose=True, place=place), on_feedback)
+
+
+def wait_for_end(run: GraspRun, timeout: float) -> ExecuteGrasp.Result | None:
+    """The result of a grasp; None if there is none within `timeout` s."""
+    deadline = time.monotonic() + timeout
+    while time.monotonic() < deadline:
+        if run.wait(0.2):
+            return run.result
+    return None

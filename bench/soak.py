@@ -1,0 +1,127 @@
+"""What the graph keeps after many grasps: memory, threads and descriptors of each node.
+
+    python bench/soak.py [--goals 200] [--captures 200] [--object can] [--scene floating]
+        [--out FILE]
+
+Starts the graph of `dexgrasp demo` once, captures and grasps again and again with a reset between
+two grasps, and prints what each node's process has at intervals. Growth is told from the first
+tenth, when everything has been loaded, to the end. A capture that is refused, and a goal without an
+answer, are counted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from running_graph import RunningGraph, wait_for_end
+
+from dexgrasp_bringup.graph import SimulationOptions
+
+GOAL_TIMEOUT = 600.0
+"""Seconds in which a goal has to be answered; far more than one takes on a busy machine."""
+_console = Console(stderr=True)
+
+
+def main() -> None:
+    """Print a table, and write all figures as JSON where asked."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--goals", type=int, default=200)
+    parser.add_argument("--captures", type=int, default=200)
+    parser.add_argument("--object", default="can")
+    parser.add_argument("--scene", default="floating", choices=("arm", "floating"))
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path, help="JSON file")
+    arguments = parser.parse_args()
+    options = SimulationOptions(object=arguments.object, scene=arguments.scene, seed=arguments.seed)
+    with tempfile.TemporaryDirectory() as logs, RunningGraph(options, Path(logs)) as graph:
+        graph.wait_until_active()
+        figures = {"options": vars(arguments) | {"out": None}}
+        figures["captures"] = _captures(graph, arguments.captures)
+        figures["goals"] = _goals(graph, arguments.goals)
+        figures["tracebacks"] = tracebacks(Path(logs))
+    print_tables(figures)
+    if arguments.out:
+        arguments.out.write_text(json.dumps(figures, indent=2) + "\n")
+
+
+def _captures(graph: RunningGraph, count: int) -> dict[str, Any]:
+    """How many of some captures in a row were refused, and why."""
+    refused = []
+    for index in range(count):
+        response = graph.capture()
+        if not response.success or "no image" in response.message:
+            refused.append(response.message)
+        if (index + 1) % 20 == 0:
+            _console.print(f"{index + 1} captures, {len(refused)} without some image")
+    return {"asked": count, "short_of_images": refused}
+
+
+def _goals(graph: RunningGraph, count: int) -> dict[str, Any]:
+    """What came of some goals, and what the nodes' processes had meanwhile."""
+    outcomes: dict[str, int] = {}
+    samples = []
+    every = max(1, count // 20)
+    for index in range(count):
+        result = wait_for_end(graph.start_grasp(place=False), GOAL_TIMEOUT)
+        outcome = result.outcome if result else "no answer"
+        outcomes[outcome] = outcomes.get(outcome, 0) + 1
+        graph.reset()
+        if (index + 1) % every == 0:
+            samples.append({"goals": index + 1, **usage(graph)})
+            _console.print(f"{index + 1} goals: {outcomes}; {samples[-1]}")
+    return {"outcomes": outcomes, "samples": samples}
+
+
+def usage(graph: RunningGraph) -> dict[str, dict[str, float]]:
+    """MB resident, threads and descriptors of each node's own process."""
+    found = {}
+    for name in graph.names:
+        process = graph.processes.process(name)
+        found[name] = {
+            "MB": round(process.memory_info().rss / 2**20, 1),
+            "threads": process.num_threads(),
+            "descriptors": process.num_fds(),
+        }
+    return found
+
+
+def tracebacks(logs: Path) -> int:
+    """How many of Python's tracebacks the nodes have printed."""
+    return sum(path.read_text().count("Traceback") for path in logs.glob("*.log"))
+
+
+def print_tables(figures: dict[str, Any]) -> None:
+    """Figures of `main`, for people."""
+    console = Console()
+    captures, goals = figures["captures"], figures["goals"]
+    short = captures["short_of_images"]
+    console.print(f"captures: {captures['asked']}, {len(short)} refused or short of an image")
+    for message in short[:5]:
+        console.print(f"  {message}")
+    console.print(f"goals: {goals['outcomes']}; tracebacks: {figures['tracebacks']}")
+    samples = goals["samples"]
+    if len(samples) < 3:
+        return
+    first, last = samples[max(1, len(samples) // 10)], samples[-1]
+    table = Table("node", "MB", "growth", "threads", "descriptors")
+    for name in (key for key in last if key != "goals"):
+        before, after = first[name], last[name]
+        table.add_row(
+            name,
+            f"{before['MB']:.0f} -> {after['MB']:.0f}",
+            f"{100 * (after['MB'] / before['MB'] - 1):+.1f} %",
+            f"{before['threads']} -> {after['threads']}",
+            f"{before['descriptors']} -> {after['descriptors']}",
+        )
+    console.print(f"from {first['goals']} goals to {last['goals']}:")
+    console.print(table)
+
+
+if __name__ == "__main__":
+    main()
