@@ -37,17 +37,20 @@ DOMAIN = 20 + os.getpid() % 80
 HAND = load_hand()
 RIG = load_rig(find_config("cameras/four_d415.yaml"))
 GRAPH = Path(viewer_graph.__file__)
-PATIENCE = 20.0
+PATIENCE = 60.0
 
 
-def environment():
-    return {**os.environ, "ROS_DOMAIN_ID": str(DOMAIN), "PYTHONPATH": os.pathsep.join(sys.path)}
+def environment(domain=DOMAIN):
+    return {**os.environ, "ROS_DOMAIN_ID": str(domain), "PYTHONPATH": os.pathsep.join(sys.path)}
 
 
 @contextlib.contextmanager
-def running(*command):
+def running(*command, domain=DOMAIN):
     process = subprocess.Popen(
-        [sys.executable, *map(str, command)], env=environment(), stderr=subprocess.PIPE, text=True
+        [sys.executable, *map(str, command)],
+        env=environment(domain),
+        stderr=subprocess.PIPE,
+        text=True,
     )
     try:
         yield process
@@ -97,6 +100,7 @@ class Bench:
             self.executor.spin_once(timeout_sec=0.05)
             self.view.update()
             self.view.update_images()
+            self.watch.look()
 
     def drawn(self, name):
         return self.scene.get_handle_by_name(name)
@@ -104,8 +108,14 @@ class Bench:
 
 @pytest.fixture
 def bench(graph):
+    with opened_bench(DOMAIN) as bench:
+        yield bench
+
+
+@contextlib.contextmanager
+def opened_bench(domain):
     context = rclpy.Context()
-    context.init(domain_id=DOMAIN)
+    context.init(domain_id=domain)
     server = start_server("localhost", 0, "test")
     bench = Bench(server, context)
     try:
@@ -192,6 +202,21 @@ def test_grasp_is_followed_to_its_outcome(bench):
     bench.wait_until(lambda: "succeeded: picked 0.8" in bench.texts)
     assert "grasp: accepted" in bench.texts
     assert "approach, 50%: toward the ball" in bench.texts
+
+
+def test_a_graph_that_dies_in_a_grasp_is_told():
+    domain = DOMAIN + 101
+    with running(GRAPH, domain=domain) as process, opened_bench(domain) as bench:
+        bench.view.follow()
+        bench.wait_until(
+            lambda: bench.view.picked_grasp is not None and bench.commands._grasp.server_is_ready()
+        )
+        bench.commands.grasp(None)
+        bench.wait_until(lambda: any(each.startswith("approach") for each in bench.texts))
+        process.kill()
+        bench.wait_until(lambda: any("the control node is gone" in each for each in bench.texts))
+        bench.wait_until(lambda: "silent for" in bench.panel._diagnostics.content)
+        assert "its last word was: four cameras" in bench.panel._diagnostics.content
 
 
 def test_absent_nodes_are_named():

@@ -24,7 +24,7 @@ from dexgrasp_interfaces.action import ExecuteGrasp
 from dexgrasp_models.files import written_whole
 
 START_LIMIT = 600.0
-"""Processor seconds that a node may use until it is active; the convex pieces of a new mesh can take
+"""Processor seconds that a node may use until it is active; the pieces of a new mesh can take
 long. On a busy machine it gets them later."""
 START_STALL = 60.0
 """Seconds of wall time after which a node that is not active and works on nothing is given up."""

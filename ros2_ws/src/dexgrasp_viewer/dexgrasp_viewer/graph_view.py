@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -18,9 +19,13 @@ from dexgrasp_interfaces.msg import Grasp as GraspMessage
 from dexgrasp_interfaces.msg import GraspArray
 from dexgrasp_models.grasp.types import Grasp
 from dexgrasp_ros import contract, conversions, qos
+from dexgrasp_ros.node import DIAGNOSTICS_PERIOD, STALE
 from dexgrasp_viewer.images import colored_depth, thumbnail
 from dexgrasp_viewer.panel import Panel
 from dexgrasp_viewer.scene import GraspScene
+
+STALE_AFTER = 5 * DIAGNOSTICS_PERIOD
+"""Seconds without a status after which a node is taken to be gone, or to hang."""
 
 
 class GraphView:
@@ -66,6 +71,7 @@ class GraphView:
         self._grasps: list[Grasp] = []
         self._grasp_messages: list[GraspMessage] = []
         self._statuses: dict[str, tuple[int, str]] = {}
+        self._told_at: dict[str, float] = {}
 
     @property
     def following(self) -> bool:
@@ -116,7 +122,7 @@ class GraphView:
             self._scene.show_hand(self._palm_pose, self._angles)
             self._scene.show_arm(self._palm_pose, self._angles)
             self._robot_moved = False
-        self._panel.show_diagnostics(self._statuses)
+        self._panel.show_diagnostics({name: self._present_status(name) for name in self._statuses})
 
     def update_images(self) -> None:
         """Shows the images that have come since the last call."""
@@ -174,6 +180,15 @@ class GraphView:
     def _take_diagnostics(self, message: DiagnosticArray) -> None:
         for status in message.status:
             self._statuses[status.name] = (status.level[0], status.message)
+            self._told_at[status.name] = time.monotonic()
+
+    def _present_status(self, name: str) -> tuple[int, str]:
+        """Level and message; stale where the node has said nothing for some time."""
+        level, message = self._statuses[name]
+        silence = time.monotonic() - self._told_at[name]
+        if silence < STALE_AFTER:
+            return level, message
+        return STALE[0], f"silent for {silence:.0f} s; its last word was: {message}"
 
     # Subscriptions
 

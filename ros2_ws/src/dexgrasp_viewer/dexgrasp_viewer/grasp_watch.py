@@ -24,6 +24,7 @@ class GraspWatch:
         """Calls `tell` with a line of text at each change, in the node's executor."""
         self._tell = tell
         self._seen: set[bytes] = set()
+        self._awaited: set[Future] = set()
         action = f"{contract.GRASP_ACTION}/_action"
         node.create_subscription(
             ExecuteGrasp.Impl.FeedbackMessage,
@@ -51,9 +52,20 @@ class GraspWatch:
                 self._seen.add(identity)
                 # Answered when the goal has ended.
                 request = ExecuteGrasp.Impl.GetResultService.Request(goal_id=goal)
-                self._results.call_async(request).add_done_callback(self._on_result)
+                answer = self._results.call_async(request)
+                self._awaited.add(answer)
+                answer.add_done_callback(self._on_result)
+
+    def look(self) -> None:
+        """To be called now and then: tells where a grasp has lost the node that carried it out."""
+        if self._awaited and not self._results.service_is_ready():
+            for answer in self._awaited:
+                self._results.remove_pending_request(answer)
+            self._awaited.clear()
+            self._tell("the control node is gone, and how its grasp ended is not known")
 
     def _on_result(self, future: Future) -> None:
+        self._awaited.discard(future)
         result = future.result().result
         if result.outcome:
             self._tell(f"{result.outcome}: {result.reason}" if result.reason else result.outcome)

@@ -134,6 +134,7 @@ class ViewerNode(ManagedNode):
     def _update(self) -> None:
         while not self._pressed.empty():
             self._pressed.get()()
+        self._watch.look()
         watched = bool(self._server.get_clients())
         if watched != self._view.following:
             self._view.follow() if watched else self._view.unfollow()
