@@ -103,17 +103,8 @@ class BridgeNode(ManagedNode):
     def __init__(self, **options: Any) -> None:
         super().__init__("sim_bridge", **options)
         # The scene's own parameters have the defaults of scene.yaml.
-        p = self.parameters
-        scene = declare_parameters(self, load_scene())
-        noise = declare_parameters(self, scene.noise, prefix="noise.")
-        self._scene = dataclasses.replace(
-            scene,
-            scene=p.scene,
-            hand=p.hand,
-            cameras=p.cameras,
-            noise=dataclasses.replace(noise, enabled=p.camera_noise),
-        )
-        self._tick_ns = conversions.seconds_to_ns(self._scene.control_period)
+        self._scene = declare_parameters(self, load_scene())
+        declare_parameters(self, self._scene.noise, prefix="noise.")
         self._given_up = False
         self._joint_positions_before: dict[str, float] | None = None
         self._thread: threading.Thread | None = None
@@ -126,6 +117,15 @@ class BridgeNode(ManagedNode):
     def configure(self) -> None:
         """Builds the simulator and all publishers."""
         p = self.parameters
+        noise = current_parameters(self, self._scene.noise, prefix="noise.")
+        self._scene = dataclasses.replace(
+            current_parameters(self, self._scene),
+            scene=p.scene,
+            hand=p.hand,
+            cameras=p.cameras,
+            noise=dataclasses.replace(noise, enabled=p.camera_noise),
+        )
+        self._tick_ns = conversions.seconds_to_ns(self._scene.control_period)
         torch.set_num_threads(1)
         hand = load_hand()
         self._finger_names = hand.finger_joints
@@ -165,6 +165,7 @@ class BridgeNode(ManagedNode):
         self.create_service(Trigger, contract.RESET_SERVICE, self._on_reset)
 
     def activate(self) -> None:
+        self.neighbours.refuse_publishers((contract.CLOCK, contract.JOINT_STATES))
         self._stop.clear()
         self._camera_output.wait_until_idle()
         loop = self._run_lock_step if self.parameters.mode == "lock_step" else self._run_real_time

@@ -68,6 +68,11 @@ class Graph:
         self._add(node)
         return node
 
+    @property
+    def environment(self) -> dict[str, str]:
+        """Of processes that are to join."""
+        return os.environ | {"ROS_DOMAIN_ID": str(self.domain)}
+
     def call(self, service_type: Any, name: str, request: Any, timeout: float = 20.0) -> Any:
         """The response of a service."""
         client = self.tester.create_client(service_type, name)

@@ -142,7 +142,7 @@ def test_a_parameter_is_refused_at_runtime(real_time):
     )
     response = real_time.ros.call(SetParameters, "/sim_bridge/set_parameters", request)
     assert not response.results[0].successful
-    assert "read-only" in response.results[0].reason
+    assert "fixed while the node is active" in response.results[0].reason
 
 
 def test_reset_puts_everything_back(real_time):

@@ -130,8 +130,14 @@ def test_a_grasp_comes_back_in_any_joint_order():
 @dataclass(frozen=True)
 class ToyParameters:
     length: float = parameter(0.5, "how long it is", unit="m", low=0.1, high=1.0, read_only=False)
-    kind: str = parameter("plain", "what it is", choices=("plain", "fancy"), read_only=False)
-    parts: tuple[str, ...] = parameter((), "what it has", read_only=False)
+    kind: str = parameter("plain", "what it is", choices=("plain", "fancy"))
+    parts: tuple[str, ...] = parameter((), "what it has")
+    fewest: int = parameter(0, "fewest parts", low=0, high=9)
+    most: int = parameter(9, "most parts", low=0, high=9)
+
+    def __post_init__(self):
+        if self.fewest > self.most:
+            raise ValueError("fewest must not be above most")
 
 
 class ToyNode(ManagedNode):
@@ -139,8 +145,10 @@ class ToyNode(ManagedNode):
 
     def __init__(self, **options):
         super().__init__("toy", **options)
+        self.configured_with = []
 
     def configure(self):
+        self.configured_with.append(self.parameters)
         if self.parameters.kind == "fancy":
             raise ValueError("nothing fancy is here; use plain")
         self.create_lifecycle_publisher(
@@ -154,24 +162,33 @@ class ToyNode(ManagedNode):
         return response
 
 
-def test_parameters_at_runtime():
+def set_to(ros, **values):
+    parameters = [Parameter(name, value=value).to_parameter_msg() for name, value in values.items()]
+    request = SetParameters.Request(parameters=parameters)
+    return ros.call(SetParameters, "/toy/set_parameters", request).results[0]
+
+
+def test_parameters_before_it_is_configured():
     with graph() as ros:
         node = ros.create(ToyNode)
-
-        def set_to(**values):
-            parameters = [Parameter(k, value=v).to_parameter_msg() for k, v in values.items()]
-            request = SetParameters.Request(parameters=parameters)
-            return ros.call(SetParameters, "/toy/set_parameters", request).results[0]
-
         assert node.parameters == ToyParameters()
-        assert set_to(length=0.7).successful
-        assert not set_to(length=7.0).successful
-        refused = set_to(kind="odd")
+        assert set_to(ros, length=0.7).successful
+        assert not set_to(ros, length=7.0).successful
+        refused = set_to(ros, kind="odd")
         assert not refused.successful
         assert "must be one of: plain, fancy" in refused.reason
-        assert set_to(parts=["lid"]).successful
+        assert set_to(ros, parts=["lid"]).successful
         expected = ToyParameters(length=0.7, parts=("lid",))
         assert current_parameters(node, node.parameters) == expected
+        assert set_to(ros, fewest=5).successful
+        refused = set_to(ros, most=3)
+        assert (refused.successful, refused.reason) == (
+            False,
+            "parameters of /toy: fewest must not be above most",
+        )
+        assert set_to(ros, fewest=0).successful
+        assert node.trigger_configure() == TransitionCallbackReturn.SUCCESS
+        assert node.parameters == expected
         described = ros.call(
             DescribeParameters,
             "/toy/describe_parameters",
@@ -179,6 +196,41 @@ def test_parameters_at_runtime():
         ).descriptors[0]
         assert described.description == "how long it is [m]"
         assert described.floating_point_range[0].to_value == 1.0
+
+
+def test_parameters_of_an_active_node_are_fixed_but_those_marked():
+    with graph() as ros:
+        node = ros.start(ToyNode)
+        refused = set_to(ros, kind="fancy")
+        assert not refused.successful
+        assert "'kind' of /toy is fixed while the node is active: deactivate" in refused.reason
+        assert set_to(ros, length=0.7).successful
+        assert current_parameters(node, node.parameters).length == 0.7
+        assert node.parameters.kind == "plain"
+        assert node.trigger_deactivate() == TransitionCallbackReturn.SUCCESS
+        assert node.trigger_activate() == TransitionCallbackReturn.SUCCESS
+        assert len(node.configured_with) == 1  # nothing that it is configured with has changed
+
+
+def test_parameters_set_while_inactive_take_effect_when_it_is_activated():
+    with graph() as ros:
+        node = ros.start(ToyNode)
+        node.trigger_deactivate()
+        assert set_to(ros, parts=["lid"]).successful
+        assert node.trigger_activate() == TransitionCallbackReturn.SUCCESS
+        assert node.configured_with == [ToyParameters(), ToyParameters(parts=("lid",))]
+        assert ros.call(Trigger, "/toy/work", Trigger.Request()).success
+        assert ros.tester.count_publishers(contract.WRIST_POSE.name) == 1
+        node.trigger_deactivate()
+        assert set_to(ros, kind="fancy").successful
+        assert node.trigger_activate() == TransitionCallbackReturn.FAILURE
+        assert node.failure == "cannot configure: nothing fancy is here; use plain"
+        assert set_to(ros, kind="plain").successful
+        assert node.trigger_activate() == TransitionCallbackReturn.SUCCESS
+        node.trigger_deactivate()
+        assert set_to(ros, kind="fancy").successful
+        assert node.trigger_activate() == TransitionCallbackReturn.FAILURE
+        assert node.trigger_cleanup() == TransitionCallbackReturn.SUCCESS
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 import socket
 import sys
@@ -129,7 +130,8 @@ def test_one_that_moves_the_robot_and_does_not_end_holds_nothing_up_for_long(
     assert running.ended() == {"other": -signal.SIGINT, "mover": -signal.SIGKILL}
 
 
-def test_domain_in_use_is_not_chosen() -> None:
+def test_domain_in_use_is_not_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(random.SystemRandom, "randrange", lambda *_: 41)
     first = free_domain_id()
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
         taken.bind(("", 7410 + 250 * first))

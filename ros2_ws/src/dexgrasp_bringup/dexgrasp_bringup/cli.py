@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from dexgrasp_bringup.bag_commands import record, replay
 from dexgrasp_bringup.bench_command import bench
 from dexgrasp_bringup.calibrate_command import calibrate
 from dexgrasp_bringup.cloud_command import clouds
@@ -34,6 +35,8 @@ app.add_typer(objects, name="objects")
 app.add_typer(evaluation, name="eval")
 app.command()(calibrate)
 app.command()(propose)
+app.command()(record)
+app.command()(replay)
 app.command()(train)
 
 

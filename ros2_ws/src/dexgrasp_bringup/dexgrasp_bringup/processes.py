@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -36,7 +37,7 @@ def free_domain_id() -> int:
     Taken is a domain whose first participant has its unicast port: 7410 + 250 * domain (DDSI-RTPS
     2.3, section 9.6.1).
     """
-    start = os.getpid()
+    start = random.SystemRandom().randrange(_DOMAINS)
     for offset in range(_DOMAINS):
         domain = 1 + (start + offset) % _DOMAINS
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:

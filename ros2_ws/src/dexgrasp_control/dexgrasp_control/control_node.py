@@ -40,7 +40,7 @@ from dexgrasp_models.hand.spec import load_hand
 from dexgrasp_ros import contract, conversions
 from dexgrasp_ros.conversions import MessageError
 from dexgrasp_ros.node import OK, WARN, ManagedNode, main, when_active
-from dexgrasp_ros.parameters import declare_parameters, parameter
+from dexgrasp_ros.parameters import current_parameters, declare_parameters, parameter
 
 FEEDBACK_PERIOD = 0.05
 """Seconds of wall time between two looks at a running grasp."""
@@ -130,6 +130,11 @@ class ControlNode(ManagedNode):
 
     def configure(self) -> None:
         p = self.parameters
+        self._config = ControlConfig(
+            approach=current_parameters(self, self._config.approach, prefix="approach."),
+            executor=current_parameters(self, self._config.executor, prefix="executor."),
+            limits=current_parameters(self, self._config.limits, prefix="limits."),
+        )
         torch.set_num_threads(1)
         self._hand = load_hand()
         arm = ArmKinematics() if p.scene == "arm" else None

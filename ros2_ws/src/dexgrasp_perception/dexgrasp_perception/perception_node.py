@@ -29,7 +29,7 @@ from dexgrasp_perception.camera_input import CameraInput, camera_transforms
 from dexgrasp_perception.robot_input import RobotInput
 from dexgrasp_ros import contract, conversions
 from dexgrasp_ros.node import ERROR, OK, WARN, ManagedNode, main, when_active
-from dexgrasp_ros.parameters import declare_parameters, parameter
+from dexgrasp_ros.parameters import current_parameters, declare_parameters, parameter
 
 HEALTH_PERIOD = 1.0
 """Seconds of wall time between two looks at which cameras deliver."""
@@ -96,6 +96,7 @@ class PerceptionNode(ManagedNode):
 
     def configure(self) -> None:
         """Reads the rig, subscribes to its cameras, and publishes their transforms."""
+        self._fusion = current_parameters(self, self._fusion, prefix="fusion.")
         path = Path(self.parameters.rig)
         rig = load_rig(path if path.is_absolute() else find_config(self.parameters.rig))
         self._object_cloud, self._scene_cloud = (

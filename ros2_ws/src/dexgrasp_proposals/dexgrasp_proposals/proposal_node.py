@@ -28,7 +28,7 @@ from dexgrasp_proposals.markers import GraspMarkers
 from dexgrasp_ros import contract, conversions
 from dexgrasp_ros.conversions import MessageError
 from dexgrasp_ros.node import OK, WARN, ManagedNode, main, when_active
-from dexgrasp_ros.parameters import declare_parameters, parameter
+from dexgrasp_ros.parameters import current_parameters, declare_parameters, parameter
 
 CLOUD_TIMEOUT = 2.0
 """Seconds to wait for the cloud that a request names; it may still be on its way."""
@@ -63,6 +63,9 @@ class ProposalNode(ManagedNode):
         self._cloud: tuple[int, FusedCloud] | None = None
 
     def configure(self) -> None:
+        self._analytic = current_parameters(self, self._analytic, prefix="analytic.")
+        self._learned = current_parameters(self, self._learned, prefix="learned.")
+        self._language = current_parameters(self, self._language, prefix="language.")
         torch.set_num_threads(self.parameters.threads)
         self._finger_joints = load_hand().finger_joints
         arm = ArmKinematics() if self.parameters.scene == "arm" else None

@@ -20,15 +20,25 @@ from typing import Any, ClassVar
 
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from rcl_interfaces.msg import SetParametersResult
 from rclpy.clock import Clock, ClockType
 from rclpy.exceptions import InvalidHandle
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.parameter import Parameter
 from rclpy.signals import SignalHandlerOptions
 
 from dexgrasp_ros import contract
 from dexgrasp_ros.deferred_service import answer_later
-from dexgrasp_ros.parameters import ParameterError, declare_parameters, parameter
+from dexgrasp_ros.neighbours import Neighbours
+from dexgrasp_ros.parameters import (
+    ParameterError,
+    current_parameters,
+    declare_parameters,
+    is_fixed_while_active,
+    parameter,
+    refuse_while_active,
+)
 from dexgrasp_ros.process_end import Ended, EndRequest
 from dexgrasp_ros.transport import use_transport_profile
 
@@ -67,8 +77,9 @@ class ManagedNode(LifecycleNode):
     `create_waiting_service`.
 
     Attributes:
-        parameters: the values at the start.
+        parameters: the values, as they were when it was configured last.
         steady_clock: runs on where simulated time stands still; for watchdogs and diagnostics.
+        neighbours: other nodes that have this one's place.
         failure: why the last transition was refused, or None.
         fatal: what a thread of the node ended with, or None.
     """
@@ -86,12 +97,16 @@ class ManagedNode(LifecycleNode):
         self.fatal: Exception | None = None
         self._active = False
         self._configured = False
+        self._outdated = False
+        self.neighbours = Neighbours(self)
+        self.add_on_set_parameters_callback(self._refuse_parameters)
+        self.add_post_set_parameters_callback(self._note_parameters)
         self._entities_before: dict[Any, Callable[[Any], bool]] = {}
         self._status = (WARN, "not active", {})
         self._diagnostics = self.create_publisher(
             DiagnosticArray, contract.DIAGNOSTICS.name, contract.DIAGNOSTICS.qos
         )
-        self.create_timer(DIAGNOSTICS_PERIOD, self.publish_diagnostics, clock=self.steady_clock)
+        self.create_timer(DIAGNOSTICS_PERIOD, self._every_second, clock=self.steady_clock)
 
     # What a subclass does at each transition; raising refuses it.
 
@@ -181,12 +196,15 @@ class ManagedNode(LifecycleNode):
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         self._warn_of_unknown_parameters()
         self._entities_before = self._entities()
-        result = self._transition("configure", self.configure, super().on_configure, state)
+        self._outdated = False
+        result = self._transition("configure", self._configure, super().on_configure, state)
         self._configured = result == TransitionCallbackReturn.SUCCESS
         return result
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        result = self._transition("activate", self.activate, super().on_activate, state)
+        if not self._is_up_to_date(state):
+            return TransitionCallbackReturn.FAILURE
+        result = self._transition("activate", self._activate, super().on_activate, state)
         self._active = result == TransitionCallbackReturn.SUCCESS
         if self._active and self._status[1] == "not active":
             self.report(OK, "active")
@@ -198,6 +216,8 @@ class ManagedNode(LifecycleNode):
         return self._transition("deactivate", self.deactivate, super().on_deactivate, state)
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        if not self._configured:  # it could not be configured again with new parameters
+            return TransitionCallbackReturn.SUCCESS
         self._configured = False
         result = self._transition("clean up", self.cleanup, super().on_cleanup, state)
         for entity, destroy in self._entities().items():
@@ -215,6 +235,36 @@ class ManagedNode(LifecycleNode):
         self._status = (STALE, "the node has ended", {})
         self.publish_diagnostics()
         return super().on_shutdown(state)
+
+    def _configure(self) -> None:
+        self.neighbours.refuse_twin()
+        self.parameters = current_parameters(self, self.parameters)
+        self.configure()
+
+    def _activate(self) -> None:
+        self.neighbours.refuse_twin()  # by now it may have been discovered
+        self.activate()
+
+    def _is_up_to_date(self, state: LifecycleState) -> bool:
+        """Configures once more where parameters were set since; False if that fails."""
+        if self._configured and not self._outdated:
+            return True
+        self.on_cleanup(state)
+        return self.on_configure(state) == TransitionCallbackReturn.SUCCESS
+
+    def _refuse_parameters(self, changed: list[Parameter]) -> SetParametersResult:
+        if self._active:
+            return refuse_while_active(self, changed)
+        return SetParametersResult(successful=True)
+
+    def _note_parameters(self, changed: list[Parameter]) -> None:
+        if any(is_fixed_while_active(self, each.name) for each in changed):
+            self._outdated = True
+
+    def _every_second(self) -> None:
+        self.publish_diagnostics()
+        if error := self.neighbours.watch():
+            self.fatal = ConfigurationError(str(error))
 
     def _transition(
         self,

@@ -9,6 +9,10 @@ is declared as it stands, and a node's own class is written the same way with :f
 
     parameters = declare_parameters(node, ProposalParameters)
     executor = declare_parameters(node, ExecutorConfig, prefix="executor.")
+
+Unless it is marked with ``read_only=False`` a parameter is fixed while the node is active. Set
+before, it takes effect when the node is configured or activated next: a node reads what
+:func:`current_parameters` gives in its ``configure``.
 """
 
 from __future__ import annotations
@@ -29,6 +33,9 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 
 Parameters = TypeVar("Parameters")
+
+_FIXED = "fixed while the node is active"
+"""Among the constraints in a parameter's description."""
 
 _SCALARS = {
     bool: (Parameter.Type.BOOL, "true or false"),
@@ -64,7 +71,7 @@ def parameter(
         unit: SI unit where it has one.
         low, high: the allowed range of a number, both or neither.
         choices: the allowed texts.
-        read_only: whether it is fixed once the node has started.
+        read_only: whether it is fixed while the node is active.
     """
     metadata = {
         "description": description,
@@ -101,11 +108,15 @@ def declare_parameters(
         _declare(node, name, field, types[field.name], getattr(defaults, field.name))
 
     def refuse_forbidden(changed: list[Parameter]) -> SetParametersResult:
-        for each in changed:
-            problem = _problem(each.value, fields[each.name]) if each.name in fields else None
-            if problem:
-                reason = _sentence(node, each.name, problem, fields[each.name])
-                return SetParametersResult(successful=False, reason=reason)
+        ours = {each.name: each.value for each in changed if each.name in fields}
+        for name, value in ours.items():
+            if problem := _problem(value, fields[name]):
+                return _refused(_sentence(node, name, problem, fields[name]))
+        values = {fields[name].name: _plain(value, fields[name]) for name, value in ours.items()}
+        try:
+            _replaced(node, current_parameters(node, defaults, prefix), values)
+        except ParameterError as error:
+            return _refused(str(error))
         return SetParametersResult(successful=True)
 
     node.add_on_set_parameters_callback(refuse_forbidden)
@@ -124,10 +135,36 @@ def current_parameters(node: Node, declared: Parameters, prefix: str = "") -> Pa
         ParameterError: if the values are allowed one by one, but not together.
     """
     values = {f.name: _present_value(node, prefix + f.name, f) for f in _parameter_fields(declared)}
+    return _replaced(node, declared, values)
+
+
+def _replaced(node: Node, parameters: Parameters, values: dict[str, Any]) -> Parameters:
     try:
-        return dataclasses.replace(declared, **values)
+        return dataclasses.replace(parameters, **values)
     except ValueError as error:
         raise ParameterError(f"parameters of {node.get_fully_qualified_name()}: {error}") from None
+
+
+def is_fixed_while_active(node: Node, name: str) -> bool:
+    """Whether a parameter of ``node`` can't be set while it is active."""
+    return (
+        node.has_parameter(name) and _FIXED in node.describe_parameter(name).additional_constraints
+    )
+
+
+def refuse_while_active(node: Node, changed: list[Parameter]) -> SetParametersResult:
+    """What an active node answers to a change of parameters."""
+    fixed = [each.name for each in changed if is_fixed_while_active(node, each.name)]
+    if not fixed:
+        return SetParametersResult(successful=True)
+    return _refused(
+        f"parameter '{fixed[0]}' of {node.get_fully_qualified_name()} is fixed while the node is"
+        " active: deactivate the node, set it, and activate again"
+    )
+
+
+def _refused(reason: str) -> SetParametersResult:
+    return SetParametersResult(successful=False, reason=reason)
 
 
 def _parameter_fields(parameters: Any) -> list[dataclasses.Field]:
@@ -172,8 +209,8 @@ def _descriptor(
         name=name,
         type=ros_type.value,
         description=text,
-        read_only=about.get("read_only", True),
     )
+    constraints = [_FIXED] if about.get("read_only", True) else []
     if _range(field):
         low, high = _range(field)
         if ros_type == Parameter.Type.INTEGER:
@@ -183,7 +220,8 @@ def _descriptor(
                 FloatingPointRange(from_value=float(low), to_value=float(high))
             ]
         else:  # ROS knows ranges of single numbers only
-            descriptor.additional_constraints = f"each between {low:g} and {high:g}"
+            constraints.insert(0, f"each between {low:g} and {high:g}")
+    descriptor.additional_constraints = "; ".join(constraints)
     return descriptor
 
 
@@ -208,7 +246,10 @@ def _problem(value: Any, field: dataclasses.Field) -> str | None:
 
 
 def _present_value(node: Node, name: str, field: dataclasses.Field) -> Any:
-    value = node.get_parameter_or(name).value
+    return _plain(node.get_parameter_or(name).value, field)
+
+
+def _plain(value: Any, field: dataclasses.Field) -> Any:
     if isinstance(field.default, tuple):
         return tuple(value) if value is not None else ()
     return value
