@@ -212,7 +212,7 @@ def test_unstable_physics_is_an_error_and_not_a_silent_new_start(simulator, absu
     os.chdir(tmp_path)
     try:
         simulator.set_targets(Command(simulator.state().wrist_pose, np.full(22, absurd)))
-        with pytest.raises(SimulatorError, match="unstable: .* is not finite or huge"):
+        with pytest.raises(SimulatorError, match=r"unstable: .* is not finite or huge"):
             simulator.step(5)
     finally:
         os.chdir(folder)
