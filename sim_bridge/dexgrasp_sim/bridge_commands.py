@@ -101,9 +101,9 @@ class BridgeCommands:
         with self._lock:
             now_ns = self._now_ns()
             silent = self._intake.silent(now_ns)
-            if silent is None:
-                return
             self._hold(self._intake.end_silence(now_ns))
+        if silent is None:
+            return
         self._health.warn(
             f"commander silent: {silent.commander} on {silent.topic.name}",
             seconds_of_silence=f"{silent.seconds:.2f}",

@@ -147,7 +147,8 @@ class CommandIntake:
         """The commander from whom nothing fresh has come for the longest time, if any."""
         silences = [s for claim in self._claims if (s := claim.silence(now_ns)) is not None]
         longest = max(silences, key=lambda silence: silence.seconds, default=None)
-        return longest if longest and longest.seconds > self._command_age else None
+        told_after = min(self._command_age, self._silence_limit)
+        return longest if longest and longest.seconds > told_after else None
 
     def end_silence(self, now_ns: int) -> list[contract.Topic]:
         """Lets go who has been silent for too long; on which topics that was."""
