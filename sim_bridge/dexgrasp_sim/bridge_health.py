@@ -24,7 +24,7 @@ class BridgeHealth:
         self._period = period
         self._wanted = wanted
         self._warned: dict[str, float] = {}
-        self._since = time.monotonic()
+        self._since: float | None = None
         self._ticks = 0
 
     def warn(self, message: str, **values: object) -> None:
@@ -43,6 +43,8 @@ class BridgeHealth:
 
     def real_time_tick(self, **values: object) -> None:
         """Counts a tick in real time, and once a second tells the factor."""
+        if self._since is None:
+            self._since = time.monotonic()
         self._ticks += 1
         elapsed = time.monotonic() - self._since
         if elapsed < 1.0:

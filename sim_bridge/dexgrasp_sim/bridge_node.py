@@ -37,6 +37,8 @@ from dexgrasp_sim.scene import load_scene
 
 HEARTBEAT = 0.1
 """Seconds of wall time between two publications of a state at which lock-step stands still."""
+RESET_PATIENCE = 10.0
+"""Seconds of wall time that a reset may take."""
 LATE = 0.5
 """Periods by which a tick in real time may be late before it counts as missed."""
 LOST = 50
@@ -179,8 +181,9 @@ class BridgeNode(ManagedNode):
 
     def deactivate(self) -> None:
         self._stop.set()
-        if self._thread is not None:
-            self._thread.join()
+        while self._thread is not None and self._thread.is_alive():
+            self._commands.inbox.interrupt()  # it may be waiting for a command
+            self._thread.join(HEARTBEAT)
         self._camera_output.wait_until_idle()
 
     def cleanup(self) -> None:
@@ -191,11 +194,15 @@ class BridgeNode(ManagedNode):
     def _on_reset(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         self._reset_done.clear()
         self._reset_asked.set()
-        # A loop that waits for a command takes notice. Its controller's own word may come later.
-        self._commands.inbox.interrupt()
-        response.success = self._reset_done.wait(10.0)
+        asked = time.monotonic()
+        while not self._reset_done.wait(HEARTBEAT) and time.monotonic() - asked < RESET_PATIENCE:
+            # A loop that waits for a command takes notice. Its controller may let go later.
+            self._commands.inbox.interrupt()
+        response.success = self._reset_done.is_set()
         response.message = (
-            "time is 0 and the object is back" if response.success else "no reset in 10 s"
+            "time is 0 and the object is back"
+            if response.success
+            else f"no reset in {RESET_PATIENCE:g} s"
         )
         return response
 

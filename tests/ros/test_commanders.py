@@ -35,9 +35,9 @@ class Commander:
         self._robot.hand.publish(JointTrajectory())
 
 
-def shifted(pose: np.ndarray, *shift: float) -> np.ndarray:
+def shifted(pose: np.ndarray, y: float = 0.0, z: float = 0.0) -> np.ndarray:
     moved = pose.copy()
-    moved[:3, 3] += shift
+    moved[:3, 3] += (0.0, y, z)
     return moved
 
 
@@ -64,7 +64,7 @@ def test_a_second_commander_is_refused_and_named_until_the_first_lets_go():
         commander = Commander(robot, home, grip)
         assert eventually(lambda: np.abs(robot.fingers() - grip).max() < 0.05, timeout=30.0)
         start = len(robot.wrist_poses)
-        intruder.send(shifted(home, 0.0, 0.1), np.zeros(22))
+        intruder.send(shifted(home, y=0.1), np.zeros(22))
         intruder.hand.publish(JointTrajectory())
         assert eventually(
             lambda: robot.said("of /intruder on /arm/wrist_target: /tester commands"), timeout=30.0
@@ -78,7 +78,7 @@ def test_a_second_commander_is_refused_and_named_until_the_first_lets_go():
         commander.let_go()
 
         def intruder_moves() -> bool:
-            intruder.send(shifted(home, 0.0, 0.1), np.zeros(22))
+            intruder.send(shifted(home, y=0.1), np.zeros(22))
             return robot.wrist_pose[1, 3] > home[1, 3] + 0.05
 
         assert eventually(intruder_moves, timeout=30.0)
@@ -92,7 +92,7 @@ def test_wrist_and_fingers_may_have_different_commanders():
         grip[[2, 3]] = 0.4
 
         def both_are_followed() -> bool:
-            pose = conversions.pose_stamped(shifted(home, 0.0, 0.05), 0, conversions.WORLD)
+            pose = conversions.pose_stamped(shifted(home, y=0.05), 0, conversions.WORLD)
             teleoperation.wrist.publish(pose)
             robot.hand.publish(conversions.joint_trajectory(JOINTS, grip, 0))
             return (
@@ -110,13 +110,13 @@ def test_commands_that_nobody_should_obey_move_nothing():
         assert eventually(lambda: robot.now_ns > 1_000_000_000, timeout=60.0)
         home, rest = robot.wrist_pose, robot.fingers()
         start = len(robot.wrist_poses)
-        elsewhere, closed = shifted(home, 0.0, 0.1), np.full(22, 0.3)
+        elsewhere, closed = shifted(home, y=0.1), np.full(22, 0.3)
         for pose, fingers, ns, complaint in (
             (elsewhere, closed, robot.now_ns + 5_000_000_000, "ahead of the clock"),
             (elsewhere, closed, TICK_NS, "too old"),
-            (shifted(home, 0.0, 0.0, -0.6), np.full(22, 1e6), 0, "outside the workspace"),
-            (elsewhere * 1e300, np.full(22, 1e300), 0, "beyond the limits of"),
-            (elsewhere * np.nan, closed * np.nan, 0, "not finite"),
+            (shifted(home, z=-0.6), np.full(22, 1e6), 0, "outside the workspace"),
+            (shifted(home, z=1e300), np.full(22, 1e300), 0, "beyond the limits of"),
+            (shifted(home, z=np.nan), closed * np.nan, 0, "not finite"),
         ):
             robot.send(pose, fingers, ns)
             assert eventually(lambda text=complaint: robot.said(text), timeout=30.0), complaint
@@ -138,7 +138,7 @@ def test_a_command_from_before_a_reset_does_not_engage():
         assert ros.call(Trigger, contract.RESET_SERVICE, Trigger.Request()).success
         assert eventually(lambda: robot.now_ns < before)
         start = len(robot.wrist_poses)
-        robot.send(shifted(home, 0.0, 0.3), robot.fingers(), before)
+        robot.send(shifted(home, y=0.3), robot.fingers(), before)
         assert eventually(lambda: robot.said("ahead of the clock"), timeout=30.0)
         assert ticks(robot, 10)
         assert path_length(robot, start) < 0.005
@@ -149,7 +149,7 @@ def test_a_silent_commander_is_named_and_let_go_where_the_wrist_is():
         ros.start(BridgeNode, **SLOW, commander_timeout=0.2, limits__wrist_speed=0.1)
         robot, other = Robot(ros), Robot(ros, ros.node("other"))
         home = robot.wrist_pose
-        target = shifted(home, 0.0, 0.2)
+        target = shifted(home, y=0.2)
         robot.wrist.publish(conversions.pose_stamped(target, 0, conversions.WORLD))
         assert eventually(
             lambda: robot.said("commander silent: /tester on /arm/wrist_target"), timeout=30.0
@@ -171,7 +171,7 @@ def test_a_far_target_is_approached_no_faster_than_the_limits_and_told():
     with graph() as ros:
         ros.start(BridgeNode, **SLOW)
         robot = Robot(ros)
-        target = shifted(robot.wrist_pose, 0.0, 0.3)
+        target = shifted(robot.wrist_pose, y=0.3)
         start = len(robot.wrist_poses)
         robot.wrist.publish(conversions.pose_stamped(target, 0, conversions.WORLD))
         assert eventually(lambda: robot.said("slowed down"), timeout=30.0)
@@ -194,7 +194,7 @@ def test_in_lock_step_an_intruder_does_not_answer_for_the_commander():
         pose, fingers = robot.wrist_pose, robot.fingers()
         robot.send(pose, fingers, 0)
         assert eventually(lambda: robot.now_ns == TICK_NS)
-        intruder.send(shifted(pose, 0.0, 0.01), fingers, TICK_NS)
+        intruder.send(shifted(pose, y=0.01), fingers, TICK_NS)
         assert eventually(lambda: robot.said("of /intruder on /hand/joint_trajectory: /tester"))
         assert robot.now_ns == TICK_NS
         robot.send(pose, fingers, TICK_NS)

@@ -61,7 +61,10 @@ goals = st.integers(0, 2**32 - 1).map(any_goal)
 def test_whatever_a_bounded_controller_commands_passes_to_the_bit(wanted, measured):
     """Its commands begin where the robot is measured, which may be out of bounds."""
     limiter = started(START)
+    limiter.step(any_goal(0))  # of a commander before
     limiter.measure(measured.wrist_target, measured.finger_targets)
+    limiter.begin_fingers()
+    limiter.begin_wrist()
     controller = CommandLimiter(LIMITS, HAND.limits, PERIOD)
     controller.reset(
         RobotState(
@@ -71,7 +74,7 @@ def test_whatever_a_bounded_controller_commands_passes_to_the_bit(wanted, measur
             np.zeros(22),
         )
     )
-    command = START
+    command = limiter.previous
     for goal, gap in wanted:
         for _ in range(gap - 1):  # states that got lost
             limiter.step(command)
@@ -89,7 +92,7 @@ def test_whatever_a_bounded_controller_commands_passes_to_the_bit(wanted, measur
 @given(st.lists(goals, min_size=1, max_size=10))
 def test_nothing_goes_faster_than_the_limits_for_longer_than_a_moment(wanted):
     limiter = started(START)
-    limiter.step(START)
+    limiter.step(Command(START.wrist_target.copy(), START.finger_targets.copy()))
     before = limiter.previous
     moved = turned = bent = 0.0
     for goal in wanted:
@@ -98,7 +101,8 @@ def test_nothing_goes_faster_than_the_limits_for_longer_than_a_moment(wanted):
         moved, turned = moved + move, turned + turn
         bent = bent + np.abs(after.finger_targets - before.finger_targets)
         before = after
-        limiter.measure(after.wrist_target, after.finger_targets)
+        # However far the robot runs ahead.
+        limiter.measure(goal.wrist_target, goal.finger_targets)
     time = PERIOD * (len(wanted) + 1) * WIDER  # one period may be made up for
     assert moved <= LIMITS.wrist_speed * time
     assert turned <= LIMITS.wrist_angular_speed * time

@@ -42,10 +42,10 @@ class Fault:
 class ExecutionLimiter:
     """Refuses targets that are out of bounds, and goes to the others no faster than allowed.
 
-    A target may be outside the joint limits or the workspace box no farther than the robot is
-    already, by its measurement or its last command, so that it can come back. Steps are counted
-    from the last command or the measurement, whichever is nearer, and what one period leaves unused
-    may be used in the next, as a controller makes up for one lost state.
+    A target may be outside the joint limits or the workspace box no farther than the last command
+    is, so that the robot can come back. Steps are counted from the last command, and what one
+    period leaves unused may be used in the next, as a controller makes up for one lost state. A
+    commander's first command may as well start from where the robot is measured.
 
     Args:
         limits: of the controller.
@@ -71,6 +71,7 @@ class ExecutionLimiter:
         """Start from what is commanded now; the robot is measured there."""
         self._previous = self._measured = command
         self._credit = np.full(len(self._steps), LONGEST_GAP)
+        self._fingers_begin = self._wrist_begins = True
         self.slowed = False
         """Whether the latest step was shorter than what was wanted."""
 
@@ -92,12 +93,17 @@ class ExecutionLimiter:
         if np.isfinite(wrist_pose).all() and np.isfinite(joints).all():
             self._measured = Command(wrist_pose, joints)
 
+    def begin_fingers(self) -> None:
+        """The next finger targets are the first of a commander."""
+        self._fingers_begin = True
+
+    def begin_wrist(self) -> None:
+        """The next wrist target is the first of a commander."""
+        self._wrist_begins = True
+
     def finger_fault(self, targets: np.ndarray) -> Fault | None:
         """Why (22,) finite joint targets, rad, are refused, or None."""
-        allowed = np.maximum(
-            self._beyond_limits(self._previous.finger_targets),
-            self._beyond_limits(self._measured.finger_targets),
-        )
+        allowed = np.max([self._beyond_limits(start) for start in self._finger_starts()], axis=0)
         wrong = np.flatnonzero(self._beyond_limits(targets) > np.maximum(allowed, _JOINT_TOLERANCE))
         if not len(wrong):
             return None
@@ -110,10 +116,7 @@ class ExecutionLimiter:
 
     def wrist_fault(self, target: np.ndarray) -> Fault | None:
         """Why a finite (4, 4) pose of the palm in the world is refused, or None."""
-        allowed = max(
-            self._outside_box(self._previous.wrist_target),
-            self._outside_box(self._measured.wrist_target),
-        )
+        allowed = max(self._outside_box(start) for start in self._wrist_starts())
         if self._outside_box(target) <= max(allowed, _BOX_TOLERANCE):
             return None
         (x, y, z), (low, high) = target[:3, 3], self._box
@@ -135,9 +138,20 @@ class ExecutionLimiter:
         self._previous = Command(wrist, fingers)
         return self._previous
 
+    def _finger_starts(self) -> list[np.ndarray]:
+        starts = [self._previous.finger_targets]
+        return [*starts, self._measured.finger_targets] if self._fingers_begin else starts
+
+    def _wrist_starts(self) -> list[np.ndarray]:
+        starts = [self._previous.wrist_target]
+        return [*starts, self._measured.wrist_target] if self._wrist_begins else starts
+
     def _finger_step(self, wanted: np.ndarray) -> np.ndarray:
-        ends = self._previous.finger_targets, self._measured.finger_targets
-        low, high = np.minimum(*ends), np.maximum(*ends)
+        if wanted is self._previous.finger_targets:
+            return wanted
+        starts = self._finger_starts()
+        self._fingers_begin = False
+        low, high = np.min(starts, axis=0), np.max(starts, axis=0)
         used = max(0.0, float(np.maximum(low - wanted, wanted - high).max()))
         step = self._spend(0, used)
         return wanted if used <= step else np.clip(wanted, low - step, high + step)
@@ -145,7 +159,8 @@ class ExecutionLimiter:
     def _wrist_step(self, wanted: np.ndarray) -> np.ndarray:
         if wanted is self._previous.wrist_target:
             return wanted
-        starts = self._previous.wrist_target, self._measured.wrist_target
+        starts = self._wrist_starts()
+        self._wrist_begins = False
         ways = [pose_distance(start, wanted) for start in starts]
         nearest = int(np.argmin([max(way / self._steps[1:]) for way in map(np.array, ways)]))
         move, turn = ways[nearest]

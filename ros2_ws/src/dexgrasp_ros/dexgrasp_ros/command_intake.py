@@ -53,8 +53,9 @@ class Silence:
 class _Claim:
     """Who commands one topic, from the first command that is taken to the last."""
 
-    def __init__(self, topic: contract.Topic) -> None:
+    def __init__(self, topic: contract.Topic, begin: Callable[[], None]) -> None:
         self.topic = topic
+        self.begin = begin
         self.commander: Sender | None = None
         self.heard_ns = 0
 
@@ -99,8 +100,8 @@ class CommandIntake:
         self._silence_limit = silence_limit
         self._lock_step = lock_step
         self._is_present = is_present
-        self._hand = _Claim(contract.HAND_COMMAND)
-        self._wrist = _Claim(contract.WRIST_TARGET)
+        self._hand = _Claim(contract.HAND_COMMAND, limiter.begin_fingers)
+        self._wrist = _Claim(contract.WRIST_TARGET, limiter.begin_wrist)
 
     @property
     def one_commander(self) -> bool:
@@ -178,6 +179,8 @@ class CommandIntake:
         fault = self._stamp_fault(ns, now_ns)
         if fault is not None:
             raise Refusal(sender, claim.topic, fault)
+        if claim.commander is None:
+            claim.begin()
 
     def _check_commander(self, claim: _Claim, sender: Sender) -> None:
         if claim.commander is None or claim.is_of(sender):
