@@ -50,6 +50,7 @@ class BridgeCommands:
         lock_step: bool,
         now_ns: Callable[[], int],
     ) -> None:
+        self._node = node
         self._health = health
         self._now_ns = now_ns
         self._limiter = ExecutionLimiter(limits, hand.finger_joints, hand.limits, period)
@@ -105,7 +106,8 @@ class BridgeCommands:
         if silent is None:
             return
         self._health.warn(
-            f"commander silent: {silent.commander} on {silent.topic.name}",
+            f"commander silent: {silent.commander} on"
+            f" {self._node.resolve_topic_name(silent.topic.name)}",
             seconds_of_silence=f"{silent.seconds:.2f}",
         )
 
@@ -140,7 +142,12 @@ class BridgeCommands:
 
     def _refuse(self, refusal: Refusal) -> None:
         self._refused += 1
-        self._health.warn(refusal.message, detail=refusal.detail, refused=self._refused)
+        topic = self._node.resolve_topic_name(refusal.topic.name)
+        self._health.warn(
+            f"refused a command of {refusal.sender} on {topic}: {refusal.fault.kind}",
+            detail=refusal.fault.detail,
+            refused=self._refused,
+        )
 
 
 def _stamp(message: JointTrajectory | PoseStamped) -> int:

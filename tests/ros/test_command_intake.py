@@ -63,7 +63,7 @@ def intake() -> Intake:
 @pytest.mark.parametrize("other", [INTRUDER, NAMESAKE, UNNAMED])
 def test_another_node_is_refused_on_each_topic_that_is_commanded(intake, other):
     intake.fingers()
-    with pytest.raises(Refusal, match=r"on /?hand/joint_trajectory: /control commands"):
+    with pytest.raises(Refusal, match="on hand/joint_trajectory: /control commands"):
         intake.fingers(other)
     intake.palm(other)  # teleoperation of the wrist beside it
     assert not intake.one_commander
@@ -180,8 +180,8 @@ def test_the_reason_stays_the_same_where_only_numbers_differ(intake):
     for ahead in (1, 2):
         with pytest.raises(Refusal) as refusal:
             intake.fingers(ns=NOW + ahead * NANOSECONDS)
-        messages.add(refusal.value.message)
-        details.add(refusal.value.detail)
+        messages.add(refusal.value.fault.kind)
+        details.add(refusal.value.fault.detail)
     assert len(messages) == 1
     assert details == {"by 1.000 s", "by 2.000 s"}
 

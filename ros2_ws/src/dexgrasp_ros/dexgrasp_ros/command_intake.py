@@ -24,15 +24,16 @@ class Refusal(Exception):
     """A command is not carried out.
 
     Attributes:
-        message: whose command on which topic, and what is wrong with it; the same words for the
-            same mistake.
-        detail: the numbers.
+        sender: whose it is.
+        topic: on which it came.
+        fault: what is wrong with it.
     """
 
     def __init__(self, sender: Sender, topic: contract.Topic, fault: Fault) -> None:
-        self.message = f"refused a command of {sender} on {topic.name}: {fault.kind}"
-        self.detail = fault.detail
-        super().__init__(self.message)
+        self.sender = sender
+        self.topic = topic
+        self.fault = fault
+        super().__init__(f"{sender} on {topic.name}: {fault}")
 
 
 @dataclass(frozen=True)
