@@ -76,6 +76,12 @@ class BridgeCommands:
             self._intake.reset()
             self.inbox = CommandInbox(command)
 
+    def end(self) -> None:
+        """Nobody commands any more; what was commanded is stopped."""
+        with self._lock:
+            self._intake.reset()
+            self._hold([contract.HAND_COMMAND, contract.WRIST_TARGET])
+
     def close(self) -> None:
         """Ends the subscriptions."""
         for each in self._inputs:
@@ -114,6 +120,8 @@ class BridgeCommands:
     # ROS callbacks
 
     def _on_hand_command(self, message: JointTrajectory, sender: Sender) -> None:
+        if not self._node.active:
+            return
         with self._lock:
             try:
                 if message.points:
@@ -125,6 +133,8 @@ class BridgeCommands:
                 self._refuse(refusal)
 
     def _on_wrist_target(self, message: PoseStamped, sender: Sender) -> None:
+        if not self._node.active:
+            return
         with self._lock:
             try:
                 target = self._intake.wrist_target(message, sender, self._now_ns())

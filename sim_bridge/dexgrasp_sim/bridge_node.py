@@ -25,7 +25,7 @@ from dexgrasp_models.control.types import Command, RobotState
 from dexgrasp_models.hand.spec import load_hand
 from dexgrasp_models.objects import load_object
 from dexgrasp_ros import contract, conversions
-from dexgrasp_ros.node import ERROR, ManagedNode, main, when_active
+from dexgrasp_ros.node import ManagedNode, main, when_active
 from dexgrasp_ros.parameters import current_parameters, declare_parameters, parameter
 from dexgrasp_sim.bridge_cameras import BridgeCameras
 from dexgrasp_sim.bridge_commands import BridgeCommands
@@ -184,6 +184,7 @@ class BridgeNode(ManagedNode):
         while self._thread is not None and self._thread.is_alive():
             self._commands.inbox.interrupt()  # it may be waiting for a command
             self._thread.join(HEARTBEAT)
+        self._commands.end()
         self._camera_output.wait_until_idle()
 
     def cleanup(self) -> None:
@@ -280,8 +281,7 @@ class BridgeNode(ManagedNode):
 
     def _stand_still(self, fault: str) -> None:
         """Nothing moves after a fault, until a reset."""
-        self.report(
-            ERROR,
+        self._health.fault(
             f"{fault}: the simulation stands still until"
             f" {self.resolve_service_name(contract.RESET_SERVICE)} is called",
             tick=self._ticks,
@@ -294,6 +294,8 @@ class BridgeNode(ManagedNode):
         if not self._reset_asked.is_set():
             return False
         self._begin()
+        self._camera_output.start_anew()
+        self._health.mended()
         self._reset_asked.clear()
         self._publish()
         self._reset_done.set()

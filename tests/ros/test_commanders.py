@@ -216,7 +216,26 @@ def test_unstable_physics_stands_still_with_an_error_until_the_reset(mode):
             np.isfinite(conversions.world_pose_from_message(message)).all()
             for message in robot.wrist_poses
         )
+        robot.send(robot.wrist_pose, np.full(22, 1e6))  # refused, which does not hide the error
+        assert not eventually(lambda: robot.said("refused"), timeout=2.5)
         assert ros.call(Trigger, contract.RESET_SERVICE, Trigger.Request()).success
         start = len(robot.wrist_poses)
         assert eventually(lambda: len(robot.wrist_poses) > start)
         assert np.isfinite(robot.fingers()).all()
+
+
+def test_a_command_to_an_inactive_bridge_is_not_obeyed_later():
+    with graph() as ros:
+        bridge = ros.start(BridgeNode, **SLOW)
+        robot = Robot(ros)
+        home = robot.wrist_pose
+        target = conversions.pose_stamped(shifted(home, y=0.3), 0, conversions.WORLD)
+        robot.wrist.publish(target)
+        assert eventually(lambda: robot.wrist_pose[1, 3] > home[1, 3] + 0.01)
+        bridge.trigger_deactivate()
+        robot.wrist.publish(target)
+        bridge.trigger_activate()
+        start = len(robot.wrist_poses)
+        assert ticks(robot, 20)
+        assert path_length(robot, start) < 0.02
+        assert robot.wrist_pose[1, 3] < home[1, 3] + 0.25
