@@ -12,6 +12,7 @@ from scipy.spatial.transform import Rotation
 
 from dexgrasp_models.hand.spec import load_hand
 from dexgrasp_models.objects import ObjectModel
+from dexgrasp_sim import physics
 from dexgrasp_sim.mujoco_model import OBJECT_JOINT
 from dexgrasp_sim.mujoco_sim import MujocoSimulator
 from dexgrasp_sim.robot_model import PALM_JOINT, PalmServo
@@ -76,6 +77,7 @@ class BatchSimulator:
             self._single.reset(seed)
             mujoco.mj_getState(self.model, self._single.data, state, _STATE)
             mujoco.mj_setState(self.model, data, state, _STATE)
+            data.warning.number[:] = 0
         self._targets = self._reached = np.tile(self.config.home_pose, (len(self.data), 1, 1))
         self._fingers = np.zeros_like(self._fingers)
 
@@ -84,7 +86,11 @@ class BatchSimulator:
         self._targets, self._fingers = wrists.copy(), fingers.copy()
 
     def step(self, ticks: int = 1) -> None:
-        """Advance all scenes by control ticks."""
+        """Advance all scenes by control ticks.
+
+        Raises:
+            SimulatorError: the physics of a scene has become unstable.
+        """
         for _ in range(ticks):
             steps = self.config.steps_per_tick
             period = self.config.control_period
@@ -110,6 +116,7 @@ class BatchSimulator:
             scene.controls[:] = controls
             for position[:], quaternion[:] in zip(positions, quaternions, strict=True):
                 step(model, data)
+            physics.check(data)
 
     def joints(self) -> np.ndarray:
         """(N, 22) finger joint angles, rad."""

@@ -15,28 +15,29 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import torch
-from geometry_msgs.msg import PoseStamped
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import JointState
 from std_srvs.srv import Trigger
-from trajectory_msgs.msg import JointTrajectory
 
+from dexgrasp_models.control.config import load_control_config
 from dexgrasp_models.control.types import Command, RobotState
 from dexgrasp_models.hand.spec import load_hand
 from dexgrasp_models.objects import load_object
 from dexgrasp_ros import contract, conversions
-from dexgrasp_ros.node import ERROR, OK, WARN, ManagedNode, main, when_active
+from dexgrasp_ros.node import ManagedNode, main, when_active
 from dexgrasp_ros.parameters import current_parameters, declare_parameters, parameter
 from dexgrasp_sim.bridge_cameras import BridgeCameras
+from dexgrasp_sim.bridge_commands import BridgeCommands
+from dexgrasp_sim.bridge_health import BridgeHealth
 from dexgrasp_sim.bridge_transforms import BridgeTransforms
 from dexgrasp_sim.camera_process import CameraProcess
-from dexgrasp_sim.command_inbox import CommandInbox
-from dexgrasp_sim.interface import BACKENDS, Simulator, make_simulator
+from dexgrasp_sim.interface import BACKENDS, Simulator, SimulatorError, make_simulator
 from dexgrasp_sim.scene import load_scene
 
 HEARTBEAT = 0.1
 """Seconds of wall time between two publications of a state at which lock-step stands still."""
+RESET_PATIENCE = 10.0
+"""Seconds of wall time that a reset may take."""
 LATE = 0.5
 """Periods by which a tick in real time may be late before it counts as missed."""
 LOST = 50
@@ -83,8 +84,22 @@ class BridgeParameters:
         low=0.0,
         high=10.0,
     )
+    commander_timeout: float = parameter(
+        1.5,
+        "a commander that has been silent for so long in real time is let go",
+        unit="s of simulated time",
+        low=0.1,
+        high=60.0,
+    )
     camera_rate: float = parameter(
         2.0, "images of each camera per simulated second", unit="Hz", low=0.1, high=50.0
+    )
+    clock_rate: float = parameter(
+        contract.CLOCK_RATE,
+        "simulated time on /clock in real time; each message wakes every node",
+        unit="Hz",
+        low=1.0,
+        high=1000.0,
     )
     camera_noise: bool = parameter(True, "whether the depth images are noisy")
     disabled_cameras: tuple[str, ...] = parameter(
@@ -105,6 +120,7 @@ class BridgeNode(ManagedNode):
         # The scene's own parameters have the defaults of scene.yaml.
         self._scene = declare_parameters(self, load_scene())
         declare_parameters(self, self._scene.noise, prefix="noise.")
+        self._limits = declare_parameters(self, load_control_config().limits, prefix="limits.")
         self._given_up = False
         self._joint_positions_before: dict[str, float] | None = None
         self._thread: threading.Thread | None = None
@@ -125,15 +141,27 @@ class BridgeNode(ManagedNode):
             cameras=p.cameras,
             noise=dataclasses.replace(noise, enabled=p.camera_noise),
         )
-        self._tick_ns = conversions.seconds_to_ns(self._scene.control_period)
-        torch.set_num_threads(1)
+        period = self._scene.control_period
+        self._tick_ns = conversions.seconds_to_ns(period)
+        # In lock-step the controller's clock is that of the state which it answers.
+        every_tick = p.mode == "lock_step"
+        self._clock_ticks = 1 if every_tick else max(1, round(1.0 / (p.clock_rate * period)))
         hand = load_hand()
         self._finger_names = hand.finger_joints
         object_model = load_object(p.object, p.scale)
         self._simulator: Simulator = make_simulator(self._scene, object_model, p.backend)
-        self._simulator.reset(p.seed)
-        self._ticks = 0
-        self._inbox = CommandInbox(self._holding_command())
+        self._health = BridgeHealth(self, period, p.real_time_rate)
+        self._commands = BridgeCommands(
+            self,
+            self._health,
+            hand,
+            self._limits,
+            period=period,
+            silence_limit=p.commander_timeout,
+            lock_step=p.mode == "lock_step",
+            now_ns=lambda: self._now_ns,
+        )
+        self._begin()
 
         def publisher(topic: contract.Topic):
             return self.create_lifecycle_publisher(topic.type, topic.name, topic.qos)
@@ -147,22 +175,10 @@ class BridgeNode(ManagedNode):
             self._simulator,
             # In lock-step time stands still while the cameras look.
             None if p.mode == "lock_step" else CameraProcess(self._scene, object_model, p.backend),
-            period_ticks=max(1, round(1.0 / (p.camera_rate * self._scene.control_period))),
+            period_ticks=max(1, round(1.0 / (p.camera_rate * period))),
         )
         self._transforms = BridgeTransforms(self, p.scene)
-        self.create_subscription(
-            JointTrajectory,
-            contract.HAND_COMMAND.name,
-            self._on_hand_command,
-            contract.HAND_COMMAND.qos,
-        )
-        self.create_subscription(
-            PoseStamped,
-            contract.WRIST_TARGET.name,
-            self._on_wrist_target,
-            contract.WRIST_TARGET.qos,
-        )
-        self.create_service(Trigger, contract.RESET_SERVICE, self._on_reset)
+        self.create_waiting_service(Trigger, contract.RESET_SERVICE, self._on_reset)
 
     def activate(self) -> None:
         self.neighbours.refuse_publishers((contract.CLOCK, contract.JOINT_STATES))
@@ -174,48 +190,29 @@ class BridgeNode(ManagedNode):
 
     def deactivate(self) -> None:
         self._stop.set()
-        if self._thread is not None:
-            self._thread.join()
+        while self._thread is not None and self._thread.is_alive():
+            self._commands.inbox.interrupt()  # it may be waiting for a command
+            self._thread.join(HEARTBEAT)
+        self._commands.end()
         self._camera_output.wait_until_idle()
 
     def cleanup(self) -> None:
+        self._commands.close()
         self._camera_output.close()
-
-    # Commands
-
-    def _on_hand_command(self, message: JointTrajectory) -> None:
-        ns = conversions.stamp_to_ns(message.header.stamp)
-        if not message.points:
-            self._inbox.release()
-            return
-        try:
-            targets = conversions.targets_from_message(message, self._finger_names)
-        except conversions.MessageError as error:
-            self._refuse(contract.HAND_COMMAND, error)
-            return
-        self._inbox.put_fingers(ns, targets)
-
-    def _on_wrist_target(self, message: PoseStamped) -> None:
-        try:
-            target = conversions.world_pose_from_message(message)
-        except conversions.MessageError as error:
-            self._refuse(contract.WRIST_TARGET, error)
-            return
-        self._inbox.put_wrist(conversions.stamp_to_ns(message.header.stamp), target)
-
-    def _refuse(self, topic: contract.Topic, error: Exception) -> None:
-        name = self.resolve_topic_name(topic.name)
-        self.report(WARN, f"refused a command on {name}, held the last one: {error}")
 
     @when_active
     def _on_reset(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         self._reset_done.clear()
         self._reset_asked.set()
-        # A loop that waits for a command takes notice. Its controller's own word may come later.
-        self._inbox.release()
-        response.success = self._reset_done.wait(10.0)
+        asked = time.monotonic()
+        while not self._reset_done.wait(HEARTBEAT) and time.monotonic() - asked < RESET_PATIENCE:
+            # A loop that waits for a command takes notice. Its controller may let go later.
+            self._commands.inbox.interrupt()
+        response.success = self._reset_done.is_set()
         response.message = (
-            "time is 0 and the object is back" if response.success else "no reset in 10 s"
+            "time is 0 and the object is back"
+            if response.success
+            else f"no reset in {RESET_PATIENCE:g} s"
         )
         return response
 
@@ -231,31 +228,23 @@ class BridgeNode(ManagedNode):
         period = self._scene.control_period / self.parameters.real_time_rate
         due = time.monotonic()
         missed = 0
-        meter = _RateMeter(self._scene.control_period)
         while not self._stop.is_set():
             if not self._reset_if_asked():
                 self._publish()
             due += period
             self._stop.wait(max(0.0, due - time.monotonic()))
             self._wait_for_controller()
-            self._simulator.set_targets(self._inbox.newest)
-            self._simulator.step()
-            self._ticks += 1
+            self._commands.watch()
+            if not self._step():
+                due = time.monotonic()
+                continue
             late = time.monotonic() - due
             if late > LATE * period:
                 missed += 1
             # Nor is time made up for without the controller, which would find itself left behind.
             if late > LOST * period or self._given_up:
                 due = time.monotonic()
-            if meter.tick():
-                level = OK if meter.factor > 0.9 * self.parameters.real_time_rate else WARN
-                self.report(
-                    level,
-                    f"real time, factor {meter.factor:.2f}",
-                    real_time_factor=f"{meter.factor:.3f}",
-                    missed_deadlines=missed,
-                    tick=self._ticks,
-                )
+            self._health.real_time_tick(missed_deadlines=missed, tick=self._ticks)
 
     def _wait_for_controller(self) -> None:
         """On a busy machine the simulation does not run away from its controller.
@@ -264,34 +253,45 @@ class BridgeNode(ManagedNode):
         not come within the patience is not waited for again until it comes.
         """
         patience = 0.0 if self._given_up else self.parameters.patience
-        self._given_up = not self._inbox.wait_for_answer(self._now_ns, patience)
+        self._given_up = not self._commands.wait_for_answer(self._now_ns, patience)
 
     def _run_lock_step(self) -> None:
         self._publish()
         while not self._stop.is_set():
             if self._reset_if_asked():
                 continue
-            engaged = self._inbox.engaged
+            inbox = self._commands.inbox
+            engaged = inbox.engaged
             timeout = self.parameters.deadline if engaged else HEARTBEAT
-            if self._inbox.wait_for(self._now_ns, timeout):
-                self._simulator.set_targets(self._inbox.newest)
-                self._simulator.step()
-                self._ticks += 1
-                self._publish()
-            elif engaged and self._inbox.engaged:
-                self._wait_after_fault()
+            if inbox.wait_for(self._now_ns, timeout):
+                if self._step():
+                    self._publish()
+            elif engaged and inbox.engaged:
+                seconds = self._now_ns / conversions.NANOSECONDS
+                self._stand_still(
+                    f"no command for the state at {seconds:.3f} s came within"
+                    f" {self.parameters.deadline:g} s"
+                )
             elif not engaged:
                 self._publish_state()
                 self._camera_output.repeat(self._now_ns, self._disabled_cameras)
-                self.report(OK, "lock-step, waiting for a controller", tick=self._ticks)
+                self._health.well("lock-step, waiting for a controller", tick=self._ticks)
 
-    def _wait_after_fault(self) -> None:
-        """Lock-step has lost its controller: nothing moves until a reset."""
-        seconds = self._now_ns / conversions.NANOSECONDS
-        self.report(
-            ERROR,
-            f"no command for the state at {seconds:.3f} s came within"
-            f" {self.parameters.deadline:g} s: the simulation stands still until"
+    def _step(self) -> bool:
+        """One tick of the robot; False, at the next reset, if the physics went wrong."""
+        self._simulator.set_targets(self._commands.next())
+        try:
+            self._simulator.step()
+        except SimulatorError as error:
+            self._stand_still(str(error))
+            return False
+        self._ticks += 1
+        return True
+
+    def _stand_still(self, fault: str) -> None:
+        """Nothing moves after a fault, until a reset."""
+        self._health.fault(
+            f"{fault}: the simulation stands still until"
             f" {self.resolve_service_name(contract.RESET_SERVICE)} is called",
             tick=self._ticks,
         )
@@ -302,18 +302,21 @@ class BridgeNode(ManagedNode):
         """Begins anew if that was asked, and publishes the first state before the answer."""
         if not self._reset_asked.is_set():
             return False
-        self._simulator.reset(self.parameters.seed)
-        self._ticks = 0
-        self._joint_positions_before = None
-        self._inbox = CommandInbox(self._holding_command())
+        self._begin()
+        self._camera_output.start_anew()
+        self._health.mended()
         self._reset_asked.clear()
         self._publish()
         self._reset_done.set()
         return True
 
-    def _holding_command(self) -> Command:
+    def _begin(self) -> None:
+        """Puts the scene and the clock back to the start, with nobody in command."""
+        self._simulator.reset(self.parameters.seed)
+        self._ticks = 0
+        self._joint_positions_before = None
         state = self._simulator.state()
-        return Command(state.wrist_pose, state.joints)
+        self._commands.begin(Command(state.wrist_pose, state.joints))
 
     # Output
 
@@ -323,7 +326,7 @@ class BridgeNode(ManagedNode):
 
     @property
     def _disabled_cameras(self) -> tuple[str, ...]:
-        return current_parameters(self, self.parameters).disabled_cameras
+        return tuple(self.get_parameter_or("disabled_cameras").value or ())
 
     def _publish(self) -> None:
         """Everything that is due at this tick."""
@@ -336,8 +339,10 @@ class BridgeNode(ManagedNode):
     def _publish_state(self) -> RobotState:
         ns = self._now_ns
         state = self._simulator.state()
+        self._commands.measure(state)
         world = conversions.WORLD
-        self._clock_output.publish(Clock(clock=conversions.ns_to_stamp(ns)))
+        if self._ticks % self._clock_ticks == 0:
+            self._clock_output.publish(Clock(clock=conversions.ns_to_stamp(ns)))
         self._joint_states.publish(self._joint_state(state, ns))
         self._wrist_pose.publish(conversions.pose_stamped(state.wrist_pose, ns, world))
         self._object_pose.publish(
@@ -359,26 +364,6 @@ class BridgeNode(ManagedNode):
         return conversions.joint_state(
             names, list(positions.values()), [velocities[name] for name in names], ns
         )
-
-
-class _RateMeter:
-    """Simulated seconds per second, over the last second."""
-
-    def __init__(self, period: float) -> None:
-        self._period = period
-        self._start = time.monotonic()
-        self._ticks = 0
-        self.factor = 0.0
-
-    def tick(self) -> bool:
-        """Counts a tick; True once a second, when there is a new factor."""
-        self._ticks += 1
-        elapsed = time.monotonic() - self._start
-        if elapsed < 1.0:
-            return False
-        self.factor = self._ticks * self._period / elapsed
-        self._start, self._ticks = time.monotonic(), 0
-        return True
 
 
 def run() -> None:

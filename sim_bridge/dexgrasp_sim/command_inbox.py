@@ -12,9 +12,9 @@ from dexgrasp_models.control.types import Command
 class CommandInbox:
     """The newest targets of hand and wrist, with the stamps of the states that they answer.
 
-    A controller engages with its first finger command and lets go with :meth:`release`. Between
-    the two a lock-step loop may insist on a command for every tick. Both come on one topic, so
-    their order is kept; the wrist's targets come on another and do not engage.
+    A controller engages with its first finger command and lets go with :meth:`hold_fingers`.
+    Between the two a lock-step loop may insist on a command for every tick. Both come on one topic,
+    so their order is kept; the wrist's targets come on another and do not engage.
 
     Args:
         initial: held until a command comes.
@@ -50,8 +50,20 @@ class CommandInbox:
             self._wrist_ns = ns
             self._changed.notify_all()
 
-    def release(self) -> None:
-        """The controller lets go; the newest targets are held."""
+    def hold_fingers(self, targets: np.ndarray) -> None:
+        """The controller lets go of the fingers; (22,) targets in rad are held."""
+        with self._changed:
+            self._targets = Command(self._targets.wrist_target, targets)
+            self._engaged = False
+            self._changed.notify_all()
+
+    def hold_wrist(self, target: np.ndarray) -> None:
+        """The controller lets go of the wrist; a (4, 4) pose of the palm is held."""
+        with self._changed:
+            self._targets = Command(target, self._targets.finger_targets)
+
+    def interrupt(self) -> None:
+        """Whoever waits for a command waits no longer, as if the controller had let go."""
         with self._changed:
             self._engaged = False
             self._changed.notify_all()
@@ -70,19 +82,19 @@ class CommandInbox:
             self._changed.wait_for(lambda: self._answers(ns) or self._engaged != engaged, timeout)
             return self._answers(ns)
 
-    def wait_for_answer(self, ns: int, timeout: float) -> bool:
+    def wait_for_answer(self, ns: int, timeout: float, wrist: bool = True) -> bool:
         """Waits until the engaged controller has answered the state stamped ``ns`` or a later one.
 
-        False if it has not within ``timeout`` seconds of wall time. Without an engaged controller
-        there is nothing to wait for; nor is there where commands are stamped zero, and so answer
-        no state.
+        With ``wrist`` its wrist target counts too. False if it has not within ``timeout`` seconds
+        of wall time. Without an engaged controller there is nothing to wait for; nor is there where
+        commands are stamped zero, and so answer no state.
         """
         with self._changed:
             return self._changed.wait_for(
                 lambda: (
                     not self._engaged
                     or self._fingers_ns == 0
-                    or min(self._fingers_ns, self._wrist_ns) >= ns
+                    or (self._fingers_ns >= ns and (not wrist or self._wrist_ns >= ns))
                 ),
                 timeout,
             )

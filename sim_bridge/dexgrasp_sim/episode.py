@@ -24,7 +24,7 @@ from dexgrasp_models.grasp.reachability import NoProposalError
 from dexgrasp_models.objects import load_object
 from dexgrasp_models.perception.fusion import PerceptionError
 from dexgrasp_sim.grasp_cell import GraspCell, Lift
-from dexgrasp_sim.interface import Simulator, make_simulator
+from dexgrasp_sim.interface import Simulator, SimulatorError, make_simulator
 from dexgrasp_sim.perturbation import Perturbation, perturb
 from dexgrasp_sim.scene import load_scene
 
@@ -114,8 +114,11 @@ class _Episode:
             return self._result(Lift(False, "proposal", str(error)))
         except NoApproach as error:
             return self._result(Lift(False, "plan", str(error)))
-        with self._timed("execute"):
-            lift = self._cell.carry_out(plan)
+        try:
+            with self._timed("execute"):
+                lift = self._cell.carry_out(plan)
+        except SimulatorError as error:
+            return self._result(Lift(False, "simulation", str(error)))
         return self._result(lift)
 
     def _plan(self) -> ApproachPlan:

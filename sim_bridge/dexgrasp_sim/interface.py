@@ -14,6 +14,10 @@ from dexgrasp_models.perception.cameras import CameraModel
 from dexgrasp_sim.scene import SceneConfig
 
 
+class SimulatorError(RuntimeError):
+    """The simulated physics went wrong; only `reset` or `restore_state` goes on from there."""
+
+
 @dataclass(frozen=True, eq=False)
 class Snapshot:
     """Where everything visible is at one moment; enough to draw the scene."""
@@ -57,7 +61,11 @@ class Simulator(Protocol):
         """The command followed from the next tick on."""
 
     def step(self, ticks: int = 1) -> None:
-        """Advance by control ticks."""
+        """Advance by control ticks.
+
+        Raises:
+            SimulatorError: the physics has become unstable.
+        """
 
     def state(self) -> RobotState:
         """What the robot's own sensors measure now."""

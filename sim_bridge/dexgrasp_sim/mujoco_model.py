@@ -9,6 +9,7 @@ from dexgrasp_models.arm.mounting import load_mounting
 from dexgrasp_models.arm.spec import load_arm
 from dexgrasp_models.hand.spec import load_hand
 from dexgrasp_models.objects import ObjectModel
+from dexgrasp_sim.physics import NO_SILENT_RESET
 from dexgrasp_sim.robot_model import (
     CONTACT,
     Collides,
@@ -49,6 +50,7 @@ def new_spec(timestep: float) -> mujoco.MjSpec:
     spec.option.solver = mujoco.mjtSolver.mjSOL_NEWTON
     spec.option.cone = mujoco.mjtCone.mjCONE_ELLIPTIC
     spec.option.impratio = 10.0
+    spec.option.disableflags |= NO_SILENT_RESET
     return spec
 
 

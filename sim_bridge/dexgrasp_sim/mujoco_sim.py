@@ -19,6 +19,7 @@ from dexgrasp_models.hand.spec import load_hand
 from dexgrasp_models.objects import ObjectModel
 from dexgrasp_models.perception.cameras import CameraModel, load_rig
 from dexgrasp_models.ray_casting import Body, Hits, RayCaster
+from dexgrasp_sim import physics
 from dexgrasp_sim.interface import Snapshot
 from dexgrasp_sim.mujoco_model import OBJECT, OBJECT_JOINT, TABLE, build_scene
 from dexgrasp_sim.noise import measure_depth
@@ -129,6 +130,7 @@ class MujocoSimulator:
             for index in range(steps):
                 self._wrist.advance(self.data, index)
                 mujoco.mj_step(self.model, self.data)
+            physics.check(self.data)
             self._tick += 1
         self._moved()
 
@@ -150,6 +152,7 @@ class MujocoSimulator:
 
     def restore_state(self, saved: SavedState) -> None:
         mujoco.mj_setState(self.model, self.data, saved.physics, _FULL_STATE)
+        self.data.warning.number[:] = 0
         self._wrist.recall(saved.wrist_memory)
         self._command, self._seed, self._tick = saved.command, saved.seed, saved.tick
         self._moved()

@@ -10,6 +10,8 @@ from scipy.spatial.transform import Rotation
 
 from dexgrasp_models.objects import ObjectModel
 from dexgrasp_models.objects.meshes import cache_folder, content_hash, save_arrays
+from dexgrasp_sim import physics
+from dexgrasp_sim.interface import SimulatorError
 from dexgrasp_sim.mujoco_model import add_object, add_table, new_spec
 
 _DROPS = 32
@@ -83,7 +85,10 @@ def _drop(object_model: ObjectModel) -> tuple[np.ndarray, np.ndarray]:
         mujoco.mj_resetData(model, data)
         data.qpos[2] = _DROP_HEIGHT - (points @ start.as_matrix()[2]).min()
         data.qpos[3:7] = start.as_quat(scalar_first=True)
-        speeds.append(_final_speed(model, data))
+        try:
+            speeds.append(_final_speed(model, data))
+        except SimulatorError:
+            continue  # nothing comes to rest there
         rotations.append(Rotation.from_quat(data.qpos[3:7], scalar_first=True).as_matrix())
         heights.append(data.qpos[2])
     settled = np.array(speeds) == 0.0
@@ -97,7 +102,7 @@ def _final_speed(model: mujoco.MjModel, data: mujoco.MjData) -> float:
     """m/s and, times 10, rad/s at the end of the drop; zero if it comes to rest."""
     still, speed = 0, np.inf
     for _ in range(int(_SETTLE_LIMIT / _TIMESTEP)):
-        mujoco.mj_step(model, data)
+        physics.step(model, data)
         speed = max(np.abs(data.qvel[:3]).max(), 0.1 * np.abs(data.qvel[3:6]).max())
         still = still + 1 if speed < _AT_REST else 0
         if still >= _REST_STEPS:

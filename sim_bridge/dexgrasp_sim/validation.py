@@ -13,6 +13,7 @@ a body that drops away from under the object. So one compiled model serves every
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal
 
@@ -25,6 +26,8 @@ from dexgrasp_models.data.grasps import Grasps
 from dexgrasp_models.hand.spec import load_hand
 from dexgrasp_models.objects import ObjectModel
 from dexgrasp_models.parameters import Parameters, parameter
+from dexgrasp_sim import physics
+from dexgrasp_sim.interface import SimulatorError
 from dexgrasp_sim.mujoco_model import OBJECT, OBJECT_JOINT, TABLE, add_object, new_spec
 from dexgrasp_sim.robot_model import (
     CONTACT,
@@ -200,7 +203,8 @@ class GraspValidator:
         self._data.ctrl[self._controls] = target
         if plane is not None:
             start = self._state()
-            self._lift(initial, plane, figures, thrifty)
+            with suppress(SimulatorError):  # what makes the physics unstable is not lifted
+                self._lift(initial, plane, figures, thrifty)
             figures["lifted"] = float(
                 clear
                 and figures["table_contact"] <= config.max_table_penetration
@@ -211,7 +215,8 @@ class GraspValidator:
             if thrifty and not figures["lifted"]:
                 return figures
             self._restore(start)
-        self._hold(initial, figures)
+        with suppress(SimulatorError):  # nor held
+            self._hold(initial, figures)
         figures["stable"] = float(
             clear
             and figures["held_directions"] == 6
@@ -282,7 +287,7 @@ class GraspValidator:
         steps = round(config.lift_time / config.timestep)
         for _ in range(steps):
             self._data.mocap_pos[0] -= config.lift_height / steps * plane[:3]
-            mujoco.mj_step(self._model, self._data)
+            physics.step(self._model, self._data)
         # What has been left behind won't come back.
         if _displacement(initial, self._object_pose()).shift <= config.max_shift:
             self._step(config.hold_time)
@@ -352,7 +357,7 @@ class GraspValidator:
         self._data.mocap_pos[0] = (0.0, 0.0, -_FAR)
 
     def _step(self, duration: float) -> None:
-        mujoco.mj_step(self._model, self._data, round(duration / self.config.timestep))
+        physics.step(self._model, self._data, round(duration / self.config.timestep))
 
     def _state(self) -> np.ndarray:
         state = np.empty(mujoco.mj_stateSize(self._model, _STATE))
@@ -361,6 +366,7 @@ class GraspValidator:
 
     def _restore(self, state: np.ndarray) -> None:
         mujoco.mj_setState(self._model, self._data, state, _STATE)
+        self._data.warning.number[:] = 0
 
     def _hand_contacts(self) -> np.ndarray:
         """(N,) distances (m, negative inside) of the contacts between hand and object, now."""

@@ -73,6 +73,12 @@ class Graph:
         """Of processes that are to join."""
         return os.environ | {"ROS_DOMAIN_ID": str(self.domain)}
 
+    def node(self, name: str) -> Node:
+        """A plain node beside the tester."""
+        node = rclpy.create_node(name, context=self.context)
+        self._add(node)
+        return node
+
     def call(self, service_type: Any, name: str, request: Any, timeout: float = 20.0) -> Any:
         """The response of a service."""
         client = self.tester.create_client(service_type, name)

@@ -9,55 +9,17 @@ import numpy as np
 import pytest
 from rcl_interfaces.srv import SetParameters
 from rclpy.parameter import Parameter
-from ros_graph import Graph, eventually, graph
+from robot_topics import JOINTS, Robot
+from ros_graph import eventually, graph
 from sensor_msgs.msg import JointState
 from std_srvs.srv import Trigger
 from trajectory_msgs.msg import JointTrajectory
 
 from dexgrasp_models import poses
-from dexgrasp_models.hand.spec import load_hand
 from dexgrasp_ros import contract, conversions
 from dexgrasp_sim.bridge_node import BridgeNode
 
-JOINTS = load_hand().finger_joints
 TICK_NS = 20_000_000
-
-
-class Robot:
-    """The bridge's topics, as a controller sees them."""
-
-    def __init__(self, ros: Graph) -> None:
-        self.ros = ros
-        self.joint_states: list[JointState] = ros.collect(contract.JOINT_STATES)
-        self.wrist_poses = ros.collect(contract.WRIST_POSE)
-        self.object_poses = ros.collect(contract.OBJECT_POSE)
-        self.diagnostics = ros.collect(contract.DIAGNOSTICS)
-        self.hand, self.wrist = (
-            ros.tester.create_publisher(topic.type, topic.name, topic.qos)
-            for topic in (contract.HAND_COMMAND, contract.WRIST_TARGET)
-        )
-        assert eventually(lambda: self.wrist_poses and self.joint_states and self.object_poses)
-        assert eventually(
-            lambda: self.hand.get_subscription_count() and self.wrist.get_subscription_count()
-        )
-
-    @property
-    def wrist_pose(self) -> np.ndarray:
-        return conversions.world_pose_from_message(self.wrist_poses[-1])
-
-    @property
-    def now_ns(self) -> int:
-        return conversions.stamp_to_ns(self.joint_states[-1].header.stamp)
-
-    def fingers(self) -> np.ndarray:
-        return conversions.joints_from_message(self.joint_states[-1], JOINTS)[0]
-
-    def send(self, pose: np.ndarray, fingers: np.ndarray, ns: int = 0) -> None:
-        self.wrist.publish(conversions.pose_stamped(pose, ns, conversions.WORLD))
-        self.hand.publish(conversions.joint_trajectory(JOINTS, fingers, ns))
-
-    def said(self, text: str) -> bool:
-        return any(text in status.message for m in self.diagnostics for status in m.status)
 
 
 @pytest.fixture(scope="module")

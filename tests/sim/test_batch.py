@@ -8,7 +8,7 @@ import pytest
 from dexgrasp_models.control.types import Command
 from dexgrasp_models.objects import load_object
 from dexgrasp_sim.batch import BatchSimulator
-from dexgrasp_sim.interface import make_simulator
+from dexgrasp_sim.interface import SimulatorError, make_simulator
 from dexgrasp_sim.scene import SceneConfig
 
 
@@ -42,3 +42,18 @@ def test_batches_are_of_the_floating_hand():
         BatchSimulator(SceneConfig(scene="arm"), load_object("box"), 2)
     with pytest.raises(ValueError, match="positive"):
         BatchSimulator(SceneConfig(), load_object("box"), 0)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_one_unstable_scene_is_an_error_until_the_reset(threads):
+    config = SceneConfig()
+    batch = BatchSimulator(config, load_object("box"), count=2, threads=threads)
+    batch.reset([5, 6])
+    fingers = np.zeros((2, 22))
+    fingers[1] = 1e300
+    batch.set_targets(np.tile(config.home_pose, (2, 1, 1)), fingers)
+    with pytest.raises(SimulatorError, match="unstable"):
+        batch.step(5)
+    batch.reset([5, 6])
+    batch.step()
+    assert np.isfinite(batch.object_poses()).all()

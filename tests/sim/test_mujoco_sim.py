@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,7 +14,7 @@ from scipy.spatial.transform import Rotation
 from dexgrasp_models.control.types import Command
 from dexgrasp_models.hand.spec import load_hand
 from dexgrasp_models.objects import load_object
-from dexgrasp_sim.interface import make_simulator
+from dexgrasp_sim.interface import SimulatorError, make_simulator
 from dexgrasp_sim.scene import SceneConfig, load_scene
 from dexgrasp_sim.stable_pose import StablePose
 
@@ -202,3 +204,29 @@ def test_unknown_names_and_values_out_of_range_are_refused():
 def test_configuration_is_the_file_s_with_overrides():
     config = load_scene(scene="arm", friction=0.6)
     assert config == dataclasses.replace(load_scene(), scene="arm", friction=0.6)
+
+
+@pytest.mark.parametrize("absurd", [1e300, np.nan])
+def test_unstable_physics_is_an_error_and_not_a_silent_new_start(simulator, absurd, tmp_path):
+    folder = Path.cwd()
+    os.chdir(tmp_path)
+    try:
+        simulator.set_targets(Command(simulator.state().wrist_pose, np.full(22, absurd)))
+        with pytest.raises(SimulatorError, match=r"unstable: .* is not finite or huge"):
+            simulator.step(5)
+    finally:
+        os.chdir(folder)
+    assert not list(tmp_path.iterdir())  # no MUJOCO_LOG.TXT
+    simulator.reset(7)
+    simulator.step()
+    assert np.isfinite(simulator.object_pose()).all()
+
+
+def test_a_saved_state_goes_on_after_unstable_physics(simulator):
+    saved = simulator.save_state()
+    simulator.set_targets(Command(simulator.state().wrist_pose, np.full(22, np.nan)))
+    with pytest.raises(SimulatorError):
+        simulator.step(5)
+    simulator.restore_state(saved)
+    simulator.step()
+    assert np.isfinite(simulator.object_pose()).all()

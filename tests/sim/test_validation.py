@@ -103,6 +103,14 @@ def test_a_hand_inside_the_object_is_no_grasp(rod, power_grasp):
     assert result["stable"] == 0
 
 
+def test_a_squeeze_that_makes_the_physics_unstable_does_not_hold(rod, power_grasp):
+    validator = GraspValidator(load_object(rod), LENIENT)
+    table = np.array([0.0, 0.0, 1.0, 0.1])
+    absurd = validator.run(ROD_T_PALM, power_grasp, table, gain=1e300)
+    assert absurd["stable"] == absurd["lifted"] == 0
+    assert validator.run(ROD_T_PALM, power_grasp)["stable"] == 1
+
+
 def test_balanced_forces_balance_where_equal_ones_do_not():
     """Two fingers against one thumb, which has to press as much as both."""
     points = np.array([[0.03, 0.01, 0.0], [0.03, -0.01, 0.0], [-0.03, 0.0, 0.0]])

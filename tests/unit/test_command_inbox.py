@@ -39,15 +39,33 @@ def test_fingers_engage_and_letting_go_ends_the_wait(inbox):
     assert not inbox.engaged
     inbox.put_fingers(1, FINGERS)
     assert inbox.engaged
-    after_a_moment(inbox.release)
+    after_a_moment(inbox.hold_fingers, FINGERS)
     assert not inbox.wait_for(2, LONG)
     assert not inbox.engaged
 
 
-def test_letting_go_keeps_the_targets(inbox):
+def test_letting_go_holds_what_it_is_told_to(inbox):
+    inbox.put_wrist(1, POSE)
     inbox.put_fingers(1, FINGERS + 2.0)
-    inbox.release()
+    inbox.hold_wrist(2.0 * POSE)
+    assert inbox.engaged
+    inbox.hold_fingers(FINGERS + 1.0)
+    assert not inbox.engaged
+    assert np.array_equal(inbox.newest.finger_targets, FINGERS + 1.0)
+    assert np.array_equal(inbox.newest.wrist_target, 2.0 * POSE)
+
+
+def test_an_interrupted_wait_ends_and_changes_no_targets(inbox):
+    inbox.put_fingers(1, FINGERS + 2.0)
+    after_a_moment(inbox.interrupt)
+    assert not inbox.wait_for(2, LONG)
     assert np.array_equal(inbox.newest.finger_targets, FINGERS + 2.0)
+
+
+def test_a_wrist_that_another_commands_is_not_waited_for(inbox):
+    inbox.put_fingers(5, FINGERS)
+    assert not inbox.wait_for_answer(5, SOON)
+    assert inbox.wait_for_answer(5, 0.0, wrist=False)
 
 
 def test_a_late_answer_is_waited_for(inbox):

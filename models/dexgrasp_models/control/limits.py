@@ -15,7 +15,7 @@ from scipy.spatial.transform import Rotation
 from dexgrasp_models.control.types import Command, Controller, Outcome, OutcomeKind, RobotState
 from dexgrasp_models.parameters import Parameters, parameter
 
-_LONGEST_GAP = 2.0
+LONGEST_GAP = 2.0
 """Control periods that one command may make up for when measured states were lost."""
 _ROTATION_TOLERANCE = 1e-3
 """Greatest entry of R^T R - 1 at which a matrix is still taken for a rotation."""
@@ -41,6 +41,9 @@ class SafetyLimits(Parameters):
     state_age: float = parameter(
         0.2, 0.02, 2.0, "s", "a measured state older than this stops the motion"
     )
+    command_age: float = parameter(
+        0.5, 0.02, 5.0, "s", "whoever executes commands refuses answers to states older than this"
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -62,6 +65,20 @@ def is_pose(matrix: np.ndarray) -> bool:
         and np.linalg.det(rotation) > 0.0
         and np.array_equal(matrix[3], [0.0, 0.0, 0.0, 1.0])
     )
+
+
+def moved_towards(
+    start: np.ndarray, target: np.ndarray, greatest_move: float, greatest_turn: float
+) -> np.ndarray:
+    """The (4, 4) pose on the way from one to another, at most so many m and rad from the first."""
+    pose = np.eye(4)
+    move = target[:3, 3] - start[:3, 3]
+    pose[:3, 3] = start[:3, 3] + move * _shrink(np.linalg.norm(move), greatest_move)
+    attitude = Rotation.from_matrix(start[:3, :3])
+    turn = (attitude.inv() * Rotation.from_matrix(target[:3, :3])).as_rotvec()
+    turn *= _shrink(np.linalg.norm(turn), greatest_turn)
+    pose[:3, :3] = (attitude * Rotation.from_rotvec(turn)).as_matrix()
+    return pose
 
 
 class CommandLimiter:
@@ -134,16 +151,11 @@ class CommandLimiter:
         return None
 
     def _limited_pose(self, previous: np.ndarray, target: np.ndarray, periods: float) -> np.ndarray:
-        pose = np.eye(4)
-        move = np.clip(target[:3, 3], self._low, self._high) - previous[:3, 3]
-        pose[:3, 3] = previous[:3, 3] + move * _shrink(
-            np.linalg.norm(move), periods * self._wrist_step
+        inside = np.array(target, dtype=float)
+        inside[:3, 3] = np.clip(target[:3, 3], self._low, self._high)
+        return moved_towards(
+            previous, inside, periods * self._wrist_step, periods * self._turn_step
         )
-        start = Rotation.from_matrix(previous[:3, :3])
-        turn = (start.inv() * Rotation.from_matrix(target[:3, :3])).as_rotvec()
-        turn *= _shrink(np.linalg.norm(turn), periods * self._turn_step)
-        pose[:3, :3] = (start * Rotation.from_rotvec(turn)).as_matrix()
-        return pose
 
     def _limited_joints(
         self, previous: np.ndarray, target: np.ndarray, periods: float
@@ -244,7 +256,7 @@ class GuardedController:
         if self.outcome is not None:
             return self._limiter.previous
         # States may get lost on a busy machine: the bounds are speeds, not steps.
-        periods = np.clip((state.time - self._answered) / self._period, 1.0, _LONGEST_GAP)
+        periods = np.clip((state.time - self._answered) / self._period, 1.0, LONGEST_GAP)
         self._answered = state.time
         command = self._limiter.limit(self._controller.step(state), float(periods))
         if self._limiter.refused is not None:

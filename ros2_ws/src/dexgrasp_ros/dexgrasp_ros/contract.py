@@ -26,6 +26,8 @@ from dexgrasp_ros.conversions import WORLD
 
 CONTROL_RATE = 50.0
 """Hz, of states and commands."""
+CLOCK_RATE = 10.0
+"""Hz, of simulated time: it wakes every node, and states and images have stamps of their own."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,7 @@ class Topic:
     frame_id: str | None = None
 
 
-CLOCK = Topic("clock", Clock, qos.STATE, CONTROL_RATE)
+CLOCK = Topic("clock", Clock, qos.STATE, CLOCK_RATE)
 JOINT_STATES = Topic("joint_states", JointState, qos.STATE, CONTROL_RATE, "")
 WRIST_POSE = Topic("wrist_pose", PoseStamped, qos.STATE, CONTROL_RATE, WORLD)
 HAND_COMMAND = Topic("hand/joint_trajectory", JointTrajectory, qos.COMMAND)

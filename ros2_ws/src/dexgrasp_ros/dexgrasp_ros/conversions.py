@@ -137,7 +137,8 @@ def joints_from_message(message: JointState, names: Sequence[str]) -> tuple[np.n
     """Positions (J,) and velocities (J,) in the order of ``names``; zeros without velocities.
 
     Raises:
-        MessageError: if a joint is missing, or the numbers of names and values differ.
+        MessageError: if a joint is missing or named twice, or the numbers of names and values
+            differ.
     """
     indices = _indices(message.name, names)
     positions = _values(message.position, message.name, indices, "positions")
@@ -156,7 +157,8 @@ def targets_from_message(message: JointTrajectory, names: Sequence[str]) -> np.n
     """Position targets (J,) in the order of ``names``: those of the last point.
 
     Raises:
-        MessageError: on a joint that is missing or unknown, or a target that is not finite.
+        MessageError: on a joint that is missing, unknown or named twice, or a target that is not
+            finite.
     """
     if not message.points:
         raise MessageError("the trajectory has no points")
@@ -175,6 +177,9 @@ def targets_from_message(message: JointTrajectory, names: Sequence[str]) -> np.n
 
 def _indices(available: Sequence[str], wanted: Sequence[str]) -> list[int]:
     position = {name: index for index, name in enumerate(available)}
+    if len(position) < len(available):
+        twice = sorted({name for name in available if available.count(name) > 1})
+        raise MessageError(f"joints named more than once: {', '.join(twice)}")
     missing = [name for name in wanted if name not in position]
     if missing:
         raise MessageError(f"missing joints: {', '.join(missing)}")
@@ -358,7 +363,8 @@ def grasp_from_message(message: GraspMessage, joint_names: Sequence[str]) -> Gra
     """A grasp with its joints in the order of ``joint_names``.
 
     Raises:
-        MessageError: it is not in the world's frame, or joints are missing or not finite.
+        MessageError: it is not in the world's frame, or joints are missing, named twice or not
+            finite.
     """
     if message.header.frame_id != WORLD:
         raise MessageError(f"the grasp is in frame '{message.header.frame_id}', not '{WORLD}'")
