@@ -153,7 +153,10 @@ def _judged(
     controller: GuardedController, start: np.ndarray, entered: Mapping[str, _Truth], end: _Truth
 ) -> Lift:
     """By the object's true poses; the executor's own word gives the reason only."""
-    reason = "" if controller.outcome is None else controller.outcome.reason
+    # At the end of the hold the executor gives its verdict; what is true does not depend on it.
+    held_out = controller.stage == Stage.PLACE or (
+        controller.stage == Stage.HOLD and controller.progress >= 1.0
+    )
     measured: dict[str, Any] = {"raised": float((end.object_pose[:3, 3] - start)[2])}
     if Stage.CLOSE in entered:
         moved = entered[Stage.CLOSE].object_pose[:3, 3] - start
@@ -165,10 +168,7 @@ def _judged(
     if Stage.HOLD in entered:
         lifted = (entered[Stage.HOLD].object_pose[:3, 3] - start)[2] >= LIFT_HEIGHT
     held = (
-        lifted
-        and controller.stage == Stage.PLACE
-        and measured["raised"] >= LIFT_HEIGHT
-        and measured["slip"] <= SLIP_LIMIT
+        lifted and held_out and measured["raised"] >= LIFT_HEIGHT and measured["slip"] <= SLIP_LIMIT
     )
     if held:
         lost_at = ""
@@ -178,7 +178,8 @@ def _judged(
         lost_at = "hold"
     else:
         lost_at = "lift" if Stage.LIFT in entered else controller.stage
-    return Lift(bool(held), lost_at, reason, **measured)
+    said = "" if controller.outcome is None or held else controller.outcome.reason
+    return Lift(bool(held), lost_at, said, **measured)
 
 
 def _grasp_as_received(grasp: Grasp) -> Grasp:

@@ -12,6 +12,8 @@ from enum import StrEnum
 import numpy as np
 
 from dexgrasp_models.control.approach import ApproachPlan
+from dexgrasp_models.control.grip import Grip
+from dexgrasp_models.control.lift_check import LiftCheckConfig, LiftVerdict, Sight, felt_lift
 from dexgrasp_models.control.trajectory import (
     JointMotion,
     MotionBounds,
@@ -107,9 +109,8 @@ class _Motion:
 class PlannedExecutor:
     """Pre-grasp, approach, close, squeeze, lift, hold, place, release.
 
-    The grip is watched without force sensors. Fingers that an object stops stay short of their
-    targets; the sum of those errors, less what it was before the squeeze (fingers that lean on each
-    other), is the grip. It falls when the object is gone.
+    The grip (see `Grip`) is watched while the object is up. At the end of the hold the cameras' word
+    decides whether it was lifted, where they give one, and else the grip.
 
     Args:
         plan: the grasp and the way to it.
@@ -117,6 +118,10 @@ class PlannedExecutor:
         hand: the hand it moves; by default the Shadow Hand.
         coupled: whether tendons move J1 and J2 by their sum; load and lead are those of the
             actuators, of which the coupled hand has 18 and the independent one 22.
+        lift_check: when the object counts as lifted.
+        sight: what the cameras say, filled in by whoever looks; the hold lasts until it is there.
+            None: only the grip tells.
+        place: whether the object is set down after the hold; else the grasp ends with it.
     """
 
     def __init__(
@@ -125,9 +130,15 @@ class PlannedExecutor:
         config: ExecutorConfig | None = None,
         hand: HandSpec | None = None,
         coupled: bool = True,
+        lift_check: LiftCheckConfig | None = None,
+        sight: Sight | None = None,
+        place: bool = True,
     ) -> None:
         self._plan = plan
         self._config = config or ExecutorConfig()
+        self._lift_check = lift_check or LiftCheckConfig()
+        self._sight = sight
+        self._place = place
         hand = hand or load_hand()
         independent = np.eye(len(hand.finger_joints))
         self._joint_limits = hand.limits
@@ -140,8 +151,9 @@ class PlannedExecutor:
         self._nominal: Command | None = None
         self._command: Command | None = None
         self._wrist_height = np.inf
-        self._idle_load = 0.0
-        self._full_grip = 0.0
+        self._grip = Grip(self._to_actuators)
+        self._lifted_grip = np.inf
+        self._lifted_by = ""
         self._lost_since: float | None = None
         self._outcome: Outcome | None = None
 
@@ -239,26 +251,52 @@ class PlannedExecutor:
         if self._stage is Stage.PLACE and self._is_set_down(state):
             return True
         overdue = self._elapsed - self._motion.duration
-        return overdue >= 0.0 and (self._arrived(state) or overdue >= self._config.settle_time)
+        over = overdue >= 0.0 and (self._arrived(state) or overdue >= self._config.settle_time)
+        if over and self._stage is Stage.HOLD and self._sight is not None:
+            self._sight.due = True
+            return not self._sight.pending
+        return over
 
     def _advance(self, state: RobotState) -> None:
         """Go on to the next stage, or end after the last one."""
-        if self._stage is Stage.CLOSE:
-            self._idle_load = self._load(state)
-        if self._stage is Stage.SQUEEZE:
-            self._full_grip = self._load(state) - self._idle_load
-            if self._full_grip < self._config.empty_grip:
-                self.abort("the fingers closed on nothing", OutcomeKind.SLIPPED)
-                return
-        stages = list(Stage)
-        following = stages.index(self._stage) + 1
-        if following == len(stages):
-            self._outcome = Outcome(
-                OutcomeKind.SUCCEEDED, "the object was lifted, held, set down and released"
-            )
+        targets = self._command.finger_targets
+        match self._stage:
+            case Stage.CLOSE:
+                self._grip.begin(targets, state.joints)
+            case Stage.SQUEEZE:
+                self._grip.complete(targets, state.joints)
+                if self._grip.full < self._config.empty_grip:
+                    self.abort("the fingers closed on nothing", OutcomeKind.SLIPPED)
+            case Stage.LIFT:
+                self._lifted_grip = self._grip.now(targets, state.joints)
+            case Stage.HOLD:
+                self._judge_lift(state)
+            case Stage.RELEASE:
+                self._succeed("the object was lifted, held, set down and released")
+        if self._outcome is None:
+            self._nominal = self._motion.targets(self._elapsed)
+            stages = list(Stage)
+            self._begin(stages[stages.index(self._stage) + 1])
+
+    def _judge_lift(self, state: RobotState) -> None:
+        """End the grasp where the object was not lifted, or is not to be put down."""
+        verdict = self._lift_verdict(state)
+        if not verdict.lifted:
+            self.abort(f"the object was not lifted: {verdict.reason}", OutcomeKind.SLIPPED)
             return
-        self._nominal = self._motion.targets(self._elapsed)
-        self._begin(stages[following])
+        self._lifted_by = verdict.by.value
+        if not self._place:
+            self._succeed(f"the object was lifted and held: {verdict.reason}")
+
+    def _lift_verdict(self, state: RobotState) -> LiftVerdict:
+        if self._sight is not None and self._sight.verdict is not None:
+            return self._sight.verdict
+        grip = min(self._lifted_grip, self._grip.now(self._command.finger_targets, state.joints))
+        closing = self._grip.closed_since(state.joints)
+        return felt_lift(grip, self._grip.full, closing, self._lift_check)
+
+    def _succeed(self, reason: str) -> None:
+        self._outcome = Outcome(OutcomeKind.SUCCEEDED, reason, self._lifted_by)
 
     # --- what the measurements say ----------------------------------------------------------
 
@@ -284,8 +322,8 @@ class PlannedExecutor:
         """End the grasp when the squeeze has gone from the fingers while the object is up."""
         if self._stage not in (Stage.LIFT, Stage.HOLD):
             return
-        grip = self._load(state) - self._idle_load
-        if grip >= self._config.lost_fraction * self._full_grip:
+        grip = self._grip.now(self._command.finger_targets, state.joints)
+        if grip >= self._config.lost_fraction * self._grip.full:
             self._lost_since = None
             return
         if self._lost_since is None:
@@ -294,14 +332,9 @@ class PlannedExecutor:
             kind = OutcomeKind.SLIPPED if self._stage is Stage.LIFT else OutcomeKind.DROPPED
             self.abort(
                 f"the grip was lost during {self.stage}: the fingers' errors under the squeeze "
-                f"fell from {self._full_grip:.2f} to {max(grip, 0.0):.2f} rad",
+                f"fell from {self._grip.full:.2f} to {max(grip, 0.0):.2f} rad",
                 kind,
             )
-
-    def _load(self, state: RobotState) -> float:
-        """Sum over actuators of how far they are from their targets, rad."""
-        lead = self._command.finger_targets - state.joints
-        return float(np.abs(self._to_actuators @ lead).sum())
 
     def _bounded_targets(self, targets: np.ndarray, joints: np.ndarray) -> np.ndarray:
         """Targets within the joint limits and at most ``target_lead`` ahead of the actuators.
