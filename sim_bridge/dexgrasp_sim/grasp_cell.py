@@ -7,7 +7,7 @@ is planned anew: lifts are open-loop.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -108,8 +108,17 @@ class GraspCell:
             self._arm_joints(),
         )
 
-    def carry_out(self, plan: ApproachPlan) -> Lift:
-        """Approach, close, squeeze, lift and hold; success by the object's true poses."""
+    def carry_out(
+        self,
+        plan: ApproachPlan,
+        observe: Callable[[RobotState, GuardedController], None] | None = None,
+    ) -> Lift:
+        """Approach, close, squeeze, lift and hold; success by the object's true poses.
+
+        Args:
+            plan: from `plan`.
+            observe: shown each measured state, and the controller after it was stepped with it.
+        """
         simulator = self.simulator
         start = simulator.object_pose()
         controller = self._planner.controller(plan, simulator.config.control_period)
@@ -117,6 +126,8 @@ class GraspCell:
         while simulator.time < TIME_LIMIT:
             state = self._state()
             command = controller.step(state, state.time)
+            if observe is not None:
+                observe(state, controller)
             if controller.stage not in entered:
                 entered[controller.stage] = _Truth(simulator.object_pose(), state.wrist_pose)
             if controller.outcome is not None or controller.stage == Stage.PLACE:

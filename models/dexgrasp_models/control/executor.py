@@ -18,6 +18,7 @@ from dexgrasp_models.control.trajectory import (
     JointMotion,
     MotionBounds,
     PosePath,
+    WristAndFingerMotion,
     pose_distance,
 )
 from dexgrasp_models.control.types import Command, Outcome, OutcomeKind, RobotState
@@ -86,31 +87,11 @@ class ExecutorConfig(Parameters):
     lost_time: float = parameter(0.1, 0.0, 1.0, "s", "how long the grip must seem lost")
 
 
-@dataclass(frozen=True)
-class _Motion:
-    """What wrist and fingers do in one stage."""
-
-    wrist: PosePath
-    fingers: JointMotion
-    wrist_delay: float = 0.0
-    """Seconds for which the wrist waits for the fingers."""
-    least_duration: float = 0.0
-    """Seconds the stage lasts at least."""
-
-    @property
-    def duration(self) -> float:
-        moving = max(self.wrist_delay + self.wrist.duration, self.fingers.duration)
-        return max(moving, self.least_duration)
-
-    def targets(self, time: float) -> Command:
-        return Command(self.wrist.pose(time - self.wrist_delay), self.fingers.joints(time))
-
-
 class PlannedExecutor:
     """Pre-grasp, approach, close, squeeze, lift, hold, place, release.
 
-    The grip (see `Grip`) is watched while the object is up. At the end of the hold the cameras' word
-    decides whether it was lifted, where they give one, and else the grip.
+    The grip (see `Grip`) is watched while the object is up. At the end of the hold the cameras'
+    word decides whether it was lifted, where they give one, and else the grip.
 
     Args:
         plan: the grasp and the way to it.
@@ -147,12 +128,13 @@ class PlannedExecutor:
         self._stage = Stage.PREGRASP
         self._elapsed = 0.0
         self._latest = 0.0
-        self._motion: _Motion | None = None
+        self._motion: WristAndFingerMotion | None = None
         self._nominal: Command | None = None
         self._command: Command | None = None
         self._wrist_height = np.inf
-        self._grip = Grip(self._to_actuators)
-        self._lifted_grip = np.inf
+        actuators = hand.actuators if coupled else hand.finger_joints
+        self._grip = Grip(self._to_actuators, np.array(["TH" in name for name in actuators]))
+        self._lifted_grip = (np.inf, np.inf)
         self._lifted_by = ""
         self._lost_since: float | None = None
         self._outcome: Outcome | None = None
@@ -210,7 +192,7 @@ class PlannedExecutor:
         self._elapsed = 0.0
         self._motion = self._motion_of(stage)
 
-    def _motion_of(self, stage: Stage) -> _Motion:
+    def _motion_of(self, stage: Stage) -> WristAndFingerMotion:
         """The motion of ``stage``, from the present nominal targets."""
         c, plan = self._config, self._plan
         wrist, fingers = self._nominal.wrist_target, self._nominal.finger_targets
@@ -222,30 +204,39 @@ class PlannedExecutor:
         def to(joints: np.ndarray, least_duration: float = 0.0) -> JointMotion:
             return JointMotion(fingers, joints, c.finger_speed, least_duration)
 
+        def lifting(way: list[np.ndarray]) -> PosePath:
+            return moved(way, c.lift_speed, c.lift_acceleration)
+
         still = moved([wrist], c.approach_speed, c.approach_acceleration)
         match stage:
             case Stage.PREGRASP:
                 way = moved(plan.transit(wrist), c.transit_speed, c.transit_acceleration)
-                return _Motion(way, to(plan.open_joints))
+                return WristAndFingerMotion(way, to(plan.open_joints))
             case Stage.APPROACH:
                 way = [wrist, plan.grasp.palm_pose]
-                return _Motion(moved(way, c.approach_speed, c.approach_acceleration), to(fingers))
+                return WristAndFingerMotion(
+                    moved(way, c.approach_speed, c.approach_acceleration), to(fingers)
+                )
             case Stage.CLOSE:
-                return _Motion(still, to(plan.grasp.joints, c.close_time))
+                return WristAndFingerMotion(still, to(plan.grasp.joints, c.close_time))
             case Stage.SQUEEZE:
-                return _Motion(still, to(plan.grasp.squeeze_joints, c.squeeze_time))
+                return WristAndFingerMotion(still, to(plan.grasp.squeeze_joints, c.squeeze_time))
             case Stage.LIFT:
                 way = [wrist, _raised(wrist, c.lift_height)]
-                return _Motion(moved(way, c.lift_speed, c.lift_acceleration), to(fingers))
+                return WristAndFingerMotion(
+                    moved(way, c.lift_speed, c.lift_acceleration), to(fingers)
+                )
             case Stage.HOLD:
-                return _Motion(still, to(fingers), least_duration=c.hold_time)
+                return WristAndFingerMotion(still, to(fingers), least_duration=c.hold_time)
             case Stage.PLACE:
                 way = [wrist, _raised(wrist, -c.lift_height)]
-                return _Motion(moved(way, c.lift_speed, c.lift_acceleration), to(fingers))
+                return WristAndFingerMotion(
+                    moved(way, c.lift_speed, c.lift_acceleration), to(fingers)
+                )
             case Stage.RELEASE:
                 opening = to(plan.open_joints, c.release_time)
                 way = moved(plan.retreat(wrist), c.approach_speed, c.approach_acceleration)
-                return _Motion(way, opening, wrist_delay=opening.duration)
+                return WristAndFingerMotion(way, opening, wrist_delay=opening.duration)
 
     def _stage_done(self, state: RobotState) -> bool:
         if self._stage is Stage.PLACE and self._is_set_down(state):
@@ -268,7 +259,7 @@ class PlannedExecutor:
                 if self._grip.full < self._config.empty_grip:
                     self.abort("the fingers closed on nothing", OutcomeKind.SLIPPED)
             case Stage.LIFT:
-                self._lifted_grip = self._grip.now(targets, state.joints)
+                self._lifted_grip = self._grip_now(state)
             case Stage.HOLD:
                 self._judge_lift(state)
             case Stage.RELEASE:
@@ -291,9 +282,14 @@ class PlannedExecutor:
     def _lift_verdict(self, state: RobotState) -> LiftVerdict:
         if self._sight is not None and self._sight.verdict is not None:
             return self._sight.verdict
-        grip = min(self._lifted_grip, self._grip.now(self._command.finger_targets, state.joints))
+        grip, thumb = np.minimum(self._lifted_grip, self._grip_now(state)).tolist()
         closing = self._grip.closed_since(state.joints)
-        return felt_lift(grip, self._grip.full, closing, self._lift_check)
+        return felt_lift(grip, thumb, self._grip.full, closing, self._lift_check)
+
+    def _grip_now(self, state: RobotState) -> tuple[float, float]:
+        """The grip and the thumb's part of it, rad."""
+        targets = self._command.finger_targets
+        return self._grip.now(targets, state.joints), self._grip.of_thumb(targets, state.joints)
 
     def _succeed(self, reason: str) -> None:
         self._outcome = Outcome(OutcomeKind.SUCCEEDED, reason, self._lifted_by)

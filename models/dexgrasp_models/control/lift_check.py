@@ -44,6 +44,13 @@ class LiftCheckConfig(Parameters):
     least_grip: float = parameter(
         0.4, 0.0, 1.0, "", "part of the grip after the squeeze that the fingers must still have"
     )
+    least_thumb: float = parameter(
+        0.05,
+        0.0,
+        1.0,
+        "rad",
+        "the thumb's part of the grip, without which nothing is held",
+    )
     most_closing: float = parameter(
         1.0, 0.05, 10.0, "rad", "sum of what the fingers may have moved since the squeeze"
     )
@@ -56,7 +63,7 @@ class LiftVerdict:
     lifted: bool
     by: LiftedBy
     reason: str
-    """With the numbers that decided, to be read after 'the object was lifted: ' or '... not ...'."""
+    """The numbers that decided."""
 
 
 @dataclass
@@ -116,22 +123,27 @@ def seen_lift(
 
 
 def felt_lift(
-    grip: float, full_grip: float, closing: float, config: LiftCheckConfig
+    grip: float, thumb: float, full_grip: float, closing: float, config: LiftCheckConfig
 ) -> LiftVerdict:
     """The verdict of the grip, for where the cameras give none.
 
     Args:
         grip: the least of the grip at the end of the lift and at the end of the hold, rad.
+        thumb: the same of the thumb's part of it, rad.
         full_grip: the grip at the end of the squeeze, rad.
         closing: how far the fingers have moved since, summed over the actuators, rad.
         config: what is asked for.
     """
-    lifted = grip >= config.least_grip * full_grip and closing <= config.most_closing
+    lifted = (
+        grip >= config.least_grip * full_grip
+        and thumb >= config.least_thumb
+        and closing <= config.most_closing
+    )
     return LiftVerdict(
         lifted,
         LiftedBy.GRIP,
         f"the fingers' errors under the squeeze went from {full_grip:.2f} to {max(grip, 0.0):.2f}"
-        f" rad, and the fingers moved by {closing:.2f} rad",
+        f" rad, {max(thumb, 0.0):.2f} rad of it the thumb's, and they moved by {closing:.2f} rad",
     )
 
 

@@ -73,12 +73,17 @@ class GraspPlanner:
                 config=self._config.approach,
                 start_pose=wrist_pose,
                 lift_height=self._config.executor.lift_height,
-                reachable=partial(self._is_reachable, arm_joints),
+                reachable=partial(self.is_reachable, arm_joints),
             ),
         )
 
-    def _is_reachable(self, arm_joints: np.ndarray | None, path: Sequence[np.ndarray]) -> bool:
-        """Whether the palm may go through poses: in the workspace, and within the arm's reach."""
+    def is_reachable(self, arm_joints: np.ndarray | None, path: Sequence[np.ndarray]) -> bool:
+        """Whether the palm may go through poses: in the workspace, and within the arm's reach.
+
+        Args:
+            arm_joints: (6,) present joints of the arm, rad; None where there is no arm.
+            path: (4, 4) palm poses in `world`.
+        """
         limits = self._config.limits
         positions = np.array([pose[:3, 3] for pose in path])
         if np.any(positions < limits.workspace_low) or np.any(positions > limits.workspace_high):
