@@ -31,7 +31,7 @@ from dexgrasp_control.service_call import Patience, ServiceCall, SignsOfLife
 from dexgrasp_control.state_output import StateOutput, error_code
 from dexgrasp_interfaces.action import ExecuteGrasp
 from dexgrasp_interfaces.msg import ControlState
-from dexgrasp_interfaces.srv import CaptureWith, GenerateProposals
+from dexgrasp_interfaces.srv import Capture, GenerateProposals
 from dexgrasp_models.arm.kinematics import ArmKinematics
 from dexgrasp_models.control.config import ControlConfig, load_control_config
 from dexgrasp_models.control.moves import HOME, OPEN_HAND
@@ -86,6 +86,7 @@ class ControlNode(ManagedNode):
             lift_check=declare_parameters(self, defaults.lift_check, prefix="lift_check."),
             limits=declare_parameters(self, defaults.limits, prefix="limits."),
         )
+        self._taking = threading.Lock()
         self._busy = ""
         self._goal: _Goal | None = None
         self._worker: threading.Thread | None = None
@@ -140,7 +141,7 @@ class ControlNode(ManagedNode):
             services = (
                 perception(kind, name, silence=p.sight_timeout, total=p.sight_timeout)
                 for kind, name in (
-                    (CaptureWith, contract.CAPTURE_WITH_SERVICE),
+                    (Capture, contract.CAPTURE_WITH_SERVICE),
                     (Trigger, contract.CAPTURE_SERVICE),
                 )
             )
@@ -220,9 +221,10 @@ class ControlNode(ManagedNode):
         """Why something new must not begin, or None: then it has begun."""
         if not self.active:
             return "the node is not active"
-        if self._busy:
-            return f"{self._busy} is running"
-        self._busy, self._stop_reason = what, None
+        with self._taking:
+            if self._busy:
+                return f"{self._busy} is running"
+            self._busy, self._stop_reason = what, None
         return None
 
     # Moves
@@ -243,9 +245,7 @@ class ControlNode(ManagedNode):
         """Beside the executor."""
         self._worker = threading.current_thread()
         try:
-            outcome = self._move.carry_out(
-                stage, self._state_output.holding, self._why_stop, self._state_output.enter
-            )
+            outcome = self._move.carry_out(stage, self._state_output.holding, self._why_stop)
             if stage == OPEN_HAND and self._move.began_to_open:
                 self._state_output.released()
         except Exception as error:
@@ -278,7 +278,8 @@ class ControlNode(ManagedNode):
         handle = goal.handle
 
         def tell_stage(stage: str, progress: float, message: str) -> None:
-            self._state_output.enter(stage)
+            if not self._robot.moving:  # the tick tells the stages of the motion
+                self._state_output.enter(stage)
             if not goal.concluded:
                 handle.publish_feedback(
                     ExecuteGrasp.Feedback(stage=stage, progress=progress, message=message)

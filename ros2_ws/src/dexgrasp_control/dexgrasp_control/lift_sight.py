@@ -9,7 +9,7 @@ from std_srvs.srv import Trigger
 from dexgrasp_control.cloud_input import CloudInput
 from dexgrasp_control.preparation import CLOUD_TIMEOUT, Tell
 from dexgrasp_control.service_call import NoAnswer, ServiceCall
-from dexgrasp_interfaces.srv import CaptureWith
+from dexgrasp_interfaces.srv import Capture
 from dexgrasp_models.control.lift_check import LiftCheckConfig, Sight, seen_lift
 from dexgrasp_models.control.types import RobotState
 
@@ -77,12 +77,12 @@ class LiftSight:
             sight.conclude(verdict, remark)
         return stamp
 
-    def _answer(self, before: np.ndarray, rise: float, tell: Tell) -> CaptureWith.Response:
+    def _answer(self, before: np.ndarray, rise: float, tell: Tell) -> Capture.Response:
         """The response of either service, of which only `success` and `message` are used."""
         if self._capture_with.client.service_is_ready():
             low, high = before.min(axis=0) - _SURROUNDING, before.max(axis=0) + _SURROUNDING
             high[2] += rise
-            request = CaptureWith.Request(
+            request = Capture.Request(
                 region_min=_point(low), region_max=_point(high), timeout=self._timeout
             )
             return self._capture_with(request, tell)

@@ -57,7 +57,6 @@ class MoveTask:
         stage: str,
         holding: bool,
         why_stop: Callable[[], str | None],
-        enter: Callable[[str], None],
     ) -> Outcome:
         """The outcome of a move.
 
@@ -65,7 +64,6 @@ class MoveTask:
             stage: `HOME` or `OPEN_HAND`.
             holding: whether an object is in the hand.
             why_stop: why the move is not wanted any more, or None.
-            enter: told that it begins.
         """
         self.began_to_open = False
         try:
@@ -91,7 +89,6 @@ class MoveTask:
         )
         controller = GuardedController(move, self._config.limits, self._hand.limits, self._period)
         motion = Motion(controller)
-        enter(stage)
         self._robot.start(motion)
         while not motion.ended.wait(PERIOD):
             if (reason := why_stop()) is not None:

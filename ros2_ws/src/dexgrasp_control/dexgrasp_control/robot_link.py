@@ -123,6 +123,7 @@ class RobotLink:
     def start(self, motion: Motion) -> None:
         """Lets a motion answer the states from now on."""
         self._silence = 0.0
+        self._on_stage(motion.controller.stage)
         self._motion = motion
 
     def abort(self, reason: str, kind: OutcomeKind = OutcomeKind.ABORTED) -> None:
