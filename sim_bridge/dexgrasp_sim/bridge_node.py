@@ -272,17 +272,39 @@ class BridgeNode(ManagedNode):
                 continue
             engaged = self._inbox.engaged
             timeout = self.parameters.deadline if engaged else HEARTBEAT
-            if self._inbox.wait_for(self._now_ns, timeout):
+            if self._wait_for_command(timeout):
                 self._simulator.set_targets(self._inbox.newest)
                 self._simulator.step()
                 self._ticks += 1
                 self._publish()
+            elif self._interrupted:
+                continue
             elif engaged and self._inbox.engaged:
                 self._wait_after_fault()
             elif not engaged:
                 self._publish_state()
                 self._camera_output.repeat(self._now_ns, self._disabled_cameras)
                 self.report(OK, "lock-step, waiting for a controller", tick=self._ticks)
+
+    def _wait_for_command(self, timeout: float) -> bool:
+        """Whether the present state is answered within ``timeout`` s of wall time.
+
+        An engaged controller may keep time standing still to have the cameras look: whoever asks
+        for images meanwhile gets those of this moment.
+        """
+        deadline = time.monotonic() + timeout
+        engaged = self._inbox.engaged
+        while not self._inbox.wait_for(self._now_ns, min(timeout, HEARTBEAT)):
+            left = deadline - time.monotonic()
+            if left <= 0.0 or self._inbox.engaged != engaged or self._interrupted:
+                return False
+            if engaged:
+                self._camera_output.repeat(self._now_ns, self._disabled_cameras)
+        return True
+
+    @property
+    def _interrupted(self) -> bool:
+        return self._stop.is_set() or self._reset_asked.is_set()
 
     def _wait_after_fault(self) -> None:
         """Lock-step has lost its controller: nothing moves until a reset."""

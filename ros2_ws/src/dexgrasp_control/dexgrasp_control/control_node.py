@@ -10,7 +10,6 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -40,7 +39,6 @@ from dexgrasp_models.control.types import Outcome, OutcomeKind
 from dexgrasp_models.hand.spec import load_hand
 from dexgrasp_ros import contract
 from dexgrasp_ros.action_server import ActionServer
-from dexgrasp_ros.deferred_service import answer_later
 from dexgrasp_ros.node import OK, WARN, ManagedNode, main, when_active
 from dexgrasp_ros.parameters import declare_parameters
 from dexgrasp_ros.transforms import Transforms
@@ -145,7 +143,7 @@ class ControlNode(ManagedNode):
                     (Trigger, contract.CAPTURE_SERVICE),
                 )
             )
-            looker = LiftSight(*services, clouds, self._config.lift_check, p.lock_step)
+            looker = LiftSight(*services, clouds, self._config.lift_check)
         self._grasp = GraspTask(self._robot, self._preparation, planner, looker, p)
         self._move = MoveTask(
             self._robot, planner, self._config, p.control_period, hand, arm, clouds
@@ -155,7 +153,7 @@ class ControlNode(ManagedNode):
             (contract.HOME_SERVICE, HOME),
             (contract.OPEN_HAND_SERVICE, OPEN_HAND),
         ):
-            answer_later(self.create_service(Trigger, name, self._on_move(stage)))
+            self.create_waiting_service(Trigger, name, partial(self._on_move, stage))
         self._action = ActionServer(
             self,
             ExecuteGrasp,
@@ -229,28 +227,17 @@ class ControlNode(ManagedNode):
 
     # Moves
 
-    def _on_move(self, stage: str) -> Callable[[Trigger.Request, Trigger.Response], Any]:
-        @when_active
-        def on_request(
-            self: ControlNode, request: Trigger.Request, response: Trigger.Response
-        ) -> Trigger.Response | Callable[[], Trigger.Response]:
-            if (refusal := self._take(stage)) is not None:
-                response.message = f"refused: {refusal}"
-                return response
-            return partial(self._carry_out_move, stage, response)
-
-        return partial(on_request, self)
-
-    def _carry_out_move(self, stage: str, response: Trigger.Response) -> Trigger.Response:
+    def _on_move(
+        self, stage: str, request: Trigger.Request, response: Trigger.Response
+    ) -> Trigger.Response:
         """Beside the executor."""
+        if (refusal := self._take(stage)) is not None:
+            response.message = f"refused: {refusal}"
+            return response
         self._worker = threading.current_thread()
-        try:
-            outcome = self._move.carry_out(stage, self._state_output.holding, self._why_stop)
-            if stage == OPEN_HAND and self._move.began_to_open:
-                self._state_output.released()
-        except Exception as error:
-            self.get_logger().error(f"{stage} failed: {error!r}")
-            outcome = Outcome(OutcomeKind.ABORTED, f"unexpected error: {error!r}")
+        outcome = self._move.carry_out(stage, self._state_output.holding, self._why_stop)
+        if stage == OPEN_HAND and self._move.began_to_open:
+            self._state_output.released()
         self._worker = None
         self._busy = ""
         self._state_output.enter(ControlState.IDLE if self.active else ControlState.INACTIVE)

@@ -15,8 +15,6 @@ from dexgrasp_models.control.types import RobotState
 
 _SURROUNDING = 0.15
 """Metres around the object within which it is looked for: it may have been pushed away."""
-_LOCK_STEP_TIMEOUT = 1.0
-"""Seconds of wall time for newer images where time stands still; then the newest ones serve."""
 
 
 class LiftSight:
@@ -27,7 +25,6 @@ class LiftSight:
         capture: the one that doesn't, for where the other is not offered.
         clouds: what perception publishes.
         config: when an object counts as lifted.
-        lock_step: whether time stands still meanwhile.
     """
 
     def __init__(
@@ -36,13 +33,11 @@ class LiftSight:
         capture: ServiceCall,
         clouds: CloudInput,
         config: LiftCheckConfig,
-        lock_step: bool,
     ) -> None:
         self._capture_with = capture_with
         self._capture = capture
         self._clouds = clouds
         self._config = config
-        self._timeout = _LOCK_STEP_TIMEOUT if lock_step else 0.0
 
     def look(
         self, sight: Sight, before: np.ndarray, start: np.ndarray, state: RobotState, tell: Tell
@@ -82,9 +77,7 @@ class LiftSight:
         if self._capture_with.client.service_is_ready():
             low, high = before.min(axis=0) - _SURROUNDING, before.max(axis=0) + _SURROUNDING
             high[2] += rise
-            request = Capture.Request(
-                region_min=_point(low), region_max=_point(high), timeout=self._timeout
-            )
+            request = Capture.Request(region_min=_point(low), region_max=_point(high))
             return self._capture_with(request, tell)
         if not self._capture.client.service_is_ready():
             raise NoAnswer(f"{self._capture.name} is not there")
