@@ -43,6 +43,8 @@ from dexgrasp_ros.node import OK, WARN, ManagedNode, main, when_active
 from dexgrasp_ros.parameters import declare_parameters
 from dexgrasp_ros.transforms import Transforms
 
+LONGEST_LOOK = 10
+"""Times `sight_timeout` that the object is held up at most, however lively perception is."""
 FAREWELL = 0.5
 """Seconds of wall time for a motion to end by itself when the node is deactivated."""
 
@@ -137,7 +139,9 @@ class ControlNode(ManagedNode):
         looker = None
         if self._config.lift_check.cameras:
             services = (
-                perception(kind, name, silence=p.sight_timeout, total=p.sight_timeout)
+                perception(
+                    kind, name, silence=p.sight_timeout, total=LONGEST_LOOK * p.sight_timeout
+                )
                 for kind, name in (
                     (Capture, contract.CAPTURE_WITH_SERVICE),
                     (Trigger, contract.CAPTURE_SERVICE),

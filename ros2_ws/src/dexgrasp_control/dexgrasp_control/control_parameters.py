@@ -72,7 +72,8 @@ class ControlParameters:
     )
     sight_timeout: float = parameter(
         10.0,
-        "how long the object is held up for the cameras' word on the lift; then the grip tells",
+        "without a sign of life of the perception node for this long, the object is no longer held"
+        " up for the cameras' word on the lift, and the grip tells",
         unit="s of wall time",
         low=0.0,
         high=600.0,
