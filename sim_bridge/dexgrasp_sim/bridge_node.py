@@ -31,6 +31,7 @@ from dexgrasp_sim.bridge_commands import BridgeCommands
 from dexgrasp_sim.bridge_health import BridgeHealth
 from dexgrasp_sim.bridge_transforms import BridgeTransforms
 from dexgrasp_sim.camera_process import CameraProcess
+from dexgrasp_sim.command_inbox import CommandInbox
 from dexgrasp_sim.interface import BACKENDS, Simulator, SimulatorError, make_simulator
 from dexgrasp_sim.scene import load_scene
 
@@ -263,9 +264,11 @@ class BridgeNode(ManagedNode):
             inbox = self._commands.inbox
             engaged = inbox.engaged
             timeout = self.parameters.deadline if engaged else HEARTBEAT
-            if inbox.wait_for(self._now_ns, timeout):
+            if self._wait_for_command(inbox, timeout):
                 if self._step():
                     self._publish()
+            elif self._interrupted:
+                continue
             elif engaged and inbox.engaged:
                 seconds = self._now_ns / conversions.NANOSECONDS
                 self._stand_still(
@@ -276,6 +279,26 @@ class BridgeNode(ManagedNode):
                 self._publish_state()
                 self._camera_output.repeat(self._now_ns, self._disabled_cameras)
                 self._health.well("lock-step, waiting for a controller", tick=self._ticks)
+
+    def _wait_for_command(self, inbox: CommandInbox, timeout: float) -> bool:
+        """Whether the present state is answered within ``timeout`` s of wall time.
+
+        An engaged controller may keep time standing still to have the cameras look: whoever asks
+        for images meanwhile gets those of this moment.
+        """
+        deadline = time.monotonic() + timeout
+        engaged = inbox.engaged
+        while not inbox.wait_for(self._now_ns, min(timeout, HEARTBEAT)):
+            left = deadline - time.monotonic()
+            if left <= 0.0 or inbox.engaged != engaged or self._interrupted:
+                return False
+            if engaged:
+                self._camera_output.repeat(self._now_ns, self._disabled_cameras)
+        return True
+
+    @property
+    def _interrupted(self) -> bool:
+        return self._stop.is_set() or self._reset_asked.is_set()
 
     def _step(self) -> bool:
         """One tick of the robot; False, at the next reset, if the physics went wrong."""

@@ -7,7 +7,7 @@ is planned anew: lifts are open-loop.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -108,8 +108,17 @@ class GraspCell:
             self._arm_joints(),
         )
 
-    def carry_out(self, plan: ApproachPlan) -> Lift:
-        """Approach, close, squeeze, lift and hold; success by the object's true poses."""
+    def carry_out(
+        self,
+        plan: ApproachPlan,
+        observe: Callable[[RobotState, GuardedController], None] | None = None,
+    ) -> Lift:
+        """Approach, close, squeeze, lift and hold; success by the object's true poses.
+
+        Args:
+            plan: from `plan`.
+            observe: shown each measured state, and the controller after it was stepped with it.
+        """
         simulator = self.simulator
         start = simulator.object_pose()
         controller = self._planner.controller(plan, simulator.config.control_period)
@@ -117,6 +126,8 @@ class GraspCell:
         while simulator.time < TIME_LIMIT:
             state = self._state()
             command = controller.step(state, state.time)
+            if observe is not None:
+                observe(state, controller)
             if controller.stage not in entered:
                 entered[controller.stage] = _Truth(simulator.object_pose(), state.wrist_pose)
             if controller.outcome is not None or controller.stage == Stage.PLACE:
@@ -153,7 +164,10 @@ def _judged(
     controller: GuardedController, start: np.ndarray, entered: Mapping[str, _Truth], end: _Truth
 ) -> Lift:
     """By the object's true poses; the executor's own word gives the reason only."""
-    reason = "" if controller.outcome is None else controller.outcome.reason
+    # At the end of the hold the executor gives its verdict; what is true does not depend on it.
+    held_out = controller.stage == Stage.PLACE or (
+        controller.stage == Stage.HOLD and controller.progress >= 1.0
+    )
     measured: dict[str, Any] = {"raised": float((end.object_pose[:3, 3] - start)[2])}
     if Stage.CLOSE in entered:
         moved = entered[Stage.CLOSE].object_pose[:3, 3] - start
@@ -165,10 +179,7 @@ def _judged(
     if Stage.HOLD in entered:
         lifted = (entered[Stage.HOLD].object_pose[:3, 3] - start)[2] >= LIFT_HEIGHT
     held = (
-        lifted
-        and controller.stage == Stage.PLACE
-        and measured["raised"] >= LIFT_HEIGHT
-        and measured["slip"] <= SLIP_LIMIT
+        lifted and held_out and measured["raised"] >= LIFT_HEIGHT and measured["slip"] <= SLIP_LIMIT
     )
     if held:
         lost_at = ""
@@ -178,7 +189,8 @@ def _judged(
         lost_at = "hold"
     else:
         lost_at = "lift" if Stage.LIFT in entered else controller.stage
-    return Lift(bool(held), lost_at, reason, **measured)
+    said = "" if controller.outcome is None or held else controller.outcome.reason
+    return Lift(bool(held), lost_at, said, **measured)
 
 
 def _grasp_as_received(grasp: Grasp) -> Grasp:

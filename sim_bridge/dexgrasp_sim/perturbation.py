@@ -54,3 +54,24 @@ def perturb(
             pose = grasp.palm_pose.copy()
             pose[:3, 3] += WRIST_SHIFT * direction / np.linalg.norm(direction)
             return replace(grasp, palm_pose=pose)
+
+
+def weaken(grasp: Grasp, joint_limits: np.ndarray, rng: np.random.Generator) -> Grasp:
+    """``grasp`` as a poor proposer would give it: often too weak, beside its place, or senseless.
+
+    One in eight has its joints permuted; of the others the palm is displaced by up to
+    `WRIST_SHIFT` in a random direction, and the squeeze is the given one or a part of it.
+
+    Args:
+        grasp: as proposed.
+        joint_limits: (22, 2) rad.
+        rng: source of all choices.
+    """
+    if rng.random() < 0.125:
+        return perturb(grasp, Perturbation.SHUFFLED_JOINTS, joint_limits, rng)
+    share = rng.choice([0.2, 0.4, 0.6, 1.0, 1.0])
+    shift = rng.choice([0.0, 0.25, 0.5, 0.75, 1.0])
+    moved = perturb(grasp, Perturbation.WRIST_MOVED, joint_limits, rng)
+    pose = grasp.palm_pose + shift * (moved.palm_pose - grasp.palm_pose)
+    squeeze = grasp.joints + share * (grasp.squeeze_joints - grasp.joints)
+    return replace(grasp, palm_pose=pose, squeeze_joints=squeeze)

@@ -51,7 +51,7 @@ def robot():
         ros.wrist_poses = ros.collect(contract.WRIST_POSE)
         ros.targets = ros.collect(contract.WRIST_TARGET)
         ros.commands = ros.collect(contract.HAND_COMMAND)
-        assert eventually(lambda: ros.control._clouds.stamp >= 0)
+        assert eventually(lambda: ros.control._preparation.clouds.stamp >= 0)
         yield ros
 
 

@@ -49,12 +49,17 @@ def test_two_runs_over_ros_and_one_in_process_end_alike():
             seed=SETTINGS.seed,
             proposals=SETTINGS.proposals,
             state_timeout=PATIENCE,
+            lock_step=True,
+            sight_timeout=PATIENCE,
         )
         first_outcome, first = grasp_over_ros(ros)
         assert ros.call(Trigger, contract.RESET_SERVICE, Trigger.Request()).success
         second_outcome, second = grasp_over_ros(ros)
     episode = run_episode(SETTINGS)
     assert first_outcome.outcome == second_outcome.outcome == "succeeded"
+    # The cameras looked at the same moment of the hold, and saw the same.
+    assert first_outcome.lifted_by == "cameras", first_outcome.reason
+    assert first_outcome.reason == second_outcome.reason
     assert np.abs(first - second).max() < 1e-9
     in_process = np.reshape(episode.object_pose, (4, 4))
     assert np.abs(first - in_process).max() < 1e-9

@@ -10,6 +10,7 @@ from scipy.spatial.transform import Rotation
 
 from dexgrasp_models.control.approach import ApproachPlan
 from dexgrasp_models.control.executor import ExecutorConfig, PlannedExecutor, Stage
+from dexgrasp_models.control.lift_check import LiftedBy, LiftVerdict, Sight
 from dexgrasp_models.control.trajectory import (
     JointMotion,
     MotionBounds,
@@ -202,6 +203,64 @@ def test_placing_stops_when_the_table_carries_early(plan):
     assert executor.outcome.kind is OutcomeKind.SUCCEEDED
     lowest = min(c.wrist_target[2, 3] for stage, _, c in log if stage == "place")
     assert lowest > plan.grasp.palm_pose[2, 3] + 0.005
+
+
+def test_without_cameras_the_grip_tells_that_it_was_lifted(plan):
+    executor = PlannedExecutor(plan, place=False)
+    log = run(executor, Model(plan))
+    assert executor.outcome.kind is OutcomeKind.SUCCEEDED
+    assert executor.outcome.lifted_by == "grip"
+    assert log[-1][0] == "hold"
+
+
+def test_fingers_that_press_on_something_without_the_thumb_are_no_success(plan):
+    """As neighbours do that meet: the object stayed on the table."""
+    free = np.array(["TH" in name for name in HAND.finger_joints])
+    model = Model(plan)
+    follow = model.follow
+
+    def thumb_meets_nothing(command):
+        reached = model.joints + 0.8 * (command.finger_targets - model.joints)
+        follow(command)
+        model.joints = np.where(free, reached, model.joints)
+
+    model.follow = thumb_meets_nothing
+    executor = PlannedExecutor(plan)
+    log = run(executor, model)
+    assert executor.outcome.kind is OutcomeKind.SLIPPED
+    assert "not lifted" in executor.outcome.reason
+    assert log[-1][0] == "hold"
+
+
+@pytest.mark.parametrize("lifted", [True, False])
+def test_the_cameras_word_outweighs_the_grip_and_is_waited_for(plan, lifted):
+    sight = Sight()
+    executor = PlannedExecutor(plan, sight=sight)
+    model = Model(plan)
+    while not sight.due:
+        model.follow(executor.step(model.state()))
+    due = model.time
+    for _ in range(100):
+        model.follow(executor.step(model.state()))
+    assert executor.stage == Stage.HOLD
+    assert model.time > due
+    sight.conclude(LiftVerdict(lifted, LiftedBy.CAMERAS, "seen"))
+    run(executor, model)
+    wanted = OutcomeKind.SUCCEEDED if lifted else OutcomeKind.SLIPPED
+    assert executor.outcome.kind is wanted
+    assert executor.outcome.lifted_by == ("cameras" if lifted else "")
+
+
+@pytest.mark.parametrize("stage", list(Stage))
+def test_in_every_stage_an_abort_holds_the_last_command(plan, stage):
+    def stop(model):
+        executor.abort("asked to stop")
+
+    model = Model(plan)
+    executor = PlannedExecutor(plan)
+    log = run(executor, model, stage, stop)
+    assert executor.outcome.kind is OutcomeKind.ABORTED
+    assert executor.step(model.state()) is log[-1][2]
 
 
 def test_abort_holds_the_last_command_and_the_first_outcome_stands(plan):

@@ -7,15 +7,17 @@ from dataclasses import dataclass, field
 from dexgrasp_models.config import load_node_parameters
 from dexgrasp_models.control.approach import ApproachConfig
 from dexgrasp_models.control.executor import ExecutorConfig
+from dexgrasp_models.control.lift_check import LiftCheckConfig
 from dexgrasp_models.control.limits import SafetyLimits
 
 
 @dataclass(frozen=True)
 class ControlConfig:
-    """Settings of planning, execution and safety."""
+    """Settings of planning, execution, of what counts as lifted, and of safety."""
 
     approach: ApproachConfig = field(default_factory=ApproachConfig)
     executor: ExecutorConfig = field(default_factory=ExecutorConfig)
+    lift_check: LiftCheckConfig = field(default_factory=LiftCheckConfig)
     limits: SafetyLimits = field(default_factory=SafetyLimits)
 
 
@@ -31,6 +33,7 @@ def load_control_config(name: str = "control.yaml") -> ControlConfig:
         return ControlConfig(
             approach=ApproachConfig.from_mapping(values.get("approach") or {}),
             executor=ExecutorConfig.from_mapping(values.get("executor") or {}),
+            lift_check=LiftCheckConfig.from_mapping(values.get("lift_check") or {}),
             limits=SafetyLimits.from_mapping(values.get("limits") or {}),
         )
     except ValueError as error:

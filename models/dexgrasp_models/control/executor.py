@@ -12,10 +12,13 @@ from enum import StrEnum
 import numpy as np
 
 from dexgrasp_models.control.approach import ApproachPlan
+from dexgrasp_models.control.grip import Grip
+from dexgrasp_models.control.lift_check import LiftCheckConfig, LiftVerdict, Sight, felt_lift
 from dexgrasp_models.control.trajectory import (
     JointMotion,
     MotionBounds,
     PosePath,
+    WristAndFingerMotion,
     pose_distance,
 )
 from dexgrasp_models.control.types import Command, Outcome, OutcomeKind, RobotState
@@ -84,32 +87,11 @@ class ExecutorConfig(Parameters):
     lost_time: float = parameter(0.1, 0.0, 1.0, "s", "how long the grip must seem lost")
 
 
-@dataclass(frozen=True)
-class _Motion:
-    """What wrist and fingers do in one stage."""
-
-    wrist: PosePath
-    fingers: JointMotion
-    wrist_delay: float = 0.0
-    """Seconds for which the wrist waits for the fingers."""
-    least_duration: float = 0.0
-    """Seconds the stage lasts at least."""
-
-    @property
-    def duration(self) -> float:
-        moving = max(self.wrist_delay + self.wrist.duration, self.fingers.duration)
-        return max(moving, self.least_duration)
-
-    def targets(self, time: float) -> Command:
-        return Command(self.wrist.pose(time - self.wrist_delay), self.fingers.joints(time))
-
-
 class PlannedExecutor:
     """Pre-grasp, approach, close, squeeze, lift, hold, place, release.
 
-    The grip is watched without force sensors. Fingers that an object stops stay short of their
-    targets; the sum of those errors, less what it was before the squeeze (fingers that lean on each
-    other), is the grip. It falls when the object is gone.
+    The grip (see `Grip`) is watched while the object is up. At the end of the hold the cameras'
+    word decides whether it was lifted, where they give one, and else the grip.
 
     Args:
         plan: the grasp and the way to it.
@@ -117,6 +99,10 @@ class PlannedExecutor:
         hand: the hand it moves; by default the Shadow Hand.
         coupled: whether tendons move J1 and J2 by their sum; load and lead are those of the
             actuators, of which the coupled hand has 18 and the independent one 22.
+        lift_check: when the object counts as lifted.
+        sight: what the cameras say, filled in by whoever looks; the hold lasts until it is there.
+            None: only the grip tells.
+        place: whether the object is set down after the hold; else the grasp ends with it.
     """
 
     def __init__(
@@ -125,9 +111,15 @@ class PlannedExecutor:
         config: ExecutorConfig | None = None,
         hand: HandSpec | None = None,
         coupled: bool = True,
+        lift_check: LiftCheckConfig | None = None,
+        sight: Sight | None = None,
+        place: bool = True,
     ) -> None:
         self._plan = plan
         self._config = config or ExecutorConfig()
+        self._lift_check = lift_check or LiftCheckConfig()
+        self._sight = sight
+        self._place = place
         hand = hand or load_hand()
         independent = np.eye(len(hand.finger_joints))
         self._joint_limits = hand.limits
@@ -136,12 +128,14 @@ class PlannedExecutor:
         self._stage = Stage.PREGRASP
         self._elapsed = 0.0
         self._latest = 0.0
-        self._motion: _Motion | None = None
+        self._motion: WristAndFingerMotion | None = None
         self._nominal: Command | None = None
         self._command: Command | None = None
         self._wrist_height = np.inf
-        self._idle_load = 0.0
-        self._full_grip = 0.0
+        actuators = hand.actuators if coupled else hand.finger_joints
+        self._grip = Grip(self._to_actuators, np.array(["TH" in name for name in actuators]))
+        self._lifted_grip = (np.inf, np.inf)
+        self._lifted_by = ""
         self._lost_since: float | None = None
         self._outcome: Outcome | None = None
 
@@ -198,7 +192,7 @@ class PlannedExecutor:
         self._elapsed = 0.0
         self._motion = self._motion_of(stage)
 
-    def _motion_of(self, stage: Stage) -> _Motion:
+    def _motion_of(self, stage: Stage) -> WristAndFingerMotion:
         """The motion of ``stage``, from the present nominal targets."""
         c, plan = self._config, self._plan
         wrist, fingers = self._nominal.wrist_target, self._nominal.finger_targets
@@ -210,55 +204,95 @@ class PlannedExecutor:
         def to(joints: np.ndarray, least_duration: float = 0.0) -> JointMotion:
             return JointMotion(fingers, joints, c.finger_speed, least_duration)
 
+        def lifting(way: list[np.ndarray]) -> PosePath:
+            return moved(way, c.lift_speed, c.lift_acceleration)
+
         still = moved([wrist], c.approach_speed, c.approach_acceleration)
         match stage:
             case Stage.PREGRASP:
                 way = moved(plan.transit(wrist), c.transit_speed, c.transit_acceleration)
-                return _Motion(way, to(plan.open_joints))
+                return WristAndFingerMotion(way, to(plan.open_joints))
             case Stage.APPROACH:
                 way = [wrist, plan.grasp.palm_pose]
-                return _Motion(moved(way, c.approach_speed, c.approach_acceleration), to(fingers))
+                return WristAndFingerMotion(
+                    moved(way, c.approach_speed, c.approach_acceleration), to(fingers)
+                )
             case Stage.CLOSE:
-                return _Motion(still, to(plan.grasp.joints, c.close_time))
+                return WristAndFingerMotion(still, to(plan.grasp.joints, c.close_time))
             case Stage.SQUEEZE:
-                return _Motion(still, to(plan.grasp.squeeze_joints, c.squeeze_time))
+                return WristAndFingerMotion(still, to(plan.grasp.squeeze_joints, c.squeeze_time))
             case Stage.LIFT:
                 way = [wrist, _raised(wrist, c.lift_height)]
-                return _Motion(moved(way, c.lift_speed, c.lift_acceleration), to(fingers))
+                return WristAndFingerMotion(
+                    moved(way, c.lift_speed, c.lift_acceleration), to(fingers)
+                )
             case Stage.HOLD:
-                return _Motion(still, to(fingers), least_duration=c.hold_time)
+                return WristAndFingerMotion(still, to(fingers), least_duration=c.hold_time)
             case Stage.PLACE:
                 way = [wrist, _raised(wrist, -c.lift_height)]
-                return _Motion(moved(way, c.lift_speed, c.lift_acceleration), to(fingers))
+                return WristAndFingerMotion(
+                    moved(way, c.lift_speed, c.lift_acceleration), to(fingers)
+                )
             case Stage.RELEASE:
                 opening = to(plan.open_joints, c.release_time)
                 way = moved(plan.retreat(wrist), c.approach_speed, c.approach_acceleration)
-                return _Motion(way, opening, wrist_delay=opening.duration)
+                return WristAndFingerMotion(way, opening, wrist_delay=opening.duration)
 
     def _stage_done(self, state: RobotState) -> bool:
         if self._stage is Stage.PLACE and self._is_set_down(state):
             return True
         overdue = self._elapsed - self._motion.duration
-        return overdue >= 0.0 and (self._arrived(state) or overdue >= self._config.settle_time)
+        over = overdue >= 0.0 and (self._arrived(state) or overdue >= self._config.settle_time)
+        if over and self._stage is Stage.HOLD and self._sight is not None:
+            self._sight.due = True
+            return not self._sight.pending
+        return over
 
     def _advance(self, state: RobotState) -> None:
         """Go on to the next stage, or end after the last one."""
-        if self._stage is Stage.CLOSE:
-            self._idle_load = self._load(state)
-        if self._stage is Stage.SQUEEZE:
-            self._full_grip = self._load(state) - self._idle_load
-            if self._full_grip < self._config.empty_grip:
-                self.abort("the fingers closed on nothing", OutcomeKind.SLIPPED)
-                return
-        stages = list(Stage)
-        following = stages.index(self._stage) + 1
-        if following == len(stages):
-            self._outcome = Outcome(
-                OutcomeKind.SUCCEEDED, "the object was lifted, held, set down and released"
-            )
+        targets = self._command.finger_targets
+        match self._stage:
+            case Stage.CLOSE:
+                self._grip.begin(targets, state.joints)
+            case Stage.SQUEEZE:
+                self._grip.complete(targets, state.joints)
+                if self._grip.full < self._config.empty_grip:
+                    self.abort("the fingers closed on nothing", OutcomeKind.SLIPPED)
+            case Stage.LIFT:
+                self._lifted_grip = self._grip_now(state)
+            case Stage.HOLD:
+                self._judge_lift(state)
+            case Stage.RELEASE:
+                self._succeed("the object was lifted, held, set down and released")
+        if self._outcome is None:
+            self._nominal = self._motion.targets(self._elapsed)
+            stages = list(Stage)
+            self._begin(stages[stages.index(self._stage) + 1])
+
+    def _judge_lift(self, state: RobotState) -> None:
+        """End the grasp where the object was not lifted, or is not to be put down."""
+        verdict = self._lift_verdict(state)
+        if not verdict.lifted:
+            self.abort(f"the object was not lifted: {verdict.reason}", OutcomeKind.SLIPPED)
             return
-        self._nominal = self._motion.targets(self._elapsed)
-        self._begin(stages[following])
+        self._lifted_by = verdict.by.value
+        if not self._place:
+            self._succeed(f"the object was lifted and held: {verdict.reason}")
+
+    def _lift_verdict(self, state: RobotState) -> LiftVerdict:
+        if self._sight is not None and self._sight.verdict is not None:
+            return self._sight.verdict
+        grip, thumb = np.minimum(self._lifted_grip, self._grip_now(state)).tolist()
+        closing = self._grip.closed_since(state.joints)
+        return felt_lift(grip, thumb, self._grip.full, closing, self._lift_check)
+
+    def _grip_now(self, state: RobotState) -> tuple[float, float]:
+        """The grip and the thumb's part of it, rad."""
+        targets = self._command.finger_targets
+        return self._grip.now(targets, state.joints), self._grip.of_thumb(targets, state.joints)
+
+    def _succeed(self, reason: str) -> None:
+        self._outcome = Outcome(OutcomeKind.SUCCEEDED, reason, self._lifted_by)
 
     # --- what the measurements say ----------------------------------------------------------
 
@@ -284,8 +318,8 @@ class PlannedExecutor:
         """End the grasp when the squeeze has gone from the fingers while the object is up."""
         if self._stage not in (Stage.LIFT, Stage.HOLD):
             return
-        grip = self._load(state) - self._idle_load
-        if grip >= self._config.lost_fraction * self._full_grip:
+        grip = self._grip.now(self._command.finger_targets, state.joints)
+        if grip >= self._config.lost_fraction * self._grip.full:
             self._lost_since = None
             return
         if self._lost_since is None:
@@ -294,14 +328,9 @@ class PlannedExecutor:
             kind = OutcomeKind.SLIPPED if self._stage is Stage.LIFT else OutcomeKind.DROPPED
             self.abort(
                 f"the grip was lost during {self.stage}: the fingers' errors under the squeeze "
-                f"fell from {self._full_grip:.2f} to {max(grip, 0.0):.2f} rad",
+                f"fell from {self._grip.full:.2f} to {max(grip, 0.0):.2f} rad",
                 kind,
             )
-
-    def _load(self, state: RobotState) -> float:
-        """Sum over actuators of how far they are from their targets, rad."""
-        lead = self._command.finger_targets - state.joints
-        return float(np.abs(self._to_actuators @ lead).sum())
 
     def _bounded_targets(self, targets: np.ndarray, joints: np.ndarray) -> np.ndarray:
         """Targets within the joint limits and at most ``target_lead`` ahead of the actuators.

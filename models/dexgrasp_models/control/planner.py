@@ -12,6 +12,7 @@ from dexgrasp_models.control.approach import ApproachPlan, plan_approach
 from dexgrasp_models.control.choose import plan_best
 from dexgrasp_models.control.config import ControlConfig
 from dexgrasp_models.control.executor import PlannedExecutor
+from dexgrasp_models.control.lift_check import Sight
 from dexgrasp_models.control.limits import GuardedController
 from dexgrasp_models.grasp.types import Grasp
 from dexgrasp_models.hand.distance import HandDistance
@@ -72,12 +73,17 @@ class GraspPlanner:
                 config=self._config.approach,
                 start_pose=wrist_pose,
                 lift_height=self._config.executor.lift_height,
-                reachable=partial(self._is_reachable, arm_joints),
+                reachable=partial(self.is_reachable, arm_joints),
             ),
         )
 
-    def _is_reachable(self, arm_joints: np.ndarray | None, path: Sequence[np.ndarray]) -> bool:
-        """Whether the palm may go through poses: in the workspace, and within the arm's reach."""
+    def is_reachable(self, arm_joints: np.ndarray | None, path: Sequence[np.ndarray]) -> bool:
+        """Whether the palm may go through poses: in the workspace, and within the arm's reach.
+
+        Args:
+            arm_joints: (6,) present joints of the arm, rad; None where there is no arm.
+            path: (4, 4) palm poses in `world`.
+        """
         limits = self._config.limits
         positions = np.array([pose[:3, 3] for pose in path])
         if np.any(positions < limits.workspace_low) or np.any(positions > limits.workspace_high):
@@ -85,7 +91,12 @@ class GraspPlanner:
         return self._arm is None or self._arm.reachable(path, arm_joints, ARM_CLEARANCE)
 
     def controller(
-        self, plan: ApproachPlan, period: float, coupled: bool = True
+        self,
+        plan: ApproachPlan,
+        period: float,
+        coupled: bool = True,
+        sight: Sight | None = None,
+        place: bool = True,
     ) -> GuardedController:
         """The guarded controller that carries a plan out.
 
@@ -93,6 +104,16 @@ class GraspPlanner:
             plan: from :meth:`plan`.
             period: control period, s.
             coupled: whether tendons couple the outer joints of the fingers.
+            sight: where the cameras' word on the lift will be; None: the grip alone tells.
+            place: whether the object is put down after the hold.
         """
-        executor = PlannedExecutor(plan, self._config.executor, self._hand, coupled)
+        executor = PlannedExecutor(
+            plan,
+            self._config.executor,
+            self._hand,
+            coupled,
+            self._config.lift_check,
+            sight,
+            place,
+        )
         return GuardedController(executor, self._config.limits, self._hand.limits, period)

@@ -15,6 +15,8 @@ from functools import cached_property
 import numpy as np
 from scipy.spatial.transform import Rotation
 
+from dexgrasp_models.control.types import Command
+
 _PEAK_SPEED = 15.0 / 8.0
 _PEAK_ACCELERATION = 10.0 / math.sqrt(3.0)
 
@@ -125,3 +127,25 @@ class JointMotion:
         """(22,) joint angles ``time`` seconds after the start."""
         fraction = minimum_jerk(time / self.duration) if self.duration > 0.0 else 1.0
         return self.start + fraction * (self.end - self.start)
+
+
+@dataclass(frozen=True, eq=False)
+class WristAndFingerMotion:
+    """What wrist and fingers do together."""
+
+    wrist: PosePath
+    fingers: JointMotion
+    wrist_delay: float = 0.0
+    """Seconds for which the wrist waits for the fingers."""
+    least_duration: float = 0.0
+    """Seconds the motion lasts at least."""
+
+    @property
+    def duration(self) -> float:
+        """Seconds until both have arrived."""
+        moving = max(self.wrist_delay + self.wrist.duration, self.fingers.duration)
+        return max(moving, self.least_duration)
+
+    def targets(self, time: float) -> Command:
+        """The targets ``time`` seconds after the start."""
+        return Command(self.wrist.pose(time - self.wrist_delay), self.fingers.joints(time))

@@ -54,6 +54,8 @@ class Outcome:
     """What happened."""
     reason: str
     """Why, in words for a person to read."""
+    lifted_by: str = ""
+    """What saw the object leave the table, `cameras` or `grip`; empty where nothing did."""
 
 
 class Controller(Protocol):

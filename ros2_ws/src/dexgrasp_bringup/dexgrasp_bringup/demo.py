@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from dexgrasp_bringup.graph import GraphNode, SimulationOptions, simulation_graph
-from dexgrasp_bringup.grasp_client import GoalRefused, GraspClient, GraspRun
+from dexgrasp_bringup.grasp_client import GoalRefused, GraspClient, GraspRun, ServerLost
 from dexgrasp_bringup.pictures import write_pictures
 from dexgrasp_bringup.processes import GraphProcesses, graph_environment
 from dexgrasp_bringup.recording import Moment, Recording
@@ -215,6 +215,9 @@ def _grasp(
     except DemoFailed:
         run.cancel()
         raise
+    except ServerLost as error:
+        _check_alive(processes)
+        raise DemoFailed(str(error)) from error
     return run.result.outcome, run.result.reason
 
 

@@ -87,8 +87,9 @@ _REAL_TIME: Mapping[str, Mapping[str, ParameterValue]] = {
 """For the simulator in real time: on a busy machine it is slow, and not broken as a device is."""
 
 _LOCK_STEP: Mapping[str, Mapping[str, ParameterValue]] = {
+    "sim_bridge": {"deadline": 30.0},  # the cameras look while an answer is withheld
     "perception": {"frame_timeout": 20.0, "camera_timeout": 60.0},
-    "control": {"capture_timeout": 30.0, "state_timeout": 10.0},
+    "control": {"capture_timeout": 30.0, "state_timeout": 10.0, "lock_step": True},
 }
 """For lock-step: time even stands still while the cameras render."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Sequence
 from typing import Any, Self
 
@@ -20,9 +21,18 @@ from dexgrasp_ros.action_client import ActionClient
 from dexgrasp_ros.spinning import SpinningThread
 from dexgrasp_ros.transport import use_transport_profile
 
+_LOOK_PERIOD = 0.25
+"""Seconds between two looks at whether the server is still there."""
+_LOST_AFTER = 1.0
+"""Seconds for which a server must be away to count as lost."""
+
 
 class GoalRefused(RuntimeError):
     """The control node did not take the goal."""
+
+
+class ServerLost(RuntimeError):
+    """The control node has gone, and the goal's result will not come."""
 
 
 class GraspClient:
@@ -82,7 +92,7 @@ class GraspClient:
             raise GoalRefused(f"{action} did not answer in 10 s")
         if not sent.result().accepted:
             raise GoalRefused(f"{action} refused the goal: is a grasp running?")
-        return GraspRun(sent.result())
+        return GraspRun(sent.result(), self._grasp, action)
 
     def _is_active(self, name: str, timeout: float) -> bool:
         service = f"{name}/get_state"
@@ -100,13 +110,38 @@ class GraspClient:
 class GraspRun:
     """A goal that the control node is carrying out."""
 
-    def __init__(self, goal: Any) -> None:
+    def __init__(self, goal: Any, client: ActionClient, action: str) -> None:
         self._goal = goal
+        self._client = client
+        self._action = action
         self._answer: Future = goal.get_result_async()
+        self._lost_since: float | None = None
 
     def wait(self, timeout: float) -> bool:
-        """Whether it has ended, waiting up to `timeout` s."""
-        return _wait(self._answer, timeout)
+        """Whether it has ended, waiting up to `timeout` s.
+
+        Raises:
+            ServerLost: whoever was to answer has left the graph.
+        """
+        deadline = time.monotonic() + timeout
+        while not _wait(self._answer, min(_LOOK_PERIOD, max(deadline - time.monotonic(), 0.0))):
+            if self._is_lost():
+                raise ServerLost(
+                    f"{self._action} has gone without an answer: the control node has ended."
+                    " Whoever executes its commands holds the robot where it is"
+                )
+            if time.monotonic() >= deadline:
+                return False
+        return True
+
+    def _is_lost(self) -> bool:
+        """Whether the server has been away for a while: the answer of one that ends comes first."""
+        now = time.monotonic()
+        if self._client.server_is_ready():
+            self._lost_since = None
+        elif self._lost_since is None:
+            self._lost_since = now
+        return self._lost_since is not None and now - self._lost_since > _LOST_AFTER
 
     @property
     def result(self) -> ExecuteGrasp.Result:

@@ -21,28 +21,42 @@ class RobotStateInput:
     Args:
         joint_names: (22) finger joints, in the order of the state.
         tolerance_ns: greatest difference of the two stamps.
+        arm_joints: names of the arm's joints, where there is one; they are checked alike.
     """
 
-    def __init__(self, joint_names: Sequence[str], tolerance_ns: int) -> None:
+    def __init__(
+        self, joint_names: Sequence[str], tolerance_ns: int, arm_joints: Sequence[str] = ()
+    ) -> None:
         self._joint_names = joint_names
+        self._arm_joints = arm_joints
         self._tolerance_ns = tolerance_ns
         self._angles: dict[str, float] = {}
         self._joints: tuple[int, np.ndarray, np.ndarray] | None = None
         self._wrist: tuple[int, np.ndarray] | None = None
 
     def put_joints(self, message: JointState) -> None:
-        """Takes a message of the hand, of the arm, or of both.
+        """Takes a message of the hand, of the arm, or of both; of a bad one, nothing.
 
         Raises:
-            MessageError: it has some of the finger joints only, not as many values as names, or
-                values that are not finite.
+            MessageError: it has some joints only of the fingers or of the arm, not as many values
+                as names, or values that are not finite.
         """
+        hand = self._part(message, self._joint_names, "joint")
+        self._part(message, self._arm_joints, "arm joint")
         self._angles.update(zip(message.name, message.position, strict=False))
-        if not set(self._joint_names).isdisjoint(message.name):
-            positions, velocities = conversions.joints_from_message(message, self._joint_names)
-            if not (np.isfinite(positions).all() and np.isfinite(velocities).all()):
-                raise conversions.MessageError("joint angles or velocities are not finite")
-            self._joints = (conversions.stamp_to_ns(message.header.stamp), positions, velocities)
+        if hand is not None:
+            self._joints = (conversions.stamp_to_ns(message.header.stamp), *hand)
+
+    def _part(
+        self, message: JointState, names: Sequence[str], what: str
+    ) -> tuple[np.ndarray, np.ndarray] | None:
+        """Angles and velocities of joints that belong together; None where it has none of them."""
+        if set(names).isdisjoint(message.name):
+            return None
+        positions, velocities = conversions.joints_from_message(message, names)
+        if not (np.isfinite(positions).all() and np.isfinite(velocities).all()):
+            raise conversions.MessageError(f"{what} angles or velocities are not finite")
+        return positions, velocities
 
     def put_wrist(self, message: PoseStamped) -> None:
         """Takes a wrist pose.

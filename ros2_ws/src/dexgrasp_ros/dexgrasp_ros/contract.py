@@ -20,7 +20,7 @@ from tf2_msgs.msg import TFMessage
 from trajectory_msgs.msg import JointTrajectory
 from visualization_msgs.msg import MarkerArray
 
-from dexgrasp_interfaces.msg import GraspArray
+from dexgrasp_interfaces.msg import ControlState, GraspArray
 from dexgrasp_ros import qos
 from dexgrasp_ros.conversions import WORLD
 
@@ -64,12 +64,15 @@ OBJECT_POSE = Topic("sim/object_pose", PoseStamped, qos.STATE, CONTROL_RATE, WOR
 TF = Topic("tf", TFMessage, qos.STATE, 10.0)
 TF_STATIC = Topic("tf_static", TFMessage, qos.LATCHED)
 ROBOT_DESCRIPTION = Topic("robot_description", String, qos.LATCHED)
+CONTROL_STATE = Topic("control/state", ControlState, qos.LATCHED, frame_id="")
 DIAGNOSTICS = Topic("/diagnostics", DiagnosticArray, qos.DIAGNOSTICS)
 
 CAPTURE_SERVICE = "perception/capture"
 CAPTURE_WITH_SERVICE = "perception/capture_with"
 GENERATE_SERVICE = "proposals/generate"
 STOP_SERVICE = "control/stop"
+HOME_SERVICE = "control/home"
+OPEN_HAND_SERVICE = "control/open_hand"
 GRASP_ACTION = "grasp"
 RESET_SERVICE = "sim/reset"
 

@@ -74,8 +74,19 @@ def pose_from_message(message: Pose) -> np.ndarray:
     Raises:
         MessageError: if it is not finite, or the quaternion is not of unit length (within 1 %).
     """
-    position = message.position
-    orientation = message.orientation
+    return _pose(message.position, message.orientation)
+
+
+def pose_from_transform(message: Transform) -> np.ndarray:
+    """(4, 4) pose of the child in its parent, from a transform.
+
+    Raises:
+        MessageError: as `pose_from_message`.
+    """
+    return _pose(message.translation, message.rotation)
+
+
+def _pose(position: Point | Vector3, orientation: Quaternion) -> np.ndarray:
     quaternion = np.array([orientation.x, orientation.y, orientation.z, orientation.w])
     translation = np.array([position.x, position.y, position.z])
     if not (np.isfinite(quaternion).all() and np.isfinite(translation).all()):

@@ -1,0 +1,159 @@
+"""One grasp from the goal to the outcome, in a thread beside the executor."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import numpy as np
+
+from dexgrasp_control.control_parameters import ControlParameters
+from dexgrasp_control.lift_sight import LiftSight
+from dexgrasp_control.motion import Motion
+from dexgrasp_control.preparation import GraspEnded, Preparation
+from dexgrasp_control.robot_link import RobotLink
+from dexgrasp_control.service_call import PERIOD
+from dexgrasp_interfaces.action import ExecuteGrasp
+from dexgrasp_models.control.approach import ApproachPlan, NoApproach
+from dexgrasp_models.control.executor import Stage
+from dexgrasp_models.control.lift_check import Sight
+from dexgrasp_models.control.planner import GraspPlanner
+from dexgrasp_models.control.types import Outcome, OutcomeKind, RobotState
+from dexgrasp_models.grasp.types import Grasp
+from dexgrasp_ros.conversions import MessageError
+
+_LOOK_AT = 0.5
+"""Part of the hold after which the cameras are asked: an image may be some time old."""
+
+TellStage = Callable[[str, float, str], None]
+"""Takes the stage, its progress in [0, 1], and what is waited for."""
+WhyStop = Callable[[], str | None]
+"""Why the grasp is not wanted any more, or None."""
+
+
+class GraspTask:
+    """Captures, lets propose, plans, and follows the motion.
+
+    Args:
+        robot: carries the motion out.
+        preparation: gives the grasps.
+        planner: plans, and makes the controller.
+        looker: asks the cameras about the lift; None: the grip alone tells.
+        parameters: of the control node.
+    """
+
+    def __init__(
+        self,
+        robot: RobotLink,
+        preparation: Preparation,
+        planner: GraspPlanner,
+        looker: LiftSight | None,
+        parameters: ControlParameters,
+    ) -> None:
+        self._robot = robot
+        self._preparation = preparation
+        self._planner = planner
+        self._looker = looker
+        self._parameters = parameters
+
+    def carry_out(
+        self, request: ExecuteGrasp.Goal, why_stop: WhyStop, tell_stage: TellStage
+    ) -> tuple[Outcome, bool]:
+        """The outcome, and whether an object is in the hand.
+
+        Raises:
+            GraspEnded: it was over before the robot moved.
+        """
+
+        def tell(stage: str, message: str) -> None:
+            if (reason := why_stop()) is not None:
+                raise GraspEnded(OutcomeKind.ABORTED, f"{reason} before the robot moved")
+            tell_stage(stage, 0.0, message)
+
+        first = "capture" if request.choose else "plan"
+        try:
+            state = self._robot.fresh_state(partial(tell, first))
+        except MessageError as error:
+            raise GraspEnded(OutcomeKind.STALE_INPUT, str(error)) from None
+        grasps = self._grasps(request, tell)
+        tell("plan", f"planning the way to the best of {len(grasps)} grasps")
+        plan = self._plan(grasps, state)
+        tell("plan", "planned")
+        return self._follow(plan, request.place, why_stop, tell_stage)
+
+    def _grasps(self, request: ExecuteGrasp.Goal, tell: Callable[[str, str], None]) -> list[Grasp]:
+        preparation, p = self._preparation, self._parameters
+        if not request.choose:
+            return [preparation.given(request, partial(tell, "plan"))]
+        preparation.take_cloud(partial(tell, "capture"))
+        return preparation.propose(p.proposals, request.text, p.seed, partial(tell, "propose"))
+
+    def _plan(self, grasps: list[Grasp], state: RobotState) -> ApproachPlan:
+        object_points, scene_points = self._preparation.clouds.points
+        try:
+            return self._planner.plan(
+                grasps, object_points, scene_points, state.wrist_pose, self._robot.arm_angles()
+            )
+        except NoApproach as error:
+            raise GraspEnded(OutcomeKind.NO_APPROACH, str(error)) from None
+        except MessageError as error:
+            raise GraspEnded(OutcomeKind.STALE_INPUT, f"the arm's joints: {error}") from None
+
+    def _follow(
+        self, plan: ApproachPlan, place: bool, why_stop: WhyStop, tell_stage: TellStage
+    ) -> tuple[Outcome, bool]:
+        p = self._parameters
+        before = self._preparation.clouds.points[0]
+        sight = Sight() if self._looker else None
+        controller = self._planner.controller(
+            plan, p.control_period, p.hand == "coupled", sight, place
+        )
+        motion = Motion(controller, sight)
+
+        def tell(message: str) -> None:
+            if (reason := why_stop()) is not None:
+                self._robot.abort(reason)
+            tell_stage(controller.stage, controller.progress, message)
+
+        self._robot.start(motion)
+        asked = False
+        try:
+            while not motion.ended.wait(PERIOD):
+                tell("")
+                if sight is not None and not asked and self._is_time_to_look(motion):
+                    asked = True
+                    self._look(motion, before, tell)
+        finally:
+            # Whatever went wrong here, the object is not held up for ever.
+            if sight is not None:
+                sight.conclude(None, "nobody looked")
+        kept = controller.outcome.kind in (
+            OutcomeKind.SUCCEEDED,
+            OutcomeKind.ABORTED,
+            OutcomeKind.STALE_INPUT,
+        )
+        up = controller.stage in (Stage.LIFT, Stage.HOLD, Stage.PLACE)
+        return controller.outcome, kept and up
+
+    def _is_time_to_look(self, motion: Motion) -> bool:
+        if self._parameters.lock_step:
+            return motion.withheld is not None
+        controller = motion.controller
+        return controller.stage == Stage.HOLD and controller.progress >= _LOOK_AT
+
+    def _look(self, motion: Motion, before: np.ndarray, tell: Callable[[str], None]) -> None:
+        def tell_or_leave(message: str) -> None:
+            tell(message)
+            if motion.ended.is_set():
+                raise _Over
+
+        try:
+            self._preparation.spent_stamp = self._looker.look(
+                motion.sight, before, motion.palm_before_lift, self._robot.state, tell_or_leave
+            )
+        except _Over:
+            return
+
+
+class _Over(Exception):
+    """The motion has ended while the cameras were asked."""

@@ -1,0 +1,45 @@
+"""A motion that the control node is carrying out: a grasp, or a move of wrist and fingers."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+
+from dexgrasp_models.control.executor import Stage
+from dexgrasp_models.control.lift_check import Sight
+from dexgrasp_models.control.limits import GuardedController
+from dexgrasp_models.control.types import Command, RobotState
+
+
+class Motion:
+    """What belongs to one motion, from its first command to letting go.
+
+    Attributes:
+        controller: steps with the measured states.
+        sight: where the cameras' word on the lift is awaited; None: it isn't.
+        answered_ns: stamp of the last state that was answered.
+        withheld: stamp and state whose answer waits for the cameras' word, in lock-step.
+        palm_before_lift: (4, 4) measured when the lift began.
+        ended: set once the robot has been let go.
+    """
+
+    def __init__(self, controller: GuardedController, sight: Sight | None = None) -> None:
+        self.controller = controller
+        self.sight = sight
+        self.answered_ns = -1
+        self.withheld: tuple[int, RobotState] | None = None
+        self.palm_before_lift: np.ndarray | None = None
+        self.ended = threading.Event()
+
+    @property
+    def waits_for_sight(self) -> bool:
+        """Whether the hold is over but for the cameras' word."""
+        return self.sight is not None and self.sight.due and self.sight.pending
+
+    def step(self, state: RobotState, now: float) -> Command | None:
+        """The command for a measured state, at ``now`` on the clock of its stamp, s."""
+        command = self.controller.step(state, now)
+        if self.palm_before_lift is None and self.controller.stage == Stage.LIFT:
+            self.palm_before_lift = state.wrist_pose
+        return command

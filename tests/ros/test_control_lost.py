@@ -1,0 +1,109 @@
+"""Clients of /grasp when the control node ends, and calls of services of slow or dead nodes."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from functools import partial
+
+import pytest
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from ros_graph import Graph, eventually, graph
+from std_srvs.srv import Trigger
+from test_control_stages import Cell
+
+from dexgrasp_bringup.grasp_client import GraspClient, ServerLost
+from dexgrasp_control.service_call import NoAnswer, Patience, ServiceCall, SignsOfLife
+from dexgrasp_interfaces.action import ExecuteGrasp
+from dexgrasp_ros import contract
+from dexgrasp_ros.deferred_service import answer_later
+
+
+def control_process(ros: Graph) -> subprocess.Popen:
+    command = [sys.executable, "-m", "dexgrasp_control.control_node", "--ros-args"]
+    for parameter in ("use_sim_time:=true", "state_timeout:=30.0"):
+        command += ["-p", parameter]
+    environment = {**os.environ, "ROS_DOMAIN_ID": str(ros.domain)}
+    return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
+
+
+@pytest.fixture
+def running():
+    """A grasp in the middle of its approach, by a control node in a process of its own."""
+    with graph() as ros, GraspClient(ros.domain) as client:
+        cell = Cell(ros)
+        cell.reset()
+        process = control_process(ros)
+        try:
+            assert eventually(lambda: not client.inactive(["control"], 1.0), timeout=120.0)
+            stages: list[str] = []
+            run = client.grasp(
+                ExecuteGrasp.Goal(choose=True), lambda feedback: stages.append(feedback.stage)
+            )
+            assert eventually(lambda: "pregrasp" in stages, timeout=60.0), stages
+            yield process, run
+        finally:
+            process.kill()
+            process.communicate()
+            cell.go_on.set()
+
+
+def test_a_control_node_that_is_terminated_answers_its_client(running):
+    process, run = running
+    process.terminate()
+    assert run.wait(30.0)
+    assert run.result.error_code == ExecuteGrasp.Result.ABORTED
+    assert "deactivated" in run.result.reason
+    _, log = process.communicate(timeout=30)
+    assert process.returncode == 0
+    assert "Traceback" not in log
+
+
+def test_a_client_is_told_that_the_control_node_was_killed(running):
+    process, run = running
+    process.kill()
+    with pytest.raises(ServerLost, match="has gone without an answer"):
+        run.wait(120.0)
+
+
+class SlowServer:
+    """A node's service whose answer takes several times the silence that is borne."""
+
+    def __init__(self, ros: Graph, silence: float) -> None:
+        self.talks = True
+        self._silence = silence
+        topic = contract.DIAGNOSTICS
+        self._diagnostics = ros.tester.create_publisher(topic.type, topic.name, topic.qos)
+        ros.tester.create_timer(0.2, self._talk)
+        answer_later(
+            ros.tester.create_service(Trigger, "slow", lambda *both: partial(self._work, *both))
+        )
+
+    def _talk(self) -> None:
+        if self.talks:
+            status = DiagnosticStatus(name="server", message="still at work")
+            self._diagnostics.publish(DiagnosticArray(status=[status]))
+
+    def _work(self, request, response):
+        time.sleep(3.0 * self._silence)  # the work
+        response.success = True
+        return response
+
+
+@pytest.mark.parametrize("talks", [True, False])
+def test_an_answer_is_waited_for_while_its_node_gives_signs_of_life(talks):
+    silence = 2.0
+    with graph() as ros:
+        server = SlowServer(ros, silence)
+        server.talks = talks
+        client = ros.tester.create_client(Trigger, "slow")
+        call = ServiceCall(client, "/server", SignsOfLife(ros.tester), Patience(silence, 600.0))
+        told: list[str] = []
+        if talks:
+            assert call(Trigger.Request(), told.append).success
+            assert any("still at work" in message for message in told)
+        else:
+            with pytest.raises(NoAnswer, match="no sign of life"):
+                call(Trigger.Request(), told.append)
