@@ -69,7 +69,7 @@ def test_ply_files_are_read(cylinder, tmp_path) -> None:
     [
         (lambda p: p[:0], "0 points"),
         (lambda p: p[:1], "1 points; at least"),
-        (lambda p: np.where(p > 0.1, np.nan, p), "not finite"),
+        (lambda p: np.where(p < 0.1, np.nan, p), "0 finite points"),
         (lambda p: p * 1000, "in metres"),
         (lambda p: p * 0.01, "nothing stands on the table"),
         (lambda p: np.add(p, [3, 0, 0]), "from the table's centre"),

@@ -71,7 +71,10 @@ def read_object_cloud(
 
     Raises:
         CloudFileError: there is no such file, or it holds no such cloud.
+        ValueError: the scale is no positive number.
     """
+    if not 0.0 < scale < np.inf:
+        raise ValueError(f"scale is {scale:g}, not a positive number")
     try:
         return _object_cloud(_read(path), config or FusionConfig(), scale, up)
     except CloudFileError as error:

@@ -13,11 +13,12 @@ _NEIGHBOURS = 16  # that make a normal
 _NO_LENGTH = 1e-6
 _UNIT = 0.1  # by which the length of a normal may differ from 1 where nothing calls it a normal
 _FEW = 0.1  # part of the points that may be left out for want of a normal
-_FIT = 0.6  # median |cosine| to the estimated normals; directions at random have 0.5
-_CERTAIN_FIT = 0.9
+_FIT = 0.6  # mean |cosine| to the estimated normals; directions at random have 0.5
+_CERTAIN_FIT, _UNIT_FIT = 0.9, 0.8  # of columns that nothing calls normals
 _PARALLEL = 0.7  # |cosine|
 _OPPOSED = 0.003  # part of parallel neighbours that may have opposite normals by chance
 _SHEETS = 0.5  # how much of one mind such neighbours are about which lies behind the other
+_WALLS = 0.05  # part of parallel neighbours that are opposite in an object of thin walls
 _BETTER = 0.5  # times as many such neighbours, at most, after normals are turned
 _INWARD = -0.03  # outwardness: for noise, since that of a whole surface is always positive
 
@@ -77,12 +78,12 @@ def are_normals(points: np.ndarray, columns: np.ndarray) -> bool:
     lengths, points = lengths[usable], points[usable]
     fit = normal_fit(points, columns[usable] / lengths[:, None])
     unit = np.mean(np.abs(lengths - 1.0) < _UNIT) > 1.0 - _FEW
-    return bool(fit > (_FIT if unit else _CERTAIN_FIT))
+    return bool(fit > (_UNIT_FIT if unit else _CERTAIN_FIT))
 
 
 def normal_fit(points: np.ndarray, normals: np.ndarray) -> float:
-    """Median |cosine| between unit normals (N, 3) and those estimated from the points."""
-    return float(np.median(np.abs(np.einsum("ij,ij->i", _estimated(points), normals))))
+    """Mean |cosine| between unit normals (N, 3) and those estimated from the points."""
+    return float(np.mean(np.abs(np.einsum("ij,ij->i", _estimated(points), normals))))
 
 
 def _estimated(points: np.ndarray) -> np.ndarray:
@@ -103,7 +104,8 @@ def _turned_outward(points: np.ndarray, normals: np.ndarray) -> tuple[np.ndarray
         anew = np.where(turned[:, None], -normals, normals)
         if _opposed(points, anew)[0] < _BETTER * opposed:
             return anew, f"{turned.mean():.0%} of its normals point inward: they are turned"
-    if outwardness(points, normals).mean() < _INWARD:
+    outward = outwardness(points, normals).mean()
+    if outward < _INWARD or (outward < 0.0 and opposed > _WALLS and depth > _SHEETS):
         return -normals, "its normals point inward: they are turned"
     return normals, ""
 
