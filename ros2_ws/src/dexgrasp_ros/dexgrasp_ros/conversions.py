@@ -26,15 +26,12 @@ from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 from dexgrasp_interfaces.msg import Grasp as GraspMessage
 from dexgrasp_models import poses
 from dexgrasp_models.grasp.types import Grasp
+from dexgrasp_ros.message_data import MessageError, float_fields, image_rows
 
 WORLD = "world"
 """The frame of all poses and clouds: the centre of the table's top, z up."""
 
 NANOSECONDS = 1_000_000_000
-
-
-class MessageError(ValueError):
-    """A message does not hold what its topic promises; the message says what is wrong."""
 
 
 # Time
@@ -233,7 +230,7 @@ def depth_from_message(message: Image) -> np.ndarray:
             " or 32FC1 (metres)"
         )
     kind = kinds[message.encoding].newbyteorder(">" if message.is_bigendian else "<")
-    rows = np.ascontiguousarray(_rows(message, kind.itemsize, "depth"))
+    rows = np.ascontiguousarray(image_rows(message, kind.itemsize, "depth"))
     return rows.view(kind).astype(kind.newbyteorder("="))
 
 
@@ -247,19 +244,9 @@ def color_from_message(message: Image) -> np.ndarray:
         raise MessageError(
             f"colour image with encoding '{message.encoding}', expected rgb8 or bgr8"
         )
-    rows = _rows(message, 3, "colour")
+    rows = image_rows(message, 3, "colour")
     color = rows.reshape(message.height, message.width, 3)
     return color if message.encoding == "rgb8" else color[:, :, ::-1]
-
-
-def _rows(message: Image, pixel: int, what: str) -> np.ndarray:
-    """(H, W * pixel) uint8 of an image whose pixels have so many bytes, without its padding."""
-    height, width, step = message.height, message.width, message.step
-    if not (height and width) or step < width * pixel or len(message.data) != step * height:
-        raise MessageError(
-            f"{what} image of {width} x {height} with {len(message.data)} bytes, {step} a row"
-        )
-    return np.frombuffer(message.data, np.uint8).reshape(height, step)[:, : width * pixel]
 
 
 def camera_info(
@@ -315,34 +302,10 @@ def cloud_from_message(message: PointCloud2) -> tuple[np.ndarray, np.ndarray | N
         MessageError: if x, y, z are missing or no floating-point numbers, or the sizes that it
             names don't fit its data.
     """
-    points = _float_fields(message, ("x", "y", "z"))
+    points = float_fields(message, ("x", "y", "z"))
     if points is None:
         raise MessageError("the cloud has no float32 fields x, y, z")
-    return points, _float_fields(message, ("normal_x", "normal_y", "normal_z"))
-
-
-def _float_fields(message: PointCloud2, names: tuple[str, ...]) -> np.ndarray | None:
-    kinds = {PointField.FLOAT32: "f4", PointField.FLOAT64: "f8"}
-    fields = {f.name: (f.offset, kinds[f.datatype]) for f in message.fields if f.datatype in kinds}
-    if not all(name in fields for name in names):
-        return None
-    height, width, step = message.height, message.width, message.point_step
-    row = message.row_step if height > 1 else max(message.row_step, width * step)
-    end = max(fields[name][0] + int(fields[name][1][1:]) for name in names)
-    if end > step or row < width * step or len(message.data) < row * height:
-        raise MessageError(
-            f"cloud of {width} x {height} points of {step} bytes with {len(message.data)} bytes, "
-            f"{row} a row"
-        )
-    if not width * height:
-        return np.zeros((0, len(names)), np.float32)
-    order = ">" if message.is_bigendian else "<"
-    formats = [order + fields[name][1] for name in names]
-    offsets = [fields[name][0] for name in names]
-    kind = np.dtype({"names": names, "formats": formats, "offsets": offsets, "itemsize": step})
-    data = np.frombuffer(message.data, np.uint8, row * height).reshape(height, row)
-    records = np.ascontiguousarray(data[:, : width * step]).reshape(-1).view(kind)
-    return np.column_stack([records[name] for name in names]).astype(np.float32)
+    return points, float_fields(message, ("normal_x", "normal_y", "normal_z"))
 
 
 # Grasps
