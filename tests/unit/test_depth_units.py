@@ -97,8 +97,8 @@ def test_units_and_lenses_that_are_none(rig, changes) -> None:
 
 
 LENSES = {
-    "plumb_bob": (0.12, -0.2, 0.002, -0.001, 0.05),
-    "rational_polynomial": (0.5, -0.3, 0.001, 0.0005, 0.1, 0.4, -0.2, 0.05),
+    "plumb_bob": (-0.35, 0.2, 0.002, -0.001, 0.05),
+    "rational_polynomial": (-0.5, 0.1, 0.001, 0.0005, 0.02, -0.2, 0.05, 0.01),
     "equidistant": (0.05, -0.02, 0.01, -0.003),
 }
 

@@ -52,7 +52,8 @@ def intrinsics_from_message(info: CameraInfo, rectified: bool | None = None) -> 
         raise MessageError("camera_info is not finite")
     if raw[0, 0] == 0.0 and projection[0, 0] == 0.0:
         return None
-    distorted = bool(coefficients.any())
+    # A fisheye bends rays without any coefficient.
+    distorted = bool(coefficients.any()) or info.distortion_model == "equidistant"
     matrix = projection[:, :3] if projection[0, 0] else raw
     if distorted and rectified is None:
         if np.abs(matrix - raw).max() <= _SAME:
