@@ -165,6 +165,21 @@ class TestOutputs:
         assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("shell", ["word", "log nowhere"])
+def test_a_node_ends_with_the_sentence(tmp_path, shell) -> None:
+    name, value = broken_shells(tmp_path)[shell]
+    run = subprocess.run(
+        [sys.executable, "-m", "dexgrasp_perception.perception_node"],
+        env={**os.environ, name: value},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert run.returncode == 1
+    assert "ROS 2 can't start: " in run.stderr
+    assert "Traceback" not in run.stderr
+
+
 def test_a_path_that_is_no_text_can_be_told(tmp_path) -> None:
     name = os.fsencode(tmp_path) + b"/cup\xff.ply"
     Path(os.fsdecode(name)).write_bytes(b"ply")
