@@ -174,7 +174,9 @@ class TableView:
         frames = []
         for camera in self._cameras:
             hits = self._caster.cast(camera)
-            depth = measure_depth(hits.depth, hits.cosine, camera.fx, self._noise, generator)
+            depth = measure_depth(
+                hits.depth, hits.cosine, camera.fx, self._noise, generator, camera.depth_unit
+            )
             frames.append(DepthFrame(camera, depth, 0.0))
         points = fuse(frames, self._fusion).object_points.astype(np.float64)
         centre = horizontal_centre(torch.as_tensor(points)).numpy()

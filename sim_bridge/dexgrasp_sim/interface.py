@@ -80,7 +80,8 @@ class Simulator(Protocol):
         """Normal force (N) on the object by the hand's link, for the links that touch it."""
 
     def read_depth(self, camera: str) -> np.ndarray:
-        """(H, W) uint16 depth along the optical axis in mm, 0 where nothing was measured."""
+        """(H, W) uint16 depth along the optical axis in the camera's `depth_unit`, 0 where nothing
+        was measured."""
 
     def read_color(self, camera: str) -> np.ndarray:
         """(H, W, 3) uint8 RGB."""

@@ -212,6 +212,7 @@ class MujocoSimulator:
             self.cameras[camera].fx,
             self.config.noise,
             np.random.default_rng(stream),
+            self.cameras[camera].depth_unit,
         )
 
     def read_color(self, camera: str) -> np.ndarray:

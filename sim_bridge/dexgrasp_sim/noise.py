@@ -52,6 +52,7 @@ def measure_depth(
     focal_length: float,
     config: NoiseConfig,
     generator: np.random.Generator,
+    unit: float = 0.001,
 ) -> np.ndarray:
     """What the camera makes of a true depth image.
 
@@ -60,13 +61,14 @@ def measure_depth(
         cosine: (H, W) float32 cosine between the line of sight and the surface's normal, in [0, 1].
         focal_length: px.
         generator: source of all randomness; consumed alike for every image of one size.
+        unit: metres that one count of the image is.
 
     Returns:
-        (H, W) uint16 mm, 0 for no reading.
+        (H, W) uint16 counts, 0 for no reading.
     """
     seen = np.isfinite(depth)
     if not config.enabled:
-        return to_millimetres(np.where(seen, depth, np.float32(NO_READING)))
+        return to_counts(np.where(seen, depth, np.float32(NO_READING)), unit)
     height, width = depth.shape
     block = config.correlation
     coarse = generator.standard_normal((-(-height // block), -(-width // block)), dtype=np.float32)
@@ -91,9 +93,9 @@ def measure_depth(
         slant = np.clip(1.0 - cosine * np.float32(1.0 / config.grazing_cosine), 0.0, 1.0)
         lost += np.float32(config.grazing_dropout) * slant
     kept = seen & (chance >= lost) & (depth >= config.range_low) & (depth <= config.range_high)
-    return to_millimetres(np.where(kept, measured, np.float32(NO_READING)))
+    return to_counts(np.where(kept, measured, np.float32(NO_READING)), unit)
 
 
-def to_millimetres(depth: np.ndarray) -> np.ndarray:
-    """Metres to uint16 millimetres, saturated."""
-    return np.clip(np.round(depth * 1000.0), 0, np.iinfo(np.uint16).max).astype(np.uint16)
+def to_counts(depth: np.ndarray, unit: float = 0.001) -> np.ndarray:
+    """Metres to uint16 counts of a unit in metres, saturated."""
+    return np.clip(np.round(depth * (1.0 / unit)), 0, np.iinfo(np.uint16).max).astype(np.uint16)

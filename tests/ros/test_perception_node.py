@@ -88,6 +88,8 @@ class Shot:
     frame_id: str | None = None
     info: bool = True
     lost: bool = False
+    calibration: dict = field(default_factory=dict)  # fields of its camera_info
+    missing_bytes: int = 0
 
 
 @dataclass
@@ -177,9 +179,10 @@ class Bench:
             frame = shot.frame_id or contract.optical_frame(name)
             model = shot.model
             if shot.info:
-                info.publish(
-                    conversions.camera_info(model.matrix, model.width, model.height, ns, frame)
-                )
+                told = conversions.camera_info(model.matrix, model.width, model.height, ns, frame)
+                for name, value in shot.calibration.items():
+                    setattr(told, name, value)
+                info.publish(told)
             if not shot.lost:
                 depth.publish(self.image_message(shot, ns, frame))
         names = load_hand().finger_joints
@@ -198,6 +201,7 @@ class Bench:
             message.encoding, message.step = "32FC1", 4 * message.width
             message.data = shot.image.tobytes()
         message.encoding = shot.encoding or message.encoding
+        message.data = message.data[: len(message.data) - shot.missing_bytes]
         return message
 
     def capture(self):
@@ -358,6 +362,10 @@ def test_nan_among_the_readings(bench):
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
+        ({"missing_bytes": 1}, "camera_3: depth image of 640 x 480 with 614399 bytes"),
+        ({"calibration": {"d": [0.1, 0.0, 0.0, 0.0, 0.0]}}, "'rectified: true' or"),
+        ({"calibration": {"binning_x": 2}}, "camera_3: image is 640x480"),
+        ({"calibration": {"k": [np.nan] * 9}}, "camera_3: camera_info is not finite"),
         ({"encoding": "rgb8"}, "camera_3: depth image with encoding 'rgb8'"),
         ({"image": np.zeros((480, 640), np.uint16)}, "camera_3: only 0.0 %"),
         ({"image": np.full((240, 320), 600, np.uint16)}, "camera_3: image is 320x240"),
@@ -388,6 +396,23 @@ def test_the_cameras_own_intrinsics_win(bench):
     answer = bench.capture()
     assert answer.success
     assert "camera_1: intrinsics differ from the rig's" in answer.message
+    points, _ = conversions.cloud_from_message(bench.object_cloud(asked_ns))
+    assert np.abs(CARTON.surface_distance(points.astype(float))).max() < 0.004
+
+
+def test_the_projection_of_a_rectified_image_wins(bench):
+    """K is of the raw image that nobody sees, and of the full resolution like P."""
+    matrix = [900.0, 0.0, 250.0, 0.0, 900.0, 300.0, 0.0, 0.0, 1.0]
+    whole = [600.0, 0.0, 319.0, 0.0, 0.0, 600.0, 239.0, 0.0, 0.0, 0.0, 1.0, 0.0]
+    half = [
+        replace(camera, width=320, height=240, fx=300.0, fy=300.0, cx=159.5, cy=119.5)
+        for camera in RIG
+    ]
+    said = {"width": 640, "height": 480, "binning_x": 2, "binning_y": 2, "k": matrix, "p": whole}
+    bench.show(CARTON, rig=half, calibration=said | {"d": [0.1, 0.0, 0.0, 0.0, 0.0]})
+    asked_ns = bench.node.get_clock().now().nanoseconds
+    answer = bench.capture()
+    assert answer.success
     points, _ = conversions.cloud_from_message(bench.object_cloud(asked_ns))
     assert np.abs(CARTON.surface_distance(points.astype(float))).max() < 0.004
 

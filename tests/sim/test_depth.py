@@ -12,7 +12,7 @@ from dexgrasp_models.objects import load_object
 from dexgrasp_models.perception.cameras import CameraModel, look_at
 from dexgrasp_models.ray_casting import Body, RayCaster
 from dexgrasp_sim.interface import make_simulator
-from dexgrasp_sim.noise import NoiseConfig, measure_depth, to_millimetres
+from dexgrasp_sim.noise import NoiseConfig, measure_depth, to_counts
 from dexgrasp_sim.scene import load_scene
 
 FOCAL = 600.0
@@ -143,7 +143,8 @@ def test_noise_repeats_with_its_seed_only():
 
 
 def test_millimetres_saturate():
-    assert to_millimetres(np.array([0.0, 0.0014, 70.0])).tolist() == [0, 1, 65535]
+    assert to_counts(np.array([0.0, 0.0014, 70.0])).tolist() == [0, 1, 65535]
+    assert to_counts(np.array([0.0, 0.0014, 70.0]), 1e-4).tolist() == [0, 14, 65535]
 
 
 def test_cameras_see_the_object_where_it_is():

@@ -69,7 +69,7 @@ def test_ply_files_are_read(cylinder, tmp_path) -> None:
     [
         (lambda p: p[:0], "0 points"),
         (lambda p: p[:1], "1 points; at least"),
-        (lambda p: np.where(p > 0.1, np.nan, p), "not finite"),
+        (lambda p: np.where(p < 0.1, np.nan, p), "0 finite points"),
         (lambda p: p * 1000, "in metres"),
         (lambda p: p * 0.01, "nothing stands on the table"),
         (lambda p: np.add(p, [3, 0, 0]), "from the table's centre"),
@@ -109,6 +109,36 @@ class TestCommand:
             assert found["joints"].shape == found["squeeze_joints"].shape == (4, 22)
             assert (np.diff(found["scores"]) <= 0).all()
             assert (found["figure_penetration"] <= 0.006).all()
+
+    def test_another_axis_up_gives_the_same_grasps_in_its_axes(self, cylinder, tmp_path) -> None:
+        cloud = (cylinder.object_points, cylinder.object_normals)
+        _npy(tmp_path / "z.npy", *cloud)
+        _npy(tmp_path / "y.npy", *(array[:, [0, 2, 1]] * (1, 1, -1) for array in cloud))
+        for up in "zy":
+            files = [str(tmp_path / f"{up}.npy"), "--out", str(tmp_path / f"{up}.npz")]
+            options = ["--proposer", "analytic", "-n", "2", f"--up={up}"]
+            result = CliRunner().invoke(app, ["propose", *files, *options])
+            assert result.exit_code == 0, result.output
+        with np.load(tmp_path / "z.npz") as plain, np.load(tmp_path / "y.npz") as turned:
+            assert turned["joints"] == pytest.approx(plain["joints"], abs=1e-6)
+            in_axes = plain["palm_poses"][:, [0, 2, 1]] * np.array([1, 1, -1])[None, :, None]
+            assert turned["palm_poses"][:, :3] == pytest.approx(in_axes, abs=1e-6)
+
+    def test_what_was_done_to_a_file_is_told(self, cylinder, tmp_path) -> None:
+        colours = np.full((len(cylinder.object_points), 3), 200.0)
+        path = _npy(tmp_path / "a.npy", cylinder.object_points, colours)
+        result = CliRunner().invoke(
+            app, ["propose", str(path), "--proposer", "analytic", "-n", "1"]
+        )
+        assert result.exit_code == 0, result.output
+        assert f"{path}: columns 4 to 6 are colours, not normals" in result.output
+
+    def test_a_cloud_that_cannot_be_planned_on_is_named(self, cylinder, tmp_path) -> None:
+        flat = cylinder.object_points * (1, 1, 0.06) + np.array([0, 0, 0.0005])
+        path = _npy(tmp_path / "a.npy", flat)
+        result = CliRunner().invoke(app, ["propose", str(path), "--proposer", "analytic"])
+        assert result.exit_code == 2
+        assert result.output.startswith(f"{path}: ")
 
     def test_the_rotations_are_drawn(self, cylinder, tmp_path) -> None:
         save_networks(untrained_networks(CloudConfig(192, 32)), tmp_path)

@@ -124,8 +124,9 @@ def calibrate_from_board(
         board: the board.
         world_T_board: (4, 4) where it lies; the identity when it lies centred on the table with
             its x axis along the world's.
-        depths: depth images (H, W) uint16 mm by name; where given, the distance to the board is
-            checked with them, which finds a board printed at another scale.
+        depths: depth images (H, W) uint16 in the cameras' depth_unit by name; where given, the
+            distance to the board is checked with them, which finds a board printed at another
+            scale.
         max_error: greatest accepted reprojection error, px.
 
     Raises:
@@ -296,7 +297,7 @@ def _check_scale(
     """Compare the measured depth at the corners with that of the estimated pose."""
     columns, rows = np.rint(pixels).astype(int).T
     columns, rows = columns.clip(0, camera.width - 1), rows.clip(0, camera.height - 1)
-    measured = depth[rows, columns] * 1e-3
+    measured = depth[rows, columns] * camera.depth_unit
     expected = (points - camera.world_T_optical[:3, 3]) @ camera.world_T_optical[:3, 2]
     seen = measured > 0.0
     if seen.sum() < _MIN_CORNERS // 2:

@@ -12,6 +12,8 @@ A rig file is YAML (see ``config/cameras``)::
         position: [-0.36, 0.36, 0.45]
         quaternion_xyzw: [0.3, 0.8, -0.4, 0.2]
         intrinsics: {width: 640, ...}         # optional: this camera's own
+        depth_unit: 0.0001                    # optional: m that a count of its 16 bit images is
+        rectified: false                      # optional: its images still have its lens' distortion
 
 Optical frames follow REP-103: x right, y down and z forward in the image.
 """
@@ -33,7 +35,10 @@ from scipy.spatial.transform import Rotation
 from dexgrasp_models.files import written_whole
 
 _INTRINSIC_KEYS = ("width", "height", "fx", "fy", "cx", "cy")
-_CAMERA_KEYS = {"name", "position", "focus", "up", "quaternion_xyzw", "intrinsics"}
+_OPTIONAL_KEYS = ("depth_unit", "rectified")
+_CAMERA_KEYS = {
+    "name", "position", "focus", "up", "quaternion_xyzw", "intrinsics", *_OPTIONAL_KEYS
+}  # fmt: skip
 _ROS_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*\Z")
 _IMAGE_SIDE_LIMIT = 8192
 
@@ -57,6 +62,8 @@ class CameraModel:
         fx, fy, cx, cy: focal lengths and principal point in pixels; the centre of the top left
             pixel is (0, 0), so a centred camera has ``cx = (width - 1) / 2``.
         world_T_optical: (4, 4) pose of the optical frame in ``world``, metres.
+        depth_unit: metres that one count of a depth image of whole numbers is.
+        rectified: whether the camera's driver rectifies its images, where that is known.
 
     Raises:
         RigError: for a value out of range or a matrix that is no rigid transform.
@@ -70,6 +77,8 @@ class CameraModel:
     cx: float
     cy: float
     world_T_optical: np.ndarray
+    depth_unit: float = 0.001
+    rectified: bool | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not _ROS_NAME.match(self.name):
@@ -91,6 +100,15 @@ class CameraModel:
                 f"{self.name}: principal point ({self.cx}, {self.cy}) lies outside the "
                 f"{self.width}x{self.height} image"
             )
+        unit = _number(self.depth_unit, f"{self.name}: depth_unit")
+        if not 1e-6 <= unit <= 0.1:
+            raise RigError(
+                f"{self.name}: depth_unit is {unit:g}; expected metres a count, as 0.001 for "
+                "millimetres"
+            )
+        object.__setattr__(self, "depth_unit", unit)
+        if not isinstance(self.rectified, bool | None):
+            raise RigError(f"{self.name}: rectified is {self.rectified!r}, not true or false")
         pose = np.array(self.world_T_optical, dtype=np.float64)
         if pose.shape != (4, 4) or not np.isfinite(pose).all():
             raise RigError(f"{self.name}: world_T_optical must be a finite 4x4 matrix")
@@ -143,8 +161,9 @@ class DepthFrame:
 
     Attributes:
         camera: the camera, with the pose it had when the image was taken.
-        depth: (height, width) distances along the optical axis: uint16 in millimetres with 0 for
-            no reading, or a float array in metres, where NaN, infinity and values <= 0 are none.
+        depth: (height, width) distances along the optical axis: uint16 counts of the camera's
+            ``depth_unit`` with 0 for no reading, or a float array in metres, where NaN, infinity
+            and values <= 0 are none.
         stamp: time of the image in seconds.
     """
 
@@ -218,6 +237,8 @@ def save_rig(
                     "height": int(camera.height),
                     **{key: float(getattr(camera, key)) for key in ("fx", "fy", "cx", "cy")},
                 },
+                **({} if camera.depth_unit == 0.001 else {"depth_unit": camera.depth_unit}),
+                **({} if camera.rectified is None else {"rectified": camera.rectified}),
             }
             for camera in cameras
         ]
@@ -256,8 +277,9 @@ def _parse_camera(entry: Any, index: int, shared_intrinsics: Any) -> CameraModel
     missing = [key for key in _INTRINSIC_KEYS if key not in intrinsics]
     if missing:
         raise RigError(f"{name}: intrinsics lack {', '.join(missing)}")
+    optional = {key: entry[key] for key in _OPTIONAL_KEYS if key in entry}
     return CameraModel(
-        name=name, world_T_optical=_parse_pose(entry, name), **dict(intrinsics.items())
+        name=name, world_T_optical=_parse_pose(entry, name), **intrinsics, **optional
     )
 
 

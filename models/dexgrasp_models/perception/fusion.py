@@ -17,7 +17,7 @@ from dexgrasp_models.config import load_node_parameters
 from dexgrasp_models.parameters import Parameters, parameter
 from dexgrasp_models.perception.cameras import CameraModel, DepthFrame
 from dexgrasp_models.perception.surface import local_planes, sample_evenly
-from dexgrasp_models.perception.table import TablePlane, fit_table
+from dexgrasp_models.perception.table import TablePlane, distance_factor, fit_table
 from dexgrasp_models.perception.voxels import (
     VoxelCloud,
     average,
@@ -33,6 +33,10 @@ _TABLE_FIT_STRIDE = 6
 _TABLE_MARGIN_LIMIT = 0.008
 """Greatest table margin (m) that noise may call for; flat objects must not be cut away."""
 _SCENE_VOXEL_MIN_PIXELS = 8
+_DEPTH_UNITS = (1e-5, 1e-4, 1.25e-4, 2e-4, 2.5e-4, 5e-4, 1e-3, 1e-2)
+"""Metres that cameras and data sets have a count of 16 bit for."""
+_UNIT_STEP = 1.6  # an error of a camera's place is less than that
+_UNIT_TOLERANCE = 0.12  # of the logarithm
 
 
 class PerceptionError(RuntimeError):
@@ -181,6 +185,9 @@ def _fuse(
         except PerceptionError as error:
             warnings.append(f"{frame.camera.name}: {error}")
             continue
+        if doubt := _depth_doubt(frame, depth, config):
+            warnings.append(f"{frame.camera.name}: {doubt}")
+            continue
         table = _table(frame.camera, depth, config)
         error = table.offset - config.table_height
         if abs(error) > config.table_margin:
@@ -236,25 +243,54 @@ def _millimetres(frame: DepthFrame, config: FusionConfig) -> np.ndarray:
         raise PerceptionError(f"image is {shape}, its camera {camera.width}x{camera.height}")
     if depth.dtype == np.uint16:
         flat = depth.ravel().astype(np.float32)
+        if camera.depth_unit != 0.001:
+            flat *= np.float32(1000.0 * camera.depth_unit)
     elif np.issubdtype(depth.dtype, np.floating):
         flat = depth.ravel().astype(np.float32) * np.float32(1000.0)
         flat[~(np.isfinite(flat) & (flat > 0.0))] = 0.0
     else:
-        raise PerceptionError(f"image of {depth.dtype}; expected uint16 mm or float32 m")
+        raise PerceptionError(f"image of {depth.dtype}; expected uint16 or float32 m")
     readings = np.count_nonzero(flat) / flat.size
     if readings < config.min_readings:
         raise PerceptionError(f"only {100 * readings:.1f} % of the image has a depth reading")
     return flat
 
 
-def _table(camera: CameraModel, depth: np.ndarray, config: FusionConfig) -> TablePlane:
-    if not config.refine_table:
-        return TablePlane(config.table_height)
+def _depth_doubt(frame: DepthFrame, depth: np.ndarray, config: FusionConfig) -> str:
+    """Why an image's unit must be another than is said, by the table's distance; "" if it isn't."""
+    camera = frame.camera
+    points = _deproject(camera, _strided(camera, depth), depth)
+    factor = distance_factor(
+        points, camera.world_T_optical[:3, 3], config.table_height,
+        config.scene_min, config.scene_max,
+    )  # fmt: skip
+    if factor is None or 1.0 / _UNIT_STEP < factor < _UNIT_STEP:
+        return ""
+    told = f"its depths are {1.0 / factor:.3g} times those to the table"
+    if np.issubdtype(np.asarray(frame.depth).dtype, np.floating):
+        return f"{told}; floating-point images have to be in metres"
+    unit = min(_DEPTH_UNITS, key=lambda unit: abs(np.log(unit / (factor * camera.depth_unit))))
+    if abs(np.log(unit / (factor * camera.depth_unit))) > _UNIT_TOLERANCE:
+        return ""
+    return (
+        f"{told}: a count of its images seems to be {unit:g} m, not {camera.depth_unit:g} m; say "
+        f"'depth_unit: {unit:g}' for this camera in the rig"
+    )
+
+
+def _strided(camera: CameraModel, depth: np.ndarray) -> np.ndarray:
+    """Flat indices of the pixels with a reading on a coarse grid."""
     rows, columns = np.mgrid[
         : camera.height : _TABLE_FIT_STRIDE, : camera.width : _TABLE_FIT_STRIDE
     ]
     pixels = (rows * camera.width + columns).ravel()
-    points = _deproject(camera, pixels[depth[pixels] > 0.0], depth)
+    return pixels[depth[pixels] > 0.0]
+
+
+def _table(camera: CameraModel, depth: np.ndarray, config: FusionConfig) -> TablePlane:
+    if not config.refine_table:
+        return TablePlane(config.table_height)
+    points = _deproject(camera, _strided(camera, depth), depth)
     low = (*config.scene_min[:2], -np.inf)
     high = (*config.scene_max[:2], np.inf)
     return fit_table(points[:, _inside(points, low, high)], config.table_height)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +12,8 @@ _BAND = 0.015
 _MIN_PIXELS = 300
 _MAX_TILT = 0.05
 _NOISE_FACTOR = 4.0
+_ONE_FACTOR = 1.3
+"""Greatest quotient of the quartiles of factors that are all the same but for objects."""
 
 
 @dataclass(frozen=True)
@@ -51,3 +54,34 @@ def fit_table(points: np.ndarray, height: float) -> TablePlane:
     if max(abs(slope_x), abs(slope_y)) > _MAX_TILT:
         return configured
     return TablePlane(offset, slope_x, slope_y, spread)
+
+
+def distance_factor(
+    points: np.ndarray,
+    origin: np.ndarray,
+    height: float,
+    low: Sequence[float],
+    high: Sequence[float],
+) -> float | None:
+    """By what the distances of a camera's points have to be multiplied to lie on the table.
+
+    Args:
+        points: (3, N) as the camera measures them, m, world.
+        origin: (3,) of the camera.
+        height: of the table, m.
+        low, high: (3,) corners of the box in which there is a table.
+
+    Returns:
+        One factor for most of the points, about 1 where distances are right; None where there is
+        no such factor, as where an object hides the table.
+    """
+    rays = points - np.asarray(origin, dtype=np.float32)[:, None]
+    down = rays[2] < -1e-6
+    factors = (height - origin[2]) / rays[2][down]
+    x, y = (origin[axis] + factors * rays[axis][down] for axis in (0, 1))
+    on_table = (factors > 0) & (x > low[0]) & (x < high[0]) & (y > low[1]) & (y < high[1])
+    factors = factors[on_table]
+    if len(factors) < _MIN_PIXELS:
+        return None
+    quarter, middle, three_quarters = np.percentile(factors, [25, 50, 75])
+    return float(middle) if three_quarters < _ONE_FACTOR * quarter else None

@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from dexgrasp_bringup.output_paths import file_to_write
 from dexgrasp_bringup.progress import bars
 from dexgrasp_bringup.proposal_options import DEFAULT_PROPOSER, Control, Proposer, Weights
 
@@ -47,7 +48,8 @@ def grasp(
     out: Annotated[
         Path | None,
         typer.Option(
-            help="Summary as JSON; each attempt is kept beside it (.attempts.jsonl) at once."
+            help="Summary as JSON; each attempt is kept beside it (.attempts.jsonl) at once.",
+            callback=file_to_write,
         ),
     ] = None,
     resume: Annotated[

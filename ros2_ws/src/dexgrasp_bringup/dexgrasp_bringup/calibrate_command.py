@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from dexgrasp_bringup.output_paths import file_to_write
+
 _SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 
 
@@ -18,7 +20,7 @@ def calibrate(
             " camera_1_depth.png (16 bit, mm) checks the board's scale."
         ),
     ],
-    out: Annotated[Path, typer.Option(help="Rig file to write.")],
+    out: Annotated[Path, typer.Option(help="Rig file to write.", callback=file_to_write)],
     rig: Annotated[
         str, typer.Option(help="Rig file with the cameras' intrinsics: in config/ or a path.")
     ] = "cameras/four_d415.yaml",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -18,6 +19,7 @@ from dexgrasp_bringup.data_show_command import show
 from dexgrasp_bringup.data_trial_commands import controls, synth, validate
 from dexgrasp_bringup.eval_command import evaluation
 from dexgrasp_bringup.objects_command import objects
+from dexgrasp_bringup.output_paths import folder_to_write
 from dexgrasp_bringup.proposal_options import ProposerName, Weights
 from dexgrasp_bringup.propose_command import propose
 from dexgrasp_bringup.train_command import train
@@ -72,7 +74,9 @@ def demo(
         str,
         typer.Option(help="Least severity that the nodes log: debug, info, warn, error, fatal."),
     ] = "info",
-    out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("out/demo"),
+    out: Annotated[
+        Path, typer.Option(help="Folder for the results.", callback=folder_to_write)
+    ] = Path("out/demo"),
 ) -> None:
     """Start the ROS graph in simulation, grasp an object, lift it and put it back.
 
@@ -81,10 +85,16 @@ def demo(
     from rich.console import Console
     from rich.markup import escape
 
+    from dexgrasp_bringup.environment import environment_problems
+
+    console = Console()
+    if problems := environment_problems():
+        console.print(f"[red]{escape('; '.join(problems.values()))}", soft_wrap=True)
+        raise typer.Exit(2)
+
     from dexgrasp_bringup.demo import run_demo
     from dexgrasp_bringup.graph import GraphError, SimulationOptions
 
-    console = Console()
     try:
         options = SimulationOptions(
             object=_absolute(object),
@@ -122,6 +132,9 @@ def main() -> None:
     # What `timeout` and closed terminals send ends a command as Ctrl-C does: in order.
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)
+    for stream in (sys.stdout, sys.stderr):
+        # A path may hold what the terminal's encoding doesn't have, or bytes that are no text.
+        stream.reconfigure(errors="backslashreplace")
     app()
 
 

@@ -12,11 +12,15 @@ from rich.markup import escape
 
 from dexgrasp_bringup.budget import seconds
 from dexgrasp_bringup.data_command import SetFolder, problems_told
+from dexgrasp_bringup.output_paths import folder_to_write
 
 
 def clouds(
     grasp_set: SetFolder,
-    out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder for the clouds.")],
+    out: Annotated[
+        Path,
+        typer.Argument(metavar="OUT", help="Folder for the clouds.", callback=folder_to_write),
+    ],
     views: Annotated[
         int, typer.Option(min=1, help="Clouds of each scene: turned, moved, measured anew.")
     ] = 4,

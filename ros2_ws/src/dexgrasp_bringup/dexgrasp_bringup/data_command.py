@@ -14,6 +14,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from dexgrasp_bringup.output_paths import folder_to_write
+
 if TYPE_CHECKING:
     from dexgrasp_models.data.grasp_set import Bounds, GraspSet
 
@@ -86,7 +88,7 @@ def import_(
 @data.command("export")
 def export(
     grasp_set: SetFolder,
-    out: Annotated[Path, typer.Argument(help="Folder to make.")],
+    out: Annotated[Path, typer.Argument(help="Folder to make.", callback=folder_to_write)],
     format: Annotated[FileFormat, typer.Option(help="What to write.")],
     where: Where = None,
     objects: Objects = None,

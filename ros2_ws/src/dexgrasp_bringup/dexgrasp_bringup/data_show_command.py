@@ -10,6 +10,7 @@ import typer
 
 from dexgrasp_bringup.data_command import Objects, SetFolder, Where, problems_told
 from dexgrasp_bringup.data_trial_commands import Meshes, drawn
+from dexgrasp_bringup.output_paths import file_to_write
 
 if TYPE_CHECKING:
     import trimesh
@@ -33,7 +34,9 @@ def show(
     objects: Objects = None,
     count: Annotated[int, typer.Option(min=1, help="Grasps in the picture, drawn at random.")] = 16,
     seed: Annotated[int, typer.Option(min=0, help="Of the drawing.")] = 0,
-    out: Annotated[Path, typer.Option(help="Picture to write.")] = Path("out/grasps.png"),
+    out: Annotated[Path, typer.Option(help="Picture to write.", callback=file_to_write)] = Path(
+        "out/grasps.png"
+    ),
     viewer: Annotated[
         bool, typer.Option("--viewer", help="Leaf through all of them in a web browser instead.")
     ] = False,

@@ -28,6 +28,7 @@ from dexgrasp_bringup.data_command import (
     problems_told,
 )
 from dexgrasp_bringup.objects_command import Selection
+from dexgrasp_bringup.output_paths import folder_to_write
 from dexgrasp_bringup.progress import bars
 
 if TYPE_CHECKING:
@@ -159,7 +160,8 @@ def synth(
 def validate(
     grasp_set: SetFolder,
     out: Annotated[
-        Path | None, typer.Option(help="New set for the grasps with their figures.")
+        Path | None,
+        typer.Option(help="New set for the grasps with their figures.", callback=folder_to_write),
     ] = None,
     meshes: Meshes = None,
     hand: HandOption = Hand.COUPLED,

@@ -6,6 +6,7 @@ import importlib
 import importlib.metadata
 import os
 import shutil
+import subprocess
 import sys
 import sysconfig
 from collections.abc import Callable, Iterator
@@ -15,6 +16,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from dexgrasp_bringup.environment import environment_problems
 from dexgrasp_bringup.graph import (
     GraphError,
     SimulationOptions,
@@ -64,6 +66,7 @@ def examine(console: Console | None = None) -> bool:
 def findings() -> Iterator[Finding]:
     """Everything that is looked for, in the order of a newcomer's questions."""
     yield _python()
+    yield from _environment()
     yield from _required()
     yield _nodes()
     yield _compiler()
@@ -78,6 +81,29 @@ def _python() -> Finding:
     return Finding(
         "Python", supported, version, "3.11 or 3.12: make PYTHON=/path/to/python3.12", needed=True
     )
+
+
+def _environment() -> Iterator[Finding]:
+    what, cost = "environment of ROS 2", "no command that starts the graph runs"
+    problems = environment_problems()
+    for name, problem in problems.items():
+        yield Finding(what, False, problem, cost, needed=True)
+        # It may end the process that imports rclpy: the rest is looked at without it.
+        os.environ.pop(name)
+    if not problems:
+        yield _check(what, _ros_starts, cost, needed=True)
+
+
+def _ros_starts() -> str:
+    """Started in a process of its own: where it can't, ROS 2 may end it."""
+    start = "import rclpy; rclpy.init(); rclpy.create_node('dexgrasp_doctor'); rclpy.shutdown()"
+    run = subprocess.run(
+        [sys.executable, "-c", start], capture_output=True, text=True, errors="replace", timeout=60
+    )
+    if run.returncode != 0:
+        told = [line for line in run.stderr.splitlines() if line.strip()]
+        raise RuntimeError(told[-1] if told else f"ended with status {run.returncode}")
+    return f"ROS_DOMAIN_ID={os.environ.get('ROS_DOMAIN_ID') or 0}"
 
 
 def _required() -> Iterator[Finding]:

@@ -18,6 +18,7 @@ from rich.markup import escape
 
 from dexgrasp_bringup.data_command import problems_told
 from dexgrasp_bringup.eval_tables import tables
+from dexgrasp_bringup.output_paths import file_to_write
 from dexgrasp_bringup.progress import bars
 from dexgrasp_bringup.proposal_options import Control, Learned, learned_config
 
@@ -71,7 +72,8 @@ def proposals(
         Path | None,
         typer.Option(
             help="All figures as JSON. Each finished scene is kept beside it (.scenes.jsonl) at "
-            "once, and the same command goes on from there."
+            "once, and the same command goes on from there.",
+            callback=file_to_write,
         ),
     ] = None,
 ) -> None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import dataclasses
 import os
 import re
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from dexgrasp_bringup.environment import install_prefixes
 from dexgrasp_bringup.parameter_file import ParameterFile, ParameterFileError, ParameterValue
 from dexgrasp_models.arm.mounting import load_mounting
 from dexgrasp_models.arm.spec import load_arm
@@ -312,14 +312,11 @@ def executable_path(package: str, executable: str) -> Path:
     Raises:
         GraphError: it is in no prefix of ``$AMENT_PREFIX_PATH``, nor in the running environment.
     """
-    prefixes = [
-        *filter(None, os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep)),
-        sys.prefix,
-    ]
+    prefixes = install_prefixes()
     for prefix in prefixes:
         if (path := Path(prefix) / "lib" / package / executable).is_file():
             return path
     raise GraphError(
-        f"{package}/{executable} is not installed in {' or '.join(dict.fromkeys(prefixes))}:"
+        f"{package}/{executable} is not installed in {' or '.join(prefixes)}:"
         " run `make setup`, or `colcon build` and source its setup file"
     )

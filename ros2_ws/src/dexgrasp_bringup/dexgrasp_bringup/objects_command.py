@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
 
+from dexgrasp_bringup.output_paths import file_to_write
 from dexgrasp_bringup.progress import bars
 
 if TYPE_CHECKING:
@@ -128,7 +129,9 @@ def poses(
 @objects.command("show")
 def show(
     selection: Selection = None,
-    out: Annotated[Path, typer.Option(help="Picture to write.")] = Path("out/objects.png"),
+    out: Annotated[Path, typer.Option(help="Picture to write.", callback=file_to_write)] = Path(
+        "out/objects.png"
+    ),
     count: Annotated[int, typer.Option(min=1, help="How many at most, drawn at random.")] = 64,
     columns: Annotated[int, typer.Option(min=1, help="Objects a row.")] = 8,
     seed: Annotated[int, typer.Option(min=0, help="Of the drawing.")] = 0,

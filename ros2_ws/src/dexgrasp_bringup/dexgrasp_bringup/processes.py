@@ -56,7 +56,8 @@ def graph_environment() -> dict[str, str]:
     A ``ROS_DOMAIN_ID`` that is already set is kept, so that other tools can watch.
     """
     environment = {**os.environ, **shared_environment()}
-    environment.setdefault("ROS_DOMAIN_ID", str(free_domain_id()))
+    # Set but empty is how shells unset it, and to ROS the same as not set.
+    environment["ROS_DOMAIN_ID"] = environment.get("ROS_DOMAIN_ID") or str(free_domain_id())
     environment.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
     return environment
 
@@ -79,8 +80,9 @@ def node_command(node: GraphNode) -> list[str]:
     if node.parameter_file:
         command += ["--params-file", str(node.parameter_file)]
     for name, value in node.parameters.items():
-        # JSON is YAML that keeps the type: "1" stays a text, 1.0 a float.
-        command += ["-p", f"{name}:={json.dumps(value)}"]
+        # JSON is YAML that keeps the type: "1" stays a text, 1.0 a float. Only JSON's escapes of
+        # characters beyond U+FFFF aren't.
+        command += ["-p", f"{name}:={json.dumps(value, ensure_ascii=False)}"]
     return command
 
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from dexgrasp_bringup.data_command import problems_told
+from dexgrasp_bringup.output_paths import file_to_write
 from dexgrasp_bringup.proposal_options import DEFAULT_PROPOSER, Proposer, ProposerName, Weights
 
 if TYPE_CHECKING:
@@ -17,18 +21,34 @@ if TYPE_CHECKING:
 _SHOWN = 10  # rows
 
 
+class Up(StrEnum):
+    """The axis of a cloud that points up."""
+
+    X, Y, Z = "x", "y", "z"
+    MINUS_X, MINUS_Y, MINUS_Z = "-x", "-y", "-z"
+
+
 def propose(
     cloud: Annotated[
         Path,
         typer.Argument(
-            help="Points of an object on the table z = 0, in metres, z up: .npy with (N, 3), or "
-            "(N, 6) with outward normals; or .ply, .pcd, .xyz."
+            help="Points of an object on the table z = 0, and normals where they are known: .ply, "
+            ".pcd, .npy, .npz, .xyz, .pts, .csv (docs/grasp_proposals.md)."
         ),
     ],
     count: Annotated[int, typer.Option("-n", min=1, max=1024, help="Grasps at most.")] = 32,
     out: Annotated[
-        Path | None, typer.Option(help="File for the grasps, .npz: palm poses, joints, scores.")
+        Path | None,
+        typer.Option(
+            help="File for the grasps, .npz: palm poses, joints, scores.", callback=file_to_write
+        ),
     ] = None,
+    scale: Annotated[
+        float, typer.Option(help="Factor that turns the cloud's unit into metres.")
+    ] = 1.0,
+    up: Annotated[
+        Up, typer.Option(help="The cloud's axis that points up; palm poses are in its axes, too.")
+    ] = Up.Z,
     proposer: Proposer = DEFAULT_PROPOSER,
     weights: Weights = None,
     text: Annotated[
@@ -41,18 +61,24 @@ def propose(
     seed: Annotated[int, typer.Option(min=0, help="Of the sampling.")] = 0,
     rotations: Annotated[
         Path | None,
-        typer.Option(help="Of the learned proposer: picture of p(R|X), .png; palms as circles."),
+        typer.Option(
+            help="Of the learned proposer: picture of p(R|X), .png; palms as circles.",
+            callback=file_to_write,
+        ),
     ] = None,
 ) -> None:
     """Ranked grasps for a cloud in a file."""
+    import numpy as np
+
     from dexgrasp_models.arm.kinematics import ArmKinematics
     from dexgrasp_models.grasp.config import AnalyticConfig
     from dexgrasp_models.grasp.learned import LearnedConfig
+    from dexgrasp_models.grasp.object_surface import CloudError
     from dexgrasp_models.grasp.proposer import make_proposer
     from dexgrasp_models.grasp.reachability import NoProposalError
     from dexgrasp_models.language.clip import NO_CLIP
     from dexgrasp_models.language.selection import LanguageConfig, LanguageSelector
-    from dexgrasp_models.perception.cloud_file import read_object_cloud
+    from dexgrasp_models.perception.cloud_file import UP, read_object_cloud
     from dexgrasp_sim.render import save_picture
 
     with problems_told() as console:
@@ -67,27 +93,35 @@ def propose(
         language = LanguageConfig(weights=str(clip or ""))
         selector = LanguageSelector(language) if text else None
         asked = max(count, language.pool) if text else count
-        seen = read_object_cloud(cloud)
+        with console.status(f"reading {escape(str(cloud))}"):
+            seen = read_object_cloud(cloud, scale=scale, up=str(up))
+        for warning in seen.warnings:
+            console.print(f"[yellow]{escape(f'{cloud}: {warning}')}", soft_wrap=True)
         source = make_proposer(
             str(proposer),
             analytic=AnalyticConfig(batch=max(64, asked)),
             learned=LearnedConfig(weights=str(weights or ""), batch=max(32, asked)),
             arm=ArmKinematics() if arm else None,
         )
+        in_file = np.eye(4)
+        in_file[:3, :3] = UP[str(up)].T
         grasps: list[Grasp] = []
         try:
             if selector is None:
                 grasps = source.propose(seen, count, seed)
             else:
                 grasps = selector.propose(source, seen, text, count, seed)
+        except CloudError as error:
+            raise ValueError(f"{cloud}: {error}") from error
         except NoProposalError as error:
-            console.print(f"[red]{error}", soft_wrap=True)
+            console.print(f"[red]{escape(f'{cloud}: {error}')}", soft_wrap=True)
             raise typer.Exit(1) from error
         finally:
             # Also where no grasp is left: it may tell why.
             if rotations is not None:
                 save_picture(rotations, source.rotation_picture(seen, grasps))
                 console.print(f"density of the rotations drawn to {rotations}", soft_wrap=True)
+        grasps = [replace(grasp, palm_pose=in_file @ grasp.palm_pose) for grasp in grasps]
         console.print(_table(grasps))
         timings = source.timings | (selector.timings if selector else {})
         took = ", ".join(f"{stage} {t:.2f} s" for stage, t in timings.items())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from bisect import bisect_right
@@ -71,7 +72,9 @@ class Recording:
             self._incomplete = {
                 later: kept for later, kept in self._incomplete.items() if later > stamp
             }
-            self._moments.append(Moment(_snapshot(stamp, parts), time.monotonic()))
+            # A broken message is no moment; whoever publishes it is told by the nodes.
+            with contextlib.suppress(ValueError):
+                self._moments.append(Moment(_snapshot(stamp, parts), time.monotonic()))
 
 
 def at_wall_time(moments: Sequence[Moment], wall_time: float) -> int:

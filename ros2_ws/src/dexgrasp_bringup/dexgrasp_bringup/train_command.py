@@ -14,6 +14,7 @@ from rich.markup import escape
 
 from dexgrasp_bringup.budget import seconds
 from dexgrasp_bringup.data_command import Where, parse_bounds, problems_told
+from dexgrasp_bringup.output_paths import folder_to_write
 from dexgrasp_bringup.train_clip_command import train_clip
 
 if TYPE_CHECKING:
@@ -46,7 +47,10 @@ class Device(StrEnum):
 def train(
     network: Annotated[Network, typer.Argument(help="What is trained.")],
     data: Annotated[Path, typer.Option(help="Folder of the grasp set.")],
-    out: Annotated[Path, typer.Option(help="Folder for weights, checkpoint and curves.")],
+    out: Annotated[
+        Path,
+        typer.Option(help="Folder for weights, checkpoint and curves.", callback=folder_to_write),
+    ],
     clouds: Annotated[
         Path | None,
         typer.Option(help="Of all but clip: folder of the set's clouds (dexgrasp data clouds)."),

@@ -14,7 +14,9 @@ from rclpy.subscription import Subscription
 from sensor_msgs.msg import CameraInfo, Image
 
 from dexgrasp_models.perception.cameras import LINK_T_OPTICAL, CameraModel, DepthFrame, RigError
+from dexgrasp_models.perception.distortion import Distortion
 from dexgrasp_ros import contract, conversions, qos
+from dexgrasp_ros.camera_info import intrinsics_from_message
 
 LOST_AFTER = 30
 """Intrinsics without an image after which images are taken to get lost on their way."""
@@ -111,10 +113,12 @@ class CameraInput:
         image, info = self._image, self._info
         if image is None:
             raise conversions.MessageError("no image")
-        camera, doubts = self._camera(info)
+        camera, distortion, doubts = self._camera(info)
         if image.header.frame_id != camera.optical_frame:
             doubts.append(f"image in frame '{image.header.frame_id}', not '{camera.optical_frame}'")
         depth = conversions.depth_from_message(image)
+        if distortion is not None and depth.shape == (camera.height, camera.width):
+            depth = distortion.rectified(depth, camera)
         stamp = conversions.stamp_to_ns(image.header.stamp) / conversions.NANOSECONDS
         return DepthFrame(camera, depth, stamp), doubts
 
@@ -123,28 +127,22 @@ class CameraInput:
         self.stop_images()
         self._node.destroy_subscription(self._info_subscription)
 
-    def _camera(self, info: CameraInfo | None) -> tuple[CameraModel, list[str]]:
-        """The rig's camera with the intrinsics that it says it has."""
-        if info is None or info.k[0] == 0.0:
+    def _camera(self, info: CameraInfo | None) -> tuple[CameraModel, Distortion | None, list[str]]:
+        """The rig's camera with the intrinsics that it says it has, and its lens if it matters."""
+        own = None if info is None else intrinsics_from_message(info, self.model.rectified)
+        if own is None:
             what = "no camera_info" if info is None else "an uncalibrated camera_info"
-            return self.model, [f"{what}: the rig's intrinsics are used"]
+            return self.model, None, [f"{what}: the rig's intrinsics are used"]
         try:
-            camera = replace(
-                self.model,
-                width=info.width,
-                height=info.height,
-                fx=info.k[0],
-                fy=info.k[4],
-                cx=info.k[2],
-                cy=info.k[5],
-            )
+            camera = replace(self.model, **own.pinhole)
         except RigError as error:
             raise RigError(f"unusable camera_info: {error}") from error
         same_size = (camera.width, camera.height) == (self.model.width, self.model.height)
         difference = np.abs(camera.matrix - self.model.matrix).max()
         if same_size and difference <= _INTRINSICS_TOLERANCE:
-            return camera, []
-        return camera, ["intrinsics differ from the rig's: the camera's own are used"]
+            return camera, own.distortion, []
+        doubt = "intrinsics differ from the rig's: the camera's own are used"
+        return camera, own.distortion, [doubt]
 
     def _put_image(self, message: Image) -> None:
         with self._arrived:

@@ -5,6 +5,7 @@ Times are whole nanoseconds: lock-step compares them exactly.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -25,15 +26,12 @@ from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 from dexgrasp_interfaces.msg import Grasp as GraspMessage
 from dexgrasp_models import poses
 from dexgrasp_models.grasp.types import Grasp
+from dexgrasp_ros.message_data import MessageError, float_fields, image_rows
 
 WORLD = "world"
 """The frame of all poses and clouds: the centre of the table's top, z up."""
 
 NANOSECONDS = 1_000_000_000
-
-
-class MessageError(ValueError):
-    """A message does not hold what its topic promises; the message says what is wrong."""
 
 
 # Time
@@ -91,8 +89,9 @@ def _pose(position: Point | Vector3, orientation: Quaternion) -> np.ndarray:
     translation = np.array([position.x, position.y, position.z])
     if not (np.isfinite(quaternion).all() and np.isfinite(translation).all()):
         raise MessageError("the pose is not finite")
-    if abs(np.linalg.norm(quaternion) - 1.0) > 0.01:
-        raise MessageError(f"the quaternion has length {np.linalg.norm(quaternion):.3f}, not 1")
+    length = math.hypot(*quaternion.tolist())  # where squares would overflow, too
+    if abs(length - 1.0) > 0.01:
+        raise MessageError(f"the quaternion has length {length:.3f}, not 1")
     return poses.from_quaternion(translation, quaternion)
 
 
@@ -209,7 +208,7 @@ def _values(
 
 
 def depth_to_message(depth: np.ndarray, ns: int, frame_id: str) -> Image:
-    """(H, W) uint16 millimetres to a 16UC1 image."""
+    """(H, W) uint16 counts, of a millimetre as a rule, to a 16UC1 image."""
     return _image(np.ascontiguousarray(depth, np.uint16), "16UC1", 2, ns, frame_id)
 
 
@@ -233,28 +232,22 @@ def _image(array: np.ndarray, encoding: str, pixel: int, ns: int, frame_id: str)
 
 
 def depth_from_message(message: Image) -> np.ndarray:
-    """(H, W): uint16 millimetres of a 16UC1 image, float32 metres of a 32FC1 image.
+    """(H, W): uint16 counts of a 16UC1 image, float32 metres of a 32FC1 image.
 
     What is no reading (0, NaN, infinity) is left for the fusion to tell.
 
     Raises:
         MessageError: on another encoding, or a size that does not fit the data.
     """
-    kinds = {"16UC1": np.dtype(np.uint16), "mono16": np.dtype(np.uint16), "32FC1": np.dtype("f4")}
+    kinds = {"16UC1": np.dtype("u2"), "mono16": np.dtype("u2"), "32FC1": np.dtype("f4")}
     if message.encoding not in kinds:
         raise MessageError(
             f"depth image with encoding '{message.encoding}', expected 16UC1 (millimetres)"
             " or 32FC1 (metres)"
         )
     kind = kinds[message.encoding].newbyteorder(">" if message.is_bigendian else "<")
-    row = message.step // kind.itemsize
-    values = np.frombuffer(message.data, kind)
-    if row < message.width or values.size != row * message.height:
-        raise MessageError(
-            f"depth image of {message.width} x {message.height} with {len(message.data)} bytes"
-        )
-    depth = values.reshape(message.height, row)[:, : message.width]
-    return depth.astype(kind.newbyteorder("="))
+    rows = np.ascontiguousarray(image_rows(message, kind.itemsize, "depth"))
+    return rows.view(kind).astype(kind.newbyteorder("="))
 
 
 def color_from_message(message: Image) -> np.ndarray:
@@ -267,12 +260,7 @@ def color_from_message(message: Image) -> np.ndarray:
         raise MessageError(
             f"colour image with encoding '{message.encoding}', expected rgb8 or bgr8"
         )
-    values = np.frombuffer(message.data, np.uint8)
-    if message.step < 3 * message.width or values.size != message.step * message.height:
-        raise MessageError(
-            f"colour image of {message.width} x {message.height} with {len(message.data)} bytes"
-        )
-    rows = values.reshape(message.height, message.step)[:, : 3 * message.width]
+    rows = image_rows(message, 3, "colour")
     color = rows.reshape(message.height, message.width, 3)
     return color if message.encoding == "rgb8" else color[:, :, ::-1]
 
@@ -327,28 +315,13 @@ def cloud_from_message(message: PointCloud2) -> tuple[np.ndarray, np.ndarray | N
     """Points (N, 3) float32, and normals (N, 3) float32 or None.
 
     Raises:
-        MessageError: if x, y, z are missing or not float32.
+        MessageError: if x, y, z are missing or no floating-point numbers, or the sizes that it
+            names don't fit its data.
     """
-    points = _float_fields(message, ("x", "y", "z"))
+    points = float_fields(message, ("x", "y", "z"))
     if points is None:
         raise MessageError("the cloud has no float32 fields x, y, z")
-    return points, _float_fields(message, ("normal_x", "normal_y", "normal_z"))
-
-
-def _float_fields(message: PointCloud2, names: tuple[str, ...]) -> np.ndarray | None:
-    offsets = {f.name: f.offset for f in message.fields if f.datatype == PointField.FLOAT32}
-    if not all(name in offsets for name in names):
-        return None
-    kind = np.dtype(
-        {
-            "names": names,
-            "formats": [">f4" if message.is_bigendian else "<f4"] * len(names),
-            "offsets": [offsets[name] for name in names],
-            "itemsize": message.point_step,
-        }
-    )
-    records = np.frombuffer(message.data, kind, count=message.width * message.height)
-    return np.column_stack([records[name] for name in names]).astype(np.float32)
+    return points, float_fields(message, ("normal_x", "normal_y", "normal_z"))
 
 
 # Grasps
@@ -374,8 +347,8 @@ def grasp_from_message(message: GraspMessage, joint_names: Sequence[str]) -> Gra
     """A grasp with its joints in the order of ``joint_names``.
 
     Raises:
-        MessageError: it is not in the world's frame, or joints are missing, named twice or not
-            finite.
+        MessageError: it is not in the world's frame, joints are missing, named twice or not finite,
+            or the numbers of names and values differ.
     """
     if message.header.frame_id != WORLD:
         raise MessageError(f"the grasp is in frame '{message.header.frame_id}', not '{WORLD}'")
@@ -391,6 +364,10 @@ def grasp_from_message(message: GraspMessage, joint_names: Sequence[str]) -> Gra
     for what, values in shapes.items():
         if not np.isfinite(values).all():
             raise MessageError(f"{what} of the grasp are not finite")
+    if len(message.figure_names) != len(message.figures):
+        raise MessageError(
+            f"{len(message.figure_names)} names of figures but {len(message.figures)} figures"
+        )
     return Grasp(
         palm_pose=pose_from_message(message.palm_pose),
         joints=shapes["grasp_joints"],

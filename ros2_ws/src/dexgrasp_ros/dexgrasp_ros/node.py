@@ -335,7 +335,10 @@ def main(node_type: Callable[[], ManagedNode], arguments: list[str] | None = Non
     node = None
     try:
         end.interrupting(True)
-        rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
+        try:
+            rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
+        except RuntimeError as error:  # a variable of the shell, or an argument, that rcl refuses
+            raise ConfigurationError(f"ROS 2 can't start: {error}") from error
         node = node_type()
         if node.get_parameter("autostart").value and not _start(node):
             return 1
