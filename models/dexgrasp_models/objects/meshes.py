@@ -12,8 +12,11 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
+from zipfile import BadZipFile
 
 import numpy as np
 import trimesh
@@ -23,8 +26,10 @@ from dexgrasp_models.files import written_whole
 from dexgrasp_models.objects.convex_pieces import DecompositionError, convex_pieces
 from dexgrasp_models.objects.folders import DECOMPOSITIONS, SINGLE_MESHES, single_mesh
 from dexgrasp_models.objects.library import make_named
+from dexgrasp_models.objects.mesh_files import read_groups
 from dexgrasp_models.objects.overlap import overlap_share
 from dexgrasp_models.objects.shapes import SHAPES, make_shape
+from dexgrasp_models.objects.solids import cleaned, outer, united
 
 MAX_EXTENT = 0.40
 """Longest side (m) of an object the hand and the cameras are meant for."""
@@ -36,6 +41,9 @@ LIBRARY_PREFIX = "library:"
 scale is the radius in metres (see `library.SCALES`)."""
 
 _CONVEX_VOLUME_RATIO = 0.98  # of a group to its hull: rounding in files, not dents
+_EXACTLY = 1.0 - 1e-6  # the same, where a hull shows all that there is to see
+_CONVEX_PIECE_RATIO = 0.9  # the same, of a group that is meant to be a convex piece
+_MAX_DENT = 0.02  # of a piece's longest side
 _MAX_OVERLAP_SHARE = 0.005  # of random lines: grazed edges, and folds that do no harm
 _COACD = {"threshold": 0.05, "max_convex_hull": 32, "seed": 0}
 
@@ -160,12 +168,12 @@ def _read_folder(path: Path) -> tuple[trimesh.Trimesh, tuple[trimesh.Trimesh, ..
     visual_path, collision_path = path / "visual.obj", path / "collision.obj"
     pieces = None
     if collision_path.is_file():
-        pieces = _hulls(_read_groups(collision_path), collision_path)
+        pieces, _ = _read_pieces(_read_groups(collision_path), collision_path)
     if visual_path.is_file():
         groups = _read_groups(visual_path)
-        visual = _clean(trimesh.util.concatenate(groups))
+        visual = _joined(groups)
         if pieces is None:
-            _check_closed(visual, visual_path)
+            return _closed(visual, visual_path), None
         return visual, pieces
     if pieces is None:
         raise MeshError(
@@ -178,70 +186,93 @@ def _read_folder(path: Path) -> tuple[trimesh.Trimesh, tuple[trimesh.Trimesh, ..
 def _read_file(path: Path) -> tuple[trimesh.Trimesh, tuple[trimesh.Trimesh, ...] | None]:
     groups = _read_groups(path)
     if path.name in DECOMPOSITIONS or all(map(_is_closed_convex, groups)):
-        pieces = _hulls(groups, path)
-        return trimesh.util.concatenate(pieces), pieces
-    mesh = _clean(trimesh.util.concatenate(groups))
-    _check_closed(mesh, path)
-    return mesh, None
+        pieces, surface = _read_pieces(groups, path)
+        return surface, pieces
+    return _closed(_joined(groups), path), None
 
 
 def _read_groups(path: Path) -> list[trimesh.Trimesh]:
     """The cleaned non-empty meshes of a file, one for each `o` group or scene node."""
     try:
-        scene = trimesh.load_scene(
-            path, split_objects=True, group_material=False, skip_materials=True, process=False
-        )
-        meshes = [item for item in scene.dump() if isinstance(item, trimesh.Trimesh)]
+        found = read_groups(path, split_groups=path.name in DECOMPOSITIONS)
+        groups = [
+            group for vertices, faces in found if len((group := cleaned(vertices, faces)).faces)
+        ]
     except Exception as error:  # readers of the many formats raise anything
         raise MeshError(f"{path}: can't be read as a mesh ({error})") from error
-    if any(not np.isfinite(mesh.vertices).all() for mesh in meshes):
-        raise MeshError(f"{path}: has vertices that are NaN or infinite; export it again")
-    groups = [group for group in map(_clean, meshes) if len(group.faces)]
     if not groups:
         raise MeshError(f"{path}: has no triangles")
     return groups
 
 
-def _clean(mesh: trimesh.Trimesh) -> trimesh.Trimesh:
-    """Geometry alone: vertices merged, faces without area or told twice dropped, outward."""
-    mesh = trimesh.Trimesh(mesh.vertices, mesh.faces, process=False)
-    mesh.merge_vertices()
-    mesh.update_faces(mesh.nondegenerate_faces() & mesh.unique_faces())
-    mesh.remove_unreferenced_vertices()
-    if len(mesh.faces):
-        trimesh.repair.fix_normals(mesh, multibody=True)
-    return mesh
+def _joined(groups: list[trimesh.Trimesh]) -> trimesh.Trimesh:
+    whole = trimesh.util.concatenate(groups)
+    return cleaned(whole.vertices, whole.faces)
 
 
-def _is_closed_convex(mesh: trimesh.Trimesh) -> bool:
-    if not mesh.is_watertight:
+def _is_closed_convex(mesh: trimesh.Trimesh, ratio: float = _CONVEX_VOLUME_RATIO) -> bool:
+    if not (mesh.is_watertight and mesh.body_count == 1):
         return False
     try:
-        return mesh.volume >= _CONVEX_VOLUME_RATIO * mesh.convex_hull.volume
+        return mesh.volume >= ratio * mesh.convex_hull.volume
     except QhullError:  # flat
         return False
 
 
-def _hulls(groups: list[trimesh.Trimesh], path: Path) -> tuple[trimesh.Trimesh, ...]:
-    """Convex hulls of the groups; flat ones, which exporters leave behind, have none."""
-    hulls = []
+def _read_pieces(
+    groups: list[trimesh.Trimesh], path: Path
+) -> tuple[tuple[trimesh.Trimesh, ...], trimesh.Trimesh]:
+    """Convex pieces of groups that are meant to be such, and what they look like.
+
+    Flat groups, which exporters leave behind, give none; one that isn't convex is decomposed.
+    Groups that only nearly are convex are seen as they are, those of a decomposition as pieces.
+    """
+    pieces: list[trimesh.Trimesh] = []
+    as_meant = path.name in DECOMPOSITIONS or all(_is_closed_convex(g, _EXACTLY) for g in groups)
     for group in groups:
-        with contextlib.suppress(QhullError):
-            hulls.append(group.convex_hull)
-    if not hulls:
+        try:
+            hull = group.convex_hull
+        except QhullError:  # flat
+            continue
+        if _is_closed_convex(group, _CONVEX_PIECE_RATIO) or _is_open_but_convex(group, hull):
+            pieces.append(hull)
+        elif group.is_watertight:
+            as_meant = False
+            pieces += _decompose(str(path), group)
+        else:
+            _refuse_open(group, path)
+    if not pieces:
         raise MeshError(f"{path}: all its pieces are flat, so nothing of it has a volume")
-    return tuple(hulls)
+    return tuple(pieces), trimesh.util.concatenate(pieces if as_meant else groups)
 
 
-def _check_closed(mesh: trimesh.Trimesh, path: Path) -> None:
-    if mesh.is_watertight and mesh.volume > 0.0:
-        if (share := overlap_share(mesh)) > _MAX_OVERLAP_SHARE:
-            raise MeshError(
-                f"{path}: the mesh passes through itself (seen along {share:.1%} of random lines), "
-                "so what is inside is ambiguous; unite its solids (a boolean union), or give a "
-                "folder with a collision.obj of convex pieces beside visual.obj"
-            )
-        return
+def _is_open_but_convex(mesh: trimesh.Trimesh, hull: trimesh.Trimesh) -> bool:
+    """Whether all faces of a mesh that isn't closed lie on its hull."""
+    if mesh.is_watertight:
+        return False
+    offsets = np.einsum("fi,fi->f", hull.face_normals, hull.triangles[:, 0])
+    depth = (offsets - mesh.triangles_center @ hull.face_normals.T).min(axis=1)
+    return bool(depth.max() <= _MAX_DENT * mesh.extents.max())
+
+
+def _closed(mesh: trimesh.Trimesh, path: Path) -> trimesh.Trimesh:
+    """A mesh that must be closed, with bodies that touch united."""
+    if not (mesh.is_watertight and mesh.volume > 0.0):
+        _refuse_open(mesh, path)
+    share = overlap_share(mesh)
+    if share > _MAX_OVERLAP_SHARE and mesh.body_count > 1:
+        mesh = united(mesh)
+        share = overlap_share(mesh)
+    if share > _MAX_OVERLAP_SHARE:
+        raise MeshError(
+            f"{path}: the mesh passes through itself (seen along {share:.1%} of random lines), "
+            "so what is inside is ambiguous; unite its solids (a boolean union), or give a "
+            "folder with a collision.obj of convex pieces beside visual.obj"
+        )
+    return mesh
+
+
+def _refuse_open(mesh: trimesh.Trimesh, path: Path) -> NoReturn:
     edges, counts = np.unique(mesh.edges_sorted, axis=0, return_counts=True)
     raise MeshError(
         f"{path}: the mesh is not closed ({np.count_nonzero(counts != 2)} of {len(edges)} edges "
@@ -270,17 +301,25 @@ def _check_size(name: str, mesh: trimesh.Trimesh, scale: float) -> None:
 
 
 def _decompose(name: str, mesh: trimesh.Trimesh) -> tuple[trimesh.Trimesh, ...]:
-    """Convex pieces of a closed mesh, from the cache where they are."""
+    """Convex pieces of a closed mesh, without its cavities; from the cache where they are."""
+    mesh = outer(mesh)
     if _is_closed_convex(mesh) and mesh.body_count == 1:
         return (mesh.convex_hull,)
     key = content_hash(mesh.vertices, mesh.faces, sorted(_COACD.items()))
     path = cache_folder() / "pieces" / f"{key}.npz"
-    if not path.is_file():
-        parts = _coacd(name, mesh)
-        save_arrays(path, **{f"piece_{i}": vertices for i, vertices in enumerate(parts)})
-    with np.load(path) as stored:
-        points = [stored[f"piece_{i}"] for i in range(len(stored.files))]
+    if (points := _kept_pieces(path)) is None:
+        points = _coacd(name, mesh)
+        save_arrays(path, **{f"piece_{i}": vertices for i, vertices in enumerate(points)})
     return tuple(trimesh.convex.convex_hull(piece) for piece in points)
+
+
+def _kept_pieces(path: Path) -> list[np.ndarray] | None:
+    """None where there are none, or where the file was damaged."""
+    try:
+        with np.load(path) as stored:
+            return [stored[f"piece_{i}"] for i in range(len(stored.files))] or None
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile, zlib.error):
+        return None
 
 
 def _coacd(name: str, mesh: trimesh.Trimesh) -> list[np.ndarray]:
