@@ -10,7 +10,6 @@ the mesh, in `$DEXGRASP_CACHE` or `~/.cache/dexgrasp`.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import zlib
 from dataclasses import dataclass
@@ -22,14 +21,23 @@ import numpy as np
 import trimesh
 from scipy.spatial import QhullError
 
-from dexgrasp_models.files import written_whole
+from dexgrasp_models.objects.cache import cache_folder, content_hash, save_arrays
 from dexgrasp_models.objects.convex_pieces import DecompositionError, convex_pieces
-from dexgrasp_models.objects.folders import DECOMPOSITIONS, SINGLE_MESHES, single_mesh
+from dexgrasp_models.objects.folders import (
+    BENCH_VISUAL,
+    DECOMPOSITIONS,
+    LAYOUTS,
+    PAIR,
+    bench_pieces,
+    single_mesh,
+    single_urdf,
+)
 from dexgrasp_models.objects.library import make_named
 from dexgrasp_models.objects.mesh_files import read_groups
 from dexgrasp_models.objects.overlap import overlap_share
 from dexgrasp_models.objects.shapes import SHAPES, make_shape
 from dexgrasp_models.objects.solids import cleaned, outer, united
+from dexgrasp_models.objects.urdf_objects import URDF_SUFFIX, read_urdf
 
 MAX_EXTENT = 0.40
 """Longest side (m) of an object the hand and the cameras are meant for."""
@@ -40,6 +48,11 @@ LIBRARY_PREFIX = "library:"
 """Before the name of an object of the library. Their meshes fill the unit sphere, so that the
 scale is the radius in metres (see `library.SCALES`)."""
 
+Pieces = tuple[trimesh.Trimesh, ...]
+Source = tuple[trimesh.Trimesh, Pieces | None]
+"""Surface and, where the source has them, convex pieces; in the source's units."""
+
+_MAX_RATIO = 3.0  # of what is seen to what is touched of it, in length
 _CONVEX_VOLUME_RATIO = 0.98  # of a group to its hull: rounding in files, not dents
 _EXACTLY = 1.0 - 1e-6  # the same, where a hull shows all that there is to see
 _CONVEX_PIECE_RATIO = 0.9  # the same, of a group that is meant to be a convex piece
@@ -116,29 +129,6 @@ def prepare_object(source: str | os.PathLike[str]) -> int:
     return len(_decompose(name, visual) if pieces is None else pieces)
 
 
-def cache_folder() -> Path:
-    """Where decompositions and stable poses are kept between runs."""
-    return Path(os.environ.get("DEXGRASP_CACHE") or Path.home() / ".cache" / "dexgrasp")
-
-
-def save_arrays(path: Path, **arrays: np.ndarray) -> None:
-    """Write an .npz file that is either complete or not there."""
-    with written_whole(path) as temporary:
-        np.savez_compressed(temporary, **arrays)
-
-
-def content_hash(*parts: object) -> str:
-    """A short hash of arrays and printable values."""
-    digest = hashlib.sha256()
-    for part in parts:
-        digest.update(
-            np.ascontiguousarray(part).tobytes()
-            if isinstance(part, np.ndarray)
-            else repr(part).encode()
-        )
-    return digest.hexdigest()[:20]
-
-
 def _read(
     source: str | os.PathLike[str],
 ) -> tuple[str, trimesh.Trimesh, tuple[trimesh.Trimesh, ...] | None]:
@@ -162,28 +152,72 @@ def _read(
     )
 
 
-def _read_folder(path: Path) -> tuple[trimesh.Trimesh, tuple[trimesh.Trimesh, ...] | None]:
+def _read_folder(path: Path) -> Source:
     if (mesh := single_mesh(path)) is not None:
         return _read_file(mesh)
     visual_path, collision_path = path / "visual.obj", path / "collision.obj"
-    pieces = None
+    touched: list[trimesh.Trimesh] = []
     if collision_path.is_file():
-        pieces, _ = _read_pieces(_read_groups(collision_path), collision_path)
-    if visual_path.is_file():
-        groups = _read_groups(visual_path)
-        visual = _joined(groups)
-        if pieces is None:
-            return _closed(visual, visual_path), None
-        return visual, pieces
-    if pieces is None:
+        touched = _read_groups(collision_path)
+    elif not visual_path.is_file() and (files := bench_pieces(path)):
+        visual_path, collision_path = path / BENCH_VISUAL, files[0].parent
+        touched = [group for file in files for group in _read_groups(file)]
+    elif not visual_path.is_file():
+        if (urdf := single_urdf(path)) is None:
+            raise MeshError(
+                f"{path}: expected {' or '.join(PAIR)} in this folder, or one of "
+                f"{', '.join(LAYOUTS[len(PAIR) :])}"
+            )
+        return _read_urdf(urdf)
+    seen = _read_groups(visual_path) if visual_path.is_file() else []
+    return _seen_and_touched(seen, touched, visual_path, collision_path)
+
+
+def _read_urdf(path: Path) -> Source:
+    try:
+        shapes = read_urdf(path)
+    except (ValueError, OSError) as error:
+        raise MeshError(f"{path}: can't be read as a URDF of an object ({error})") from error
+    seen, touched = [], []
+    for one in shapes:
+        for group in _read_groups(one.shape) if isinstance(one.shape, Path) else [one.shape]:
+            placed = group.copy().apply_transform(one.placed)
+            (seen if one.seen else touched).append(placed)
+    if not shapes:
+        raise MeshError(f"{path}: has neither visual nor collision geometry")
+    return _seen_and_touched(seen, touched, path, path)
+
+
+def _seen_and_touched(
+    seen: list[trimesh.Trimesh], touched: list[trimesh.Trimesh], seen_in: Path, touched_in: Path
+) -> Source:
+    """Surface and pieces of what is seen and what is touched, of which one may be missing."""
+    if not touched:
+        return _closed(_joined(seen), seen_in), None
+    pieces, surface = _read_pieces(touched, touched_in)
+    if not seen:
+        return surface, pieces
+    visual = _joined(seen)
+    _check_alike(visual, pieces, seen_in)
+    return visual, pieces
+
+
+def _check_alike(visual: trimesh.Trimesh, pieces: Pieces, path: Path) -> None:
+    """What is seen and what is touched must be the same object, in the same unit."""
+    bounds = np.array([piece.bounds for piece in pieces])
+    touched = bounds[:, 1].max(axis=0) - bounds[:, 0].min(axis=0)
+    ratio = float(visual.extents.max() / touched.max())
+    apart = np.abs(visual.bounds.sum(axis=0) - bounds[:, 1].max(axis=0) - bounds[:, 0].min(axis=0))
+    if not 1 / _MAX_RATIO < ratio < _MAX_RATIO or (apart > visual.extents + touched).any():
         raise MeshError(
-            f"{path}: expected visual.obj or collision.obj in this folder, "
-            f"or one of {', '.join(SINGLE_MESHES)}"
+            f"{path}: what is seen is {visual.extents.max():.3g} long and what is touched "
+            f"{touched.max():.3g}, or elsewhere; give both in one unit and frame"
         )
-    return trimesh.util.concatenate(pieces), pieces
 
 
-def _read_file(path: Path) -> tuple[trimesh.Trimesh, tuple[trimesh.Trimesh, ...] | None]:
+def _read_file(path: Path) -> Source:
+    if path.suffix.lower() == URDF_SUFFIX:
+        return _read_urdf(path)
     groups = _read_groups(path)
     if path.name in DECOMPOSITIONS or all(map(_is_closed_convex, groups)):
         pieces, surface = _read_pieces(groups, path)
