@@ -119,7 +119,7 @@ def test_a_face_with_a_bridge_to_its_hole(tmp_path):
     points = np.vstack([outer, hole])
     vertices = np.vstack([np.c_[points, np.full(8, z)] for z in (0.0, 0.03)])
     ring = [0, 1, 2, 3, 0, 4, 5, 6, 7, 4]
-    faces = [[i for i in ring[::-1]], [8 + i for i in ring]]
+    faces = [ring[::-1], [8 + i for i in ring]]
     for loop in ([0, 1, 2, 3], [4, 5, 6, 7]):
         for a, b in zip(loop, loop[1:] + loop[:1], strict=True):
             faces.append([a, b, 8 + b, 8 + a])

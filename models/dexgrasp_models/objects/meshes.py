@@ -142,9 +142,13 @@ def _read(
             return name, make_named(name).mesh, None
         except ValueError as error:
             raise MeshError(str(error)) from error
-    if path.is_dir():
+    try:
+        is_folder, is_file = path.is_dir(), path.is_file()
+    except OSError as error:  # a name that is too long, a folder that may not be entered
+        raise MeshError(f"{source}: {error.strerror}") from error
+    if is_folder:
         return path.resolve().name, *_read_folder(path)
-    if path.is_file():
+    if is_file:
         return path.stem, *_read_file(path)
     raise MeshError(
         f"{source}: no such mesh file or folder, and no shape of that name; "
