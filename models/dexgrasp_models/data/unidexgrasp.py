@@ -74,7 +74,9 @@ def import_unidexgrasp(
     """
     check_is_there(path)
     if path.is_file():
-        raise GraspDataError(f"{path}: is a file; UniDexGrasp's grasps are folders of <number>.npz")
+        raise GraspDataError(
+            f"{path}: is a file, no UniDexGrasp grasps: expected <number>.npz in a folder"
+        )
     folders = sorted({file.parent for file in path.rglob("[!.]*.npz")})
     if not folders or folders == [path]:
         return read_unidexgrasp(path, None, ignore, problems)
