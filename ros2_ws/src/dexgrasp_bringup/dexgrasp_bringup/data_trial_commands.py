@@ -262,10 +262,13 @@ def _of_usable_objects(
     """
     import numpy as np
 
-    for problem in left_out.values():
-        console.print(f"[red]left out: {escape(problem)}", soft_wrap=True)
     bad = [index for index, name in enumerate(grasps.names) if name in left_out]
     rows = np.flatnonzero(~np.isin(grasps.objects, bad))
+    problems = list(left_out.values())
+    if not len(rows) and len(problems) == 1:
+        raise ValueError(problems[0])
+    for problem in problems:
+        console.print(f"[red]left out: {escape(problem)}", soft_wrap=True)
     if not len(rows):
         raise ValueError("none of the objects can be used")
     return grasps[rows], {name: values[rows] for name, values in figures.items()}
