@@ -79,7 +79,8 @@ def node_command(node: GraphNode) -> list[str]:
         command += ["--params-file", str(node.parameter_file)]
     for name, value in node.parameters.items():
         # JSON is YAML that keeps the type: "1" stays a text, 1.0 a float.
-        command += ["-p", f"{name}:={json.dumps(value)}"]
+        # Its escapes of characters beyond U+FFFF are two halves, which YAML has not.
+        command += ["-p", f"{name}:={json.dumps(value, ensure_ascii=False)}"]
     return command
 
 
