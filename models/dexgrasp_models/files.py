@@ -55,6 +55,8 @@ def folder_written_whole(path: str | os.PathLike[str]) -> Iterator[Path]:
         yield temporary
         temporary.chmod(0o755)
         temporary.replace(target)
-    except BaseException:
+    except BaseException as error:
         shutil.rmtree(temporary, ignore_errors=True)
+        if isinstance(error, OSError) and error.errno in _NO_SPACE:
+            error.filename = str(target)
         raise

@@ -26,7 +26,7 @@ from dexgrasp_models.data.dexgraspbench import find_mesh
 from dexgrasp_models.data.grasp_set import GraspSet, Provenance
 from dexgrasp_models.data.grasps import GraspDataError, table_pose
 from dexgrasp_models.nets.clouds import horizontal_centre
-from dexgrasp_models.objects import LIBRARY_PREFIX, MeshError, load_surface
+from dexgrasp_models.objects import LIBRARY_PREFIX, load_surface
 from dexgrasp_models.perception.cameras import DepthFrame, load_rig
 from dexgrasp_models.perception.fusion import (
     FusionConfig,
@@ -243,7 +243,9 @@ def _attempt(job: CloudJob) -> ObjectClouds | str:
     """What a job gives, or what is wrong with its object."""
     try:
         return observe_object(job)
-    except MeshError as error:
+    except OSError:
+        raise
+    except Exception as error:  # geometry libraries raise anything
         return f"{job.name}: {error}"
 
 

@@ -68,7 +68,9 @@ class SynthesisJob:
     def shard(self) -> str:
         """Name of the shard that the grasps are stored in."""
         plain = re.sub(r"[^A-Za-z0-9_.-]", "_", self.name.replace("/", "-"))
-        return plain.lstrip(".-") or "_"
+        plain = plain.lstrip(".-") or "_"
+        # What is left of names in other scripts is alike.
+        return plain if self.name.isascii() else f"{plain}-{crc32(self.name.encode()):08x}"
 
     def notes(self) -> dict[str, Any]:
         """What it was made with, for the shard's provenance."""

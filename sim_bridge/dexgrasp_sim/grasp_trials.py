@@ -9,9 +9,9 @@ from enum import StrEnum
 
 import numpy as np
 
-from dexgrasp_models.data.grasps import Grasps
+from dexgrasp_models.data.grasps import GraspDataError, Grasps
 from dexgrasp_models.hand.spec import load_hand
-from dexgrasp_models.objects import LIBRARY_PREFIX, ObjectModel, load_object
+from dexgrasp_models.objects import LIBRARY_PREFIX, MeshError, ObjectModel, load_object
 from dexgrasp_sim.validation import FIGURES, GraspValidator, ValidationConfig
 from dexgrasp_sim.worker_processes import outcomes
 
@@ -43,6 +43,11 @@ class _Job:
     config: ValidationConfig
     thrifty: bool
 
+    @property
+    def name(self) -> str:
+        """The object's."""
+        return self.grasps.names[self.grasps.objects[0]]
+
 
 def library_object(name: str, scale: float) -> ObjectModel:
     """The library's object of a name such as `mug/3`, with a radius of ``scale`` m.
@@ -63,6 +68,7 @@ def try_grasps(
     thrifty: bool = False,
     workers: int = 1,
     progress: Callable[[int, int], None] | None = None,
+    left_out: dict[str, str] | None = None,
 ) -> dict[str, np.ndarray]:
     """(N,) figures of all grasps, see `GraspValidator.run`.
 
@@ -75,6 +81,8 @@ def try_grasps(
         thrifty: whether to stop at the first trial that fails; further figures are NaN.
         workers: processes.
         progress: is called with how many grasps are done, of how many.
+        left_out: takes the objects that can't be found or used, with the reason; the figures of
+            their grasps are NaN. Without it they raise.
 
     Raises:
         MeshError, GraspDataError: an object can't be found or used.
@@ -88,6 +96,11 @@ def try_grasps(
     done = 0
     with closing(outcomes(_try, _jobs(grasps, load, config, thrifty), workers)) as finished:
         for job, found in finished:
+            if isinstance(found, Exception):
+                if left_out is None:
+                    raise found
+                left_out[job.name] = str(found)
+                found = {}
             for name, values in found.items():
                 figures[name][job.rows] = values
             done += len(job.rows)
@@ -151,8 +164,12 @@ def _jobs(
             yield _Job(some, grasps[some], load, config, thrifty)
 
 
-def _try(job: _Job) -> dict[str, np.ndarray]:
+def _try(job: _Job) -> dict[str, np.ndarray] | MeshError | GraspDataError:
+    """Figures, or what is wrong with the object."""
     grasps = job.grasps
-    model = job.load(grasps.names[grasps.objects[0]], float(grasps.scales[0]))
+    try:
+        model = job.load(job.name, float(grasps.scales[0]))
+    except (MeshError, GraspDataError) as error:
+        return error
     results = list(GraspValidator(model, job.config).run_all(grasps, thrifty=job.thrifty))
     return {name: np.array([result[name] for result in results]) for name in FIGURES}

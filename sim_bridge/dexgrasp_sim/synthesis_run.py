@@ -16,8 +16,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import mujoco
-
 from dexgrasp_models.data.grasp_set import GraspSet, Provenance
 from dexgrasp_models.data.grasps import GraspDataError, Grasps
 from dexgrasp_sim.grasp_synthesis import SynthesisJob, synthesise_object
@@ -103,10 +101,12 @@ Outcome = tuple[SynthesisJob, Grasps | str]
 
 
 def _attempt(synthesise: Callable[[SynthesisJob], Grasps], job: SynthesisJob) -> Outcome:
-    """One bad object doesn't end a run over many."""
+    """One bad object doesn't end a run over many; a full disk does."""
     try:
         return job, synthesise(job)
-    except (ValueError, RuntimeError, mujoco.FatalError) as error:
+    except OSError:
+        raise
+    except Exception as error:  # geometry libraries raise anything
         return job, f"{job.name}: {error}"
 
 

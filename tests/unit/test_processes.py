@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import rclpy
 
 from dexgrasp_bringup import processes
 from dexgrasp_bringup.graph import GraphError, GraphNode, SimulationOptions, simulation_graph
@@ -168,3 +169,19 @@ def test_every_node_of_the_graph_is_installed_and_has_its_file() -> None:
 def test_a_node_that_is_not_installed_is_named() -> None:
     with pytest.raises(GraphError, match="dexgrasp_none/nothing is not installed"):
         node_command(GraphNode("dexgrasp_none", "nothing", "nothing"))
+
+
+@pytest.mark.parametrize(
+    "path", ["/tmp/杯子.stl", "/tmp/\U0001f600.stl", '/tmp/it\'s "a".stl', "1"]
+)
+def test_any_path_reaches_the_node(monkeypatch, path):
+    monkeypatch.setattr(processes, "executable_path", lambda *_: Path("node"))
+    command = node_command(GraphNode("package", "executable", "it", parameters={"object": path}))
+    context = rclpy.Context()
+    rclpy.init(args=command[1:], context=context)
+    try:
+        node = rclpy.create_node("it", context=context)
+        assert node.declare_parameter("object", "").value == path
+        node.destroy_node()
+    finally:
+        context.shutdown()

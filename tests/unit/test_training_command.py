@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import shutil
+from dataclasses import replace
 
 import pytest
 import torch
 import yaml
+from full_disk import full_disk
 from training_samples import config_file, write_sets
 from typer.testing import CliRunner
 
@@ -15,6 +18,7 @@ from dexgrasp_bringup.cli import app
 from dexgrasp_bringup.train_command import Network
 from dexgrasp_models.nets.ipdf import GraspIPDFConfig
 from dexgrasp_models.nets.weights import load_weights
+from dexgrasp_models.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from dexgrasp_models.training.config import load_training, network_config
 from dexgrasp_models.training.objectives import RECIPES
 
@@ -130,3 +134,23 @@ def _yaml(folder, content: dict) -> str:
     path = folder / "bad.yaml"
     path.write_text(yaml.safe_dump(content))
     return str(path)
+
+
+@pytest.mark.parametrize("largest", [100, 4_000])
+def test_a_full_disk_is_a_sentence_and_leaves_nothing_half_written(tmp_path, folder, largest):
+    """At the curves, and at the weights or the checkpoint."""
+    with full_disk(largest):
+        told = run(folder, tmp_path, status=2)
+    assert re.fullmatch(r".*\[Errno 27\] File too large[^.]*('.*')?", told), told
+    assert not list(tmp_path.rglob(".part-*"))
+    assert "step 6" in run(folder, tmp_path)
+
+
+def test_a_full_disk_keeps_the_checkpoint_before(tmp_path):
+    path = tmp_path / "ipdf.checkpoint"
+    state = Checkpoint(1, 2.0, 3.0, {"weights": torch.zeros(10)}, {})
+    save_checkpoint(path, state, {"seed": 0})
+    with full_disk(10_000), pytest.raises(OSError, match=f"File too large: '{path}'"):
+        save_checkpoint(path, replace(state, objective={"weights": torch.zeros(10_000)}), {})
+    assert torch.equal(load_checkpoint(path, {"seed": 0}).objective["weights"], torch.zeros(10))
+    assert [file.name for file in tmp_path.iterdir()] == [path.name]

@@ -59,14 +59,18 @@ def export_dexgraspbench(
     poses = grasps.palm_poses
     pairs = zip(grasps.objects.tolist(), grasps.scales.tolist(), strict=True)
     with folder_written_whole(folder) as temporary:
+        written: set[str] = set()
         for index, scale in sorted(set(pairs)):
             name = grasps.names[index]
             rows = np.flatnonzero((grasps.objects == index) & (grasps.scales == scale))
             model = load(name, scale)
-            _write_object(model, temporary / "objects" / name)
+            if name not in written:
+                written.add(name)
+                _write_object(model, temporary / "objects" / name)
             closing = closing_joints(model, poses[rows], grasps.joints[rows])
             target = temporary / "graspdata" / name / f"scale{1000 * scale:03.0f}"
-            target.mkdir(parents=True)
+            # Scales of several sources may differ by less than the name tells.
+            target.mkdir(parents=True, exist_ok=True)
             for row, change in zip(rows, closing, strict=True):
                 entry = _entry(grasps, row, poses[row], change)
                 entry |= {"obj_scale": scale, "obj_path": f"{root}/{name}"}
@@ -92,6 +96,8 @@ def find_mesh(meshes: Path, name: str) -> Path:
     Raises:
         GraspDataError: there is none.
     """
+    if not meshes.is_dir():
+        raise GraspDataError(f"{meshes}: no such folder of meshes")
     for pattern in _MESHES:
         path = meshes / pattern.format(name)
         if path.exists():
@@ -137,8 +143,6 @@ def _entry(
 
 def _write_object(model: ObjectModel, folder: Path) -> None:
     """The object at scale 1, once; all its scales share it."""
-    if folder.exists():
-        return
     (folder / "info").mkdir(parents=True)
     (folder / "urdf" / "meshes").mkdir(parents=True)
     for number, piece in enumerate(model.pieces):

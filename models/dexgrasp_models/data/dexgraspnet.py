@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from dexgrasp_models.data.grasps import GraspDataError, Grasps, concatenate
-from dexgrasp_models.data.object_arrays import npy_bytes, read_npy
+from dexgrasp_models.data.object_arrays import check_is_there, each_read, npy_bytes, read_npy
 from dexgrasp_models.data.qpos import (
     known_figures,
     parse_figures,
@@ -40,7 +40,8 @@ def read_dexgraspnet(path: Path, name: str | None = None, ignore: Collection[str
         OSError: the file can't be opened.
     """
     array = read_npy(path)
-    if array.dtype != object or array.ndim != 1:
+    # An object without success is an empty array, which NumPy takes for one of numbers.
+    if array.ndim != 1 or (array.dtype != object and array.size):
         raise GraspDataError(
             f"{path}: holds no DexGraspNet grasps (an array {array.shape} of {array.dtype} instead "
             "of a row of dicts)"
@@ -67,23 +68,31 @@ def read_dexgraspnet(path: Path, name: str | None = None, ignore: Collection[str
         raise GraspDataError(f"{path}: {error}") from error
 
 
-def import_dexgraspnet(path: Path, ignore: Collection[str] = ()) -> Grasps:
+def import_dexgraspnet(
+    path: Path, ignore: Collection[str] = (), problems: list[str] | None = None
+) -> Grasps:
     """The grasps of a file, or of all `.npy` files below a folder, which name the objects.
+
+    Args:
+        path: the file or folder.
+        ignore: keys to leave out.
+        problems: takes what is wrong with files, which then are left out; without it they raise.
 
     Raises:
         GraspDataError: there are no grasps, or as `read_dexgraspnet`.
+        OSError: as `read_dexgraspnet`.
     """
+    check_is_there(path)
     if path.is_file():
         return read_dexgraspnet(path, ignore=ignore)
     files = sorted(path.rglob("[!.]*.npy"))
     if not files:
         raise GraspDataError(f"{path}: no DexGraspNet grasps: expected <object>.npy")
-    return concatenate(
-        [
-            read_dexgraspnet(file, file.relative_to(path).with_suffix("").as_posix(), ignore)
-            for file in files
-        ]
-    )
+
+    def read(file: Path) -> Grasps:
+        return read_dexgraspnet(file, file.relative_to(path).with_suffix("").as_posix(), ignore)
+
+    return concatenate(each_read(read, files, problems))
 
 
 def export_dexgraspnet(grasps: Grasps, folder: Path) -> None:

@@ -11,14 +11,16 @@ from __future__ import annotations
 import io
 import pickle
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeVar
 
 import numpy as np
 from numpy.lib import format as npy
 
 from dexgrasp_models.data.grasps import GraspDataError
+
+Read = TypeVar("Read")
 
 _ALLOWED = {
     (module, name)
@@ -69,6 +71,38 @@ def read_npz(path: Path) -> dict[str, np.ndarray]:
             }
     except (zipfile.BadZipFile, EOFError, NotImplementedError) as error:
         raise GraspDataError(f"{path}: is cut short or no .npz file ({error})") from error
+
+
+def check_is_there(path: Path) -> None:
+    """Whether there is a file or folder to import from.
+
+    Raises:
+        GraspDataError: there is none.
+    """
+    if not path.exists():
+        raise GraspDataError(f"{path}: no such file or folder")
+
+
+def each_read(
+    read: Callable[[Path], Read], paths: Sequence[Path], problems: list[str] | None
+) -> list[Read]:
+    """What is read of each path; of those that can't be read, `problems` takes the reason.
+
+    Raises:
+        GraspDataError, OSError: what `read` raises, where there are no `problems` or nothing else.
+    """
+    found, first = [], None
+    for path in paths:
+        try:
+            found.append(read(path))
+        except (GraspDataError, OSError) as error:
+            if problems is None:
+                raise
+            first = first or error
+            problems.append(str(error))
+    if first is not None and not found:
+        raise first
+    return found
 
 
 def npy_bytes(array: np.ndarray) -> bytes:

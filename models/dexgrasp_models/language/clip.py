@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
 from torch import Tensor
 from torch.nn import functional
 
@@ -140,13 +141,19 @@ def save_clip(clip: Clip, folder: Path, notes: Mapping[str, Any] | None = None) 
         clip: what to write.
         folder: where to.
         notes: anything JSON can hold, for `training.json`.
+
+    Raises:
+        OSError: it can't be written, as on a full disk; older files stay.
     """
     _hush_transformers()
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder, prefix=".part-") as name:
         temporary = Path(name)
-        for part in (clip.tokenizer, clip.image_processor, clip.model):
-            part.save_pretrained(temporary)
+        try:
+            for part in (clip.tokenizer, clip.image_processor, clip.model):
+                part.save_pretrained(temporary)
+        except SafetensorError as error:  # as on a full disk
+            raise OSError(f"{folder}: can't be written ({error})") from error
         text = json.dumps(dict(notes or {}), indent=2)
         (temporary / "training.json").write_text(text + "\n", encoding="utf-8")
         for file in sorted(temporary.iterdir()):

@@ -10,21 +10,34 @@ the mesh, in `$DEXGRASP_CACHE` or `~/.cache/dexgrasp`.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
+from zipfile import BadZipFile
 
 import numpy as np
 import trimesh
 from scipy.spatial import QhullError
 
-from dexgrasp_models.files import written_whole
+from dexgrasp_models.objects.cache import cache_folder, content_hash, save_arrays
 from dexgrasp_models.objects.convex_pieces import DecompositionError, convex_pieces
-from dexgrasp_models.objects.folders import DECOMPOSITIONS, SINGLE_MESHES, single_mesh
+from dexgrasp_models.objects.folders import (
+    BENCH_VISUAL,
+    DECOMPOSITIONS,
+    LAYOUTS,
+    PAIR,
+    bench_pieces,
+    single_mesh,
+    single_urdf,
+)
 from dexgrasp_models.objects.library import make_named
+from dexgrasp_models.objects.mesh_files import read_groups
 from dexgrasp_models.objects.overlap import overlap_share
 from dexgrasp_models.objects.shapes import SHAPES, make_shape
+from dexgrasp_models.objects.solids import cleaned, outer, united
+from dexgrasp_models.objects.urdf_objects import URDF_SUFFIX, read_urdf
 
 MAX_EXTENT = 0.40
 """Longest side (m) of an object the hand and the cameras are meant for."""
@@ -35,7 +48,15 @@ LIBRARY_PREFIX = "library:"
 """Before the name of an object of the library. Their meshes fill the unit sphere, so that the
 scale is the radius in metres (see `library.SCALES`)."""
 
+Pieces = tuple[trimesh.Trimesh, ...]
+Source = tuple[trimesh.Trimesh, Pieces | None]
+"""Surface and, where the source has them, convex pieces; in the source's units."""
+
+_MAX_RATIO = 3.0  # of what is seen to what is touched of it, in length
 _CONVEX_VOLUME_RATIO = 0.98  # of a group to its hull: rounding in files, not dents
+_EXACTLY = 1.0 - 1e-6  # the same, where a hull shows all that there is to see
+_CONVEX_PIECE_RATIO = 0.9  # the same, of a group that is meant to be a convex piece
+_MAX_DENT = 0.02  # of a piece's longest side
 _MAX_OVERLAP_SHARE = 0.005  # of random lines: grazed edges, and folds that do no harm
 _COACD = {"threshold": 0.05, "max_convex_hull": 32, "seed": 0}
 
@@ -108,29 +129,6 @@ def prepare_object(source: str | os.PathLike[str]) -> int:
     return len(_decompose(name, visual) if pieces is None else pieces)
 
 
-def cache_folder() -> Path:
-    """Where decompositions and stable poses are kept between runs."""
-    return Path(os.environ.get("DEXGRASP_CACHE") or Path.home() / ".cache" / "dexgrasp")
-
-
-def save_arrays(path: Path, **arrays: np.ndarray) -> None:
-    """Write an .npz file that is either complete or not there."""
-    with written_whole(path) as temporary:
-        np.savez_compressed(temporary, **arrays)
-
-
-def content_hash(*parts: object) -> str:
-    """A short hash of arrays and printable values."""
-    digest = hashlib.sha256()
-    for part in parts:
-        digest.update(
-            np.ascontiguousarray(part).tobytes()
-            if isinstance(part, np.ndarray)
-            else repr(part).encode()
-        )
-    return digest.hexdigest()[:20]
-
-
 def _read(
     source: str | os.PathLike[str],
 ) -> tuple[str, trimesh.Trimesh, tuple[trimesh.Trimesh, ...] | None]:
@@ -144,9 +142,13 @@ def _read(
             return name, make_named(name).mesh, None
         except ValueError as error:
             raise MeshError(str(error)) from error
-    if path.is_dir():
+    try:
+        is_folder, is_file = path.is_dir(), path.is_file()
+    except OSError as error:  # a name that is too long, a folder that may not be entered
+        raise MeshError(f"{source}: {error.strerror}") from error
+    if is_folder:
         return path.resolve().name, *_read_folder(path)
-    if path.is_file():
+    if is_file:
         return path.stem, *_read_file(path)
     raise MeshError(
         f"{source}: no such mesh file or folder, and no shape of that name; "
@@ -154,94 +156,161 @@ def _read(
     )
 
 
-def _read_folder(path: Path) -> tuple[trimesh.Trimesh, tuple[trimesh.Trimesh, ...] | None]:
+def _read_folder(path: Path) -> Source:
     if (mesh := single_mesh(path)) is not None:
         return _read_file(mesh)
     visual_path, collision_path = path / "visual.obj", path / "collision.obj"
-    pieces = None
+    touched: list[trimesh.Trimesh] = []
     if collision_path.is_file():
-        pieces = _hulls(_read_groups(collision_path), collision_path)
-    if visual_path.is_file():
-        groups = _read_groups(visual_path)
-        visual = _clean(trimesh.util.concatenate(groups))
-        if pieces is None:
-            _check_closed(visual, visual_path)
-        return visual, pieces
-    if pieces is None:
+        touched = _read_groups(collision_path)
+    elif not visual_path.is_file() and (files := bench_pieces(path)):
+        visual_path, collision_path = path / BENCH_VISUAL, files[0].parent
+        touched = [group for file in files for group in _read_groups(file)]
+    elif not visual_path.is_file():
+        if (urdf := single_urdf(path)) is None:
+            raise MeshError(
+                f"{path}: expected {' or '.join(PAIR)} in this folder, or one of "
+                f"{', '.join(LAYOUTS[len(PAIR) :])}"
+            )
+        return _read_urdf(urdf)
+    seen = _read_groups(visual_path) if visual_path.is_file() else []
+    return _seen_and_touched(seen, touched, visual_path, collision_path)
+
+
+def _read_urdf(path: Path) -> Source:
+    try:
+        shapes = read_urdf(path)
+    except (ValueError, OSError) as error:
+        raise MeshError(f"{path}: can't be read as a URDF of an object ({error})") from error
+    seen, touched = [], []
+    for one in shapes:
+        for group in _read_groups(one.shape) if isinstance(one.shape, Path) else [one.shape]:
+            placed = group.copy().apply_transform(one.placed)
+            (seen if one.seen else touched).append(placed)
+    if not shapes:
+        raise MeshError(f"{path}: has neither visual nor collision geometry")
+    return _seen_and_touched(seen, touched, path, path)
+
+
+def _seen_and_touched(
+    seen: list[trimesh.Trimesh], touched: list[trimesh.Trimesh], seen_in: Path, touched_in: Path
+) -> Source:
+    """Surface and pieces of what is seen and what is touched, of which one may be missing."""
+    if not touched:
+        return _closed(_joined(seen), seen_in), None
+    pieces, surface = _read_pieces(touched, touched_in)
+    if not seen:
+        return surface, pieces
+    visual = _joined(seen)
+    _check_alike(visual, pieces, seen_in)
+    return visual, pieces
+
+
+def _check_alike(visual: trimesh.Trimesh, pieces: Pieces, path: Path) -> None:
+    """What is seen and what is touched must be the same object, in the same unit."""
+    bounds = np.array([piece.bounds for piece in pieces])
+    touched = bounds[:, 1].max(axis=0) - bounds[:, 0].min(axis=0)
+    ratio = float(visual.extents.max() / touched.max())
+    apart = np.abs(visual.bounds.sum(axis=0) - bounds[:, 1].max(axis=0) - bounds[:, 0].min(axis=0))
+    if not 1 / _MAX_RATIO < ratio < _MAX_RATIO or (apart > visual.extents + touched).any():
         raise MeshError(
-            f"{path}: expected visual.obj or collision.obj in this folder, "
-            f"or one of {', '.join(SINGLE_MESHES)}"
+            f"{path}: what is seen is {visual.extents.max():.3g} long and what is touched "
+            f"{touched.max():.3g}, or elsewhere; give both in one unit and frame"
         )
-    return trimesh.util.concatenate(pieces), pieces
 
 
-def _read_file(path: Path) -> tuple[trimesh.Trimesh, tuple[trimesh.Trimesh, ...] | None]:
+def _read_file(path: Path) -> Source:
+    if path.suffix.lower() == URDF_SUFFIX:
+        return _read_urdf(path)
     groups = _read_groups(path)
     if path.name in DECOMPOSITIONS or all(map(_is_closed_convex, groups)):
-        pieces = _hulls(groups, path)
-        return trimesh.util.concatenate(pieces), pieces
-    mesh = _clean(trimesh.util.concatenate(groups))
-    _check_closed(mesh, path)
-    return mesh, None
+        pieces, surface = _read_pieces(groups, path)
+        return surface, pieces
+    return _closed(_joined(groups), path), None
 
 
 def _read_groups(path: Path) -> list[trimesh.Trimesh]:
     """The cleaned non-empty meshes of a file, one for each `o` group or scene node."""
     try:
-        scene = trimesh.load_scene(
-            path, split_objects=True, group_material=False, skip_materials=True, process=False
-        )
-        meshes = [item for item in scene.dump() if isinstance(item, trimesh.Trimesh)]
+        found = read_groups(path, split_groups=path.name in DECOMPOSITIONS)
+        groups = [
+            group for vertices, faces in found if len((group := cleaned(vertices, faces)).faces)
+        ]
     except Exception as error:  # readers of the many formats raise anything
         raise MeshError(f"{path}: can't be read as a mesh ({error})") from error
-    if any(not np.isfinite(mesh.vertices).all() for mesh in meshes):
-        raise MeshError(f"{path}: has vertices that are NaN or infinite; export it again")
-    groups = [group for group in map(_clean, meshes) if len(group.faces)]
     if not groups:
         raise MeshError(f"{path}: has no triangles")
     return groups
 
 
-def _clean(mesh: trimesh.Trimesh) -> trimesh.Trimesh:
-    """Geometry alone: vertices merged, faces without area or told twice dropped, outward."""
-    mesh = trimesh.Trimesh(mesh.vertices, mesh.faces, process=False)
-    mesh.merge_vertices()
-    mesh.update_faces(mesh.nondegenerate_faces() & mesh.unique_faces())
-    mesh.remove_unreferenced_vertices()
-    if len(mesh.faces):
-        trimesh.repair.fix_normals(mesh, multibody=True)
-    return mesh
+def _joined(groups: list[trimesh.Trimesh]) -> trimesh.Trimesh:
+    whole = trimesh.util.concatenate(groups)
+    return cleaned(whole.vertices, whole.faces)
 
 
-def _is_closed_convex(mesh: trimesh.Trimesh) -> bool:
-    if not mesh.is_watertight:
+def _is_closed_convex(mesh: trimesh.Trimesh, ratio: float = _CONVEX_VOLUME_RATIO) -> bool:
+    if not (mesh.is_watertight and mesh.body_count == 1):
         return False
     try:
-        return mesh.volume >= _CONVEX_VOLUME_RATIO * mesh.convex_hull.volume
+        return mesh.volume >= ratio * mesh.convex_hull.volume
     except QhullError:  # flat
         return False
 
 
-def _hulls(groups: list[trimesh.Trimesh], path: Path) -> tuple[trimesh.Trimesh, ...]:
-    """Convex hulls of the groups; flat ones, which exporters leave behind, have none."""
-    hulls = []
+def _read_pieces(
+    groups: list[trimesh.Trimesh], path: Path
+) -> tuple[tuple[trimesh.Trimesh, ...], trimesh.Trimesh]:
+    """Convex pieces of groups that are meant to be such, and what they look like.
+
+    Flat groups, which exporters leave behind, give none; one that isn't convex is decomposed.
+    Groups that only nearly are convex are seen as they are, those of a decomposition as pieces.
+    """
+    pieces: list[trimesh.Trimesh] = []
+    as_meant = path.name in DECOMPOSITIONS or all(_is_closed_convex(g, _EXACTLY) for g in groups)
     for group in groups:
-        with contextlib.suppress(QhullError):
-            hulls.append(group.convex_hull)
-    if not hulls:
+        try:
+            hull = group.convex_hull
+        except QhullError:  # flat
+            continue
+        if _is_closed_convex(group, _CONVEX_PIECE_RATIO) or _is_open_but_convex(group, hull):
+            pieces.append(hull)
+        elif group.is_watertight:
+            as_meant = False
+            pieces += _decompose(str(path), group)
+        else:
+            _refuse_open(group, path)
+    if not pieces:
         raise MeshError(f"{path}: all its pieces are flat, so nothing of it has a volume")
-    return tuple(hulls)
+    return tuple(pieces), trimesh.util.concatenate(pieces if as_meant else groups)
 
 
-def _check_closed(mesh: trimesh.Trimesh, path: Path) -> None:
-    if mesh.is_watertight and mesh.volume > 0.0:
-        if (share := overlap_share(mesh)) > _MAX_OVERLAP_SHARE:
-            raise MeshError(
-                f"{path}: the mesh passes through itself (seen along {share:.1%} of random lines), "
-                "so what is inside is ambiguous; unite its solids (a boolean union), or give a "
-                "folder with a collision.obj of convex pieces beside visual.obj"
-            )
-        return
+def _is_open_but_convex(mesh: trimesh.Trimesh, hull: trimesh.Trimesh) -> bool:
+    """Whether all faces of a mesh that isn't closed lie on its hull."""
+    if mesh.is_watertight:
+        return False
+    offsets = np.einsum("fi,fi->f", hull.face_normals, hull.triangles[:, 0])
+    depth = (offsets - mesh.triangles_center @ hull.face_normals.T).min(axis=1)
+    return bool(depth.max() <= _MAX_DENT * mesh.extents.max())
+
+
+def _closed(mesh: trimesh.Trimesh, path: Path) -> trimesh.Trimesh:
+    """A mesh that must be closed, with bodies that touch united."""
+    if not (mesh.is_watertight and mesh.volume > 0.0):
+        _refuse_open(mesh, path)
+    share = overlap_share(mesh)
+    if share > _MAX_OVERLAP_SHARE and mesh.body_count > 1:
+        mesh = united(mesh)
+        share = overlap_share(mesh)
+    if share > _MAX_OVERLAP_SHARE:
+        raise MeshError(
+            f"{path}: the mesh passes through itself (seen along {share:.1%} of random lines), "
+            "so what is inside is ambiguous; unite its solids (a boolean union), or give a "
+            "folder with a collision.obj of convex pieces beside visual.obj"
+        )
+    return mesh
+
+
+def _refuse_open(mesh: trimesh.Trimesh, path: Path) -> NoReturn:
     edges, counts = np.unique(mesh.edges_sorted, axis=0, return_counts=True)
     raise MeshError(
         f"{path}: the mesh is not closed ({np.count_nonzero(counts != 2)} of {len(edges)} edges "
@@ -270,17 +339,25 @@ def _check_size(name: str, mesh: trimesh.Trimesh, scale: float) -> None:
 
 
 def _decompose(name: str, mesh: trimesh.Trimesh) -> tuple[trimesh.Trimesh, ...]:
-    """Convex pieces of a closed mesh, from the cache where they are."""
+    """Convex pieces of a closed mesh, without its cavities; from the cache where they are."""
+    mesh = outer(mesh)
     if _is_closed_convex(mesh) and mesh.body_count == 1:
         return (mesh.convex_hull,)
     key = content_hash(mesh.vertices, mesh.faces, sorted(_COACD.items()))
     path = cache_folder() / "pieces" / f"{key}.npz"
-    if not path.is_file():
-        parts = _coacd(name, mesh)
-        save_arrays(path, **{f"piece_{i}": vertices for i, vertices in enumerate(parts)})
-    with np.load(path) as stored:
-        points = [stored[f"piece_{i}"] for i in range(len(stored.files))]
+    if (points := _kept_pieces(path)) is None:
+        points = _coacd(name, mesh)
+        save_arrays(path, **{f"piece_{i}": vertices for i, vertices in enumerate(points)})
     return tuple(trimesh.convex.convex_hull(piece) for piece in points)
+
+
+def _kept_pieces(path: Path) -> list[np.ndarray] | None:
+    """None where there are none, or where the file was damaged."""
+    try:
+        with np.load(path) as stored:
+            return [stored[f"piece_{i}"] for i in range(len(stored.files))] or None
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile, zlib.error):
+        return None
 
 
 def _coacd(name: str, mesh: trimesh.Trimesh) -> list[np.ndarray]:

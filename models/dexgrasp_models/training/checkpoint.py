@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -44,10 +45,16 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint, settings: Mapping[str, A
         path: of the file.
         checkpoint: what to write.
         settings: what a run must share with this one to go on from here; anything JSON can hold.
+
+    Raises:
+        OSError: it can't be written, as on a full disk; an older one stays.
     """
     content = {"format": FORMAT, "settings": json.dumps(settings, sort_keys=True)}
+    # On a full disk PyTorch's own writer to files raises that a position is unexpected.
+    buffer = io.BytesIO()
+    torch.save(content | checkpoint.__dict__, buffer)
     with written_whole(path) as temporary:
-        torch.save(content | checkpoint.__dict__, temporary)
+        temporary.write_bytes(buffer.getbuffer())
 
 
 def load_checkpoint(path: Path, settings: Mapping[str, Any]) -> Checkpoint:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
@@ -324,6 +325,7 @@ class _Curves:
         if processes.leads:
             from torch.utils.tensorboard import SummaryWriter
 
+            _leave_telling_to_callers()
             # What a killed run wrote beyond its checkpoint is told anew.
             self._writer = SummaryWriter(str(folder), purge_step=step + 1)
 
@@ -341,6 +343,17 @@ class _Curves:
     def close(self) -> None:
         if self._writer is not None:
             self._writer.close()
+
+
+def _leave_telling_to_callers() -> None:
+    """TensorBoard's writing threads print no traceback: this one's next call raises their error."""
+    told = threading.excepthook
+
+    def hook(args: threading.ExceptHookArgs) -> None:
+        if not type(args.thread).__module__.startswith("tensorboard."):
+            told(args)
+
+    threading.excepthook = hook
 
 
 def _rate_share(config: TrainingConfig, step: int) -> float:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from dexgrasp_bringup.output_paths import file_to_write
@@ -56,7 +57,10 @@ def grasp(
         bool, typer.Option("--resume", help="Go on from the attempts kept beside --out.")
     ] = False,
 ) -> None:
-    """How often the first choice lifts the object 0.1 m and holds it 2 s, and where it is lost."""
+    """How often the first choice lifts the object 0.1 m and holds it 2 s, and where it is lost.
+
+    Objects of a folder that can't be used are told and left out; then it ends with status 1.
+    """
     from dexgrasp_models.grasp.learned import LearnedConfig
     from dexgrasp_models.grasp.proposer import make_proposer
     from dexgrasp_models.objects import MeshError, load_object
@@ -68,7 +72,18 @@ def grasp(
 
     console = Console()
     try:
-        sources = bench_grasp.find_objects(objects)
+        found = bench_grasp.find_objects(objects)
+        sources = []
+        for source in found:
+            try:
+                load_object(source, scale)
+                sources.append(source)
+            except MeshError as error:
+                if not (objects and Path(objects).is_dir()):
+                    raise
+                console.print(f"[red]left out: {escape(str(error))}", soft_wrap=True)
+        if not sources:
+            raise ValueError(f"{objects}: none of its objects can be used")
         settings = [
             EpisodeSettings(
                 source, seed + pose, scale, scene, str(proposer), str(weights or ""),
@@ -79,15 +94,12 @@ def grasp(
         ]  # fmt: skip
         load_scene(scene=scene, object_mass=mass, friction=friction)
         make_proposer(str(proposer), learned=LearnedConfig(weights=str(weights or "")))
-        for source in sources:
-            load_object(source, scale)
         attempts = out.with_suffix(".attempts.jsonl") if out else None
         if attempts and not resume:
             attempts.unlink(missing_ok=True)
         kept = KeptResults(attempts)
-    except (MeshError, ValueError) as error:
-        console.print(f"[red]{error}")
-        raise typer.Exit(2) from error
+    except (ValueError, OSError) as error:
+        _refuse(console, error)
 
     with bars(console) as progress:
         task = progress.add_task("lifted 0", total=len(settings))
@@ -103,7 +115,10 @@ def grasp(
                 )
             progress.update(task, advance=1, description=f"lifted {lifted}")
 
-        results = bench_grasp.run_bench(settings, kept=kept, workers=workers, on_result=show)
+        try:
+            results = bench_grasp.run_bench(settings, kept=kept, workers=workers, on_result=show)
+        except OSError as error:  # a full disk, or a process that was killed
+            _refuse(console, error)
     summary = bench_grasp.summarise(results, seed)
     summary["settings"] = {
         "scene": scene, "poses": poses, "scale": scale, "mass": mass, "friction": friction,
@@ -111,8 +126,18 @@ def grasp(
     }  # fmt: skip
     console.print(_table(summary))
     if out:
-        bench_grasp.write_summary(out, summary)
+        try:
+            bench_grasp.write_summary(out, summary)
+        except OSError as error:
+            _refuse(console, error)
         console.print(f"written to {out}")
+    if len(sources) < len(found):
+        raise typer.Exit(1)
+
+
+def _refuse(console: Console, error: Exception) -> NoReturn:
+    console.print(f"[red]{escape(str(error))}", soft_wrap=True)
+    raise typer.Exit(2) from error
 
 
 def _table(summary: dict[str, Any]) -> Table:

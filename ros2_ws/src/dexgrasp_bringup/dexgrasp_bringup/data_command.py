@@ -61,7 +61,10 @@ def import_(
         bool, typer.Option("--single", help="Keep single precision: half the size, not exact.")
     ] = False,
 ) -> None:
-    """Append published grasps to a set, as one shard."""
+    """Append published grasps to a set, as one shard.
+
+    Files that are damaged or foreign are told and left out; then it ends with status 1.
+    """
     import numpy as np
 
     from dexgrasp_models.data.dexgraspnet import import_dexgraspnet
@@ -77,12 +80,24 @@ def import_(
             raise ValueError(
                 f"{format} is a benchmark's input; grasps are imported from {' or '.join(readers)}"
             )
-        grasps = readers[format](source, ignore or ())
+        problems: list[str] = []
+        grasps = readers[format](source, ignore or (), problems)
+        for problem in problems:
+            console.print(f"[red]left out: {escape(problem)}", soft_wrap=True)
+        objects = len(set(grasps.objects.tolist()))
+        if not len(grasps):
+            raise ValueError(f"{source}: holds no grasps: none of its objects has any")
         if single:
             grasps = grasps.astype(np.float32)
         provenance = Provenance(notes={"format": str(format), "source": source.name})
         path = GraspSet.open(grasp_set, create=True).append(grasps, provenance)
-    console.print(f"{len(grasps)} grasps of {len(grasps.names)} objects written to {path}")
+    without = len(grasps.names) - objects
+    console.print(
+        f"{len(grasps)} grasps of {objects} objects written to {path}"
+        + f"; {without} more without any" * bool(without)
+    )
+    if problems:
+        raise typer.Exit(1)
 
 
 @data.command("export")

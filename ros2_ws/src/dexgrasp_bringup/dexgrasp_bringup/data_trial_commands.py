@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from enum import StrEnum
 from functools import partial
@@ -32,6 +32,8 @@ from dexgrasp_bringup.output_paths import folder_to_write
 from dexgrasp_bringup.progress import bars
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from dexgrasp_models.data.grasp_set import GraspSet
     from dexgrasp_models.data.grasps import Grasps
     from dexgrasp_sim.grasp_trials import LoadObject
@@ -173,7 +175,10 @@ def validate(
     seed: Annotated[int, typer.Option(min=0, help="Of the drawing.")] = 0,
     workers: Workers = None,
 ) -> None:
-    """Try grasps in simulation: six directions of gravity, and a lift from their table."""
+    """Try grasps in simulation: six directions of gravity, and a lift from their table.
+
+    Objects that can't be found or used are told and left out; then it ends with status 1.
+    """
     from dataclasses import replace
 
     from dexgrasp_models.data.grasp_set import GraspSet, Provenance
@@ -186,19 +191,24 @@ def validate(
                 raise ValueError(f"{out} holds a set already; choose a new folder")
         grasps = drawn(GraspSet.open(grasp_set), where, objects, count, seed)
         with progress_bar(console, "trials", len(grasps)) as advance:
+            left_out: dict[str, str] = {}
             figures = try_grasps(
                 grasps,
                 object_loader(meshes),
                 _validation(hand),
                 workers=workers or os.cpu_count() or 1,
                 progress=advance,
+                left_out=left_out,
             )
+        grasps, figures = _of_usable_objects(console, grasps, figures, left_out)
         if out is not None:
             known = {**grasps.figures, **figures}
             notes = {"source": grasp_set.name, "hand": str(hand)}
             new.append(replace(grasps, figures=known), Provenance(seed=seed, notes=notes))
             console.print(f"written to {out}", soft_wrap=True)
         console.print(_rates_table({"": figures}, len(grasps)))
+    if left_out:
+        raise typer.Exit(1)
 
 
 def controls(
@@ -213,13 +223,16 @@ def controls(
     seed: Annotated[int, typer.Option(min=0, help="Of the drawing and of the controls.")] = 0,
     workers: Workers = None,
 ) -> None:
-    """Negative controls: the same trials with grasps made worse, which have to fail."""
+    """Negative controls: the same trials with grasps made worse, which have to fail.
+
+    Objects that can't be found or used are told and left out; then it ends with status 1.
+    """
     from dexgrasp_models.data.grasp_set import GraspSet
     from dexgrasp_sim.grasp_trials import Control, try_grasps
 
     with problems_told() as console:
         grasps = drawn(GraspSet.open(grasp_set), where, objects, count, seed)
-        found = {}
+        found, left_out = {}, dict[str, str]()
         for control in Control:
             with progress_bar(console, str(control), len(grasps)) as advance:
                 found[str(control)] = try_grasps(
@@ -230,8 +243,37 @@ def controls(
                     seed=seed,
                     workers=workers or os.cpu_count() or 1,
                     progress=advance,
+                    left_out=left_out,
                 )
-        console.print(_rates_table(found, len(grasps)))
+        usable, _ = _of_usable_objects(console, grasps, {}, left_out)
+        console.print(_rates_table(found, len(usable)))
+    if left_out:
+        raise typer.Exit(1)
+
+
+def _of_usable_objects(
+    console: Console,
+    grasps: Grasps,
+    figures: dict[str, np.ndarray],
+    left_out: Mapping[str, str],
+) -> tuple[Grasps, dict[str, np.ndarray]]:
+    """The grasps and figures of the objects that could be used; tells of the others.
+
+    Raises:
+        ValueError: there are no such objects.
+    """
+    import numpy as np
+
+    bad = [index for index, name in enumerate(grasps.names) if name in left_out]
+    rows = np.flatnonzero(~np.isin(grasps.objects, bad))
+    problems = list(left_out.values())
+    if not len(rows) and len(problems) == 1:
+        raise ValueError(problems[0])
+    for problem in problems:
+        console.print(f"[red]left out: {escape(problem)}", soft_wrap=True)
+    if not len(rows):
+        raise ValueError("none of the objects can be used")
+    return grasps[rows], {name: values[rows] for name, values in figures.items()}
 
 
 def _report(console: Console, missing: int, finished: Generator[Finished, None, None]) -> int:
@@ -279,7 +321,8 @@ def _named_sources(selection: Sequence[str] | None) -> list[tuple[str, str]]:
         for source in sources([item] if item else None):
             name = source.removeprefix(LIBRARY_PREFIX)
             if name == source:
-                path = Path(source).with_suffix("")
+                path = Path(source)
+                path = path.with_suffix("") if path.is_file() else path
                 name = str(path.relative_to(folder)) if folder else path.name
                 name = path.name if name == "." else name
             if named.setdefault(name, source) != source:

@@ -80,8 +80,8 @@ def node_command(node: GraphNode) -> list[str]:
     if node.parameter_file:
         command += ["--params-file", str(node.parameter_file)]
     for name, value in node.parameters.items():
-        # JSON is YAML that keeps the type: "1" stays a text, 1.0 a float. Only JSON's escapes of
-        # characters beyond U+FFFF aren't.
+        # JSON is YAML that keeps the type: "1" stays a text, 1.0 a float.
+        # Its escapes of characters beyond U+FFFF are two halves, which YAML has not.
         command += ["-p", f"{name}:={json.dumps(value, ensure_ascii=False)}"]
     return command
 
