@@ -26,6 +26,10 @@ from dexgrasp_ros.transport import use_transport_profile
 
 os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
 
+PATIENCE = 120.0
+"""Seconds after which what is waited for will not come any more: far more than it takes, also
+beside other work. No test is about how long something takes."""
+
 
 class Graph:
     """Nodes spun in threads, and a client node named ``tester``.
@@ -79,7 +83,7 @@ class Graph:
         self._add(node)
         return node
 
-    def call(self, service_type: Any, name: str, request: Any, timeout: float = 20.0) -> Any:
+    def call(self, service_type: Any, name: str, request: Any, timeout: float = PATIENCE) -> Any:
         """The response of a service."""
         client = self.tester.create_client(service_type, name)
         assert client.wait_for_service(timeout), f"no service {name}"
@@ -90,12 +94,12 @@ class Graph:
     ) -> tuple[Any, Future]:
         """Sends a goal to /grasp; gives its handle and the future of its result."""
         client = ActionClient(self.tester, ExecuteGrasp, contract.GRASP_ACTION)
-        assert client.wait_for_server(20.0)
+        assert client.wait_for_server(60.0)
         goal = goal or ExecuteGrasp.Goal(choose=True)
         handle = self.wait(client.send_goal_async(goal, feedback_callback=on_feedback), 20.0)
         return handle, handle.get_result_async() if handle.accepted else None
 
-    def wait(self, future: Future, timeout: float) -> Any:
+    def wait(self, future: Future, timeout: float = PATIENCE) -> Any:
         """The result of a future that the spinning thread completes."""
         deadline = time.monotonic() + timeout
         done = threading.Event()
@@ -140,7 +144,7 @@ def graph(namespace: str = "", domain: int | None = None) -> Iterator[Graph]:
         opened.close()
 
 
-def eventually(condition: Callable[[], bool], timeout: float = 10.0) -> bool:
+def eventually(condition: Callable[[], bool], timeout: float = PATIENCE) -> bool:
     """Whether a condition comes true within ``timeout`` seconds."""
     deadline = time.monotonic() + timeout
     while time.monotonic() < deadline:

@@ -70,7 +70,7 @@ def start(ros: Graph, stage: str, goal: ExecuteGrasp.Goal | None = None):
         goal or goal_of(grasp_from_above()), lambda m: stages.append(m.feedback.stage)
     )
     assert handle.accepted
-    assert eventually(lambda: stage in stages, timeout=30.0), stages
+    assert eventually(lambda: stage in stages), stages
     return handle, result
 
 
@@ -217,6 +217,6 @@ def test_without_perception_there_is_no_cloud():
         ros.start(BridgeNode, object="can", camera_rate=0.1)
         ros.start(ControlNode, use_sim_time=True, capture_timeout=0.5)
         _, result = ros.grasp(ExecuteGrasp.Goal(choose=True))
-        outcome = ros.wait(result, 20.0).result
+        outcome = ros.wait(result).result
         assert outcome.outcome == "no_cloud"
         assert "/perception/capture is not there" in outcome.reason

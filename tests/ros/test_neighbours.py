@@ -80,7 +80,7 @@ def test_a_predecessor_that_is_about_to_leave_is_waited_for():
     with graph() as ros:
         process = toy_process(ros)
         try:
-            assert eventually(lambda: sees(ros, "toy"), timeout=60.0)
+            assert eventually(lambda: sees(ros, "toy"))
             node = ros.create(ToyNode)
             assert eventually(lambda: node.get_node_names().count("toy") == 2)
             process.send_signal(signal.SIGINT)
@@ -94,7 +94,7 @@ def test_a_predecessor_that_was_killed_stands_in_nobodys_way():
     with graph() as ros:
         process = toy_process(ros)
         try:
-            assert eventually(lambda: sees(ros, "toy"), timeout=60.0)
+            assert eventually(lambda: sees(ros, "toy"))
         finally:
             process.kill()
             process.wait()

@@ -208,7 +208,7 @@ class Bench:
         return self.call(self.capture_client, Trigger.Request())
 
     def call(self, client, request):
-        assert client.wait_for_service(timeout_sec=20.0), f"no service {client.service_name}"
+        assert client.wait_for_service(timeout_sec=60.0), f"no service {client.service_name}"
         future = client.call_async(request)
         wait_until(future.done, "an answer")
         return future.result()

@@ -206,11 +206,11 @@ def test_a_service_that_waits_leaves_its_node_free():
     with graph() as ros:
         node = ros.start(Node)
         client = ros.tester.create_client(Trigger, "wait")
-        assert client.wait_for_service(20.0)
+        assert client.wait_for_service(60.0)
         waiting = [client.call_async(Trigger.Request()) for _ in range(2)]
-        assert eventually(lambda: node.inside > 0, 20.0)
+        assert eventually(lambda: node.inside > 0)
         ros.call(Trigger, "quick", Trigger.Request())
         assert not any(future.done() for future in waiting)
         node.go_on.set()
-        assert all(ros.wait(future, 20.0).success for future in waiting)
+        assert all(ros.wait(future).success for future in waiting)
         assert node.together == 1
