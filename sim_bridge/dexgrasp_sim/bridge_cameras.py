@@ -29,6 +29,7 @@ class _CameraTopics:
     depth: Publisher
     info: Publisher
     color: Publisher
+    color_info: Publisher
 
     @property
     def audience(self) -> tuple[int, int]:
@@ -43,9 +44,9 @@ class _CameraTopics:
 
     def publish_info(self, ns: int) -> None:
         camera, frame = self.camera, self.camera.optical_frame
-        self.info.publish(
-            conversions.camera_info(camera.matrix, camera.width, camera.height, ns, frame)
-        )
+        message = conversions.camera_info(camera.matrix, camera.width, camera.height, ns, frame)
+        self.info.publish(message)
+        self.color_info.publish(message)  # one sensor takes both images
 
     def publish(self, images: Images, ns: int) -> None:
         frame = self.camera.optical_frame
@@ -184,7 +185,12 @@ class BridgeCameras:
 
 
 def _camera_topics(node: ManagedNode, camera: CameraModel) -> _CameraTopics:
-    topics = (contract.depth_image, contract.depth_info, contract.color_image)
+    topics = (
+        contract.depth_image,
+        contract.depth_info,
+        contract.color_image,
+        contract.color_info,
+    )
     return _CameraTopics(
         camera,
         *(

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from rclpy.qos import QoSProfile
 from ros_graph import eventually, graph
+from sensor_msgs.msg import Image
 
 from dexgrasp_control.control_node import ControlNode
 from dexgrasp_models.config import find_config
@@ -31,7 +32,12 @@ STATES = (
 IMAGES = tuple(
     topic(camera.name)
     for camera in RIG
-    for topic in (contract.depth_image, contract.depth_info, contract.color_image)
+    for topic in (
+        contract.depth_image,
+        contract.depth_info,
+        contract.color_image,
+        contract.color_info,
+    )
 )
 ON_REQUEST = (
     contract.OBJECT_CLOUD,
@@ -55,8 +61,12 @@ def running():
         for node in (PerceptionNode, ProposalNode, ControlNode):
             ros.start(node, use_sim_time=True)
         received = {topic.name: ros.collect(topic) for topic in (*STATES, *IMAGES)}
+        # The first image is made for whoever asks, and not only when one is due.
+        assert eventually(lambda: all(received[topic.name] for topic in IMAGES), timeout=150.0)
+        for topic in IMAGES:
+            received[topic.name].clear()
         assert eventually(
-            lambda: min(len(received[topic.name]) for topic in IMAGES) >= 5, timeout=60.0
+            lambda: min(len(received[topic.name]) for topic in IMAGES) >= 5, timeout=150.0
         )
         yield ros, {name: list(messages) for name, messages in received.items()}
 
@@ -106,10 +116,11 @@ def test_rate(running, topic):
 @pytest.mark.parametrize("topic", IMAGES, ids=lambda t: t.name)
 def test_image_rate(running, topic):
     _, received = running
-    gaps = np.diff(stamps(received[topic.name])) * CAMERA_RATE
-    # Late images are left out, never moved: gaps are whole periods.
-    assert np.allclose(gaps, np.round(gaps), atol=1e-5)
-    assert np.all(gaps > 0.5)
+    periods = stamps(received[topic.name]) * CAMERA_RATE
+    # Late images are left out, never moved: all are taken at whole periods.
+    assert np.allclose(periods, np.round(periods), atol=1e-5)
+    if topic.type is Image:  # intrinsics come with their image, or alone before a late one
+        assert np.all(np.diff(periods) > 0.5)
 
 
 @pytest.mark.parametrize(
@@ -123,13 +134,16 @@ def test_frame(running, topic):
 def test_a_camera_looks_as_its_rig_says(running):
     _, received = running
     for camera in RIG:
-        info = received[contract.depth_info(camera.name).name][0]
-        assert np.allclose(np.reshape(info.k, (3, 3)), camera.matrix)
+        for info_of in (contract.color_info, contract.depth_info):
+            info = received[info_of(camera.name).name][0]
+            assert np.allclose(np.reshape(info.k, (3, 3)), camera.matrix)
         depth = received[contract.depth_image(camera.name).name][0]
         assert (depth.encoding, depth.width, depth.height) == ("16UC1", camera.width, camera.height)
         color = received[contract.color_image(camera.name).name][0]
         assert (color.encoding, color.width, color.height) == ("rgb8", camera.width, camera.height)
-        assert stamps([info]) in stamps(received[contract.depth_image(camera.name).name])
+        infos = stamps(received[contract.depth_info(camera.name).name])
+        # Where no image was ready in time, its intrinsics come alone.
+        assert set(stamps(received[contract.depth_image(camera.name).name])[:5]) <= set(infos)
 
 
 def test_every_transform_has_a_way_to_the_world(running):

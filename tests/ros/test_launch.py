@@ -71,6 +71,16 @@ def test_visualisation_starts_rviz() -> None:
     ]
 
 
+def test_visualisation_of_a_cell_has_its_time_and_transforms() -> None:
+    entities = load("viz").generate_launch_description().entities
+    (rviz,) = (entity for entity in entities if isinstance(entity, Node))
+    context = launch.LaunchContext()
+    context.launch_configurations.update(namespace="cell1", use_sim_time="true")
+    rviz._perform_substitutions(context)
+    assert rviz.expanded_node_namespace == "/cell1"
+    assert ("/tf", "tf") in rviz.expanded_remapping_rules
+
+
 def parameters(node: Node) -> dict[str, object]:
     """What launch writes for a node."""
     node._perform_substitutions(launch.LaunchContext())

@@ -51,6 +51,13 @@ def test_unknown_scene_is_refused_with_the_choices() -> None:
     assert "scene is 'moon', not floating or arm" in result.output
 
 
+def test_a_parameter_file_that_is_missing_is_told_before_anything_starts(tmp_path: Path) -> None:
+    command = ["demo", "--params-file", str(tmp_path / "mine.yaml"), "--out", str(tmp_path / "out")]
+    result = CliRunner().invoke(app, command)
+    assert result.exit_code == 2
+    assert "mine.yaml can't be read" in result.output.replace("\n", "")
+
+
 def test_options_refuse_what_is_not_a_choice() -> None:
     with pytest.raises(GraphError, match="mode is 'fast', not real_time or lock_step"):
         SimulationOptions(mode="fast")

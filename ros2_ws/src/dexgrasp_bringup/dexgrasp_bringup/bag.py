@@ -52,7 +52,8 @@ def input_topics(cameras: Sequence[str], color: bool = False) -> list[contract.T
     topics += [contract.TF, contract.TF_STATIC]
     for camera in cameras:
         topics += [contract.depth_info(camera), contract.depth_image(camera)]
-        topics += [contract.color_image(camera)] * color
+        if color:
+            topics += [contract.color_info(camera), contract.color_image(camera)]
     return topics
 
 

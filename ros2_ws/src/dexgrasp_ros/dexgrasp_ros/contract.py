@@ -97,3 +97,10 @@ def depth_info(camera: str) -> Topic:
 def color_image(camera: str) -> Topic:
     """rgb8, aligned with the depth image."""
     return Topic(f"{camera}/color/image_raw", Image, qos.IMAGE, frame_id=optical_frame(camera))
+
+
+def color_info(camera: str) -> Topic:
+    """Intrinsics of the color image, stamped as the image."""
+    return Topic(
+        f"{camera}/color/camera_info", CameraInfo, qos.IMAGE, frame_id=optical_frame(camera)
+    )
