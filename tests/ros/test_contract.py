@@ -19,6 +19,8 @@ from dexgrasp_proposals.proposal_node import ProposalNode
 from dexgrasp_ros import contract, conversions
 from dexgrasp_sim.bridge_node import BridgeNode
 
+pytestmark = pytest.mark.timeout(400)  # sixteen topics of images in one interpreter
+
 CAMERA_RATE = 5.0
 RIG = load_rig(find_config("cameras/four_d415.yaml"))
 
