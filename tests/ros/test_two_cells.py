@@ -41,7 +41,7 @@ def test_every_name_is_in_a_cell(cells):
     )
     names = {name for name, _ in first.tester.get_topic_names_and_types()}
     names |= {name for name, _ in first.tester.get_service_names_and_types()}
-    assert {name for name in names if not name.startswith(("/cell1/", "/cell2/"))} == SHARED
+    assert {name for name in names if not name.startswith(("/cell1/", "/cell2/"))} <= SHARED
 
 
 def test_a_capture_sees_the_cells_own_table(cells):
