@@ -50,7 +50,6 @@ class _CameraTopics:
 
     def publish(self, images: Images, ns: int) -> None:
         frame = self.camera.optical_frame
-        self.publish_info(ns)
         if images.depth is not None:
             self.depth.publish(conversions.depth_to_message(images.depth, ns, frame))
         if images.color is not None:
@@ -110,6 +109,8 @@ class BridgeCameras:
         wanted = self._wanted(disabled)
         if wanted and not self._process.busy:
             self._audience = self._subscribers()
+            # When the images are taken: they come later, and intrinsics in the order of time.
+            self._publish_infos(ns, disabled)
             job = self._process.submit(
                 self._simulator.save_state(), [topics.view for topics in wanted]
             )
@@ -128,7 +129,7 @@ class BridgeCameras:
 
     @property
     def rate(self) -> float | None:
-        """Images a second of wall time of each camera, lately; None where nobody looks."""
+        """Images a second (of wall time) that each camera gave lately; None where nobody looks."""
         if not any(self._audience) or len(self._rendered_at) < 2:
             return None
         seconds = self._rendered_at[-1] - self._rendered_at[0]
@@ -164,12 +165,10 @@ class BridgeCameras:
 
     def _publish_now(self, ns: int, disabled: Collection[str]) -> None:
         self._audience = self._subscribers()
-        wanted = self._wanted(disabled)
-        for topics in wanted:
+        self._publish_infos(ns, disabled)
+        for topics in self._wanted(disabled):
             (images,) = render(self._simulator, [topics.view])
             topics.publish(images, ns)
-        if not wanted:
-            self._publish_infos(ns, disabled)
 
     def _publish_rendered(
         self, wanted: Sequence[_CameraTopics], ns: int, epoch: int, job: Future[list[Images]]

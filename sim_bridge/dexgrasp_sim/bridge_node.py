@@ -245,7 +245,9 @@ class BridgeNode(ManagedNode):
             # Nor is time made up for without the controller, which would find itself left behind.
             if late > LOST * period or self._given_up:
                 due = time.monotonic()
-            self._health.real_time_tick(missed_deadlines=missed, tick=self._ticks)
+            self._health.real_time_tick(
+                missed_deadlines=missed, tick=self._ticks, images=self._image_rate
+            )
 
     def _wait_for_controller(self) -> None:
         """On a busy machine the simulation does not run away from its controller.
@@ -346,6 +348,13 @@ class BridgeNode(ManagedNode):
     @property
     def _now_ns(self) -> int:
         return self._ticks * self._tick_ns
+
+    @property
+    def _image_rate(self) -> str:
+        asked = self.parameters.camera_rate * self.parameters.real_time_rate
+        rate = self._camera_output.rate
+        got = "nobody looks" if rate is None else f"got {rate:.2g} Hz"
+        return f"asked {asked:g} Hz, {got}"
 
     @property
     def _disabled_cameras(self) -> tuple[str, ...]:
