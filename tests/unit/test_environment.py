@@ -82,6 +82,16 @@ def test_the_demo_ends_with_the_sentence(tmp_path, shell) -> None:
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("command", ["record", "replay"])
+@pytest.mark.parametrize("shell", ["word", "middleware", "log nowhere"])
+def test_bags_end_with_the_sentence(monkeypatch, tmp_path, shell, command) -> None:
+    name, value = broken_shells(tmp_path)[shell]
+    monkeypatch.setenv(name, value)
+    result = CliRunner().invoke(app, [command, str(tmp_path / "bag")])
+    assert result.exit_code == 2
+    assert result.output.startswith(f"{name} is ")
+
+
 @pytest.mark.parametrize("shell", ["word", "middleware", "log nowhere"])
 def test_the_doctor_says_it_and_goes_on(monkeypatch, tmp_path, shell) -> None:
     name, value = broken_shells(tmp_path)[shell]
@@ -137,6 +147,7 @@ class TestOutputs:
         ["train", "ipdf", "--data", "set", "--out"],
         ["data", "validate", "set", "--out"],
         ["data", "clouds", "set"],
+        ["record"],
         ["data", "export", "set", "--format", "dexgraspnet"],
     )
 

@@ -14,6 +14,9 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from dexgrasp_bringup.environment import require_ros
+from dexgrasp_bringup.output_paths import folder_to_write
+
 if TYPE_CHECKING:
     from rclpy.node import Node
 
@@ -26,7 +29,12 @@ _LOOK_PERIOD = 0.1
 
 
 def record(
-    out: Annotated[Path, typer.Argument(metavar="BAG", help="Folder that is to be written.")],
+    out: Annotated[
+        Path,
+        typer.Argument(
+            metavar="BAG", help="Folder that is to be written.", callback=folder_to_write
+        ),
+    ],
     seconds: Annotated[
         float | None, typer.Option(min=0.0, help="For so long; by default until Ctrl-C.")
     ] = None,
@@ -39,6 +47,8 @@ def record(
     `dexgrasp replay` plays it to perception and proposals; `ros2 bag` reads it as well. Ends with
     status 1 if nothing came, 2 if the bag can't be written.
     """
+    require_ros(Console())  # before anything imports rclpy
+
     from rclpy.executors import SingleThreadedExecutor
 
     from dexgrasp_bringup.bag import BagRecorder, input_topics, new_bag
@@ -77,6 +87,8 @@ def replay(
     Perception and proposals beside it work on it as on a robot that stands still; see
     docs/recording.md. Ends with status 2 if the bag can't be played.
     """
+    require_ros(Console())  # before anything imports rclpy
+
     from dexgrasp_bringup.bag import BagPlayer, input_topics
 
     with _told() as (console, stop), _node("bag_player", namespace) as node:

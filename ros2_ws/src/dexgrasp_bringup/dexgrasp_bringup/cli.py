@@ -85,12 +85,10 @@ def demo(
     from rich.console import Console
     from rich.markup import escape
 
-    from dexgrasp_bringup.environment import environment_problems
+    from dexgrasp_bringup.environment import require_ros
 
     console = Console()
-    if problems := environment_problems():
-        console.print(f"[red]{escape('; '.join(problems.values()))}", soft_wrap=True)
-        raise typer.Exit(2)
+    require_ros(console)  # before anything imports rclpy
 
     from dexgrasp_bringup.demo import run_demo
     from dexgrasp_bringup.graph import GraphError, SimulationOptions

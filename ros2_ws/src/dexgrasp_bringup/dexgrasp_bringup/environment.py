@@ -9,6 +9,10 @@ import os
 import sys
 from pathlib import Path
 
+import typer
+from rich.console import Console
+from rich.markup import escape
+
 from dexgrasp_bringup.output_paths import check_folder
 
 _MAX_DOMAIN = 232
@@ -23,6 +27,13 @@ def environment_problems() -> dict[str, str]:
         _log_variable(): _log_problem(),
     }
     return {name: problem for name, problem in problems.items() if problem}
+
+
+def require_ros(console: Console) -> None:
+    """End the command with status 2, and say why, where ROS 2 can't start."""
+    if problems := environment_problems():
+        console.print(f"[red]{escape('; '.join(problems.values()))}", soft_wrap=True)
+        raise typer.Exit(2)
 
 
 def install_prefixes() -> list[str]:
