@@ -133,7 +133,8 @@ class _Reader:
             # Paths in comments and names may end so as well.
             if not comment and said.endswith("\\"):
                 self.plain = False
-                if said.split()[0] in _CONTINUED and number < len(lines):
+                word, *_ = said.rstrip("\\").split() or [""]
+                if word in _CONTINUED and number < len(lines):
                     pending = said[:-1] + " "
                     continue
             if said:
