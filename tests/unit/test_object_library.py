@@ -257,7 +257,7 @@ class TestOverlap:
             assert overlap_share(mesh) > 0.3
 
     def test_is_none_of_what_single_precision_does_not_see(self):
-        needle = trimesh.creation.box((1e-9, 1e-9, 1.0))
+        needle = trimesh.creation.box((1e-12, 1e-12, 1.0))
         assert overlap_share(needle) == 0.0
 
     def test_files_that_pass_through_themselves_are_refused(self, tmp_path):
