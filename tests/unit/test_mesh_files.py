@@ -9,6 +9,7 @@ from mesh_samples import BRACKET, BRACKET_AREA, block, obj_text, ply_bytes, pris
 
 from dexgrasp_models.objects import MeshError, load_object
 from dexgrasp_models.objects.mesh_files import read_groups
+from dexgrasp_models.objects.obj_text import plain_obj
 
 HEIGHT = 0.08
 VERTICES, FACES = prism(BRACKET, HEIGHT)
@@ -84,6 +85,20 @@ OBJ_TEXTS = {
 def test_an_obj_of_concave_faces_has_its_volume_however_it_is_written(tmp_path, text):
     (tmp_path / "c.obj").write_bytes(text.encode())
     is_bracket(tmp_path / "c.obj")
+
+
+def test_plain_text_is_left_as_it_is():
+    """Whatever else is put into plain form, and nothing is taken for plain that isn't."""
+    ball = trimesh.creation.icosphere(subdivisions=1)
+    ball.vertex_normals  # noqa: B018  they are exported once they are known
+    for text in (ball.export(file_type="obj"), obj_text(*prism(BRACKET[:3], HEIGHT))):
+        content = text.encode() + b"\n"
+        assert plain_obj(content) is content
+        assert plain_obj(content.replace(b"\n", b"\r\n")) == content.replace(b"\n", b"\r\n")
+        for change in ((b"\nf ", b"\n f "), (b"\nv ", b"\nv\t"), (b"\nf ", b"\nf\\\n ")):
+            changed = plain_obj(content.replace(*change))
+            assert changed.count(b"\nf ") >= content.count(b"\nf ")
+            assert changed != content.replace(*change)
 
 
 def test_utf_16_is_read(tmp_path):

@@ -179,6 +179,19 @@ class TestCollision:
             with pytest.raises(MeshError, match="cut short"):
                 load_object(tmp_path)
 
+    def test_what_is_seen_may_be_open_but_not_cut_short(self, tmp_path):
+        exported(tmp_path / "collision.obj", BLOCKS[0])
+        ball = trimesh.creation.icosphere(subdivisions=2, radius=0.03)
+        ball.apply_translation((0.02, 0.02, 0.01))
+        opened = trimesh.Trimesh(ball.vertices, ball.faces[:-20])
+        content = opened.export(file_type="obj").encode()
+        (tmp_path / "visual.obj").write_bytes(content.rstrip())
+        assert len(load_object(tmp_path).visual.faces) == 300
+        for share in (0.5, 0.7, 0.9):
+            (tmp_path / "visual.obj").write_bytes(content[: int(share * len(content))].rstrip())
+            with pytest.raises(MeshError, match=r"cut short|can't be read"):
+                load_object(tmp_path)
+
     def test_another_unit_than_what_is_seen_is_told(self, tmp_path):
         exported(tmp_path / "visual.obj")
         exported(tmp_path / "collision.obj", BLOCKS[0].copy().apply_scale(1000.0))

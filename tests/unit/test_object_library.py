@@ -256,6 +256,10 @@ class TestOverlap:
         for mesh in (self.moved(0.5), inverted, trimesh.util.concatenate([self.box, core])):
             assert overlap_share(mesh) > 0.3
 
+    def test_is_none_of_what_single_precision_does_not_see(self):
+        needle = trimesh.creation.box((1e-12, 1e-12, 1.0))
+        assert overlap_share(needle) == 0.0
+
     def test_files_that_pass_through_themselves_are_refused(self, tmp_path):
         ring = trimesh.creation.torus(0.05, 0.01)
         other = ring.copy().apply_translation((0.03, 0.0, 0.0))

@@ -29,7 +29,11 @@ from dexgrasp_models.objects import ObjectModel, load_object
 PALM_OFFSET = 0.034
 """Height (m) of `rh_palm` above the root frame of the benchmark's hand, along z of both."""
 
-_MESHES = ("{}/coacd/decomposed.obj", "{}", "{}.obj", "{}.stl", "{}.ply")
+_MESHES = (
+    "{}/coacd/decomposed.obj",
+    "{}",
+    *("{}" + suffix for suffix in (".obj", ".stl", ".ply", ".off", ".glb", ".urdf")),
+)
 
 
 def export_dexgraspbench(
@@ -91,7 +95,7 @@ def find_mesh(meshes: Path, name: str) -> Path:
     """Where the object of a name is, below a folder of meshes.
 
     It is `<name>/coacd/decomposed.obj` as in the field's data sets, a folder `<name>` as
-    `load_object` takes it, or a mesh file `<name>`.obj, .stl or .ply.
+    `load_object` takes it, or a file `<name>`.obj, .stl, .ply, .off, .glb or .urdf.
 
     Raises:
         GraspDataError: there is none.

@@ -17,7 +17,11 @@ from dexgrasp_models.objects.polygons import all_fans_are_right, all_triangulate
 
 _BREAK = re.compile(r"\r\n|\r|\n")
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+_ODD = re.compile(r"^(?:[ \t]+\S|[vfog]\t|f[^ ]|[vf] .*[#\\]|.*\\$)", re.MULTILINE)
+_FIRST_FACE = re.compile(r"^f +\d+(\S*)", re.MULTILINE)
+_VERTEX = re.compile(r"^v +([-+.\deE]+ +[-+.\deE]+ +[-+.\deE]+) *$", re.MULTILINE)
 _CONTINUED = ("v", "vn", "vt", "f")
+_USED = 0.95  # share of its vertices that the faces of a whole file have
 
 
 class ObjError(ValueError):
@@ -37,9 +41,36 @@ def plain_obj(content: bytes, split_groups: bool = False) -> bytes:
     """
     marked = content.startswith((codecs.BOM_UTF8, *_UTF16))
     encoding = "utf-16" if content.startswith(_UTF16) else "utf-8-sig"
+    text = content.decode(encoding, errors="replace")
+    if not marked and not split_groups and _is_surely_plain(text.replace("\r\n", "\n")):
+        return content
     reader = _Reader(split_groups)
-    reader.read(content.decode(encoding, errors="replace"))
+    reader.read(text)
     return content if reader.plain and not marked else reader.text().encode()
+
+
+def _is_surely_plain(text: str) -> bool:
+    """Whether it is whole and plain, of triangles alike: most large files are, and it is quick."""
+    first = _FIRST_FACE.search(text)
+    if first is None or "\r" in text or not text.endswith("\n") or _ODD.search(text):
+        return False
+    rest = re.sub(r"\d+", r"\\d+", first[1])  # of a corner, after its vertex
+    if not re.fullmatch(r"(/{0,2}\\d\+){0,2}", rest):
+        return False
+    corner = rf" +(\d+){rest}"
+    faces = re.findall(rf"^f{corner}{corner}{corner} *$", text, re.MULTILINE)
+    vertices = _VERTEX.findall(text)
+    starts = "\n" + text
+    if len(faces) != starts.count("\nf ") or len(vertices) != starts.count("\nv "):
+        return False
+    try:
+        numbers = np.array(" ".join(vertices).split(), dtype=np.float64)
+        corners = np.array(faces, dtype=np.int64)
+    except (ValueError, OverflowError):
+        return False
+    in_range = corners.min() >= 1 and corners.max() <= len(vertices)
+    ends_in_faces = text.rfind("\nf ") > text.rfind("\nv ")
+    return bool(ends_in_faces and in_range and np.isfinite(numbers).all())
 
 
 class _Reader:
@@ -48,6 +79,7 @@ class _Reader:
     def __init__(self, split_groups: bool) -> None:
         self.plain = True
         self._split_groups = split_groups
+        self._unended = False
         self._vertices: list[tuple[float, float, float]] = []
         self._faces: list[tuple[str | None, str | None, list[int]]] = []
         self._name: str | None = None
@@ -88,6 +120,7 @@ class _Reader:
     def _lines(self, text: str) -> Iterator[tuple[int, str]]:
         """Lines that say something, with their numbers; without comments, continued ones as one."""
         lines = _BREAK.split(text)
+        self._unended = bool(lines[-1].strip())
         if "\r" in text.replace("\r\n", ""):
             self.plain = False
         pending = ""
@@ -100,7 +133,8 @@ class _Reader:
             # Paths in comments and names may end so as well.
             if not comment and said.endswith("\\"):
                 self.plain = False
-                if said.split()[0] in _CONTINUED and number < len(lines):
+                word, *_ = said.rstrip("\\").split() or [""]
+                if word in _CONTINUED and number < len(lines):
                     pending = said[:-1] + " "
                     continue
             if said:
@@ -159,6 +193,11 @@ class _Reader:
         last = range(count - self._loose, count)
         if used and last and used.isdisjoint(last):
             raise ObjError(f"its last {len(last)} vertices are in no face: it is cut short")
+        if used and self._unended and len(used) < _USED * count:
+            raise ObjError(
+                f"{count - len(used)} of its {count} vertices are in no face, and its last line "
+                "has no end: it is cut short"
+            )
         if self._split_groups and not used.issuperset(range(self._first, count)):
             raise ObjError("its last piece has vertices that are in no face: it is cut short")
         self.plain &= len(self._widths) == len(self._styles) == 1

@@ -33,6 +33,8 @@ def overlap_share(mesh: trimesh.Trimesh) -> float:
     hits = scene.list_intersections(o3d.core.Tensor(rays))
 
     ray, face = hits["ray_ids"].numpy().astype(int), hits["primitive_ids"].numpy().astype(int)
+    if not len(ray):  # so much longer than wide that single precision sees nothing of it
+        return 0.0
     order = np.lexsort([hits["t_hit"].numpy(), ray])
     ray, face = ray[order], face[order]
     entering = np.einsum("hi,hi->h", mesh.face_normals[face], directions[ray]) < 0.0

@@ -111,6 +111,7 @@ def _geometry(
 
 def _mesh_file(name: str, folder: Path) -> Path:
     """Relative to the URDF, or below a folder of the package's name around it."""
+    name = name.replace("\\", "/")
     if not name.startswith("package://"):
         return folder / name.removeprefix("file://")
     package, _, rest = name.removeprefix("package://").partition("/")
