@@ -293,6 +293,19 @@ def test_the_hand_opens_and_goes_home(cell):
     assert holds_still(cell)
 
 
+def test_what_is_held_is_gripped_on_the_way_home(cell):
+    assert cell.result(place=False).success
+    squeeze = cell.control._robot.finger_targets
+    commands = cell.ros.collect(contract.HAND_COMMAND)
+    home = cell.ros.call(Trigger, contract.HOME_SERVICE, Trigger.Request(), 60.0)
+    assert home.success, home.message
+    assert cell.states[-1].holding
+    targets = [
+        conversions.targets_from_message(m, HAND.finger_joints) for m in commands if m.points
+    ]
+    assert all(np.abs(each - squeeze).max() < 1e-6 for each in targets)
+
+
 def test_moves_are_refused_while_a_grasp_runs_and_goals_while_a_move_runs(cell):
     _, result = begun(cell, "propose")
     for name in (contract.HOME_SERVICE, contract.OPEN_HAND_SERVICE):

@@ -61,11 +61,13 @@ class RobotLink:
             hand.finger_joints, conversions.seconds_to_ns(parameters.stamp_tolerance), arm_joints
         )
         self._state: RobotState | None = None
+        self._state_ns = -1
         self._heard = -float("inf")
         self._silence = 0.0
         self._watched = time.monotonic()
         self._motion: Motion | None = None
         self.finger_targets: np.ndarray | None = None
+        """(22,) those that were commanded last, rad; None before the first."""
         hand_command, wrist_target = contract.HAND_COMMAND, contract.WRIST_TARGET
         self._hand_command = node.create_lifecycle_publisher(
             hand_command.type, hand_command.name, hand_command.qos
@@ -160,6 +162,9 @@ class RobotLink:
         if pair is None:
             return
         ns, self._state = pair
+        if ns < self._state_ns:  # a simulator was reset: nothing is held any more
+            self.finger_targets = None
+        self._state_ns = ns
         self._heard = time.monotonic()
         self._silence = 0.0
         motion = self._motion
