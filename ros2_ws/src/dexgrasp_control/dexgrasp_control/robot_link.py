@@ -129,7 +129,7 @@ class RobotLink:
         self._motion = motion
 
     def abort(self, reason: str, kind: OutcomeKind = OutcomeKind.ABORTED) -> None:
-        """Ends the present motion, if there is one, at the next state."""
+        """Ends the present motion, if there is one, at the next state or shortly after."""
         motion = self._motion
         if motion is not None:
             motion.controller.abort(reason, kind)
@@ -204,8 +204,11 @@ class RobotLink:
         motion = self._motion
         if motion is None:
             return
+        if motion.controller.outcome is not None:  # no state need come for that
+            self.end()
+            return
         if motion.withheld is not None:
-            if not motion.waits_for_sight or motion.controller.outcome is not None:
+            if not motion.waits_for_sight:
                 (ns, state), motion.withheld = motion.withheld, None
                 self._tick(motion, ns, state)
             return
