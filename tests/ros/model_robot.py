@@ -25,7 +25,10 @@ class ModelRobot:
     Attributes:
         stop_joints: (22,) rad beyond which an object in the hand stops the fingers; None: none.
         silent: publishes nothing any more.
+        paused: follows no command any more: its time stands still, and its state comes again.
+        extra: angles of more joints by name, rad, that it reports.
         commands: how many pairs of commands it has followed.
+        received: how many commands have come.
     """
 
     def __init__(self, node: Node) -> None:
@@ -34,7 +37,8 @@ class ModelRobot:
         self._ns = 1_000_000_000
         self.stop_joints: np.ndarray | None = None
         self.silent = False
-        self.commands = 0
+        self.paused = False
+        self.commands = self.received = 0
         self.extra: dict[str, float] = {}
         self._targets: dict[str, tuple[int, np.ndarray]] = {}
         self._clock, self._joint_states, self._wrist_pose = (
@@ -61,6 +65,8 @@ class ModelRobot:
             self.wrist[:3, 3] = [-0.3, 0.0, 0.4]
             self.joints = np.zeros(len(self._names))
             self.stop_joints = None
+            self.paused = False
+            self._targets.clear()
 
     def _hand_target(self, message) -> np.ndarray | None:
         if not message.points:
@@ -73,8 +79,11 @@ class ModelRobot:
             if target is None:  # let go
                 self._targets.clear()
                 return
+            self.received += 1
             self._targets[name] = conversions.stamp_to_ns(message.header.stamp), target
-            if len(self._targets) < 2 or any(ns != self._ns for ns, _ in self._targets.values()):
+            if self.paused or len(self._targets) < 2:
+                return
+            if any(ns != self._ns for ns, _ in self._targets.values()):
                 return
             joints = self._targets[contract.HAND_COMMAND.name][1]
             if self.stop_joints is not None:

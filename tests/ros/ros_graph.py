@@ -13,6 +13,7 @@ import rclpy
 from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.node import Node
 from rclpy.parameter import Parameter
+from rclpy.qos import QoSProfile
 from rclpy.task import Future
 from rclpy.time_source import CLOCK_TOPIC
 
@@ -114,7 +115,13 @@ class Graph:
     def collect(self, topic: contract.Topic, qos: Any = None) -> list[Any]:
         """The list to which messages of a topic are appended from now on."""
         messages: list[Any] = []
-        self.tester.create_subscription(topic.type, topic.name, messages.append, qos or topic.qos)
+        if qos is None:  # deep, as the tester's thread may be late
+            qos = QoSProfile(
+                depth=1000,
+                reliability=topic.qos.reliability,
+                durability=topic.qos.durability,
+            )
+        self.tester.create_subscription(topic.type, topic.name, messages.append, qos)
         return messages
 
     def close(self) -> None:

@@ -73,8 +73,7 @@ class PlannedMove:
     Args:
         name: its stage.
         waypoints: (4, 4) palm poses in `world`; it starts where the hand is, not at the first.
-        fingers: (22,) targets at its end, rad; None: they stay.
-        holding: (22,) finger targets that hold an object, to start from; None: the measured angles.
+        fingers: (22,) targets at its end, rad; None: they stay where they are at the first state.
         config: speeds, and what counts as arrived.
         joint_limits: (22, 2) rad.
     """
@@ -84,14 +83,12 @@ class PlannedMove:
         name: str,
         waypoints: Sequence[np.ndarray],
         fingers: np.ndarray | None,
-        holding: np.ndarray | None,
         config: ExecutorConfig,
         joint_limits: np.ndarray,
     ) -> None:
         self._name = name
         self._waypoints = list(waypoints)
         self._goal = fingers
-        self._holding = holding
         self._config = config
         self._limits = joint_limits
         self._elapsed = 0.0
@@ -148,7 +145,7 @@ class PlannedMove:
         bounds = MotionBounds(
             c.transit_speed, c.transit_acceleration, c.angular_speed, c.angular_acceleration
         )
-        start = state.joints if self._holding is None else self._holding
+        start = state.joints
         goal = start if self._goal is None else np.clip(self._goal, *self._limits.T)
         return WristAndFingerMotion(
             PosePath([state.wrist_pose.copy(), *self._waypoints[1:]], bounds),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 
 import numpy as np
 
@@ -15,6 +16,12 @@ from dexgrasp_models.control.types import Command, RobotState
 class Motion:
     """What belongs to one motion, from its first command to letting go.
 
+    Args:
+        controller: steps with the measured states.
+        sight: where the cameras' word on the lift is awaited; None: it isn't.
+        held_targets: (22,) finger targets, rad, that grip an object: the motion starts from these,
+            as the measured angles do not press. None: from the measured angles.
+
     Attributes:
         controller: steps with the measured states.
         sight: where the cameras' word on the lift is awaited; None: it isn't.
@@ -24,7 +31,13 @@ class Motion:
         ended: set once the robot has been let go.
     """
 
-    def __init__(self, controller: GuardedController, sight: Sight | None = None) -> None:
+    def __init__(
+        self,
+        controller: GuardedController,
+        sight: Sight | None = None,
+        held_targets: np.ndarray | None = None,
+    ) -> None:
+        self._held_targets = held_targets
         self.controller = controller
         self.sight = sight
         self.answered_ns = -1
@@ -39,6 +52,8 @@ class Motion:
 
     def step(self, state: RobotState, now: float) -> Command | None:
         """The command for a measured state, at ``now`` on the clock of its stamp, s."""
+        if self._held_targets is not None:
+            state, self._held_targets = replace(state, joints=self._held_targets), None
         command = self.controller.step(state, now)
         if self.palm_before_lift is None and self.controller.stage == Stage.LIFT:
             self.palm_before_lift = state.wrist_pose

@@ -83,12 +83,11 @@ class MoveTask:
             stage,
             waypoints,
             fingers,
-            self._robot.finger_targets if holding else None,
             self._config.executor,
             self._hand.limits,
         )
         controller = GuardedController(move, self._config.limits, self._hand.limits, self._period)
-        motion = Motion(controller)
+        motion = Motion(controller, held_targets=self._robot.finger_targets if holding else None)
         self._robot.start(motion)
         while not motion.ended.wait(PERIOD):
             if (reason := why_stop()) is not None:

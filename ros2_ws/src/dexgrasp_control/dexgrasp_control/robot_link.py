@@ -61,11 +61,13 @@ class RobotLink:
             hand.finger_joints, conversions.seconds_to_ns(parameters.stamp_tolerance), arm_joints
         )
         self._state: RobotState | None = None
+        self._state_ns = -1
         self._heard = -float("inf")
         self._silence = 0.0
         self._watched = time.monotonic()
         self._motion: Motion | None = None
         self.finger_targets: np.ndarray | None = None
+        """(22,) those that were commanded last, rad; None before the first."""
         hand_command, wrist_target = contract.HAND_COMMAND, contract.WRIST_TARGET
         self._hand_command = node.create_lifecycle_publisher(
             hand_command.type, hand_command.name, hand_command.qos
@@ -127,7 +129,7 @@ class RobotLink:
         self._motion = motion
 
     def abort(self, reason: str, kind: OutcomeKind = OutcomeKind.ABORTED) -> None:
-        """Ends the present motion, if there is one, at the next state."""
+        """Ends the present motion, if there is one, at the next state or shortly after."""
         motion = self._motion
         if motion is not None:
             motion.controller.abort(reason, kind)
@@ -160,6 +162,9 @@ class RobotLink:
         if pair is None:
             return
         ns, self._state = pair
+        if ns < self._state_ns:  # a simulator was reset: nothing is held any more
+            self.finger_targets = None
+        self._state_ns = ns
         self._heard = time.monotonic()
         self._silence = 0.0
         motion = self._motion
@@ -199,8 +204,11 @@ class RobotLink:
         motion = self._motion
         if motion is None:
             return
+        if motion.controller.outcome is not None:  # no state need come for that
+            self.end()
+            return
         if motion.withheld is not None:
-            if not motion.waits_for_sight or motion.controller.outcome is not None:
+            if not motion.waits_for_sight:
                 (ns, state), motion.withheld = motion.withheld, None
                 self._tick(motion, ns, state)
             return
