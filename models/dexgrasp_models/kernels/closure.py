@@ -38,13 +38,21 @@ def tangents_gradient(normal, by_first, by_second):
 
 
 @part
-def project_to_simplex(values):
-    """Move (K,) to the nearest point with no negative entry and a sum of one, in place."""
-    ordered = np.sort(values)
+def project_to_simplex(values, ordered):
+    """Move (K,) to the nearest point with no negative entry and a sum of one, in place.
+
+    ``ordered`` (K,) is overwritten: the values, greatest first (Duchi et al., ICML 2008).
+    """
+    for index in range(len(values)):
+        place = index
+        while place > 0 and ordered[place - 1] < values[index]:
+            ordered[place] = ordered[place - 1]
+            place -= 1
+        ordered[place] = values[index]
     total, threshold = 0.0, -math.inf
-    for index in range(len(ordered) - 1, -1, -1):
+    for index in range(len(ordered)):
         total += ordered[index]
-        threshold = max(threshold, (total - 1.0) / (len(ordered) - index))
+        threshold = max(threshold, (total - 1.0) / (index + 1))
     for index in range(len(values)):
         values[index] = max(values[index] - threshold, 0.0)
 
@@ -73,17 +81,20 @@ def solve_simplex_programme(wrenches, load, steps, weights):
         for k in range(6):
             linear[i] += wrenches[i, k] * load[k]
     step = 1.0 / max(math.sqrt(size), 1e-9)
-    ahead, moved = weights.copy(), np.empty(count)
+    ahead, moved, ordered = np.empty(count), np.empty(count), np.empty(count)
+    for i in range(count):
+        ahead[i] = weights[i]
     momentum = 1.0
     for _ in range(steps):
-        moved[:] = linear
+        for i in range(count):
+            moved[i] = linear[i]
         for i in range(count):
             if ahead[i] != 0:  # most are
                 for j in range(count):
                     moved[j] += gram[i, j] * ahead[i]
         for i in range(count):
             moved[i] = ahead[i] - step * moved[i]
-        project_to_simplex(moved)
+        project_to_simplex(moved, ordered)
         following = 0.5 * (1.0 + math.sqrt(1.0 + 4.0 * momentum * momentum))
         for i in range(count):
             ahead[i] = moved[i] + (momentum - 1.0) / following * (moved[i] - weights[i])
@@ -121,17 +132,20 @@ def force_closure(points, normals, center, friction, torque_length, load, steps,
                 wrenches[4 * contact + edge, i] = force[i]
                 wrenches[4 * contact + edge, 3 + i] = torque[i]
     solve_simplex_programme(wrenches, load, steps, weights)
-    net = load.copy()
-    for edge in range(4 * count):
-        for i in range(6):
+    net, residual = np.empty(6), 0.0
+    for i in range(6):
+        net[i] = load[i]
+        for edge in range(4 * count):
             net[i] += weights[edge] * wrenches[edge, i]
+        residual += net[i] * net[i]
     # At the optimum, weights held fixed, the derivative is the true one (envelope theorem).
     by_force = (2 * net[0], 2 * net[1], 2 * net[2])
     by_torque = (2 * net[3], 2 * net[4], 2 * net[5])
     for contact in range(count):
-        edges = weights[4 * contact : 4 * contact + 4]
-        along, across = friction * (edges[0] - edges[2]), friction * (edges[1] - edges[3])
-        pressure = edges[0] + edges[1] + edges[2] + edges[3]
+        edge = 4 * contact
+        along = friction * (weights[edge] - weights[edge + 2])
+        across = friction * (weights[edge + 1] - weights[edge + 3])
+        pressure = weights[edge] + weights[edge + 1] + weights[edge + 2] + weights[edge + 3]
         normal = row(normals, contact)
         first, second = tangents(normal)
         force = subtract(add(scale(along, first), scale(across, second)), scale(pressure, normal))
@@ -143,4 +157,4 @@ def force_closure(points, normals, center, friction, torque_length, load, steps,
         for i in range(3):
             pulls[contact, 0, i] = by_point[i]
             pulls[contact, 1, i] = by_normal[i]
-    return np.sum(net * net)
+    return residual

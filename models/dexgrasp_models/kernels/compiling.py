@@ -1,4 +1,4 @@
-"""How the kernels are compiled, where the results are kept, and how the processors share a batch."""
+"""How the kernels are compiled and kept, and how the processors share a batch."""
 
 from __future__ import annotations
 

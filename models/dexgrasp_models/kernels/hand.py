@@ -1,4 +1,4 @@
-"""The hand in compiled code: where its links are, how far from it points are, what moves its joints.
+"""The hand in compiled code: where its links are, how far from it points are, what pulls at it.
 
 A *pull* is the gradient of an energy by a point of a link; the pulls on a link are summed as force
 and torque, and those of all links as the gradient by palm and joints.
@@ -150,7 +150,9 @@ def room(hand):
 def pose(hand, palm, joints, posed):
     """Put a hand to its palm's pose (3, 4) and joints (L - 1,), with nothing pulling at it."""
     local = np.empty((3, 4))
-    posed.links[0] = palm
+    for i in range(3):
+        for j in range(4):
+            posed.links[0, i, j] = palm[i, j]
     for link in range(1, len(hand.parents)):
         sine, cosine = math.sin(joints[link - 1]), math.cos(joints[link - 1])
         for i in range(3):
@@ -163,15 +165,14 @@ def pose(hand, palm, joints, posed):
             local[i, 3] = hand.offsets[link, i]
         multiply(posed.links[hand.parents[link]], local, posed.links[link])
     for shape in range(len(hand.shape_links)):
-        multiply(
-            posed.links[hand.shape_links[shape]], hand.shape_poses[shape], posed.shapes[shape]
-        )
+        multiply(posed.links[hand.shape_links[shape]], hand.shape_poses[shape], posed.shapes[shape])
     for ball in range(len(hand.ball_links)):
         center = moved(posed.links[hand.ball_links[ball]], row(hand.ball_centers, ball))
         for i in range(3):
             posed.balls[ball, i] = center[i]
-    posed.forces[:] = 0
-    posed.torques[:] = 0
+    for link in range(len(hand.parents)):
+        for i in range(3):
+            posed.forces[link, i] = posed.torques[link, i] = 0.0
 
 
 @part
@@ -251,7 +252,7 @@ def distance(hand, posed, point, bound):
 
 @part
 def self_overlap(hand, posed, weight):
-    """Sum of the depths to which balls that must not touch lie in each other; pulls by its weight."""
+    """Sum of the depths of balls that must not touch in each other; pulls by its weight."""
     total = 0.0
     for pair in range(len(hand.ball_pairs)):
         one, other = hand.ball_pairs[pair, 0], hand.ball_pairs[pair, 1]

@@ -275,7 +275,8 @@ def contact_terms(hand, posed, surface, constants, group, closure_weights, terms
         closure_weights,
         pulls,
     )
-    closing, attracting, aligning = constants.weights[:3]
+    weights = constants.weights
+    closing, attracting, aligning = weights[0], weights[1], weights[2]
     for digit in range(_DIGITS):
         link, place, outward = hand.pad_links[digit], row(on_hand, digit), row(facing, digit)
         point, normal = row(smoothed[digit], 0), row(smoothed[digit], 1)
@@ -343,7 +344,8 @@ def evaluate(hand, surface, constants, grasps, index, posed):
     expand(hand, coordinates, joints)
     expand(hand, grasps.preshapes[index], preshape)
     pose(hand, grasps.palms[index], joints, posed)
-    terms[:] = 0
+    for i in range(len(terms)):
+        terms[i] = 0.0
     joint_terms(hand, constants, joints, preshape, terms, by_joints)
     group, weights = grasps.objects[index], constants.weights
     contact_terms(hand, posed, surface, constants, group, grasps.closure_weights[index], terms)
@@ -387,8 +389,9 @@ def refine_some(hand, surface, constants, grasps, first, last, start, stop, step
                 palm[i, 3] += shift[i]
             turn(palm[:, :3], (move[3], move[4], move[5]))
             for column in range(len(coordinates)):
-                low, high = hand.coordinate_limits[column]
-                coordinates[column] = min(max(coordinates[column] + move[6 + column], low), high)
+                bent = coordinates[column] + move[6 + column]
+                low, high = hand.coordinate_limits[column, 0], hand.coordinate_limits[column, 1]
+                coordinates[column] = min(max(bent, low), high)
 
 
 def _array(tensor) -> np.ndarray:
