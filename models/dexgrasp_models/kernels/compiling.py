@@ -12,7 +12,7 @@ from pathlib import Path
 import numba
 import torch
 
-from dexgrasp_models.cache import cache_folder
+from dexgrasp_models.objects.cache import cache_folder
 
 _GRASPS_AT_ONCE = 2
 """That a thread takes: few, so that the others needn't wait long for one that is held up."""
