@@ -1,6 +1,7 @@
 """Memory of a process that proposes again and again: told every so many proposals.
 
-    python bench/proposer_memory.py [--proposals 200] [--every 20] [--proposer learned] [--threads 2]
+    python bench/proposer_memory.py [--proposals 200] [--every 20] [--proposer learned]
+        [--threads 2]
 
 Objects change and each proposal is made in a thread of its own, as in a node. A process that keeps
 nothing has the same memory at the end as after the first few proposals.

@@ -105,8 +105,8 @@ def refine(
     """
     progress = progress or Progress()
     if batch.coordinates.device.type == "cpu":
-        return _refine_alone(energy, batch, config, progress)
-    return _refine_together(energy, batch, config, progress)
+        return refine_alone(energy, batch, config, progress)
+    return refine_together(energy, batch, config, progress)
 
 
 def _step_sizes(config: AnalyticConfig, coordinates: int) -> list[float]:
@@ -118,7 +118,7 @@ def _step_sizes(config: AnalyticConfig, coordinates: int) -> list[float]:
     )
 
 
-def _refine_alone(
+def refine_alone(
     energy: GraspEnergy, batch: GraspBatch, config: AnalyticConfig, progress: Progress
 ) -> GraspBatch:
     """Compiled, grasp by grasp."""
@@ -159,7 +159,7 @@ def _refine_alone(
     return GraspBatch(palm_poses, found.clamp(energy.hand.lower, energy.hand.upper), batch.preshape)
 
 
-def _refine_together(
+def refine_together(
     energy: GraspEnergy, batch: GraspBatch, config: AnalyticConfig, progress: Progress
 ) -> GraspBatch:
     """As tensors, the whole batch in each operation: for a GPU."""
