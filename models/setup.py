@@ -16,6 +16,7 @@ setup(
         "healpy",
         "libusb-package",
         "manifold3d",
+        "numba",
         "numpy",
         "open3d",
         "opencv-python-headless",

@@ -70,11 +70,19 @@ def test_grasps_move_with_the_object(networks, cloud) -> None:
     assert there == pytest.approx(here, abs=1e-4)
 
 
-def test_a_raised_object_is_another_cloud(proposer, cloud) -> None:
-    """The table stays at z = 0, so that height matters where place doesn't."""
-    here = proposer.candidates(cloud, seed=3)
-    above = proposer.candidates(_moved(cloud, (0.0, 0.0, 0.05)), seed=3)
-    assert _likelihoods(above).isdisjoint(_likelihoods(here))
+def test_a_raised_object_is_another_cloud(cloud) -> None:
+    """The table stays at z = 0, so that height matters where place doesn't.
+
+    To trained networks: what untrained ones make of another height is within the rounding.
+    """
+    config = replace(CONFIG, adaptation_steps=0, refinement_steps=0)
+    proposer = LearnedProposer(config, ANYTHING)
+    here, aside, above = (
+        np.mean([*_likelihoods(proposer.candidates(_moved(cloud, offset), seed=3))])
+        for offset in ((0.0, 0.0, 0.0), (0.125, -0.25, 0.0), (0.0, 0.0, 0.05))
+    )
+    assert aside == pytest.approx(here, abs=0.01)
+    assert abs(above - here) > 0.5
 
 
 def _likelihoods(grasps: list[Grasp]) -> set[float]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from time import perf_counter
-
 import numpy as np
 
 from dexgrasp_models.arm.kinematics import ArmKinematics
@@ -11,6 +9,7 @@ from dexgrasp_models.grasp.config import AnalyticConfig
 from dexgrasp_models.grasp.energy import GraspEnergy
 from dexgrasp_models.grasp.object_surface import ObjectSurface
 from dexgrasp_models.grasp.planning_hand import PlanningHand
+from dexgrasp_models.grasp.progress import Progress, Report
 from dexgrasp_models.grasp.rank import Ranker
 from dexgrasp_models.grasp.ranked import ranked_grasps
 from dexgrasp_models.grasp.reachability import ArmReach, first_reachable
@@ -31,7 +30,8 @@ class AnalyticProposer:
         arm: the arm that carries the hand; without it the hand is free and has no forearm.
 
     Attributes:
-        timings: seconds that each stage of the last proposal took.
+        progress: of the last proposal, and whether it was cut short.
+        report: is told of a proposal's progress; none by default.
     """
 
     name = "analytic"
@@ -47,7 +47,13 @@ class AnalyticProposer:
         self._hand = PlanningHand(hand or load_hand(), self.config.coupled, forearm=arm is not None)
         self._ranker = ranker or Ranker.load()
         self._reach = ArmReach(arm) if arm else None
-        self.timings: dict[str, float] = {}
+        self.progress = Progress()
+        self.report: Report | None = None
+
+    @property
+    def timings(self) -> dict[str, float]:
+        """Seconds that each stage of the last proposal took."""
+        return self.progress.timings
 
     def propose(self, cloud: FusedCloud, n: int, seed: int) -> list[Grasp]:
         """At most ``n`` grasps that can be carried out, best first.
@@ -65,9 +71,9 @@ class AnalyticProposer:
         if n < 1:
             raise ValueError(f"n = {n}: ask for at least one grasp")
         grasps = self.candidates(cloud, seed)
-        started = perf_counter()
+        self.progress.begin("reachability")
         reachable = first_reachable(grasps, n, self.config, self._reach)
-        self.timings["reachability"] = perf_counter() - started
+        self.progress.end()
         return reachable
 
     def candidates(self, cloud: FusedCloud, seed: int) -> list[Grasp]:
@@ -76,21 +82,15 @@ class AnalyticProposer:
         Raises:
             CloudError: the cloud cannot be planned on.
         """
-        self.timings = {}
-        started = perf_counter()
-
-        def lap(stage: str) -> None:
-            nonlocal started
-            now = perf_counter()
-            self.timings[stage], started = now - started, now
-
+        self.progress = progress = Progress(self.config.time_budget, self.report)
+        progress.begin("surface")
         surface = ObjectSurface.from_cloud(cloud.object_points, cloud.object_normals, self.config)
         energy = GraspEnergy(self._hand, surface, self.config)
-        lap("surface")
+        progress.begin("sample")
         batch = sample_grasps(energy, self.config, np.random.default_rng(seed))
-        lap("sample")
-        batch = refine(energy, batch, self.config)
-        lap("refine")
+        progress.begin("refinement")
+        batch = refine(energy, batch, self.config, progress)
+        progress.begin("rank")
         grasps = ranked_grasps(energy, batch, self._ranker, self.name)
-        lap("rank")
+        progress.end()
         return grasps

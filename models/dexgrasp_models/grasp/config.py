@@ -33,9 +33,18 @@ class AnalyticConfig(Parameters):
         math.radians(15), 0, 1.5, "rad", "least slope of the initial approaches towards the table"
     )
 
+    time_budget: float = parameter(
+        0.0,
+        0,
+        3600,
+        "s",
+        "wall time after which any proposer ends its optimisation with what it has found so far; "
+        "0: none, so that the same seed gives the same grasps however busy the machine is",
+    )
+
     surface_points: int = parameter(256, 16, 4096, "", "object points that repel the hand")
     nearest_obstacles: int = parameter(
-        96, 8, 4096, "", "of these, the nearest that are looked at between searches"
+        96, 8, 4096, "", "of these, on a GPU, the nearest that are looked at between searches"
     )
     interior_balls: int = parameter(64, 0, 1024, "", "balls inside the object that repel the hand")
     contact_neighbours: int = parameter(12, 1, 64, "", "cloud points averaged at a contact")

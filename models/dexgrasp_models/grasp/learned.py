@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from time import perf_counter
 from typing import NamedTuple
 
 import numpy as np
@@ -24,6 +23,7 @@ from dexgrasp_models.grasp.config import AnalyticConfig
 from dexgrasp_models.grasp.energy import GraspEnergy
 from dexgrasp_models.grasp.object_surface import ObjectSurface
 from dexgrasp_models.grasp.planning_hand import PlanningHand
+from dexgrasp_models.grasp.progress import Progress, Report
 from dexgrasp_models.grasp.rank import Ranker
 from dexgrasp_models.grasp.ranked import ranked_grasps
 from dexgrasp_models.grasp.reachability import ArmReach, first_reachable
@@ -89,7 +89,8 @@ class LearnedProposer:
         networks: in the place of those in `config.weights`.
 
     Attributes:
-        timings: seconds that each stage of the last proposal took.
+        progress: of the last proposal, and whether it was cut short.
+        report: is told of a proposal's progress; none by default.
 
     Raises:
         WeightsError: a file of weights is missing or can't be used.
@@ -120,7 +121,13 @@ class LearnedProposer:
         )
         self._ranker = ranker or Ranker.load()
         self._reach = ArmReach(arm) if arm else None
-        self.timings: dict[str, float] = {}
+        self.progress = Progress()
+        self.report: Report | None = None
+
+    @property
+    def timings(self) -> dict[str, float]:
+        """Seconds that each stage of the last proposal took."""
+        return self.progress.timings
 
     def propose(self, cloud: FusedCloud, n: int, seed: int) -> list[Grasp]:
         """At most ``n`` grasps that can be carried out, best first.
@@ -138,9 +145,9 @@ class LearnedProposer:
         if n < 1:
             raise ValueError(f"n = {n}: ask for at least one grasp")
         grasps = self.candidates(cloud, seed)
-        started = perf_counter()
+        self.progress.begin("reachability")
         reachable = first_reachable(grasps, n, self._execution, self._reach)
-        self._lap("reachability", started)
+        self.progress.end()
         return reachable
 
     def candidates(self, cloud: FusedCloud, seed: int) -> list[Grasp]:
@@ -152,49 +159,47 @@ class LearnedProposer:
         Raises:
             CloudError: the cloud cannot be planned on.
         """
-        self.timings = {}
-        started = perf_counter()
+        self.progress = progress = Progress(self._execution.time_budget, self.report)
+        progress.begin("surface")
         # First, as it says what is wrong with a cloud.
         surface = ObjectSurface.from_cloud(
             cloud.object_points, cloud.object_normals, self._execution
         )
         energy = GraspEnergy(self._hand, surface, self._execution)
-        self._lap("surface", started)
         points, centre = self._seen(cloud)
         grasps, likelihood = self._samples(points, seed)
-        started = perf_counter()
+        progress.begin("selection")
         scores = evaluate(energy, self._planned(grasps, centre)).total
         kept = selected(scores, replace(self._execution, batch=self.config.batch))
         grasps, figures = grasps.select(kept), {"log_likelihood": likelihood[kept]}
-        started = self._lap("selection", started)
         if self.config.adaptation_steps:
+            progress.begin("adaptation")
             target = ContactTarget(self._networks.contact, self._body, points)
-            adapted = self._adaptation(grasps, points, target)
+            adapted = self._adaptation(grasps, points, target, progress)
             grasps = adapted.grasps
             figures |= {f"adaptation_{name}": v for name, v in adapted.after.terms.items()}
-            started = self._lap("adaptation", started)
         batch = self._planned(grasps, centre)
         steps = self.config.refinement_steps
-        batch = refine(energy, batch, replace(self._execution, iterations=steps))
-        started = self._lap("refinement", started)
+        progress.begin("refinement")
+        batch = refine(energy, batch, replace(self._execution, iterations=steps), progress)
+        progress.begin("rank")
         ranked = ranked_grasps(energy, batch, self._ranker, self.name, figures)
-        self._lap("rank", started)
+        progress.end()
         return ranked
 
     def _samples(self, points: Tensor, seed: int) -> tuple[GraspTensors, Tensor]:
         """Grasps in the table-top frame, and their log densities."""
-        started = perf_counter()
         networks = self._networks
         count = self.config.batch * self.config.samples_per_grasp
         generator = torch.Generator().manual_seed(seed)
         with torch.no_grad():
+            self.progress.begin("rotations")
             rotations = networks.rotation.sample(points[None], count, generator=generator)
-            started = self._lap("rotations", started)
+            self.progress.begin("translations and joints")
             clouds = points.expand(count, *points.shape)
             samples = networks.flow.sample(
                 clouds, rotations.rotations[0], 1, self.config.temperature, generator
             )
-        self._lap("translations and joints", started)
         return samples.grasps, rotations.log_densities[0] + samples.log_densities[:, 0]
 
     def _planned(self, grasps: GraspTensors, centre: Tensor) -> GraspBatch:
@@ -220,11 +225,6 @@ class LearnedProposer:
         points = torch.as_tensor(cloud.object_points, dtype=torch.float32)
         centre = horizontal_centre(points)
         return table_top_cloud(points - centre, self._networks.cloud), centre
-
-    def _lap(self, stage: str, started: float) -> float:
-        now = perf_counter()
-        self.timings[stage] = now - started
-        return now
 
 
 def load_networks(folder: str | Path = "") -> Networks:

@@ -132,8 +132,8 @@ class PlanningHand:
                 for end in shape.segment:
                     centers.append(palm_T_root[:3, :3] @ end + palm_T_root[:3, 3])
                     radii.append(shape.size[0])
-        self._forearm_centers = self._tensor(centers).reshape(-1, 3)
-        self._forearm_radii = self._tensor(radii)
+        self.forearm_centers = self._tensor(centers).reshape(-1, 3)
+        self.forearm_radii = self._tensor(radii)
 
     # Maps
 
@@ -181,8 +181,8 @@ class PlanningHand:
         """(B, S) heights of the lowest points of all balls, the forearm's included, m."""
         fingers = self.balls(link_poses)[..., 2] - self.ball_radii
         palm = link_poses[:, 0]
-        forearm = self._forearm_centers @ palm[:, 2, :3, None]
-        return torch.cat((fingers, forearm[..., 0] + palm[:, 2, 3:] - self._forearm_radii), dim=1)
+        forearm = self.forearm_centers @ palm[:, 2, :3, None]
+        return torch.cat((fingers, forearm[..., 0] + palm[:, 2, 3:] - self.forearm_radii), dim=1)
 
     def _tensor(self, values: object) -> Tensor:
         return torch.as_tensor(np.asarray(values), dtype=self.dtype, device=self.device)

@@ -8,6 +8,7 @@ from dexgrasp_models.arm.kinematics import ArmKinematics
 from dexgrasp_models.grasp.analytic import AnalyticProposer
 from dexgrasp_models.grasp.config import PROPOSERS, AnalyticConfig
 from dexgrasp_models.grasp.learned import LearnedConfig, LearnedProposer
+from dexgrasp_models.grasp.progress import Progress
 from dexgrasp_models.grasp.types import Grasp
 from dexgrasp_models.perception.fusion import FusedCloud
 
@@ -18,6 +19,10 @@ class Proposer(Protocol):
     @property
     def name(self) -> str:
         """Name it is registered under."""
+
+    @property
+    def progress(self) -> Progress:
+        """Of the last proposal: what its stages took, and what a time budget cut short."""
 
     def propose(self, cloud: FusedCloud, n: int, seed: int) -> list[Grasp]:
         """At most ``n`` grasps that can be carried out, best first.

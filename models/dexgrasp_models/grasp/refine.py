@@ -5,15 +5,18 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from dexgrasp_models.grasp.config import AnalyticConfig
 from dexgrasp_models.grasp.energy import Energy, GraspEnergy
 from dexgrasp_models.grasp.planning_hand import PlanningHand
+from dexgrasp_models.grasp.progress import Progress
 from dexgrasp_models.so3 import rotation_from_vector
 
 _FIRST_MOMENT, _SECOND_MOMENT = 0.9, 0.99  # of Adam
+_STEPS_AT_ONCE = 10  # between looks at the clock
 _OBSTACLE_INTERVAL = 4  # steps between searches
 _FINAL_STEP = 0.1  # of the initial step, at the end of the cosine
 
@@ -82,21 +85,94 @@ def energy_gradient(
     return result, torch.cat((by_translation, by_rotation, by_coordinates), dim=1)
 
 
-def refine(energy: GraspEnergy, batch: GraspBatch, config: AnalyticConfig) -> GraspBatch:
-    """Minimise the energy of all grasps together with Adam in the palm's own frame.
+def refine(
+    energy: GraspEnergy,
+    batch: GraspBatch,
+    config: AnalyticConfig,
+    progress: Progress | None = None,
+) -> GraspBatch:
+    """Minimise the energy of all grasps with Adam in the palm's own frame.
 
-    Steps fall along a cosine to a tenth; coordinates are clamped to their limits.
+    Steps fall along a cosine to a tenth; coordinates are clamped to their limits. On the processor
+    each grasp goes its way alone, in compiled code and in double precision, so that what comes out
+    depends neither on the rest of the batch nor on the number of threads.
+
+    Args:
+        energy: of the objects that the grasps are for.
+        batch: where to start.
+        config: number and sizes of steps.
+        progress: may end it early.
     """
+    progress = progress or Progress()
+    if batch.coordinates.device.type == "cpu":
+        return refine_alone(energy, batch, config, progress)
+    return refine_together(energy, batch, config, progress)
+
+
+def _step_sizes(config: AnalyticConfig, coordinates: int) -> list[float]:
+    """Of the first step: three along and three about the palm's axes, then the coordinates'."""
+    return (
+        3 * [config.step_translation]
+        + 3 * [config.step_rotation]
+        + coordinates * [config.step_joints]
+    )
+
+
+def refine_alone(
+    energy: GraspEnergy, batch: GraspBatch, config: AnalyticConfig, progress: Progress
+) -> GraspBatch:
+    """Compiled, grasp by grasp."""
+    # Imported here because Numba takes a while, which who only reads settings needn't wait for.
+    from dexgrasp_models.kernels.compiling import for_all
+    from dexgrasp_models.kernels.hand import HandArrays
+    from dexgrasp_models.kernels.refinement import (
+        EnergyConstants,
+        GraspArrays,
+        SurfaceArrays,
+        refine_some,
+    )
+
+    hand, surface = HandArrays.of(energy.hand), SurfaceArrays.of(energy.surface)
+    constants = EnergyConstants.of(energy.config)
+    grasps = GraspArrays.of(
+        batch.palm_poses.numpy(),
+        batch.coordinates.numpy(),
+        batch.preshape.numpy(),
+        objects=len(surface.centers),
+    )
+    count, coordinates = batch.coordinates.shape
+    sizes, steps = np.array(_step_sizes(config, coordinates)), config.iterations
+
+    for start in range(0, steps, _STEPS_AT_ONCE):
+        if not progress.may_go_on(start, steps):
+            break
+        stop = min(start + _STEPS_AT_ONCE, steps)
+
+        def some(first: int, last: int, start: int = start, stop: int = stop) -> None:
+            refine_some(hand, surface, constants, grasps, first, last, start, stop, steps, sizes)
+
+        for_all(some, count)
+    palm_poses = batch.palm_poses.clone()
+    palm_poses[:, :3] = torch.from_numpy(grasps.palms).to(palm_poses)
+    # In single precision a limit may be rounded to beyond that of the kernel.
+    found = torch.from_numpy(grasps.coordinates).to(batch.coordinates)
+    return GraspBatch(palm_poses, found.clamp(energy.hand.lower, energy.hand.upper), batch.preshape)
+
+
+def refine_together(
+    energy: GraspEnergy, batch: GraspBatch, config: AnalyticConfig, progress: Progress
+) -> GraspBatch:
+    """As tensors, the whole batch in each operation: for a GPU."""
     hand = energy.hand
     count, joints = batch.coordinates.shape
-    steps = batch.coordinates.new_tensor(
-        3 * [config.step_translation] + 3 * [config.step_rotation] + joints * [config.step_joints]
-    )
+    steps = batch.coordinates.new_tensor(_step_sizes(config, joints))
     mean = steps.new_zeros(count, len(steps))
     square = torch.zeros_like(mean)
     nearest = min(config.nearest_obstacles, energy.surface.obstacle_points.shape[1])
     palm, coordinates, closure_start = batch.palm_poses, batch.coordinates, None
     for iteration in range(config.iterations):
+        if not progress.may_go_on(iteration, config.iterations):
+            break
         current = GraspBatch(palm, coordinates, batch.preshape)
         if iteration % _OBSTACLE_INTERVAL == 0:
             poses = hand.link_poses(palm, hand.joints(coordinates))

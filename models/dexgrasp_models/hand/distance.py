@@ -47,7 +47,7 @@ class HandDistance:
 
     def __init__(self, kinematics: HandKinematics) -> None:
         self.kinematics = kinematics
-        self._shapes = _Shapes(kinematics)
+        self.shapes = _Shapes(kinematics)
 
     def signed_distance(self, points: Tensor, palm_pose: Tensor, joints: Tensor) -> Tensor:
         """Signed distance from points to the hand, negative inside.
@@ -67,8 +67,8 @@ class HandDistance:
         """As `signed_distance`, from link poses (B, L, 4, 4) that are already known."""
         points = _batched(points, link_poses)
         if torch.is_grad_enabled() and (points.requires_grad or link_poses.requires_grad):
-            return _SignedDistance.apply(points, link_poses, self._shapes)
-        return torch.cat([block.amin(1) for block in self._shapes.blocks(points, link_poses)], 1)
+            return _SignedDistance.apply(points, link_poses, self.shapes)
+        return torch.cat([block.amin(1) for block in self.shapes.blocks(points, link_poses)], 1)
 
     def overlap(self, centers: Tensor, radii: Tensor, link_poses: Tensor) -> Tensor:
         """Sum of the depths to which balls lie in the hand; cheap where few of them do.
@@ -81,11 +81,11 @@ class HandDistance:
         Returns:
             (B,) m. Differentiable once with respect to the poses, along rigid motions.
         """
-        return _Overlap.apply(_batched(centers, link_poses), radii, link_poses, self._shapes)
+        return _Overlap.apply(_batched(centers, link_poses), radii, link_poses, self.shapes)
 
     def lowest(self, link_poses: Tensor) -> Tensor:
         """(B, P) z of each primitive's lowest point, from link poses (B, L, 4, 4)."""
-        return self._shapes.lowest(link_poses)
+        return self.shapes.lowest(link_poses)
 
     @torch.no_grad()
     def nearest(self, points: Tensor, link_poses: Tensor) -> NearestSurface:
@@ -96,9 +96,9 @@ class HandDistance:
             link_poses: (B, L, 4, 4).
         """
         points = _batched(points, link_poses)
-        primitive = self._shapes.nearest_primitive(points, link_poses)
-        distance, normal = self._shapes.distance_to(primitive, points, link_poses)
-        return NearestSurface(distance, normal, self._shapes.link_index[primitive])
+        primitive = self.shapes.nearest_primitive(points, link_poses)
+        distance, normal = self.shapes.distance_to(primitive, points, link_poses)
+        return NearestSurface(distance, normal, self.shapes.link_index[primitive])
 
     def by_link(self, points: Tensor, link_poses: Tensor) -> Tensor:
         """Signed distance to each link by itself, differentiable.
@@ -112,13 +112,13 @@ class HandDistance:
         """
         points = _batched(points, link_poses)
         if torch.is_grad_enabled() and (points.requires_grad or link_poses.requires_grad):
-            distances = self._shapes.distances(points, link_poses)
+            distances = self.shapes.distances(points, link_poses)
         else:
-            blocks = self._shapes.blocks(points, link_poses)
+            blocks = self.shapes.blocks(points, link_poses)
             distances = torch.cat([block.transpose(1, 2) for block in blocks], dim=1)
         columns = []
         for link in range(link_poses.shape[1]):
-            own = (self._shapes.link_index == link).nonzero().flatten()
+            own = (self.shapes.link_index == link).nonzero().flatten()
             infinite = distances.new_full(distances.shape[:2], torch.inf)
             columns.append(distances[..., own].amin(-1) if len(own) else infinite)
         return torch.stack(columns, dim=-1)

@@ -11,10 +11,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from dexgrasp_models.grasp.planning_hand import PlanningHand
+from dexgrasp_models.grasp.progress import Progress
 from dexgrasp_models.nets.contact import ContactNet, canonical
 from dexgrasp_models.nets.losses import (
     ADAPTATION_WEIGHTS,
@@ -27,6 +29,8 @@ from dexgrasp_models.nets.pointnet import farthest_points
 from dexgrasp_models.nets.types import GraspTensors
 from dexgrasp_models.parameters import Parameters, parameter
 from dexgrasp_models.so3 import rotation_from_vector
+
+_STEPS_AT_ONCE = 10  # between looks at the clock
 
 TargetMap = Callable[[GraspTensors], Tensor]
 """Gives B grasps the (B, N) contact map that they should have with a cloud of N points."""
@@ -77,8 +81,9 @@ class Adaptation:
     """Adapts batches of grasps; each grasp for itself, whatever else is in the batch.
 
     So that three hundred steps don't each look at the whole cloud, the contact map is that of an
-    even subset of its points, and penetration that of the points nearest to the hand, which are
-    searched for now and then. The losses that are returned are those of the whole cloud.
+    even subset of its points, and, where steps are made of tensor operations, penetration that of
+    the points nearest to the hand, which are searched for now and then. The losses that are
+    returned are those of the whole cloud.
     """
 
     def __init__(
@@ -90,25 +95,29 @@ class Adaptation:
         self.losses = GraspLosses(hand, weights)
         self.config = config or AdaptationConfig()
         kinematics = hand.kinematics
-        planning = PlanningHand(
+        self.planning = PlanningHand(
             kinematics.spec,
             coupled=self.config.coupled,
             dtype=kinematics.dtype,
             device=kinematics.device,
         )
-        self._expansion = planning.expansion
-        self._reduction = torch.linalg.pinv(planning.expansion)
-        self._lower = planning.lower
-        self._upper = planning.upper
+        self._reduction = torch.linalg.pinv(self.planning.expansion)
 
     @torch.enable_grad()
-    def __call__(self, grasps: GraspTensors, points: Tensor, target: Tensor | TargetMap) -> Adapted:
+    def __call__(
+        self,
+        grasps: GraspTensors,
+        points: Tensor,
+        target: Tensor | TargetMap,
+        progress: Progress | None = None,
+    ) -> Adapted:
         """
         Args:
             grasps: B of them, in the table-top frame; joints beyond their limits are moved inside.
             points: (N, 3) cloud in the same frame, m.
             target: (B, N) contact map they should have, or what predicts it: of the initial grasps
                 alone, unless the settings say otherwise.
+            progress: may end it early.
 
         Raises:
             ValueError: shapes don't fit together, or something isn't finite.
@@ -121,43 +130,136 @@ class Adaptation:
         with torch.no_grad():
             before = self.losses(grasps, points, target)
 
-        subset = _Subset(points, self.config, self.losses.weights.points)
-        values = self._values(grasps).requires_grad_()
-        adam = _Adam(values, self.config.step_size)
-        for step in range(self.config.steps):
-            current = self._grasps(grasps, values)
-            link_poses = self.losses.hand.link_poses(current)
+        progress = progress or Progress()
+        optimiser = self._optimiser(grasps, points)
+        step, steps = 0, self.config.steps
+        while step < steps and progress.may_go_on(step, steps):
             if step and interval and step % interval == 0:
-                target = _checked_map(predict(_detached(current)), grasps, points)
-            if step % self.config.search_interval == 0:
-                subset.search(self.losses.hand, link_poses.detach())
-            energy = self.losses.from_links(link_poses, *subset.with_target(target)).total
-            (gradient,) = torch.autograd.grad(energy.sum(), values)
-            with torch.no_grad():
-                values -= adam.step(gradient)
-                values[:, 6:] = values[:, 6:].clamp(self._lower, self._upper)
-            diverged = ~torch.isfinite(values.detach()).all(1)
-            if diverged.any():
-                raise ArithmeticError(
-                    f"grasps {diverged.nonzero().flatten().tolist()} diverged in step {step} of "
-                    "the adaptation; check the step size and the target map"
-                )
+                current = self.moved(grasps, optimiser.values.detach())
+                target = _checked_map(predict(current), grasps, points)
+            until_next = interval - step % interval if interval else steps
+            stop = min(step + until_next, step + _STEPS_AT_ONCE, steps)
+            optimiser.run(step, stop, target)
+            step = stop
         with torch.no_grad():
-            adapted = self._grasps(grasps, values)
+            adapted = self.moved(grasps, optimiser.values.detach())
             return Adapted(adapted, before, self.losses(adapted, points, target))
 
-    def _values(self, grasps: GraspTensors) -> Tensor:
+    def _optimiser(self, grasps: GraspTensors, points: Tensor) -> _Alone | _Together:
+        # The compiled losses have no attraction, which UniDexGrasp gives no weight.
+        if points.device.type == "cpu" and not self.losses.weights.dis:
+            return _Alone(self, grasps, points)
+        return _Together(self, grasps, points)
+
+    def values(self, grasps: GraspTensors) -> Tensor:
         """(B, 6 + K): offsets along and about the palm's initial axes, then the coordinates."""
-        coordinates = (grasps.joints @ self._reduction.T).clamp(self._lower, self._upper)
+        coordinates = (grasps.joints @ self._reduction.T).clamp(
+            self.planning.lower, self.planning.upper
+        )
         return torch.cat((coordinates.new_zeros(grasps.count, 6), coordinates), dim=1)
 
-    def _grasps(self, start: GraspTensors, values: Tensor) -> GraspTensors:
+    def moved(self, start: GraspTensors, values: Tensor) -> GraspTensors:
+        """The grasps of `values`, from where these start."""
         moved = (start.rotations @ values[:, :3, None])[..., 0]
         return GraspTensors(
             start.rotations @ rotation_from_vector(values[:, 3:6]),
             start.translations + moved,
-            values[:, 6:] @ self._expansion.T,
+            values[:, 6:] @ self.planning.expansion.T,
         )
+
+
+class _Alone:
+    """On the processor: each grasp by itself, compiled and in double precision.
+
+    What comes out depends neither on the rest of the batch nor on the number of threads.
+    """
+
+    def __init__(self, adaptation: Adaptation, grasps: GraspTensors, points: Tensor) -> None:
+        # Imported here because Numba takes a while, which who only reads settings needn't wait for.
+        from dexgrasp_models.kernels.adaptation import TERMS, AdaptedArrays, LossConstants
+        from dexgrasp_models.kernels.hand import HandArrays
+
+        weights = adaptation.losses.weights
+        even = farthest_points(points[None], adaptation.config.map_points)[0]
+        self._even = even
+        self._step_size = adaptation.config.step_size
+        self._hand = HandArrays.of(adaptation.planning)
+        self._constants = LossConstants(
+            points=np.ascontiguousarray(points.numpy(), np.float64),
+            even=np.ascontiguousarray(even.numpy(), np.int64),
+            weights=np.array([getattr(weights, name) for name in TERMS], float),
+            in_map=weights.points / len(even),
+            in_hand=weights.points / len(points),
+        )
+        self._start = adaptation.values(grasps)
+        self._arrays = AdaptedArrays.of(grasps.palm_poses[:, :3].numpy(), self._start.numpy())
+
+    @property
+    def values(self) -> Tensor:
+        """(B, 6 + K) that were reached."""
+        return torch.from_numpy(self._arrays.values).to(self._start)
+
+    def run(self, start: int, stop: int, target: Tensor) -> None:
+        """Make some steps towards a map (B, N)."""
+        from dexgrasp_models.kernels.adaptation import adapt_some
+        from dexgrasp_models.kernels.compiling import for_all
+
+        arrays = self._arrays
+        targets = np.ascontiguousarray(target[:, self._even].numpy(), np.float64)
+
+        def some(first: int, last: int) -> None:
+            adapt_some(
+                self._hand,
+                self._constants,
+                arrays,
+                targets,
+                first,
+                last,
+                start,
+                stop,
+                self._step_size,
+            )
+
+        for_all(some, len(targets))
+        if (arrays.diverged >= 0).any():
+            step = arrays.diverged[arrays.diverged >= 0].min()
+            raise _diverged(torch.from_numpy(arrays.diverged == step), int(step))
+
+
+class _Together:
+    """As tensors, the whole batch in each operation: on any device, with all losses."""
+
+    def __init__(self, adaptation: Adaptation, grasps: GraspTensors, points: Tensor) -> None:
+        self._adaptation, self._grasps = adaptation, grasps
+        self._subset = _Subset(points, adaptation.config, adaptation.losses.weights.points)
+        self.values = adaptation.values(grasps).requires_grad_()
+        self._adam = _Adam(self.values, adaptation.config.step_size)
+
+    def run(self, start: int, stop: int, target: Tensor) -> None:
+        """Make some steps towards a map (B, N)."""
+        adaptation, subset, values = self._adaptation, self._subset, self.values
+        losses = adaptation.losses
+        for step in range(start, stop):
+            link_poses = losses.hand.link_poses(adaptation.moved(self._grasps, values))
+            if step % adaptation.config.search_interval == 0:
+                subset.search(losses.hand, link_poses.detach())
+            energy = losses.from_links(link_poses, *subset.with_target(target)).total
+            (gradient,) = torch.autograd.grad(energy.sum(), values)
+            with torch.no_grad():
+                values -= self._adam.step(gradient)
+                values[:, 6:] = values[:, 6:].clamp(
+                    adaptation.planning.lower, adaptation.planning.upper
+                )
+            diverged = ~torch.isfinite(values.detach()).all(1)
+            if diverged.any():
+                raise _diverged(diverged, step)
+
+
+def _diverged(grasps: Tensor, step: int) -> ArithmeticError:
+    return ArithmeticError(
+        f"grasps {grasps.nonzero().flatten().tolist()} diverged in step {step} of the adaptation; "
+        "check the step size and the target map"
+    )
 
 
 class _Adam:

@@ -126,6 +126,8 @@ def propose(
         timings = source.timings | (selector.timings if selector else {})
         took = ", ".join(f"{stage} {t:.2f} s" for stage, t in timings.items())
         console.print(f"seed {seed}; {took}", soft_wrap=True)
+        if source.progress.remark:
+            console.print(source.progress.remark, soft_wrap=True)
         if out is not None:
             _write(out, grasps)
             console.print(f"{len(grasps)} grasps written to {out}", soft_wrap=True)

@@ -125,6 +125,8 @@ class ProposalNode(ManagedNode):
             return self._refused(response, str(error))
         response.success = True
         response.message = f"{len(grasps)} grasps, best score {grasps[0].score:.2f}"
+        if remark := self._proposer.progress.remark:
+            response.message += f"; {remark}"
         response.proposals = self._publish(grasps, ns)
         if isinstance(self._proposer, LearnedProposer):
             picture = self._proposer.rotation_picture(points, grasps)
