@@ -308,14 +308,15 @@ class PerceptionNode(ManagedNode):
             values[camera.model.name] = (
                 f"heard {silence:.1f} s ago" if camera.heard else "not heard yet"
             )
-            if silence > self.parameters.camera_timeout or not camera.heard:
+            if silence > self.parameters.camera_timeout:
                 silent.append(camera.model.name)
-        delivering = len(cameras) - len(silent)
+        delivering = sum(c.heard and c.model.name not in silent for c in cameras)
         level, capture = self._last_capture
         message = f"{delivering} of {len(cameras)} cameras deliver images"
         if silent:
             message += f"; silent: {', '.join(silent)}"
-            level = max(level, ERROR if delivering < self._fusion.min_cameras else WARN)
+            too_few = len(cameras) - len(silent) < self._fusion.min_cameras
+            level = max(level, ERROR if too_few else WARN)
         elif level != OK:
             message += f"; last capture: {capture}"
         self.report(level, message, last_capture=capture, **values)
