@@ -24,12 +24,15 @@ from geometry_msgs.msg import Point, Pose
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
 from rclpy.qos import ReliabilityPolicy, qos_profile_sensor_data
+from ros_graph import graph
+from rosgraph_msgs.msg import Clock
 from std_srvs.srv import Trigger
 
 from dexgrasp_interfaces.srv import Capture
 from dexgrasp_models.config import find_config
 from dexgrasp_models.hand.spec import load_hand
 from dexgrasp_models.perception.cameras import CameraModel, load_rig, look_at
+from dexgrasp_perception.perception_node import PerceptionNode
 from dexgrasp_ros import contract, conversions
 from dexgrasp_ros.process_end import GRACE
 from dexgrasp_ros.spinning import SpinningThread
@@ -578,6 +581,51 @@ def test_deactivated_while_a_capture_waits(bench):
     bench.transition(Transition.TRANSITION_ACTIVATE)
     bench.show(BALL)
     wait_until(lambda: bench.capture().success, "a capture after the restart")
+
+
+def test_an_image_from_before_a_reset_is_not_a_newer_one():
+    with graph() as ros:
+        perception = ros.start(PerceptionNode, use_sim_time=True, mask_robot=False)
+        clock = ros.tester.create_publisher(Clock, "/clock", 10)
+        topics = {
+            camera: [
+                ros.tester.create_publisher(topic.type, topic.name, topic.qos)
+                for topic in (contract.depth_image(camera.name), contract.depth_info(camera.name))
+            ]
+            for camera in RIG
+        }
+
+        def set_time(seconds):
+            def is_set():
+                clock.publish(Clock(clock=conversions.ns_to_stamp(int(1e9 * seconds))))
+                return perception.get_clock().now().nanoseconds == int(1e9 * seconds)
+
+            wait_until(is_set, f"time {seconds}")
+
+        def show(body, seconds):
+            for camera, (depth, info) in topics.items():
+                ns, frame = int(1e9 * seconds), camera.optical_frame
+                image = render(camera, [body, Table()])
+                size = camera.width, camera.height
+                info.publish(conversions.camera_info(camera.matrix, *size, ns, frame))
+                depth.publish(conversions.depth_to_message(image, ns, frame))
+
+        clouds = ros.collect(contract.OBJECT_CLOUD)
+        set_time(30.0)
+        set_time(0.02)  # the reset
+        capture = ros.tester.create_client(Trigger, contract.CAPTURE_SERVICE)
+        assert capture.wait_for_service(60.0)
+        answer = capture.call_async(Trigger.Request())
+        for depth, _ in topics.values():
+            wait_until(lambda depth=depth: depth.get_subscription_count() > 0, "the capture")
+        show(CARTON, 29.98)  # was on its way
+        set_time(0.2)
+        assert not answer.done()
+        show(BALL, 0.2)
+        assert ros.wait(answer).success, answer.result().message
+        wait_until(lambda: clouds, "the cloud")
+        points, _ = conversions.cloud_from_message(clouds[0])
+        assert np.abs(BALL.surface_distance(points.astype(float))).max() < 0.003
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
