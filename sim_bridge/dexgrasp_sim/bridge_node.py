@@ -286,7 +286,7 @@ class BridgeNode(ManagedNode):
         """Whether the present state is answered within ``timeout`` s of wall time.
 
         An engaged controller may keep time standing still to have the cameras look: whoever asks
-        for images meanwhile gets those of this moment.
+        for images and states meanwhile gets those of this moment.
         """
         deadline = time.monotonic() + timeout
         engaged = inbox.engaged
@@ -295,6 +295,7 @@ class BridgeNode(ManagedNode):
             if left <= 0.0 or inbox.engaged != engaged or self._interrupted:
                 return False
             if engaged:
+                self._publish_state()
                 self._camera_output.repeat(self._now_ns, self._disabled_cameras)
         return True
 
