@@ -22,6 +22,7 @@ from dexgrasp_control.control_node import ControlNode
 from dexgrasp_interfaces.action import ExecuteGrasp
 from dexgrasp_interfaces.msg import ControlState, GraspArray
 from dexgrasp_interfaces.srv import Capture, GenerateProposals
+from dexgrasp_models.arm.kinematics import ArmKinematics
 from dexgrasp_models.control.moves import home_pose
 from dexgrasp_models.grasp.types import Grasp
 from dexgrasp_models.hand.spec import load_hand
@@ -398,13 +399,17 @@ def test_an_arm_joint_that_is_not_finite_ends_the_motion():
     with graph() as ros:
         cell = Cell(ros)
         cell.reset()
+        arm = ArmKinematics()
+        cell.robot.wrist = home_pose(arm)
+        cell.robot.wrist[2, 3] -= 0.1
+        cell.robot.extra = dict(zip(arm.arm.joint_names, arm.home, strict=True))
         cell.control = ros.start(ControlNode, **PATIENT, **BRISK, scene="arm")
-        arm = cell.control._robot._arm_joints
-        cell.robot.extra = dict(
-            zip(arm, (-0.419, -1.962, 1.574, -1.182, -1.571, -1.99), strict=True)
-        )
-        _, result = begun(cell, "pregrasp")
-        cell.robot.extra[arm[2]] = float("nan")
-        outcome = cell.wait(result).result
-        assert outcome.error_code == Result.STALE_INPUT
-        assert "arm joint angles or velocities are not finite" in outcome.reason
+        cell.pause_at = "home"
+        client = ros.tester.create_client(Trigger, contract.HOME_SERVICE)
+        assert client.wait_for_service(20.0)
+        answer = client.call_async(Trigger.Request())
+        assert cell.until(lambda: answer.done() or cell.robot.paused)
+        cell.robot.extra[arm.arm.joint_names[2]] = float("nan")
+        response = cell.wait(answer)
+        assert not response.success
+        assert "arm joint angles or velocities are not finite" in response.message
