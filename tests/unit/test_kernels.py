@@ -20,7 +20,13 @@ from dexgrasp_models.grasp.energy import GraspEnergy
 from dexgrasp_models.grasp.object_surface import ObjectSurface, stacked
 from dexgrasp_models.grasp.planning_hand import PlanningHand
 from dexgrasp_models.grasp.progress import Progress
-from dexgrasp_models.grasp.refine import GraspBatch, energy_gradient, refine
+from dexgrasp_models.grasp.refine import (
+    GraspBatch,
+    energy_gradient,
+    refine,
+    refine_alone,
+    refine_together,
+)
 from dexgrasp_models.grasp.sampling import sample_grasps
 from dexgrasp_models.hand.spec import load_hand
 from dexgrasp_models.kernels import adaptation as adaptation_kernel
@@ -130,6 +136,18 @@ def test_a_step_goes_against_the_gradient_along_and_about_the_palms_axes() -> No
     np.testing.assert_allclose(found.palms[..., :3], expected.numpy(), atol=1e-9)
     expected = (batch.coordinates + move[:, 6:]).clamp(energy.hand.lower, energy.hand.upper)
     np.testing.assert_allclose(found.coordinates, expected.numpy(), atol=1e-9)
+
+
+def test_steps_are_those_of_the_tensors() -> None:
+    """As on a GPU, but that tensors look at the nearest obstacles alone: here at all."""
+    energy, batch = planned(True, batch=4)
+    config = AnalyticConfig(iterations=8, nearest_obstacles=4096)
+    alone, together = (
+        way(energy, batch, config, Progress()) for way in (refine_alone, refine_together)
+    )
+    assert (alone.coordinates - batch.coordinates).abs().max() > 0.05
+    torch.testing.assert_close(alone.coordinates, together.coordinates, atol=1e-5, rtol=0)
+    torch.testing.assert_close(alone.palm_poses, together.palm_poses, atol=1e-5, rtol=0)
 
 
 def test_grasps_do_not_depend_on_the_batch_or_the_threads() -> None:

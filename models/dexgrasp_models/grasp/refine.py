@@ -183,8 +183,8 @@ def refine_together(
         square.lerp_(gradient.square(), 1 - _SECOND_MOMENT)
         unbiased = mean / (1 - _FIRST_MOMENT ** (iteration + 1))
         scale = (square / (1 - _SECOND_MOMENT ** (iteration + 1))).sqrt() + 1e-8
-        progress = 0.5 * (1 + math.cos(math.pi * iteration / config.iterations))
-        move = -(_FINAL_STEP + (1 - _FINAL_STEP) * progress) * steps * unbiased / scale
+        ahead = 0.5 * (1 + math.cos(math.pi * iteration / config.iterations))
+        move = -(_FINAL_STEP + (1 - _FINAL_STEP) * ahead) * steps * unbiased / scale
         rotation = palm[:, :3, :3]
         moved = palm.clone()
         moved[:, :3, 3] += (rotation @ move[:, :3, None])[..., 0]
