@@ -377,9 +377,11 @@ def test_a_bad_state_is_told_and_so_is_that_they_are_good_again(cell):
         return bool(told) and text in told[-1]
 
     cell.robot.joints = np.full(22, np.nan)
+    _, result, _ = cell.start()
     assert eventually(lambda: says("not finite"))
     cell.robot.place()
     assert eventually(lambda: not says("not finite"))
+    assert cell.wait(result).result.outcome != "stale_input"
 
 
 def test_in_lock_step_time_stands_still_until_the_cameras_have_spoken():

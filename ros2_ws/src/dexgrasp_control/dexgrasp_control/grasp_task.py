@@ -64,7 +64,12 @@ class GraspTask:
         Raises:
             GraspEnded: it was over before the robot moved.
         """
+        with self._robot.listening():
+            return self._carried_out(request, why_stop, tell_stage)
 
+    def _carried_out(
+        self, request: ExecuteGrasp.Goal, why_stop: WhyStop, tell_stage: TellStage
+    ) -> tuple[Outcome, bool]:
         def tell(stage: str, message: str) -> None:
             if (reason := why_stop()) is not None:
                 raise GraspEnded(OutcomeKind.ABORTED, f"{reason} before the robot moved")

@@ -65,6 +65,12 @@ class MoveTask:
             holding: whether an object is in the hand.
             why_stop: why the move is not wanted any more, or None.
         """
+        with self._robot.listening():
+            return self._carried_out(stage, holding, why_stop)
+
+    def _carried_out(
+        self, stage: str, holding: bool, why_stop: Callable[[], str | None]
+    ) -> Outcome:
         self.began_to_open = False
         try:
             state = self._robot.fresh_state(lambda _: None)

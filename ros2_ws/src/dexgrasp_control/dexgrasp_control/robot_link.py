@@ -1,9 +1,14 @@
-"""The robot as the control node meets it: measured states in, one command out for each."""
+"""The robot as the control node meets it: measured states in, one command out for each.
+
+States come a hundred times a second and each wakes the node: they are listened to while a grasp or
+a move goes on, and not between.
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -29,6 +34,8 @@ _STALL = 5 * WATCHDOG_PERIOD
 
 class RobotLink:
     """Answers each measured state with a command while a motion goes on; its callbacks never wait.
+
+    A grasp or a move takes place within `listening`.
 
     An earlier stamp is not skipped: that time went back ends the motion.
 
@@ -57,9 +64,6 @@ class RobotLink:
         self._on_fault = on_fault
         self._on_stage = on_stage
         self._faults: dict[str, str] = {}
-        self._input = RobotStateInput(
-            hand.finger_joints, conversions.seconds_to_ns(parameters.stamp_tolerance), arm_joints
-        )
         self._state: RobotState | None = None
         self._state_ns = -1
         self._heard = -float("inf")
@@ -75,13 +79,35 @@ class RobotLink:
         self._wrist_target = node.create_lifecycle_publisher(
             wrist_target.type, wrist_target.name, wrist_target.qos
         )
-        for topic, put in (
-            (contract.JOINT_STATES, self._input.put_joints),
-            (contract.WRIST_POSE, self._input.put_wrist),
-        ):
-            callback = partial(self._on_state, topic.name, put)
-            node.create_subscription(topic.type, topic.name, callback, topic.qos)
-        node.create_timer(WATCHDOG_PERIOD, self._watch, clock=node.steady_clock)
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Measured states are taken, and watched, within this context."""
+        self._input = RobotStateInput(
+            self._hand.finger_joints,
+            conversions.seconds_to_ns(self._parameters.stamp_tolerance),
+            self._arm_joints,
+        )
+        subscriptions = [
+            self._node.create_subscription(
+                topic.type, topic.name, partial(self._on_state, topic.name, put), topic.qos
+            )
+            for topic, put in (
+                (contract.JOINT_STATES, self._input.put_joints),
+                (contract.WRIST_POSE, self._input.put_wrist),
+            )
+        ]
+        self._watched = time.monotonic()
+        timer = self._node.create_timer(WATCHDOG_PERIOD, self._watch, clock=self._node.steady_clock)
+        try:
+            yield
+        finally:
+            self._node.destroy_timer(timer)
+            for subscription in subscriptions:
+                self._node.destroy_subscription(subscription)
+            if self._faults:  # nobody would notice that the states are good again
+                self._faults.clear()
+                self._on_fault("")
 
     @property
     def moving(self) -> bool:

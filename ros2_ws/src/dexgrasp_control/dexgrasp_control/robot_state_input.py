@@ -81,8 +81,11 @@ class RobotStateInput:
         return np.array([self._angles[name] for name in names])
 
     def newest(self) -> tuple[int, RobotState] | None:
-        """The stamp and the state of the newest pair, or None if the two don't belong together."""
+        """The stamp and the state of the newest pair; None if the two don't belong together, or the
+        arm has not been heard yet."""
         if self._joints is None or self._wrist is None:
+            return None
+        if not all(name in self._angles for name in self._arm_joints):
             return None
         joints_ns, positions, velocities = self._joints
         wrist_ns, wrist_pose = self._wrist
