@@ -24,7 +24,7 @@ from rich.progress import track
 from scipy.optimize import minimize
 from scipy.special import expit, log_expit
 
-from dexgrasp_models.control.approach import NoApproach
+from dexgrasp_models.control.approach_plan import NoApproach
 from dexgrasp_models.files import written_whole
 from dexgrasp_models.grasp.analytic import AnalyticProposer
 from dexgrasp_models.grasp.object_surface import CloudError

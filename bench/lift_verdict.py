@@ -23,7 +23,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from dexgrasp_models.control.approach import NoApproach
+from dexgrasp_models.control.approach_plan import NoApproach
 from dexgrasp_models.control.executor import Stage
 from dexgrasp_models.control.lift_check import LiftCheckConfig, LiftVerdict, seen_lift
 from dexgrasp_models.control.limits import GuardedController

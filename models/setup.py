@@ -13,7 +13,6 @@ setup(
     install_requires=[
         "coacd",
         "coal",
-        "healpy",
         "libusb-package",
         "manifold3d",
         "numba",

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 import trimesh
 
-from dexgrasp_models.control.approach import ApproachPlan, NoApproach
+from dexgrasp_models.control.approach_plan import ApproachPlan, NoApproach
 from dexgrasp_models.grasp.config import PROPOSERS
 from dexgrasp_models.grasp.learned import LearnedConfig
 from dexgrasp_models.grasp.object_surface import CloudError

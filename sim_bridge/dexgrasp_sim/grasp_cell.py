@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from dexgrasp_models.arm.kinematics import ArmKinematics
-from dexgrasp_models.control.approach import ApproachPlan
+from dexgrasp_models.control.approach_plan import ApproachPlan
 from dexgrasp_models.control.config import load_control_config
 from dexgrasp_models.control.executor import Stage
 from dexgrasp_models.control.limits import GuardedController

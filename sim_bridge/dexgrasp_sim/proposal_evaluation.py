@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from dexgrasp_models.control.approach import NoApproach
+from dexgrasp_models.control.approach_plan import NoApproach
 from dexgrasp_models.data.closing import outer_surface
 from dexgrasp_models.data.cloud_set import Scenes, scenes_of
 from dexgrasp_models.data.grasp_set import GraspSet

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
+from threading import Thread
 
 import pytest
 import rclpy.action.client
 from action_msgs.msg import GoalStatus
 from rclpy.action import ActionServer, CancelResponse
-from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.task import Future
 from ros_graph import graph
 
@@ -40,13 +40,16 @@ def test_responses_may_come_before_a_request_returns(future, monkeypatch):
     def carry_out(goal):
         while not goal.is_cancel_requested:
             time.sleep(0.02)
+        goal.execute()
+
+    def conclude(goal):
         goal.canceled()
         return ExecuteGrasp.Result(outcome="aborted")
 
     with graph() as ros:
         ActionServer(
-            ros.tester, ExecuteGrasp, contract.GRASP_ACTION, carry_out,
-            callback_group=ReentrantCallbackGroup(),
+            ros.tester, ExecuteGrasp, contract.GRASP_ACTION, conclude,
+            handle_accepted_callback=lambda goal: Thread(target=carry_out, args=(goal,)).start(),
             cancel_callback=lambda _: CancelResponse.ACCEPT,
         )  # fmt: skip
         monkeypatch.setattr(rclpy.action.client, "Future", future)

@@ -9,12 +9,8 @@ import pytest
 import torch
 from scipy.spatial.transform import Rotation
 
-from dexgrasp_models.control.approach import (
-    ApproachConfig,
-    NoApproach,
-    plan_approach,
-    upper_half_sphere,
-)
+from dexgrasp_models.control.approach import plan_approach, upper_half_sphere
+from dexgrasp_models.control.approach_plan import ApproachConfig, NoApproach
 from dexgrasp_models.grasp.types import Grasp
 from dexgrasp_models.hand.distance import HandDistance
 from dexgrasp_models.hand.kinematics import HandKinematics

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from dexgrasp_models.control.approach import ApproachPlan
+from dexgrasp_models.control.approach_plan import ApproachPlan
 from dexgrasp_models.control.executor import ExecutorConfig, PlannedExecutor, Stage
 from dexgrasp_models.control.lift_check import LiftedBy, LiftVerdict, Sight
 from dexgrasp_models.control.trajectory import (

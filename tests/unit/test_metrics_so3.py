@@ -12,7 +12,7 @@ from scipy.special import iv
 from scipy.stats import chi2
 
 from dexgrasp_models.metrics.likelihood import rotation_log_likelihood
-from dexgrasp_models.metrics.so3_grid import SO3_VOLUME, grid_size, so3_grid
+from dexgrasp_models.metrics.so3_grid import SO3_VOLUME, grid_size, pixel_centres, so3_grid
 
 
 def euler_grid(count: int) -> np.ndarray:
@@ -131,3 +131,9 @@ def test_likelihood_passes_gradients_and_checks_shapes():
     assert grid_scores.grad.sum(1) == pytest.approx(np.zeros(2), abs=1e-6)
     with pytest.raises(ValueError, match="grid scores"):
         rotation_log_likelihood(torch.zeros(3), torch.zeros(2, 72))
+
+
+@pytest.mark.parametrize("sides", [1, 2, 4, 64])
+def test_pixel_centres_are_those_of_healpy(sides):
+    expected = healpy.pix2ang(sides, np.arange(12 * sides**2))
+    np.testing.assert_allclose(pixel_centres(sides), expected, atol=1e-12)

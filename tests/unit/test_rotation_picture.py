@@ -11,6 +11,7 @@ from scipy.spatial.transform import Rotation
 
 from dexgrasp_models.metrics.so3_grid import so3_grid
 from dexgrasp_models.nets.rotation_picture import draw_rotation_density
+from dexgrasp_models.nets.rotation_picture import mollweide as mollweide_map
 
 WIDTH = 400
 DIRECTIONS = [(0.3, 0.2, -1.0), (-0.5, 0.8, 0.4), (0.0, -1.0, 0.0), (0.02, 0.0, 1.0)]
@@ -107,3 +108,16 @@ def test_bad_input_is_refused() -> None:
         draw_rotation_density(grid[:5], logs)
     with pytest.raises(ValueError, match="finite"):
         draw_rotation_density(grid, np.full(len(grid), np.nan))
+
+
+def test_the_map_is_mollweides():
+    directions = Rotation.random(1000, random_state=0).as_matrix()[:, :, 2]
+    x, y = mollweide_map(directions).T
+    auxiliary = np.arcsin(y)
+    np.testing.assert_allclose(
+        2 * auxiliary + np.sin(2 * auxiliary), np.pi * directions[:, 2], atol=1e-9
+    )
+    azimuth = np.arctan2(directions[:, 1], directions[:, 0])
+    np.testing.assert_allclose(x, 2 * azimuth / np.pi * np.cos(auxiliary), atol=1e-9)
+    poles = mollweide_map(np.array([[0.0, 0.0, 1.0], [0.0, 0.0, -1.0]]))
+    np.testing.assert_allclose(poles, [[0.0, 1.0], [0.0, -1.0]], atol=1e-9)

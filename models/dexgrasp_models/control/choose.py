@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from dexgrasp_models.control.approach import ApproachPlan, NoApproach
+from dexgrasp_models.control.approach_plan import ApproachPlan, NoApproach
 from dexgrasp_models.grasp.types import Grasp
 
 

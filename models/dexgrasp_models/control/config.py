@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from dexgrasp_models.config import load_node_parameters
-from dexgrasp_models.control.approach import ApproachConfig
+from dexgrasp_models.control.approach_plan import ApproachConfig
 from dexgrasp_models.control.executor import ExecutorConfig
 from dexgrasp_models.control.lift_check import LiftCheckConfig
 from dexgrasp_models.control.limits import SafetyLimits

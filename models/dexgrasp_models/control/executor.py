@@ -11,7 +11,7 @@ from enum import StrEnum
 
 import numpy as np
 
-from dexgrasp_models.control.approach import ApproachPlan
+from dexgrasp_models.control.approach_plan import ApproachPlan
 from dexgrasp_models.control.grip import Grip
 from dexgrasp_models.control.lift_check import LiftCheckConfig, LiftVerdict, Sight, felt_lift
 from dexgrasp_models.control.trajectory import (

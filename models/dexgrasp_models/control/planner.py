@@ -8,7 +8,8 @@ from functools import partial
 import numpy as np
 
 from dexgrasp_models.arm.kinematics import ArmKinematics
-from dexgrasp_models.control.approach import ApproachPlan, plan_approach
+from dexgrasp_models.control.approach import plan_approach
+from dexgrasp_models.control.approach_plan import ApproachPlan
 from dexgrasp_models.control.choose import plan_best
 from dexgrasp_models.control.config import ControlConfig
 from dexgrasp_models.control.executor import PlannedExecutor

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 
-import healpy
 import numpy as np
 from scipy.spatial.transform import Rotation
 
@@ -46,7 +45,7 @@ def so3_grid(level: int, containing: np.ndarray | None = None) -> np.ndarray:
     """
     size = grid_size(level)
     sides = 2**level
-    polar, azimuth = healpy.pix2ang(sides, np.arange(healpy.nside2npix(sides)))
+    polar, azimuth = pixel_centres(sides)
     turns = 2 * np.pi * np.arange(6 * sides) / (6 * sides)
     angles = np.empty((len(polar), len(turns), 3))
     angles[..., 0], angles[..., 1], angles[..., 2] = azimuth[:, None], polar[:, None], turns
@@ -54,3 +53,30 @@ def so3_grid(level: int, containing: np.ndarray | None = None) -> np.ndarray:
     if containing is not None:
         grid = grid @ (grid[0].T @ containing)
     return grid
+
+
+def pixel_centres(sides: int) -> tuple[np.ndarray, np.ndarray]:
+    """Where HEALPix's pixels of equal area are, ring by ring from the north pole.
+
+    Gorski et al., ApJ 622 (2005), Eq. 2 to 9.
+
+    Args:
+        sides: resolution, pixels along the side of each of the sphere's 12 faces.
+
+    Returns:
+        Polar angles and azimuths, both (12 sides^2,) rad.
+    """
+    ring = np.arange(1, 4 * sides)
+    from_pole = np.minimum(ring, 4 * sides - ring)
+    in_cap = from_pole < sides
+    height = np.where(
+        in_cap,
+        np.sign(2 * sides - ring) * (1 - from_pole**2 / (3 * sides**2)),
+        4 / 3 - 2 * ring / (3 * sides),
+    )
+    count = 4 * np.minimum(from_pole, sides)
+    # In the belt every other ring is turned by half a pixel; in the caps all are.
+    shift = np.where(in_cap, 0.5, 0.5 * ((ring - sides + 1) % 2))
+    places = np.concatenate([np.arange(n) for n in count])
+    azimuth = 2 * np.pi * (places + np.repeat(shift, count)) / np.repeat(count, count)
+    return np.repeat(np.arccos(height), count), azimuth

@@ -11,7 +11,6 @@ import math
 
 import cv2
 import numpy as np
-from healpy.projector import MollweideProj
 
 _LEAST_SHARE = 0.02  # of the largest dot's area: smaller ones aren't drawn
 _DOT = 0.02  # radius of the densest rotation's dot, in the map's width
@@ -19,6 +18,7 @@ _MARGIN = 0.04  # around the map, in its width
 _OVERSAMPLING = 2
 _BACKGROUND, _SPHERE, _LINES, _TEXT = 255, 238, 205, 90  # grey
 _NAMES = {"up": (0, 0, 1), "down": (0, 0, -1), "+x": (1, 0, 0), "+y": (0, 1, 0), "-y": (0, -1, 0)}
+_MOLLWEIDE_STEPS = 30  # of Newton's method, which converges slowly at the poles
 _SHIFT = 4  # binary digits of a pixel's fraction
 
 
@@ -72,8 +72,6 @@ class _Canvas:
         height = round(self._map_width / 2 + 2 * _MARGIN * self._width)
         self._image = np.full((height, self._width, 3), _BACKGROUND, np.uint8)
         self._center = np.array([self._width, height]) / 2
-        self._projection = MollweideProj()
-        self._projection.set_flip("geo")  # azimuths to the right
         axes = (round(self._map_width / 2), round(self._map_width / 4))
         center = tuple(int(value) for value in self._center)
         cv2.ellipse(self._image, center, axes, 0, 0, 360, 3 * (_SPHERE,), -1, cv2.LINE_AA)
@@ -84,8 +82,7 @@ class _Canvas:
 
     def pixels(self, directions: np.ndarray) -> np.ndarray:
         """(M, 2) places of unit vectors (M, 3), from the left and from the top."""
-        places = self._projection.vec2xy(*np.asarray(directions, float).T)
-        x, y = np.reshape(places, (2, -1))  # of a single one they come as numbers
+        x, y = mollweide(directions).T
         return self._center + np.stack((x, -y), axis=1) * self._map_width / 4
 
     def circle(self, pixel: np.ndarray, radius: float, colour: tuple, filled: bool) -> None:
@@ -126,6 +123,24 @@ class _Canvas:
         place = (x - width // 2, y)
         font = cv2.FONT_HERSHEY_SIMPLEX
         cv2.putText(self._image, text, place, font, scale, 3 * (_TEXT,), 1, cv2.LINE_AA)
+
+
+def mollweide(directions: np.ndarray) -> np.ndarray:
+    """(M, 2) places on Mollweide's map, 4 wide and 2 high, of unit vectors (M, 3).
+
+    x grows with the azimuth, y upwards (Snyder, Map Projections, USGS 1987, Eq. 31-1 to 31-4).
+    """
+    directions = np.asarray(directions, float)
+    height = directions[:, 2].clip(-1.0, 1.0)
+    auxiliary = np.arcsin(height)  # solves 2 a + sin 2 a = pi sin(latitude)
+    for _ in range(_MOLLWEIDE_STEPS):
+        error = 2 * auxiliary + np.sin(2 * auxiliary) - np.pi * height
+        slope = 2 + 2 * np.cos(2 * auxiliary)
+        # At the poles, where the slope ends, the start is the solution.
+        auxiliary -= np.divide(error, slope, out=np.zeros_like(error), where=slope > 1e-12)
+        auxiliary = auxiliary.clip(-np.pi / 2, np.pi / 2)
+    azimuth = np.arctan2(directions[:, 1], directions[:, 0])
+    return np.stack((2 * azimuth / np.pi * np.cos(auxiliary), np.sin(auxiliary)), axis=1)
 
 
 def _degrees(first: int, step: int) -> np.ndarray:

@@ -14,7 +14,7 @@ from dexgrasp_control.preparation import GraspEnded, Preparation
 from dexgrasp_control.robot_link import RobotLink
 from dexgrasp_control.service_call import PERIOD
 from dexgrasp_interfaces.action import ExecuteGrasp
-from dexgrasp_models.control.approach import ApproachPlan, NoApproach
+from dexgrasp_models.control.approach_plan import ApproachPlan, NoApproach
 from dexgrasp_models.control.executor import Stage
 from dexgrasp_models.control.lift_check import Sight
 from dexgrasp_models.control.planner import GraspPlanner
