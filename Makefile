@@ -57,7 +57,7 @@ ifeq ($(ARGS),)
 	ATEN_CPU_CAPABILITY=default $(BIN)/python -m pytest $(ROUNDING)
 endif
 
-BENCHMARKS := fusion hand_kinematics learned_proposer proposer refinement simulation_overhead synthesis
+BENCHMARKS := fusion graph_cost hand_kinematics learned_proposer proposer refinement simulation_overhead synthesis
 
 bench: setup
 	@for name in $(BENCHMARKS); do \
