@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from lifecycle_msgs.srv import GetState
 from robot_topics import JOINTS, Robot
 from ros_graph import eventually, graph
 from sensor_msgs.msg import JointState
@@ -234,6 +235,8 @@ def test_a_command_to_an_inactive_bridge_is_not_obeyed_later():
         assert eventually(lambda: robot.wrist_pose[1, 3] > home[1, 3] + 0.01)
         bridge.trigger_deactivate()
         robot.wrist.publish(target)
+        for _ in range(5):  # by then it has come
+            ros.call(GetState, "sim_bridge/get_state", GetState.Request())
         bridge.trigger_activate()
         start = len(robot.wrist_poses)
         assert ticks(robot, 20)

@@ -29,24 +29,32 @@ REMEMBERED_LINES = 40
 
 _DOMAINS = 101
 """Domain ids from 0 to 101 are safe on every platform: higher ones reach into ephemeral ports."""
+_PARTICIPANTS = 120
+"""That a domain has ports for."""
 
 
 def free_domain_id() -> int:
     """A ROS domain id that no process on this machine uses.
 
-    Taken is a domain whose first participant has its unicast port: 7410 + 250 * domain (DDSI-RTPS
-    2.3, section 9.6.1).
+    Taken is a domain of which a participant has its unicast port: 7410 + 250 * domain + 2 *
+    participant (DDSI-RTPS 2.3, section 9.6.1). A process with several contexts numbers its
+    participants through, so that the first of a domain need not be number 0.
     """
     start = random.SystemRandom().randrange(_DOMAINS)
     for offset in range(_DOMAINS):
         domain = 1 + (start + offset) % _DOMAINS
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-            try:
-                probe.bind(("", 7410 + 250 * domain))
-            except OSError:
-                continue
+        if all(_is_free(7410 + 250 * domain + 2 * number) for number in range(_PARTICIPANTS)):
             return domain
     raise RuntimeError("no ROS domain id is free: too many ROS processes run on this machine")
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.bind(("", port))
+        except OSError:
+            return False
+        return True
 
 
 def graph_environment() -> dict[str, str]:
