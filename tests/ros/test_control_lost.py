@@ -37,7 +37,7 @@ def running():
         cell.reset()
         process = control_process(ros)
         try:
-            assert eventually(lambda: not client.inactive(["control"]), timeout=120.0)
+            assert eventually(lambda: not client.inactive(["control"], 1.0))
             stages: list[str] = []
             run = client.grasp(
                 ExecuteGrasp.Goal(choose=True), lambda feedback: stages.append(feedback.stage)
