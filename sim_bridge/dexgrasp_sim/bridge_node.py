@@ -134,6 +134,7 @@ class BridgeNode(ManagedNode):
     def configure(self) -> None:
         """Builds the simulator and all publishers."""
         p = self.parameters
+        self.hardware_id = f"{p.backend}, {p.scene} scene"
         noise = current_parameters(self, self._scene.noise, prefix="noise.")
         self._scene = dataclasses.replace(
             current_parameters(self, self._scene),

@@ -96,6 +96,7 @@ class PerceptionNode(ManagedNode):
 
     def configure(self) -> None:
         """Reads the rig, subscribes to its cameras, and publishes their transforms."""
+        self.hardware_id = self.parameters.rig
         self._fusion = current_parameters(self, self._fusion, prefix="fusion.")
         path = Path(self.parameters.rig)
         rig = load_rig(path if path.is_absolute() else find_config(self.parameters.rig))

@@ -86,7 +86,7 @@ class ManagedNode(LifecycleNode):
 
     parameters_type: ClassVar[type]
     hardware_id: str = "none"
-    """What /diagnostics says that this node's status is about: the device, where it has one."""
+    """The device that this node's status on /diagnostics is about, where it has one."""
 
     def __init__(self, name: str, **options: Any) -> None:
         super().__init__(name, **options)
