@@ -31,14 +31,14 @@ from running_graph import RunningGraph, wait_for_end
 from soak import GOAL_TIMEOUT, tracebacks
 
 from dexgrasp_bringup.graph import SimulationOptions
-from dexgrasp_bringup.grasp_client import GoalRefused, GraspRun
+from dexgrasp_bringup.grasp_client import GoalRefused, GraspRun, ServerLost
 from dexgrasp_interfaces.action import ExecuteGrasp
 from dexgrasp_ros import contract
 
 FAULTS = ("kill", "interrupt", "stall", "deactivate", "reset")
 STALL = 5.0
 """Longest stall, s."""
-LATEST = 20.0
+LATEST = 12.0
 """Seconds after the goal by which a fault has come; a grasp takes about as long."""
 UNATTENDED = 1.0
 """Seconds after the last command from which on nobody commands."""
@@ -163,7 +163,10 @@ def _grasp(
 
 
 def _outcome(run: GraspRun) -> str | None:
-    result: ExecuteGrasp.Result | None = wait_for_end(run, GOAL_TIMEOUT)
+    try:
+        result: ExecuteGrasp.Result | None = wait_for_end(run, GOAL_TIMEOUT)
+    except ServerLost:
+        return "server lost"
     return result.outcome if result else None
 
 
