@@ -27,10 +27,9 @@ from geometry_msgs.msg import PoseStamped
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
 from rich.console import Console
-from running_graph import RunningGraph, wait_for_end
+from running_graph import RunningGraph, parsed, wait_for_end
 from soak import GOAL_TIMEOUT, tracebacks
 
-from dexgrasp_bringup.graph import SimulationOptions
 from dexgrasp_bringup.grasp_client import GoalRefused, GraspRun, ServerLost
 from dexgrasp_interfaces.action import ExecuteGrasp
 from dexgrasp_ros import contract
@@ -99,12 +98,7 @@ def main() -> None:
     """Print what was found, and write it as JSON where asked."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--grasps", type=int, default=100)
-    parser.add_argument("--object", default="can")
-    parser.add_argument("--scene", default="floating", choices=("arm", "floating"))
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", type=Path, help="JSON file")
-    arguments = parser.parse_args()
-    options = SimulationOptions(object=arguments.object, scene=arguments.scene, seed=arguments.seed)
+    arguments, options = parsed(parser)
     generator = np.random.default_rng(arguments.seed)
     with tempfile.TemporaryDirectory() as logs, RunningGraph(options, Path(logs)) as graph:
         graph.wait_until_active()

@@ -28,7 +28,7 @@ import torch
 from rclpy.node import Node
 from rich.console import Console
 from rich.table import Table
-from running_graph import RunningGraph
+from running_graph import RunningGraph, parsed
 from sensor_msgs.msg import PointCloud2
 
 from dexgrasp_bringup.demo import StageLog
@@ -107,14 +107,9 @@ class Latency:
 def main() -> None:
     """Print a table of stages and a few figures, and write them as JSON where asked."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--object", default="mug")
-    parser.add_argument("--scene", default="arm", choices=("arm", "floating"))
-    parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--idle", type=float, default=20.0, help="seconds to stand idle")
     parser.add_argument("--captures", type=int, default=5)
-    parser.add_argument("--out", type=Path, help="JSON file")
-    arguments = parser.parse_args()
-    options = SimulationOptions(object=arguments.object, scene=arguments.scene, seed=arguments.seed)
+    arguments, options = parsed(parser, object="mug", scene="arm")
     with tempfile.TemporaryDirectory() as logs:
         figures = measure(options, arguments.idle, arguments.captures, Path(logs))
     print_tables(figures)

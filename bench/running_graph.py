@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import threading
 import time
 from collections.abc import Callable
@@ -95,6 +96,25 @@ class RunningGraph:
     def start_grasp(self, on_feedback: Feedback = lambda _: None, place: bool = True) -> GraspRun:
         """A grasp that is chosen by the graph."""
         return self.client.grasp(ExecuteGrasp.Goal(choose=True, place=place), on_feedback)
+
+
+def parsed(
+    parser: argparse.ArgumentParser, object: str = "can", scene: str = "floating"
+) -> tuple[argparse.Namespace, SimulationOptions]:
+    """The arguments of a command that starts the graph, and what they say of the graph.
+
+    Args:
+        parser: with the command's own options.
+        object, scene: where none are given.
+    """
+    parser.add_argument("--object", default=object)
+    parser.add_argument("--scene", default=scene, choices=("arm", "floating"))
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path, help="JSON file")
+    arguments = parser.parse_args()
+    return arguments, SimulationOptions(
+        object=arguments.object, scene=arguments.scene, seed=arguments.seed
+    )
 
 
 def wait_for_end(run: GraspRun, timeout: float) -> ExecuteGrasp.Result | None:

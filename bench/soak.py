@@ -19,9 +19,7 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
-from running_graph import RunningGraph, wait_for_end
-
-from dexgrasp_bringup.graph import SimulationOptions
+from running_graph import RunningGraph, parsed, wait_for_end
 
 GOAL_TIMEOUT = 600.0
 """Seconds in which a goal has to be answered; far more than one takes on a busy machine."""
@@ -33,12 +31,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--goals", type=int, default=200)
     parser.add_argument("--captures", type=int, default=200)
-    parser.add_argument("--object", default="can")
-    parser.add_argument("--scene", default="floating", choices=("arm", "floating"))
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", type=Path, help="JSON file")
-    arguments = parser.parse_args()
-    options = SimulationOptions(object=arguments.object, scene=arguments.scene, seed=arguments.seed)
+    arguments, options = parsed(parser)
     with tempfile.TemporaryDirectory() as logs, RunningGraph(options, Path(logs)) as graph:
         graph.wait_until_active()
         figures = {"options": vars(arguments) | {"out": None}}
