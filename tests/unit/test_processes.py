@@ -125,7 +125,7 @@ def test_one_that_moves_the_robot_and_does_not_end_holds_nothing_up_for_long(
     start: Callable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(processes, "MOTION_TIMEOUT", 0.2)
-    monkeypatch.setattr(processes, "INTERRUPT_TIMEOUT", 0.2)
+    monkeypatch.setattr(processes, "INTERRUPT_TIMEOUT", 3.0)  # enough for the other
     with start(other=SLEEP, mover=DEAF) as running:
         until(lambda: running.last_lines("mover"))
     assert running.ended() == {"other": -signal.SIGINT, "mover": -signal.SIGKILL}
