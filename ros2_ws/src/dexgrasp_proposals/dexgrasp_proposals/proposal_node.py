@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import sys
 import threading
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from geometry_msgs.msg import PoseArray
+from rclpy.exceptions import InvalidHandle
 from sensor_msgs.msg import PointCloud2
 
 from dexgrasp_interfaces.msg import GraspArray
@@ -129,10 +131,22 @@ class ProposalNode(ManagedNode):
             response.message += f"; {remark}"
         response.proposals = self._publish(grasps, ns)
         if isinstance(self._proposer, LearnedProposer):
-            picture = self._proposer.rotation_picture(points, grasps)
-            self._rotations.publish(conversions.color_to_message(picture, ns, conversions.WORLD))
+            # A picture takes about as long as the proposals, which nobody is to wait for.
+            threading.Thread(
+                target=self._publish_picture,
+                args=(self._proposer, points, grasps, ns),
+                name="picture",
+                daemon=True,
+            ).start()
         self.report(OK, response.message, proposer=self.parameters.proposer)
         return response
+
+    def _publish_picture(
+        self, proposer: LearnedProposer, cloud: FusedCloud, grasps: list[Grasp], ns: int
+    ) -> None:
+        picture = proposer.rotation_picture(cloud, grasps)
+        with suppress(InvalidHandle):  # the node has been cleaned up meanwhile
+            self._rotations.publish(conversions.color_to_message(picture, ns, conversions.WORLD))
 
     def _proposed(
         self, cloud: FusedCloud, count: int, request: GenerateProposals.Request
