@@ -46,10 +46,6 @@ class SpinningThread:
         """Whether callbacks still run: an exception in one ends the thread."""
         return self._thread.is_alive()
 
-    def add_node(self, node: Node) -> None:
-        """Spins one more node."""
-        self._executor.add_node(node)
-
     def stop(self, timeout: float | None = None) -> bool:
         """Has the thread end after the callback that it is in; False if it has not by then.
 
