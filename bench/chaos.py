@@ -114,16 +114,16 @@ def main() -> None:
             _recover(graph, watch)
             tally["after a fault"][_grasp(graph, None, watch, unanswered)] += 1
             _console.print(f"{index + 1}: {fault}; {watch.found[-1:]} {unanswered[-1:]}")
-        figures = {
-            "options": vars(arguments) | {"out": None},
-            "outcomes": {name: dict(counter) for name, counter in tally.items()},
-            "unanswered": unanswered,
-            "unattended_motions": watch.found,
-            "tracebacks": tracebacks(Path(logs)),
-        }
+            figures = {
+                "options": vars(arguments) | {"grasps": index + 1, "out": None},
+                "outcomes": {name: dict(counter) for name, counter in tally.items()},
+                "unanswered": unanswered,
+                "unattended_motions": watch.found,
+                "tracebacks": tracebacks(Path(logs)),
+            }
+            if arguments.out:  # after each, as a run takes an hour and more
+                arguments.out.write_text(json.dumps(figures, indent=2) + "\n")
     Console().print_json(json.dumps(figures))
-    if arguments.out:
-        arguments.out.write_text(json.dumps(figures, indent=2) + "\n")
 
 
 def _drawn(generator: np.random.Generator, names: list[str]) -> Fault:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -36,11 +37,11 @@ def main() -> None:
         graph.wait_until_active()
         figures = {"options": vars(arguments) | {"out": None}}
         figures["captures"] = _captures(graph, arguments.captures)
-        figures["goals"] = _goals(graph, arguments.goals)
-        figures["tracebacks"] = tracebacks(Path(logs))
+        for figures["goals"] in _goals(graph, arguments.goals):
+            figures["tracebacks"] = tracebacks(Path(logs))
+            if arguments.out:  # now and then, as a run takes an hour and more
+                arguments.out.write_text(json.dumps(figures, indent=2) + "\n")
     print_tables(figures)
-    if arguments.out:
-        arguments.out.write_text(json.dumps(figures, indent=2) + "\n")
 
 
 def _captures(graph: RunningGraph, count: int) -> dict[str, Any]:
@@ -55,10 +56,10 @@ def _captures(graph: RunningGraph, count: int) -> dict[str, Any]:
     return {"asked": count, "short_of_images": refused}
 
 
-def _goals(graph: RunningGraph, count: int) -> dict[str, Any]:
-    """What came of some goals, and what the nodes' processes had meanwhile."""
+def _goals(graph: RunningGraph, count: int) -> Iterator[dict[str, Any]]:
+    """What came of the goals so far, and what the nodes' processes had; at each sample."""
     outcomes: dict[str, int] = {}
-    samples = []
+    samples: list[dict[str, Any]] = []
     every = max(1, count // 20)
     for index in range(count):
         result = wait_for_end(graph.start_grasp(place=False), GOAL_TIMEOUT)
@@ -68,7 +69,7 @@ def _goals(graph: RunningGraph, count: int) -> dict[str, Any]:
         if (index + 1) % every == 0:
             samples.append({"goals": index + 1, **usage(graph)})
             _console.print(f"{index + 1} goals: {outcomes}; {samples[-1]}")
-    return {"outcomes": outcomes, "samples": samples}
+            yield {"outcomes": outcomes, "samples": samples}
 
 
 def usage(graph: RunningGraph) -> dict[str, dict[str, float]]:

@@ -57,17 +57,25 @@ def test_a_spinning_thread_stops_without_an_exception(node, thread_errors):
 
 def test_rclpys_own_order_raises_in_the_thread(node, thread_errors):
     """The fault that `SpinningThread` is there for; without it, that class can go."""
-    for _ in range(20 * STARTS):
-        executor = SingleThreadedExecutor(context=node.context)
-        executor.add_node(node)
-        thread = threading.Thread(target=executor.spin)
-        thread.start()
-        time.sleep(0.002)
-        executor.shutdown()
-        thread.join(10.0)
-        if thread_errors:
-            return
-    pytest.fail("rclpy shuts a spinning executor down without an exception now")
+    about_to_wait, shut_down = threading.Event(), threading.Event()
+
+    class Unlucky(SingleThreadedExecutor):
+        """Its thread loses the processor just before it waits."""
+
+        def _wait_for_ready_callbacks(self, *args, **options):
+            about_to_wait.set()
+            shut_down.wait(10.0)
+            yield from super()._wait_for_ready_callbacks(*args, **options)
+
+    executor = Unlucky(context=node.context)
+    executor.add_node(node)
+    thread = threading.Thread(target=executor.spin)
+    thread.start()
+    assert about_to_wait.wait(10.0)
+    executor.shutdown()
+    shut_down.set()
+    thread.join(10.0)
+    assert len(thread_errors) == 1
 
 
 def test_a_grasp_client_stops_without_an_exception(thread_errors):

@@ -213,6 +213,7 @@ def test_a_graph_that_dies_in_a_grasp_is_told():
         )
         bench.commands.grasp(None)
         bench.wait_until(lambda: any(each.startswith("approach") for each in bench.texts))
+        bench.wait_until(lambda: "four cameras" in bench.panel._diagnostics.content)
         process.kill()
         bench.wait_until(lambda: any("the control node is gone" in each for each in bench.texts))
         bench.wait_until(lambda: "silent for" in bench.panel._diagnostics.content)
