@@ -51,10 +51,13 @@ ROUNDING := $(addprefix tests/unit/test_,$(addsuffix .py,glow grasp_energy grasp
 	hand_distance hand_kinematics ipdf kernels learned_proposer nets_adaptation nets_contact \
 	nets_losses pointnet so3))
 
+# Two at a time, a file's tests one after the other: many of them wait for a robot in real time.
+PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile
+
 test: setup $(STAMPS)/ray
-	$(BIN)/python -m pytest $(ARGS)
+	$(PYTEST) $(ARGS)
 ifeq ($(ARGS),)
-	ATEN_CPU_CAPABILITY=default $(BIN)/python -m pytest $(ROUNDING)
+	ATEN_CPU_CAPABILITY=default $(PYTEST) $(ROUNDING)
 endif
 
 BENCHMARKS := fusion graph_cost hand_kinematics learned_proposer proposer refinement simulation_overhead synthesis

@@ -21,8 +21,6 @@ from dexgrasp_models.control.limits import GuardedController
 from dexgrasp_models.control.planner import GraspPlanner
 from dexgrasp_models.control.types import Command, RobotState
 from dexgrasp_models.grasp.types import Grasp
-from dexgrasp_models.hand.distance import HandDistance
-from dexgrasp_models.hand.kinematics import HandKinematics
 from dexgrasp_models.hand.spec import load_hand
 from dexgrasp_models.perception.cameras import DepthFrame
 from dexgrasp_models.perception.fusion import FusedCloud, fuse, load_fusion_config
@@ -87,7 +85,7 @@ class GraspCell:
         """
         state = self._state()
         robot = robot_distance(
-            HandDistance(HandKinematics(self.hand)),
+            self.hand,
             state.wrist_pose,
             state.joints,
             self.arm.capsules(self._arm_joints()) if self.arm else (),

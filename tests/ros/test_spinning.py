@@ -62,10 +62,10 @@ def test_rclpys_own_order_raises_in_the_thread(node, thread_errors):
     class Unlucky(SingleThreadedExecutor):
         """Its thread loses the processor just before it waits."""
 
-        def _wait_for_ready_callbacks(self, *args, **options):
+        def get_nodes(self):
             about_to_wait.set()
             shut_down.wait(10.0)
-            yield from super()._wait_for_ready_callbacks(*args, **options)
+            return super().get_nodes()
 
     executor = Unlucky(context=node.context)
     executor.add_node(node)
@@ -75,7 +75,7 @@ def test_rclpys_own_order_raises_in_the_thread(node, thread_errors):
     executor.shutdown()
     shut_down.set()
     thread.join(10.0)
-    assert len(thread_errors) == 1
+    assert [type(error) for error in thread_errors] == [AttributeError]
 
 
 def test_a_grasp_client_stops_without_an_exception(thread_errors):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import socket
 import subprocess
@@ -21,6 +22,7 @@ from headless_browser import find_chromium, open_page
 from rclpy.executors import SingleThreadedExecutor
 from scipy.spatial.transform import Rotation
 
+from dexgrasp_bringup.processes import free_domain_id
 from dexgrasp_models.arm.mounting import load_mounting
 from dexgrasp_models.arm.spec import load_arm
 from dexgrasp_models.config import find_config
@@ -33,19 +35,21 @@ from dexgrasp_viewer.panel import Commands, Panel
 from dexgrasp_viewer.scene import OBJECT_COLOR, GraspScene
 from dexgrasp_viewer.web_server import start_server
 
-DOMAIN = 20 + os.getpid() % 80
 HAND = load_hand()
 RIG = load_rig(find_config("cameras/four_d415.yaml"))
 GRAPH = Path(viewer_graph.__file__)
 PATIENCE = 60.0
+shared_domain = functools.cache(free_domain_id)
+"""Of the graph that most tests look at."""
 
 
-def environment(domain=DOMAIN):
+def environment(domain=None):
+    domain = domain or shared_domain()
     return {**os.environ, "ROS_DOMAIN_ID": str(domain), "PYTHONPATH": os.pathsep.join(sys.path)}
 
 
 @contextlib.contextmanager
-def running(*command, domain=DOMAIN):
+def running(*command, domain=None):
     process = subprocess.Popen(
         [sys.executable, *map(str, command)],
         env=environment(domain),
@@ -108,7 +112,7 @@ class Bench:
 
 @pytest.fixture
 def bench(graph):
-    with opened_bench(DOMAIN) as bench:
+    with opened_bench(shared_domain()) as bench:
         yield bench
 
 
@@ -205,7 +209,7 @@ def test_grasp_is_followed_to_its_outcome(bench):
 
 
 def test_a_graph_that_dies_in_a_grasp_is_told():
-    domain = DOMAIN + 101
+    domain = free_domain_id()
     with running(GRAPH, domain=domain) as process, opened_bench(domain) as bench:
         bench.view.follow()
         bench.wait_until(
@@ -222,7 +226,7 @@ def test_a_graph_that_dies_in_a_grasp_is_told():
 
 def test_absent_nodes_are_named():
     context = rclpy.Context()
-    context.init(domain_id=DOMAIN + 100)
+    context.init(domain_id=free_domain_id())
     node = rclpy.create_node("alone", context=context)
     try:
         texts = []

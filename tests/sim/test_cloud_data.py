@@ -166,7 +166,7 @@ def test_seen_as_the_perception_node_does():
         for name, camera in simulator.cameras.items()
     ]
     state = simulator.state()
-    mask = robot_distance(HandDistance(HandKinematics(HAND)), state.wrist_pose, state.joints, ())
+    mask = robot_distance(HAND, state.wrist_pose, state.joints, ())
     expected = fuse(frames, fusion, robot_distance=mask).object_points
     in_world = points + (pose - moved)[:3, 3]
     assert in_world.shape == expected.shape

@@ -261,12 +261,12 @@ class TestOverlap:
         assert overlap_share(needle) == 0.0
 
     def test_files_that_pass_through_themselves_are_refused(self, tmp_path):
-        ring = trimesh.creation.torus(0.05, 0.01)
-        other = ring.copy().apply_translation((0.03, 0.0, 0.0))
-        _write(tmp_path / "rings.stl", trimesh.util.concatenate([ring, other]))
+        across = trimesh.creation.box((0.1, 0.02, 0.02))
+        crossed = trimesh.util.concatenate([across, trimesh.creation.box((0.02, 0.1, 0.02))])
+        _write(tmp_path / "cross.stl", crossed)
         with pytest.raises(MeshError, match=r"passes through itself .* unite its solids"):
-            load_object(tmp_path / "rings.stl")
-        _write(tmp_path / "collision.obj", trimesh.util.concatenate([ring, other]))
+            load_object(tmp_path / "cross.stl")
+        _write(tmp_path / "collision.obj", crossed)
         assert load_object(tmp_path / "collision.obj").pieces
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
+from scipy.spatial.transform import Rotation
 
 from dexgrasp_models.hand.distance import HandDistance
 from dexgrasp_models.hand.kinematics import HandKinematics
@@ -13,7 +15,7 @@ from dexgrasp_models.perception.robot_mask import robot_distance
 
 @pytest.fixture(scope="module")
 def hand():
-    return HandDistance(HandKinematics(load_hand()))
+    return load_hand()
 
 
 def test_the_palm_is_inside_and_far_points_are_not(hand):
@@ -23,6 +25,24 @@ def test_the_palm_is_inside_and_far_points_are_not(hand):
     palm, far = distance(np.array([[0.1, 0.2, 0.34], [0.1, 0.2, 5.3]]))
     assert palm < 0.0
     assert 4.5 < far < 5.0
+
+
+def test_distances_are_those_of_the_differentiable_hand(hand):
+    generator = np.random.default_rng(0)
+    kinematics = HandKinematics(hand, dtype=torch.float64)
+    joints = generator.uniform(hand.limits[:, 0], hand.limits[:, 1])
+    palm_pose = np.eye(4)
+    palm_pose[:3, :3] = Rotation.random(random_state=0).as_matrix()
+    palm_pose[:3, 3] = [0.3, -0.1, 0.2]
+    points = palm_pose[:3, 3] + generator.uniform(-0.1, 0.1, (10000, 3))
+    batch = (torch.as_tensor(array)[None] for array in (points, palm_pose, joints))
+    expected = HandDistance(kinematics).signed_distance(*batch)[0].numpy()
+    assert (expected < 0.0).sum() > 100
+    np.testing.assert_allclose(robot_distance(hand, palm_pose, joints)(points), expected, atol=1e-6)
+
+
+def test_no_points_have_no_distances(hand):
+    assert robot_distance(hand, np.eye(4), np.zeros(22))(np.zeros((0, 3))).shape == (0,)
 
 
 def test_distances_move_with_the_hand(hand):

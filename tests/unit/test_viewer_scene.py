@@ -18,10 +18,9 @@ from dexgrasp_models.grasp.types import Grasp
 from dexgrasp_models.hand.kinematics import HandKinematics
 from dexgrasp_models.hand.spec import load_hand
 from dexgrasp_models.link_meshes import link_mesh, posed, primitive_mesh
-from dexgrasp_models.links import Pose, Primitive
+from dexgrasp_models.links import Pose, Primitive, link_poses
 from dexgrasp_models.perception.cameras import load_rig
 from dexgrasp_viewer.images import colored_depth, thumbnail
-from dexgrasp_viewer.link_tree import link_poses
 from dexgrasp_viewer.panel import Commands, Panel
 from dexgrasp_viewer.scene import OTHER_COLOR, PICKED_COLOR, GraspScene
 from dexgrasp_viewer.web_server import AddressError, start_server

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import partial
+from collections.abc import Callable, Sequence
+from functools import cached_property, partial
 
 import numpy as np
 
 from dexgrasp_models.arm.kinematics import ArmKinematics
-from dexgrasp_models.control.approach import plan_approach
 from dexgrasp_models.control.approach_plan import ApproachPlan
 from dexgrasp_models.control.choose import plan_best
 from dexgrasp_models.control.config import ControlConfig
@@ -16,8 +15,6 @@ from dexgrasp_models.control.executor import PlannedExecutor
 from dexgrasp_models.control.lift_check import Sight
 from dexgrasp_models.control.limits import GuardedController
 from dexgrasp_models.grasp.types import Grasp
-from dexgrasp_models.hand.distance import HandDistance
-from dexgrasp_models.hand.kinematics import HandKinematics
 from dexgrasp_models.hand.spec import HandSpec, load_hand
 
 ARM_CLEARANCE = 0.01
@@ -42,7 +39,24 @@ class GraspPlanner:
         self._config = config
         self._arm = arm
         self._hand = hand or load_hand()
-        self._distance = HandDistance(HandKinematics(self._hand))
+
+    def load(self) -> None:
+        """Loads what planning alone needs; otherwise `plan` does, which then takes seconds more."""
+        _ = self._plan_approach
+
+    @cached_property
+    def _plan_approach(self) -> Callable[..., ApproachPlan]:
+        # PyTorch comes with these, and takes longer to load than all the rest of a control node.
+        from dexgrasp_models.control.approach import plan_approach
+        from dexgrasp_models.hand.distance import HandDistance
+        from dexgrasp_models.hand.kinematics import HandKinematics
+
+        return partial(
+            plan_approach,
+            distance=HandDistance(HandKinematics(self._hand)),
+            config=self._config.approach,
+            lift_height=self._config.executor.lift_height,
+        )
 
     def plan(
         self,
@@ -67,13 +81,10 @@ class GraspPlanner:
         return plan_best(
             grasps,
             partial(
-                plan_approach,
+                self._plan_approach,
                 object_points=object_points,
                 scene_points=scene_points,
-                distance=self._distance,
-                config=self._config.approach,
                 start_pose=wrist_pose,
-                lift_height=self._config.executor.lift_height,
                 reachable=partial(self.is_reachable, arm_joints),
             ),
         )

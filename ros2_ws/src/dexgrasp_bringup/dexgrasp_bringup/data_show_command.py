@@ -81,8 +81,8 @@ def grasp_bodies(grasp: Grasps, surface: trimesh.Trimesh) -> list[Body]:
     from dexgrasp_models.data.grasps import table_pose
     from dexgrasp_models.hand.spec import load_hand
     from dexgrasp_models.link_meshes import link_mesh, posed
+    from dexgrasp_models.links import link_poses
     from dexgrasp_models.ray_casting import Body
-    from dexgrasp_viewer.link_tree import link_poses
 
     hand = load_hand()
     on_table = bool(grasp.has_table[0])

@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-import torch
 from rclpy.action import CancelResponse, GoalResponse
 from rclpy.action.server import GoalEvent, ServerGoalHandle
 from std_srvs.srv import Trigger
@@ -104,7 +103,6 @@ class ControlNode(ManagedNode):
             lift_check=current_parameters(self, self._config.lift_check, prefix="lift_check."),
             limits=current_parameters(self, self._config.limits, prefix="limits."),
         )
-        torch.set_num_threads(1)
         hand = load_hand()
         arm = ArmKinematics() if p.scene == "arm" else None
         planner = GraspPlanner(self._config, arm, hand)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from functools import partial
 
@@ -64,6 +65,8 @@ class GraspTask:
         Raises:
             GraspEnded: it was over before the robot moved.
         """
+        # While the other nodes are at work on what is planned with.
+        threading.Thread(target=self._load_planner, name="planner", daemon=True).start()
         with self._robot.listening():
             return self._carried_out(request, why_stop, tell_stage)
 
@@ -85,6 +88,12 @@ class GraspTask:
         plan = self._plan(grasps, state)
         tell("plan", "planned")
         return self._follow(plan, request.place, why_stop, tell_stage)
+
+    def _load_planner(self) -> None:
+        self._planner.load()
+        import torch
+
+        torch.set_num_threads(1)  # more would cost the other nodes their processor
 
     def _grasps(self, request: ExecuteGrasp.Goal, tell: Callable[[str, str], None]) -> list[Grasp]:
         preparation, p = self._preparation, self._parameters

@@ -38,10 +38,18 @@ class CameraInput:
         node: subscribes.
         model: the camera in the rig.
         arrived: notified at each message, and guards what they leave here.
+        any_frame: whether images may be in another frame than that of the rig's camera.
     """
 
-    def __init__(self, node: Node, model: CameraModel, arrived: threading.Condition) -> None:
+    def __init__(
+        self,
+        node: Node,
+        model: CameraModel,
+        arrived: threading.Condition,
+        any_frame: bool = False,
+    ) -> None:
         self.model = model
+        self._any_frame = any_frame
         self._node = node
         self._arrived = arrived
         self._image: Image | None = None
@@ -80,6 +88,11 @@ class CameraInput:
             return None
         return conversions.stamp_to_ns(self._image.header.stamp)
 
+    @property
+    def image_frame(self) -> str:
+        """Frame that the newest image says it is in."""
+        return self._image.header.frame_id if self._image else self.model.optical_frame
+
     def has_taken(self, since_ns: int, until_ns: int) -> bool:
         """Whether the newest image was taken between two times, and the intrinsics are there."""
         stamp = self.stamp_ns
@@ -114,8 +127,8 @@ class CameraInput:
         if image is None:
             raise conversions.MessageError("no image")
         camera, distortion, doubts = self._camera(info)
-        if image.header.frame_id != camera.optical_frame:
-            doubts.append(f"image in frame '{image.header.frame_id}', not '{camera.optical_frame}'")
+        if self.image_frame != camera.optical_frame and not self._any_frame:
+            doubts.append(f"image in frame '{self.image_frame}', not '{camera.optical_frame}'")
         depth = conversions.depth_from_message(image)
         if distortion is not None and depth.shape == (camera.height, camera.width):
             depth = distortion.rectified(depth, camera)

@@ -30,7 +30,12 @@ from dexgrasp_perception.robot_input import RobotInput
 from dexgrasp_ros import contract, conversions
 from dexgrasp_ros.node import ERROR, OK, WARN, ManagedNode, main, when_active
 from dexgrasp_ros.parameters import current_parameters, declare_parameters, parameter
+from dexgrasp_ros.transforms import Transforms
 
+RIG, TF = "rig", "tf"
+"""Who tells where the cameras stand."""
+TRANSFORM_TIMEOUT = 2.0
+"""Seconds of wall time in which the transform of a camera's frame must have come."""
 HEALTH_PERIOD = 1.0
 """Seconds of wall time between two looks at which cameras deliver."""
 WAIT_PERIOD = 0.1
@@ -42,6 +47,11 @@ class PerceptionParameters:
     """Parameters of the node beside those of the fusion (`FusionConfig`, prefix `fusion.`)."""
 
     rig: str = parameter("cameras/four_d415.yaml", "camera rig, a file in config/ or a path")
+    extrinsics: str = parameter(
+        RIG,
+        "where the cameras stand: as the rig says, or as tf says of the frames of their images",
+        choices=(RIG, TF),
+    )
     frame_timeout: float = parameter(
         4.0,
         "a camera that nothing has come from for this long is not waited for by a capture",
@@ -91,11 +101,12 @@ class PerceptionNode(ManagedNode):
         self._arrived = threading.Condition()
         self._cameras: list[CameraInput] = []
         self._robot: RobotInput | None = None
+        self._transforms: Transforms | None = None
         self._last_capture = (OK, "none yet")
         self._one_capture = threading.Lock()
 
     def configure(self) -> None:
-        """Reads the rig, subscribes to its cameras, and publishes their transforms."""
+        """Reads the rig, subscribes to its cameras, and publishes where they stand, or listens."""
         self.hardware_id = self.parameters.rig
         self._fusion = current_parameters(self, self._fusion, prefix="fusion.")
         path = Path(self.parameters.rig)
@@ -104,11 +115,15 @@ class PerceptionNode(ManagedNode):
             self.create_lifecycle_publisher(topic.type, topic.name, topic.qos)
             for topic in (contract.OBJECT_CLOUD, contract.SCENE_CLOUD)
         )
-        self._static_transforms = self.create_publisher(
-            contract.TF_STATIC.type, contract.TF_STATIC.name, contract.TF_STATIC.qos
-        )
-        self._static_transforms.publish(TFMessage(transforms=camera_transforms(rig)))
-        self._cameras = [CameraInput(self, camera, self._arrived) for camera in rig]
+        if self.parameters.extrinsics == TF:
+            self._transforms = Transforms(self)
+        else:
+            self._static_transforms = self.create_publisher(
+                contract.TF_STATIC.type, contract.TF_STATIC.name, contract.TF_STATIC.qos
+            )
+            self._static_transforms.publish(TFMessage(transforms=camera_transforms(rig)))
+        by_tf = self._transforms is not None
+        self._cameras = [CameraInput(self, camera, self._arrived, by_tf) for camera in rig]
         self._robot = RobotInput(self, self._arrived) if self.parameters.mask_robot else None
         self.create_waiting_service(Trigger, contract.CAPTURE_SERVICE, self._on_capture)
         self.create_waiting_service(Capture, contract.CAPTURE_WITH_SERVICE, self._on_capture_with)
@@ -121,7 +136,7 @@ class PerceptionNode(ManagedNode):
 
     def cleanup(self) -> None:
         """Forgets the rig; a capture that is under way works on with what it has."""
-        self._cameras, self._robot = [], None
+        self._cameras, self._robot, self._transforms = [], None, None
 
     # Capture
 
@@ -189,6 +204,8 @@ class PerceptionNode(ManagedNode):
                 robot.stop_states()
         with self._arrived:
             frames, missing, newest_ns = self._collected(cameras, asked_ns, warnings)
+        if self._transforms is not None:
+            frames = self._placed(frames, cameras, self._transforms, missing)
         started = time.perf_counter()
         cloud = fuse(
             frames,
@@ -257,6 +274,27 @@ class PerceptionNode(ManagedNode):
                 newest_ns = max(newest_ns, camera.stamp_ns)
                 warnings += [f"{name}: {doubt}" for doubt in doubts]
         return frames, missing, newest_ns
+
+    @staticmethod
+    def _placed(
+        frames: Sequence[DepthFrame],
+        cameras: Sequence[CameraInput],
+        transforms: Transforms,
+        missing: dict[str, str],
+    ) -> list[DepthFrame]:
+        """The frames with their cameras where tf has them; where it has none they are missing."""
+        frame_ids = {camera.model.name: camera.image_frame for camera in cameras}
+        placed = []
+        for frame in frames:
+            name = frame.camera.name
+            try:
+                pose = transforms.pose(frame_ids[name], TRANSFORM_TIMEOUT)
+            except conversions.MessageError as error:
+                missing[name] = str(error)
+            else:
+                camera = dataclasses.replace(frame.camera, world_T_optical=pose)
+                placed.append(dataclasses.replace(frame, camera=camera))
+        return placed
 
     def _refuse_stale(self, camera: CameraInput, asked_ns: int) -> None:
         if camera.stamp_ns is None:

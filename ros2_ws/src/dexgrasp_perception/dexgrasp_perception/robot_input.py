@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 
 import numpy as np
-import torch
 from geometry_msgs.msg import PoseStamped
 from rclpy.node import Node
 from rclpy.subscription import Subscription
@@ -13,8 +12,6 @@ from sensor_msgs.msg import JointState
 
 from dexgrasp_models.arm.kinematics import ArmKinematics
 from dexgrasp_models.arm.spec import load_arm
-from dexgrasp_models.hand.distance import HandDistance
-from dexgrasp_models.hand.kinematics import HandKinematics
 from dexgrasp_models.hand.spec import load_hand
 from dexgrasp_models.perception.fusion import RobotDistance
 from dexgrasp_models.perception.robot_mask import robot_distance
@@ -33,9 +30,8 @@ class RobotInput:
     """
 
     def __init__(self, node: Node, arrived: threading.Condition) -> None:
-        torch.set_num_threads(1)
-        self._hand = HandDistance(HandKinematics(load_hand()))
-        self._finger_joints = self._hand.kinematics.spec.finger_joints
+        self._hand = load_hand()
+        self._finger_joints = self._hand.finger_joints
         self._arm_joints = load_arm().joint_names
         self._arm: ArmKinematics | None = None
         self._angles: dict[str, float] = {}

@@ -16,9 +16,9 @@ from dexgrasp_models.arm.spec import ArmSpec
 from dexgrasp_models.grasp.types import Grasp
 from dexgrasp_models.hand.spec import HandSpec
 from dexgrasp_models.link_meshes import link_mesh, posed
+from dexgrasp_models.links import link_poses
 from dexgrasp_models.perception.cameras import CameraModel
 from dexgrasp_viewer.link_figure import LinkFigure, move, position_and_wxyz
-from dexgrasp_viewer.link_tree import link_poses
 
 Color = tuple[int, int, int]
 
