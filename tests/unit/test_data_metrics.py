@@ -122,4 +122,13 @@ class TestCommand:
     def test_bad_input(self, folder):
         assert "no grasps of cup" in self.told(folder, "--object", "cup", status=2)
         (folder / "wide.obj").unlink()
-        assert "no mesh of wide" in self.told(folder, status=2)
+        assert "no mesh of wide" in self.told(folder, "--object", "wide", status=2)
+
+    def test_an_object_that_cannot_be_used_is_left_out(self, folder):
+        (folder / "wide.obj").write_text("v 0 0")
+        told = self.told(folder, status=1)
+        assert "left out:" in told
+        assert "wide.obj" in told
+        assert "2 grasps, m" in told
+        arguments = ["data", "metrics", str(folder / "set"), "--meshes", str(folder), "--json"]
+        assert json.loads(CliRunner().invoke(app, arguments).stdout)["evaluated"] == 2

@@ -161,6 +161,13 @@ class TestCommand:
         told = self.told(folder, "--viewer", "--port", 0)
         assert "5 grasps at http://localhost:" in told
 
+    def test_an_object_that_cannot_be_shown_is_left_out(self, folder):
+        GraspSet.open(folder / "set").append(some_grasps("absent", 1), Provenance())
+        told = self.told(folder, "--out", folder / "some.png", status=1)
+        assert "left out: no mesh of absent" in told
+        assert "5 of 6 grasps, written to" in told
+        assert (folder / "some.png").exists()
+
     def test_bad_input(self, folder):
         assert "no grasps of cup" in self.told(folder, "--object", "cup", status=2)
         with contextlib.closing(socket.create_server(("localhost", 0))) as taken:

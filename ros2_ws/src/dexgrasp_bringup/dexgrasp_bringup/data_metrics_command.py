@@ -11,7 +11,13 @@ from rich.markup import escape
 from rich.table import Table
 
 from dexgrasp_bringup.data_command import Objects, SetFolder, Where, problems_told
-from dexgrasp_bringup.data_trial_commands import Meshes, drawn, object_loader, progress_bar
+from dexgrasp_bringup.data_trial_commands import (
+    Meshes,
+    drawn,
+    object_loader,
+    of_usable_objects,
+    progress_bar,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -43,6 +49,7 @@ def metrics(
     """Q1, penetrations and contacts of a sample of grasps, and the diversity of each object's.
 
     Definitions are in docs/metrics.md. The diversity is that of all grasps which are asked for.
+    Objects that can't be found or used are told and left out; then it ends with status 1.
     """
     from json import dumps
 
@@ -59,13 +66,20 @@ def metrics(
         kinematics = HandKinematics(load_hand(), dtype=torch.float32)
         diversities = object_diversities(grasps, kinematics)
         sample = drawn(GraspSet.open(grasp_set), where, objects, count, seed)
+        left_out: dict[str, str] = {}
         with progress_bar(console, "grasps", len(sample)) as advance:
-            figures = evaluated(sample, HandDistance(kinematics), object_loader(meshes), advance)
+            figures = evaluated(
+                sample, HandDistance(kinematics), object_loader(meshes), advance, left_out
+            )
+        told = Console(stderr=True) if json else console
+        _, figures = of_usable_objects(told, sample, figures, left_out)
     summary = _summary(grasps, figures, diversities)
     if json:
         typer.echo(dumps(summary, indent=2))
     else:
         _print(console, str(grasp_set), summary)
+    if left_out:
+        raise typer.Exit(1)
 
 
 def evaluated(
@@ -73,10 +87,19 @@ def evaluated(
     distance: HandDistance,
     load: LoadObject,
     progress: Callable[[int, int], None] | None = None,
+    left_out: dict[str, str] | None = None,
 ) -> dict[str, np.ndarray]:
     """(N,) figures of `evaluate_grasps` of grasps of any objects.
 
     The surface is that of the convex pieces, which grasps are made for and tried against.
+
+    Args:
+        grasps: of any objects.
+        distance: of the hand.
+        load: finds the objects.
+        progress: is called with how many grasps are done, of how many.
+        left_out: takes the objects that can't be found or used, with the reason; the figures of
+            their grasps are NaN. Without it they raise.
 
     Raises:
         MeshError, GraspDataError: an object can't be found or used.
@@ -84,7 +107,9 @@ def evaluated(
     import numpy as np
 
     from dexgrasp_models.data.closing import outer_surface
+    from dexgrasp_models.data.grasps import GraspDataError
     from dexgrasp_models.metrics.analytic import evaluate_grasps
+    from dexgrasp_models.objects.meshes import MeshError
 
     figures: dict[str, np.ndarray] = {}
     poses, done = grasps.palm_poses, 0
@@ -92,13 +117,19 @@ def evaluated(
         set(zip(grasps.objects.tolist(), grasps.scales.tolist(), strict=True))
     ):
         rows = np.flatnonzero((grasps.objects == index) & (grasps.scales == scale))
-        points, normals = outer_surface(load(grasps.names[index], scale))
-        found = evaluate_grasps(
-            distance, poses[rows], grasps.joints[rows], points, normals, grasps.planes[rows]
-        )
-        for name, values in found.items():
-            figures.setdefault(name, np.full(len(grasps), np.nan))[rows] = values
         done += len(rows)
+        try:
+            points, normals = outer_surface(load(grasps.names[index], scale))
+        except (MeshError, GraspDataError) as error:
+            if left_out is None:
+                raise
+            left_out[grasps.names[index]] = str(error)
+        else:
+            found = evaluate_grasps(
+                distance, poses[rows], grasps.joints[rows], points, normals, grasps.planes[rows]
+            )
+            for name, values in found.items():
+                figures.setdefault(name, np.full(len(grasps), np.nan))[rows] = values
         if progress:
             progress(done, len(grasps))
     return figures

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dexgrasp_bringup.data_command import Objects, SetFolder, Where, problems_told
-from dexgrasp_bringup.data_trial_commands import Meshes, drawn
+from dexgrasp_bringup.data_trial_commands import Meshes, drawn, of_usable_objects
 from dexgrasp_bringup.output_paths import file_to_write
 
 if TYPE_CHECKING:
@@ -43,10 +43,15 @@ def show(
     port: Annotated[int, typer.Option(min=0, max=65535, help="Of the viewer; 0: any.")] = 8080,
     meshes: Meshes = None,
 ) -> None:
-    """A picture of random grasps on their table, or all of them in the browser."""
+    """A picture of random grasps on their table, or all of them in the browser.
+
+    Objects that can't be found or used are told and left out; then it ends with status 1.
+    """
     from functools import partial
 
     from dexgrasp_models.data.grasp_set import GraspSet
+    from dexgrasp_models.data.grasps import GraspDataError
+    from dexgrasp_models.objects.meshes import MeshError
     from dexgrasp_sim.contact_sheet import contact_sheet
     from dexgrasp_sim.render import save_picture
 
@@ -59,12 +64,20 @@ def show(
         if viewer:
             _serve(grasps, load, port, console)
             return
-        samples = []
+        samples, left_out = [], dict[str, str]()
         for row in range(len(grasps)):
             name, scale = grasps.names[grasps.objects[row]], float(grasps.scales[row])
-            samples.append((f"{name}, {scale:.3g}", grasp_bodies(grasps[[row]], load(name, scale))))
+            try:
+                surface = load(name, scale)
+            except (MeshError, GraspDataError) as error:
+                left_out[name] = str(error)
+            else:
+                samples.append((f"{name}, {scale:.3g}", grasp_bodies(grasps[[row]], surface)))
+        shown, _ = of_usable_objects(console, grasps, {}, left_out)
         save_picture(out, contact_sheet(samples, _COLUMNS, _TILE))
-        console.print(f"{len(grasps)} of {len(source)} grasps, written to {out}", soft_wrap=True)
+        console.print(f"{len(shown)} of {len(source)} grasps, written to {out}", soft_wrap=True)
+    if left_out:
+        raise typer.Exit(1)
 
 
 def grasp_bodies(grasp: Grasps, surface: trimesh.Trimesh) -> list[Body]:

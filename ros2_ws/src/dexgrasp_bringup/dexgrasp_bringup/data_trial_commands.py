@@ -200,7 +200,7 @@ def validate(
                 progress=advance,
                 left_out=left_out,
             )
-        grasps, figures = _of_usable_objects(console, grasps, figures, left_out)
+        grasps, figures = of_usable_objects(console, grasps, figures, left_out)
         if out is not None:
             known = {**grasps.figures, **figures}
             notes = {"source": grasp_set.name, "hand": str(hand)}
@@ -245,13 +245,13 @@ def controls(
                     progress=advance,
                     left_out=left_out,
                 )
-        usable, _ = _of_usable_objects(console, grasps, {}, left_out)
+        usable, _ = of_usable_objects(console, grasps, {}, left_out)
         console.print(_rates_table(found, len(usable)))
     if left_out:
         raise typer.Exit(1)
 
 
-def _of_usable_objects(
+def of_usable_objects(
     console: Console,
     grasps: Grasps,
     figures: dict[str, np.ndarray],
