@@ -43,7 +43,7 @@ def running():
                 ExecuteGrasp.Goal(choose=True), lambda feedback: stages.append(feedback.stage)
             )
             assert eventually(lambda: "pregrasp" in stages), stages
-            yield process, run
+            yield process, run, ros
         finally:
             process.kill()
             process.communicate()
@@ -51,7 +51,7 @@ def running():
 
 
 def test_a_control_node_that_is_terminated_answers_its_client(running):
-    process, run = running
+    process, run, _ = running
     process.terminate()
     assert run.wait(30.0)
     assert run.result.error_code == ExecuteGrasp.Result.ABORTED
@@ -61,9 +61,30 @@ def test_a_control_node_that_is_terminated_answers_its_client(running):
     assert "Traceback" not in log
 
 
+@pytest.fixture
+def restarted(running):
+    """A function that starts a control node in the place of the first."""
+    started: list[subprocess.Popen] = []
+    yield lambda ros: started.append(control_process(ros))
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
 def test_a_client_is_told_that_the_control_node_was_killed(running):
-    process, run = running
+    process, run, _ = running
     process.kill()
+    with pytest.raises(ServerLost, match="has gone without an answer"):
+        run.wait(120.0)
+
+
+def test_a_client_is_told_that_another_control_node_came_in_the_place_of_its_own(
+    running, restarted
+):
+    """Before anybody could see that the first is gone: the services were there all the time."""
+    process, run, ros = running
+    process.kill()
+    restarted(ros)
     with pytest.raises(ServerLost, match="has gone without an answer"):
         run.wait(120.0)
 
@@ -107,3 +128,61 @@ def test_an_answer_is_waited_for_while_its_node_gives_signs_of_life(talks):
         else:
             with pytest.raises(NoAnswer, match="no sign of life"):
                 call(Trigger.Request(), told.append)
+
+
+class Server:
+    """A node in a process of its own that takes a request and never answers."""
+
+    def __init__(self, ros: Graph) -> None:
+        environment = {**os.environ, "ROS_DOMAIN_ID": str(ros.domain)}
+        command = [sys.executable, "-c", SERVER]
+        self.process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
+        assert self.process.stdout.readline() == "there\n"
+
+
+SERVER = """
+import sys, time
+from dataclasses import dataclass
+from std_srvs.srv import Trigger
+from dexgrasp_ros.node import ManagedNode, main
+
+@dataclass(frozen=True)
+class Parameters:
+    pass
+
+class Node(ManagedNode):
+    parameters_type = Parameters
+
+    def __init__(self):
+        super().__init__("server")
+
+    def activate(self):
+        self.create_waiting_service(Trigger, "slow", lambda *_: time.sleep(600))
+        print("there", flush=True)
+
+sys.exit(main(Node))
+"""
+
+
+def test_an_answer_is_not_awaited_of_a_node_that_was_started_anew():
+    """Whose signs of life are those of another."""
+    with graph() as ros:
+        servers = [Server(ros)]
+        client = ros.tester.create_client(Trigger, "slow")
+        patience = Patience(silence=300.0, total=600.0)
+        call = ServiceCall(client, "/server", SignsOfLife(ros.tester), patience)
+
+        def restart(message: str) -> None:
+            if "for 1 s" in message and len(servers) == 1:
+                servers[0].process.kill()
+                servers.append(Server(ros))
+
+        started = time.monotonic()
+        try:
+            with pytest.raises(NoAnswer, match="went away"):
+                call(Trigger.Request(), restart)
+        finally:
+            for server in servers:
+                server.process.kill()
+                server.process.communicate()
+        assert time.monotonic() - started < 200.0

@@ -18,6 +18,7 @@ from rclpy.task import Future
 from dexgrasp_interfaces.action import ExecuteGrasp
 from dexgrasp_ros import contract
 from dexgrasp_ros.action_client import ActionClient
+from dexgrasp_ros.asked import Asked
 from dexgrasp_ros.spinning import SpinningThread
 from dexgrasp_ros.transport import use_transport_profile
 
@@ -92,7 +93,9 @@ class GraspClient:
             raise GoalRefused(f"{action} did not answer in 10 s")
         if not sent.result().accepted:
             raise GoalRefused(f"{action} refused the goal: is a grasp running?")
-        return GraspRun(sent.result(), self._grasp, action)
+        return GraspRun(
+            sent.result(), self._grasp, action, Asked(self.node, f"{action}/_action/status")
+        )
 
     def _is_active(self, name: str, timeout: float) -> bool:
         service = f"{name}/get_state"
@@ -110,8 +113,9 @@ class GraspClient:
 class GraspRun:
     """A goal that the control node is carrying out."""
 
-    def __init__(self, goal: Any, client: ActionClient, action: str) -> None:
+    def __init__(self, goal: Any, client: ActionClient, action: str, asked: Asked) -> None:
         self._goal = goal
+        self._asked = asked
         self._client = client
         self._action = action
         self._answer: Future = goal.get_result_async()
@@ -137,7 +141,7 @@ class GraspRun:
     def _is_lost(self) -> bool:
         """Whether the server has been away for a while: the answer of one that ends comes first."""
         now = time.monotonic()
-        if self._client.server_is_ready():
+        if self._client.server_is_ready() and not self._asked.gone:
             self._lost_since = None
         elif self._lost_since is None:
             self._lost_since = now

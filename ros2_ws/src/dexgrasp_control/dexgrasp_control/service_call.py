@@ -16,6 +16,7 @@ from rclpy.client import Client
 from rclpy.node import Node
 
 from dexgrasp_ros import contract
+from dexgrasp_ros.asked import Asked
 
 PERIOD = 0.05
 """Seconds of wall time between two looks at an answer that is awaited."""
@@ -42,6 +43,7 @@ class SignsOfLife:
     """When each node has last published its status, and what it said."""
 
     def __init__(self, node: Node) -> None:
+        self._node = node
         self._heard: dict[str, float] = {}
         self._said: dict[str, str] = {}
         topic = contract.DIAGNOSTICS
@@ -54,6 +56,10 @@ class SignsOfLife:
     def said(self, name: str) -> str:
         """What its last status said."""
         return self._said.get(name, "")
+
+    def asked(self, name: str) -> Asked:
+        """To see later whether a node that is asked now has been started anew."""
+        return Asked(self._node, contract.DIAGNOSTICS.name, f"/{name}")
 
     def _put(self, message: DiagnosticArray) -> None:
         for status in message.status:
@@ -101,19 +107,20 @@ class ServiceCall:
                 raise NoAnswer(f"{self.name} is not there (waited {self._patience.silence:g} s)")
             time.sleep(PERIOD)
         started = time.monotonic()
+        asked = self._signs.asked(self._server)
         future = self.client.call_async(request)
         try:
             while not future.done():
                 while_waiting(self._awaited(time.monotonic() - started))
-                self._check(started)
+                self._check(started, asked)
                 time.sleep(PERIOD)
         finally:
             if not future.done():
                 self.client.remove_pending_request(future)
         return future.result()
 
-    def _check(self, started: float) -> None:
-        if not self.client.service_is_ready():
+    def _check(self, started: float, asked: Asked) -> None:
+        if not self.client.service_is_ready() or asked.gone:
             raise NoAnswer(f"{self.name} went away")
         now = time.monotonic()
         silent = now - max(started, self._signs.last(self._server))

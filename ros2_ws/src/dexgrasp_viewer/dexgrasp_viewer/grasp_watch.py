@@ -11,6 +11,7 @@ from rclpy.task import Future
 
 from dexgrasp_interfaces.action import ExecuteGrasp
 from dexgrasp_ros import contract
+from dexgrasp_ros.asked import Asked
 
 
 class GraspWatch:
@@ -24,8 +25,10 @@ class GraspWatch:
         """Calls `tell` with a line of text at each change, in the node's executor."""
         self._tell = tell
         self._seen: set[bytes] = set()
-        self._awaited: set[Future] = set()
+        self._awaited: dict[Future, Asked] = {}
+        self._node = node
         action = f"{contract.GRASP_ACTION}/_action"
+        self._status_topic = f"{action}/status"
         node.create_subscription(
             ExecuteGrasp.Impl.FeedbackMessage,
             f"{action}/feedback",
@@ -33,7 +36,10 @@ class GraspWatch:
             QoSProfile(depth=10),
         )
         node.create_subscription(
-            GoalStatusArray, f"{action}/status", self._on_status, qos_profile_action_status_default
+            GoalStatusArray,
+            self._status_topic,
+            self._on_status,
+            qos_profile_action_status_default,
         )
         self._results = node.create_client(
             ExecuteGrasp.Impl.GetResultService, f"{action}/get_result"
@@ -53,19 +59,21 @@ class GraspWatch:
                 # Answered when the goal has ended.
                 request = ExecuteGrasp.Impl.GetResultService.Request(goal_id=goal)
                 answer = self._results.call_async(request)
-                self._awaited.add(answer)
+                self._awaited[answer] = Asked(self._node, self._status_topic)
                 answer.add_done_callback(self._on_result)
 
     def look(self) -> None:
         """To be called now and then: tells where a grasp has lost the node that carried it out."""
-        if self._awaited and not self._results.service_is_ready():
-            for answer in self._awaited:
-                self._results.remove_pending_request(answer)
-            self._awaited.clear()
+        ready = self._results.service_is_ready()
+        lost = [answer for answer, asked in self._awaited.items() if not ready or asked.gone]
+        for answer in lost:
+            self._results.remove_pending_request(answer)
+            del self._awaited[answer]
+        if lost:
             self._tell("the control node is gone, and how its grasp ended is not known")
 
     def _on_result(self, future: Future) -> None:
-        self._awaited.discard(future)
+        self._awaited.pop(future, None)
         result = future.result().result
         if result.outcome:
             self._tell(f"{result.outcome}: {result.reason}" if result.reason else result.outcome)
