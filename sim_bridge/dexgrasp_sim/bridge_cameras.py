@@ -19,6 +19,8 @@ from dexgrasp_sim.interface import Simulator
 
 REPEAT_EVERY = 5
 """Calls of :meth:`BridgeCameras.repeat` for one repetition of the images."""
+SIGN_OF_LIFE = 1.0
+"""Seconds of wall time between two intrinsics of a camera whose images take longer."""
 _RATE_WINDOW = 10
 """Images from which their rate is told."""
 
@@ -62,7 +64,8 @@ class BridgeCameras:
     Images come at a fixed rate while somebody subscribes, the first at once. Their intrinsics come
     at that rate all the time, and tell that the camera is there. In lock-step the images are
     rendered between two ticks. In real time another process renders them from a saved state; images
-    that are due while it is still at work are left out.
+    that are due while it is still at work are left out, and most of their intrinsics too: to who
+    listens many of these without an image are images that got lost.
 
     Args:
         node: publishes.
@@ -86,6 +89,7 @@ class BridgeCameras:
         self._repeats = 0
         self._audience: list[int] = self._subscribers()
         self._epoch = 0
+        self._infos_at = -float("inf")
         self._rendered_at: deque[float] = deque(maxlen=_RATE_WINDOW)
 
     def wait_until_idle(self) -> None:
@@ -115,7 +119,7 @@ class BridgeCameras:
                 self._simulator.save_state(), [topics.view for topics in wanted]
             )
             job.add_done_callback(partial(self._publish_rendered, wanted, ns, self._epoch))
-        elif due:
+        elif due and (not wanted or time.monotonic() - self._infos_at > SIGN_OF_LIFE):
             self._publish_infos(ns, disabled)
 
     def repeat(self, ns: int, disabled: Collection[str]) -> None:
@@ -159,6 +163,7 @@ class BridgeCameras:
         return new
 
     def _publish_infos(self, ns: int, disabled: Collection[str]) -> None:
+        self._infos_at = time.monotonic()
         for topics in self._topics:
             if topics.camera.name not in disabled:
                 topics.publish_info(ns)

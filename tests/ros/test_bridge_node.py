@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
+import signal
 import time
 
 import numpy as np
@@ -213,3 +215,26 @@ def test_shutting_down_ends_the_rendering_process() -> None:
         ros.start(BridgeNode, object="box")
         assert eventually(lambda: set(multiprocessing.active_children()) - before)
     assert eventually(lambda: not set(multiprocessing.active_children()) - before)
+
+
+def test_images_that_take_long_do_not_look_like_lost_ones() -> None:
+    """Many intrinsics without an image would; none at all would look like a silent camera."""
+    before = set(multiprocessing.active_children())
+    with graph() as ros:
+        ros.start(BridgeNode, object="box", camera_rate=25.0)
+        assert eventually(lambda: set(multiprocessing.active_children()) - before)
+        (renderer,) = set(multiprocessing.active_children()) - before
+        images = ros.collect(contract.depth_image("camera_1"))
+        infos = ros.collect(contract.depth_info("camera_1"))
+        assert eventually(lambda: len(images) > 2)
+        os.kill(renderer.pid, signal.SIGSTOP)
+        try:
+            time.sleep(1.0)
+            infos.clear()
+            images.clear()
+            time.sleep(5.0)
+            assert not images
+            assert 2 <= len(infos) <= 6
+        finally:
+            os.kill(renderer.pid, signal.SIGCONT)
+        assert eventually(lambda: len(images) > 2)
