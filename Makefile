@@ -120,6 +120,6 @@ $(STAMPS)/packages: $(STAMPS)/interfaces $(wildcard $(PACKAGES:%=%/package.xml) 
 	@touch $@
 
 # Compiled into the user's cache, where the first proposal would look for them and find nothing.
-$(STAMPS)/kernels: $(wildcard models/dexgrasp_models/kernels/*.py) $(STAMPS)/packages
-	$(BIN)/python -m dexgrasp_models.kernels
+$(STAMPS)/kernels: $(wildcard models/dexgrasp_models/kernels/*.py models/dexgrasp_models/*/*_kernel.py) $(STAMPS)/packages
+	$(BIN)/python -m dexgrasp_models.proposals.compile_kernels
 	@touch $@

@@ -26,15 +26,15 @@ from scipy.special import expit, log_expit
 
 from dexgrasp_models.control.approach_plan import NoApproach
 from dexgrasp_models.files import written_whole
-from dexgrasp_models.grasp.analytic import AnalyticProposer
-from dexgrasp_models.grasp.object_surface import CloudError
-from dexgrasp_models.grasp.rank import RANKER_FILE, Ranker
-from dexgrasp_models.grasp.reachability import rejection
-from dexgrasp_models.grasp.types import Grasp
 from dexgrasp_models.objects import SHAPES, load_object
 from dexgrasp_models.perception.fusion import FusedCloud, PerceptionError
-from dexgrasp_sim.grasp_cell import GraspCell
-from dexgrasp_sim.interface import make_simulator
+from dexgrasp_models.proposals.analytic import AnalyticProposer
+from dexgrasp_models.proposals.rank import RANKER_FILE, Ranker
+from dexgrasp_models.proposals.reachability import rejection
+from dexgrasp_models.synthesis.object_surface import CloudError
+from dexgrasp_models.synthesis.types import Grasp
+from dexgrasp_sim.backends import make_simulator
+from dexgrasp_sim.episodes.grasp_cell import GraspCell
 from dexgrasp_sim.scene import load_scene
 
 FIRST_SEED = 12_000  # the benchmarks count up from small seeds

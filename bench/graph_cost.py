@@ -37,10 +37,10 @@ from dexgrasp_bringup.recording import Recording
 from dexgrasp_bringup.summary import summarise
 from dexgrasp_interfaces.srv import GenerateProposals
 from dexgrasp_models.arm.kinematics import ArmKinematics
-from dexgrasp_models.grasp.config import AnalyticConfig
-from dexgrasp_models.grasp.learned import LearnedConfig
-from dexgrasp_models.grasp.proposer import make_proposer
 from dexgrasp_models.perception.fusion import FusedCloud
+from dexgrasp_models.proposals.learned import LearnedConfig
+from dexgrasp_models.proposals.proposer import make_proposer
+from dexgrasp_models.synthesis.energy_config import AnalyticConfig
 from dexgrasp_proposals.proposal_node import ProposalParameters
 from dexgrasp_ros import contract, conversions
 

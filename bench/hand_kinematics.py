@@ -35,8 +35,8 @@ from dexgrasp_models.hand.distance import HandDistance  # noqa: E402
 from dexgrasp_models.hand.kinematics import HandKinematics  # noqa: E402
 from dexgrasp_models.hand.spec import HandSpec, load_hand  # noqa: E402
 from dexgrasp_models.hand.urdf import hand_urdf  # noqa: E402
-from dexgrasp_models.links import Primitive  # noqa: E402
 from dexgrasp_models.open3d_import import import_open3d  # noqa: E402
+from dexgrasp_models.robot.links import Primitive  # noqa: E402
 
 o3d = import_open3d()
 

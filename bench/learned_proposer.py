@@ -28,20 +28,20 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from dexgrasp_models.grasp.config import AnalyticConfig
-from dexgrasp_models.grasp.learned import (
-    LearnedConfig,
-    LearnedProposer,
-    Networks,
-    load_networks,
-)
-from dexgrasp_models.grasp.reachability import NoProposalError
 from dexgrasp_models.hand.spec import load_hand
 from dexgrasp_models.nets.clouds import horizontal_centre, table_top_cloud
 from dexgrasp_models.nets.contact import ContactNet, ContactNetConfig
 from dexgrasp_models.nets.glow import GraspGlow, GraspGlowConfig
 from dexgrasp_models.nets.ipdf import GraspIPDF, GraspIPDFConfig
 from dexgrasp_models.perception.fusion import FusedCloud
+from dexgrasp_models.proposals.learned import (
+    LearnedConfig,
+    LearnedProposer,
+    Networks,
+    load_networks,
+)
+from dexgrasp_models.proposals.reachability import NoProposalError
+from dexgrasp_models.synthesis.energy_config import AnalyticConfig
 from dexgrasp_models.training.config import load_training
 
 OBJECTS = ("can", "box", "hammer")

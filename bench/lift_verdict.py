@@ -28,15 +28,15 @@ from dexgrasp_models.control.executor import Stage
 from dexgrasp_models.control.lift_check import LiftCheckConfig, LiftVerdict, seen_lift
 from dexgrasp_models.control.limits import GuardedController
 from dexgrasp_models.control.types import OutcomeKind, RobotState
-from dexgrasp_models.grasp.analytic import AnalyticProposer
-from dexgrasp_models.grasp.config import AnalyticConfig
-from dexgrasp_models.grasp.reachability import NoProposalError
-from dexgrasp_models.grasp.types import Grasp
 from dexgrasp_models.objects import SHAPES, load_object
 from dexgrasp_models.perception.fusion import FusedCloud, PerceptionError
-from dexgrasp_sim.grasp_cell import GraspCell
-from dexgrasp_sim.interface import make_simulator
-from dexgrasp_sim.perturbation import weaken
+from dexgrasp_models.proposals.analytic import AnalyticProposer
+from dexgrasp_models.proposals.reachability import NoProposalError
+from dexgrasp_models.synthesis.energy_config import AnalyticConfig
+from dexgrasp_models.synthesis.types import Grasp
+from dexgrasp_sim.backends import make_simulator
+from dexgrasp_sim.episodes.grasp_cell import GraspCell
+from dexgrasp_sim.episodes.perturbation import weaken
 from dexgrasp_sim.scene import load_scene
 
 MASSES = (0.1, 0.1, 0.3)

@@ -15,14 +15,14 @@ import torch
 from paper_synthesis import Hand
 from torch import Tensor
 
-from dexgrasp_models.grasp.learned import Networks
+from dexgrasp_models.geometry.so3 import rotation_from_vector
+from dexgrasp_models.geometry.so3_grid import so3_grid
 from dexgrasp_models.hand.kinematics import points_on_links
 from dexgrasp_models.hand.surface import sample_surface
-from dexgrasp_models.metrics.so3_grid import so3_grid
 from dexgrasp_models.nets.contact import canonical, contact_heat
 from dexgrasp_models.nets.losses import ADAPTATION_WEIGHTS
 from dexgrasp_models.nets.types import GraspTensors
-from dexgrasp_models.so3 import rotation_from_vector
+from dexgrasp_models.proposals.learned import Networks
 
 HAND_POINTS = 1024
 STEP_SIZE = 0.001

@@ -34,13 +34,13 @@ from torch import Tensor
 
 from dexgrasp_models.data.closing import outer_surface
 from dexgrasp_models.files import written_whole
+from dexgrasp_models.geometry.so3 import columns_from_rotation, rotation_from_columns
 from dexgrasp_models.hand.spec import load_hand
 from dexgrasp_models.hand.surface import contact_candidates
 from dexgrasp_models.hand.urdf import hand_urdf
 from dexgrasp_models.objects import ObjectModel, load_object
 from dexgrasp_models.parameters import Parameters, parameter
-from dexgrasp_models.so3 import columns_from_rotation, rotation_from_columns
-from dexgrasp_sim.stable_pose import find_stable_poses
+from dexgrasp_sim.backends.mujoco.stable_pose import find_stable_poses
 
 
 @dataclass(frozen=True)

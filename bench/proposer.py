@@ -13,10 +13,10 @@ import numpy as np
 import torch
 import trimesh
 
-from dexgrasp_models.grasp.analytic import AnalyticProposer
-from dexgrasp_models.grasp.config import AnalyticConfig
 from dexgrasp_models.objects.shapes import SHAPES, make_shape
 from dexgrasp_models.perception.fusion import FusedCloud
+from dexgrasp_models.proposals.analytic import AnalyticProposer
+from dexgrasp_models.synthesis.energy_config import AnalyticConfig
 
 
 def cloud_of(shape: str, count: int = 1024) -> FusedCloud:

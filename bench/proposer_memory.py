@@ -17,8 +17,8 @@ import psutil
 import torch
 from proposer import cloud_of
 
-from dexgrasp_models.grasp.proposer import make_proposer
-from dexgrasp_models.grasp.reachability import NoProposalError
+from dexgrasp_models.proposals.proposer import make_proposer
+from dexgrasp_models.proposals.reachability import NoProposalError
 
 OBJECTS = ("can", "box", "ball", "hammer")
 

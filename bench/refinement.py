@@ -17,14 +17,14 @@ import numpy as np
 import torch
 from proposer import cloud_of
 
-from dexgrasp_models.grasp.config import AnalyticConfig
-from dexgrasp_models.grasp.energy import GraspEnergy
-from dexgrasp_models.grasp.object_surface import ObjectSurface
-from dexgrasp_models.grasp.planning_hand import PlanningHand
-from dexgrasp_models.grasp.progress import Progress
-from dexgrasp_models.grasp.refine import GraspBatch, evaluate, refine_alone, refine_together
-from dexgrasp_models.grasp.sampling import sample_grasps
+from dexgrasp_models.hand.planning_hand import PlanningHand
 from dexgrasp_models.hand.spec import load_hand
+from dexgrasp_models.progress import Progress
+from dexgrasp_models.synthesis.energy import GraspEnergy
+from dexgrasp_models.synthesis.energy_config import AnalyticConfig
+from dexgrasp_models.synthesis.object_surface import ObjectSurface
+from dexgrasp_models.synthesis.refine import GraspBatch, evaluate, refine_alone, refine_together
+from dexgrasp_models.synthesis.sampling import sample_grasps
 
 OBJECTS = ("can", "box", "hammer")
 

@@ -18,7 +18,7 @@ import mujoco
 import numpy as np
 
 from dexgrasp_models.objects import load_object
-from dexgrasp_sim.batch import BatchSimulator
+from dexgrasp_sim.backends.mujoco.batch import BatchSimulator
 from dexgrasp_sim.scene import SceneConfig
 
 REPEATS = 5

@@ -14,7 +14,6 @@ setup(
     zip_safe=True,
     maintainer="dexgrasp maintainers",
     maintainer_email="dexgrasp@example.org",
-    description="Simulators behind one interface, depth cameras, and the bridge to the ROS graph.",
+    description="Simulators behind one interface, their cameras, and what runs on them without ROS.",
     license="Apache-2.0",
-    entry_points={"console_scripts": ["bridge_node = dexgrasp_sim.bridge_node:run"]},
 )

@@ -60,3 +60,19 @@ def folder_written_whole(path: str | os.PathLike[str]) -> Iterator[Path]:
         if isinstance(error, OSError) and error.errno in _NO_SPACE:
             error.filename = str(target)
         raise
+
+
+def check_folder(folder: Path) -> None:
+    """Check that a folder is there or can be made, and can be written to; nothing is left in it.
+
+    Raises:
+        OSError: it can't, and why.
+    """
+    nearest = folder.absolute()
+    while not nearest.exists() and nearest != nearest.parent:
+        nearest = nearest.parent
+    if not nearest.is_dir():
+        raise NotADirectoryError(f"{nearest} is a file, not a folder")
+    # Tried, since permissions don't tell of read-only file systems, nor of what root may do.
+    with tempfile.TemporaryDirectory(dir=nearest, prefix=".part-"):
+        pass

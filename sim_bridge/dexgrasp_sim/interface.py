@@ -97,21 +97,3 @@ class Simulator(Protocol):
 
     def restore_state(self, saved: Any) -> None:
         """Back to a saved state."""
-
-
-BACKENDS = ("mujoco",)
-
-
-def make_simulator(
-    config: SceneConfig, object_model: ObjectModel, backend: str = "mujoco"
-) -> Simulator:
-    """The simulator that a configuration asks for; call `reset` before use.
-
-    Raises:
-        ValueError: there is no such backend.
-    """
-    if backend == "mujoco":
-        from dexgrasp_sim.mujoco_sim import MujocoSimulator
-
-        return MujocoSimulator(config, object_model)
-    raise ValueError(f"no simulator {backend!r}; there are {', '.join(BACKENDS)}")

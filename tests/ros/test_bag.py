@@ -17,16 +17,16 @@ from test_proposal_node import FAST, generate
 from typer.testing import CliRunner
 
 from dexgrasp_bringup.bag import BagPlayer
-from dexgrasp_bringup.cli import app
+from dexgrasp_cli.cli import app
 from dexgrasp_models.config import find_config
 from dexgrasp_models.perception.cameras import load_rig
 from dexgrasp_perception.perception_node import PerceptionNode
 from dexgrasp_proposals.proposal_node import ProposalNode
 from dexgrasp_ros import contract, conversions
-from dexgrasp_sim.bridge_node import BridgeNode
+from dexgrasp_sim_bridge.bridge_node import BridgeNode
 
 CAMERAS = [camera.name for camera in load_rig(find_config("cameras/four_d415.yaml"))]
-RUN = "from dexgrasp_bringup.cli import main; main()"
+RUN = "from dexgrasp_cli.cli import main; main()"
 PATIENCE = 60.0
 
 

@@ -17,9 +17,9 @@ from sensor_msgs.msg import JointState
 from std_srvs.srv import Trigger
 from trajectory_msgs.msg import JointTrajectory
 
-from dexgrasp_models import poses
+from dexgrasp_models.geometry import poses
 from dexgrasp_ros import contract, conversions
-from dexgrasp_sim.bridge_node import BridgeNode
+from dexgrasp_sim_bridge.bridge_node import BridgeNode
 
 TICK_NS = 20_000_000
 

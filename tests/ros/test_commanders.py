@@ -12,7 +12,7 @@ from std_srvs.srv import Trigger
 from trajectory_msgs.msg import JointTrajectory
 
 from dexgrasp_ros import contract, conversions
-from dexgrasp_sim.bridge_node import BridgeNode
+from dexgrasp_sim_bridge.bridge_node import BridgeNode
 
 TICK_NS = 20_000_000
 SLOW = {"object": "ball", "camera_rate": 0.1, "real_time_rate": 0.5}

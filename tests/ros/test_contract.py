@@ -16,7 +16,7 @@ from dexgrasp_models.perception.cameras import load_rig
 from dexgrasp_perception.perception_node import PerceptionNode
 from dexgrasp_proposals.proposal_node import ProposalNode
 from dexgrasp_ros import contract, conversions
-from dexgrasp_sim.bridge_node import BridgeNode
+from dexgrasp_sim_bridge.bridge_node import BridgeNode
 
 pytestmark = pytest.mark.timeout(400)  # sixteen topics of images in one interpreter
 

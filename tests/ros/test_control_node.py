@@ -12,10 +12,10 @@ from test_proposal_node import can_cloud
 from dexgrasp_control.control_node import ControlNode
 from dexgrasp_interfaces.action import ExecuteGrasp
 from dexgrasp_interfaces.srv import GenerateProposals
-from dexgrasp_models.grasp.types import Grasp
 from dexgrasp_models.hand.spec import load_hand
+from dexgrasp_models.synthesis.types import Grasp
 from dexgrasp_ros import contract, conversions
-from dexgrasp_sim.bridge_node import BridgeNode
+from dexgrasp_sim_bridge.bridge_node import BridgeNode
 
 JOINTS = load_hand().finger_joints
 

@@ -24,8 +24,8 @@ from dexgrasp_interfaces.msg import ControlState, GraspArray
 from dexgrasp_interfaces.srv import Capture, GenerateProposals
 from dexgrasp_models.arm.kinematics import ArmKinematics
 from dexgrasp_models.control.moves import home_pose
-from dexgrasp_models.grasp.types import Grasp
 from dexgrasp_models.hand.spec import load_hand
+from dexgrasp_models.synthesis.types import Grasp
 from dexgrasp_ros import contract, conversions
 from dexgrasp_ros.deferred_service import answer_later
 

@@ -18,7 +18,7 @@ import pytest
 
 STARTED = "start "
 TIMEOUT = 200.0
-RUN = "from dexgrasp_bringup.cli import main; main()"
+RUN = "from dexgrasp_cli.cli import main; main()"
 
 
 class Demo:

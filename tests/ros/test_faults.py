@@ -20,7 +20,7 @@ from dexgrasp_interfaces.action import ExecuteGrasp
 from dexgrasp_perception.perception_node import PerceptionNode
 from dexgrasp_proposals.proposal_node import ProposalNode
 from dexgrasp_ros import contract, conversions
-from dexgrasp_sim.bridge_node import BridgeNode
+from dexgrasp_sim_bridge.bridge_node import BridgeNode
 
 FAST = {"proposer": "analytic", "analytic__iterations": 10, "analytic__batch": 16}
 
@@ -187,14 +187,14 @@ def test_a_mesh_that_cannot_be_used(tmp_path, kind, complaint):
 
 
 def test_a_parameter_out_of_range_ends_the_process_with_a_message():
-    bridge = process("dexgrasp_sim.bridge_node", friction=9.0)
+    bridge = process("dexgrasp_sim_bridge.bridge_node", friction=9.0)
     _, log = bridge.communicate(timeout=60)
     assert bridge.returncode == 1
     assert "parameter 'friction' of /sim_bridge is 9, must be between 0.01 and 3" in log
 
 
 def test_a_mesh_that_is_missing_ends_the_process_with_a_message():
-    bridge = process("dexgrasp_sim.bridge_node", object="no/such/mesh.obj")
+    bridge = process("dexgrasp_sim_bridge.bridge_node", object="no/such/mesh.obj")
     _, log = bridge.communicate(timeout=60)
     assert bridge.returncode == 1
     assert "no/such/mesh.obj" in log

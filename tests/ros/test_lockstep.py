@@ -17,8 +17,8 @@ from dexgrasp_models.perception.cameras import load_rig
 from dexgrasp_perception.perception_node import PerceptionNode
 from dexgrasp_proposals.proposal_node import ProposalNode
 from dexgrasp_ros import contract, conversions
-from dexgrasp_sim.bridge_node import BridgeNode
-from dexgrasp_sim.episode import EpisodeSettings, run_episode
+from dexgrasp_sim.episodes.episode import EpisodeSettings, run_episode
+from dexgrasp_sim_bridge.bridge_node import BridgeNode
 
 SETTINGS = EpisodeSettings("can", seed=3)
 PATIENCE = 60.0

@@ -15,7 +15,7 @@ from ros_graph import Graph, eventually, graph
 from dexgrasp_ros import contract, neighbours
 from dexgrasp_ros.node import ConfigurationError, ManagedNode
 from dexgrasp_ros.parameters import parameter
-from dexgrasp_sim.bridge_node import BridgeNode
+from dexgrasp_sim_bridge.bridge_node import BridgeNode
 
 TOY_PROCESS = """
 import sys

@@ -13,7 +13,7 @@ from sensor_msgs.msg import CameraInfo, Image, JointState, PointCloud2, PointFie
 from trajectory_msgs.msg import JointTrajectory
 
 from dexgrasp_interfaces.msg import Grasp as GraspMessage
-from dexgrasp_models.grasp.types import Grasp
+from dexgrasp_models.synthesis.types import Grasp
 from dexgrasp_ros import conversions
 from dexgrasp_ros.camera_info import intrinsics_from_message
 from dexgrasp_ros.conversions import MessageError

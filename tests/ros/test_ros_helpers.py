@@ -16,8 +16,8 @@ from scipy.spatial.transform import Rotation
 from sensor_msgs.msg import JointState
 from std_srvs.srv import Trigger
 
-from dexgrasp_models.grasp.types import Grasp
-from dexgrasp_models.poses import through_quaternion
+from dexgrasp_models.geometry.poses import through_quaternion
+from dexgrasp_models.synthesis.types import Grasp
 from dexgrasp_ros import contract, conversions
 from dexgrasp_ros.conversions import MessageError
 from dexgrasp_ros.node import OK, WARN, ManagedNode, when_active

@@ -11,7 +11,7 @@ from test_control_node import goal_of, grasp_from_above, start
 from dexgrasp_control.control_node import ControlNode
 from dexgrasp_perception.perception_node import PerceptionNode
 from dexgrasp_ros import contract, conversions
-from dexgrasp_sim.bridge_node import BridgeNode
+from dexgrasp_sim_bridge.bridge_node import BridgeNode
 
 PATIENCE = 60.0
 SHARED = {"/diagnostics", "/parameter_events", "/rosout"}

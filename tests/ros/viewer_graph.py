@@ -24,9 +24,9 @@ from dexgrasp_interfaces.msg import GraspArray
 from dexgrasp_interfaces.srv import GenerateProposals
 from dexgrasp_models.arm.spec import load_arm
 from dexgrasp_models.config import find_config
-from dexgrasp_models.grasp.types import Grasp
 from dexgrasp_models.hand.spec import load_hand
 from dexgrasp_models.perception.cameras import load_rig
+from dexgrasp_models.synthesis.types import Grasp
 from dexgrasp_ros import contract, conversions
 
 STATE_RATE = 50.0

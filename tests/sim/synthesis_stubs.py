@@ -13,7 +13,7 @@ from scipy.spatial.transform import Rotation
 from dexgrasp_models.data.grasps import Grasps
 from dexgrasp_models.hand.spec import load_hand
 from dexgrasp_models.objects import MeshError
-from dexgrasp_sim.grasp_synthesis import SynthesisJob
+from dexgrasp_sim.datasets.grasp_synthesis import SynthesisJob
 
 
 def job(name: str, **settings) -> SynthesisJob:

@@ -7,8 +7,9 @@ import pytest
 
 from dexgrasp_models.control.types import Command
 from dexgrasp_models.objects import load_object
-from dexgrasp_sim.batch import BatchSimulator
-from dexgrasp_sim.interface import SimulatorError, make_simulator
+from dexgrasp_sim.backends import make_simulator
+from dexgrasp_sim.backends.mujoco.batch import BatchSimulator
+from dexgrasp_sim.interface import SimulatorError
 from dexgrasp_sim.scene import SceneConfig
 
 

@@ -10,14 +10,14 @@ import psutil
 import pytest
 
 from dexgrasp_models.objects import load_object
-from dexgrasp_sim.camera_process import CameraProcess, View
-from dexgrasp_sim.interface import make_simulator
+from dexgrasp_sim.backends import make_simulator
+from dexgrasp_sim.cameras.camera_process import CameraProcess, View
 from dexgrasp_sim.scene import load_scene
 
 PARENT = """
 import sys, time
 from dexgrasp_models.objects import load_object
-from dexgrasp_sim.camera_process import CameraProcess
+from dexgrasp_sim.cameras.camera_process import CameraProcess
 from dexgrasp_sim.scene import load_scene
 if __name__ == "__main__":
     process = CameraProcess(load_scene(), load_object("box"), "mujoco")

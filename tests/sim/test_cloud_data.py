@@ -12,7 +12,7 @@ from scipy.spatial import cKDTree
 from scipy.spatial.transform import Rotation
 from typer.testing import CliRunner
 
-from dexgrasp_bringup.cli import app
+from dexgrasp_cli.cli import app
 from dexgrasp_models.data.cloud_set import CloudSet, Scene
 from dexgrasp_models.data.grasp_set import GraspSet, Provenance
 from dexgrasp_models.data.grasps import GraspDataError, Grasps, table_plane
@@ -25,7 +25,8 @@ from dexgrasp_models.perception.cameras import DepthFrame
 from dexgrasp_models.perception.fusion import fuse, load_fusion_config
 from dexgrasp_models.perception.robot_mask import robot_distance
 from dexgrasp_models.training.data import GraspScenes
-from dexgrasp_sim.cloud_data import (
+from dexgrasp_sim.backends import make_simulator
+from dexgrasp_sim.datasets.cloud_data import (
     CloudJob,
     TableView,
     cloud_jobs,
@@ -33,7 +34,6 @@ from dexgrasp_sim.cloud_data import (
     open_jobs,
     run,
 )
-from dexgrasp_sim.interface import make_simulator
 from dexgrasp_sim.noise import NoiseConfig
 from dexgrasp_sim.scene import load_scene
 

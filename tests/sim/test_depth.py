@@ -10,8 +10,8 @@ import trimesh
 
 from dexgrasp_models.objects import load_object
 from dexgrasp_models.perception.cameras import CameraModel, look_at
-from dexgrasp_models.ray_casting import Body, RayCaster
-from dexgrasp_sim.interface import make_simulator
+from dexgrasp_models.perception.ray_casting import Body, RayCaster
+from dexgrasp_sim.backends import make_simulator
 from dexgrasp_sim.noise import NoiseConfig, measure_depth, to_counts
 from dexgrasp_sim.scene import load_scene
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dexgrasp_sim.episode import EpisodeSettings, run_episode
-from dexgrasp_sim.perturbation import Perturbation
+from dexgrasp_sim.episodes.episode import EpisodeSettings, run_episode
+from dexgrasp_sim.episodes.perturbation import Perturbation
 
 
 def test_the_networks_that_come_along_lift_a_can():

@@ -12,7 +12,7 @@ from dexgrasp_models.arm.kinematics import ArmKinematics
 from dexgrasp_models.hand.kinematics import HandKinematics
 from dexgrasp_models.hand.spec import load_hand
 from dexgrasp_models.objects import load_object
-from dexgrasp_sim.mujoco_model import build_scene
+from dexgrasp_sim.backends.mujoco.mujoco_model import build_scene
 from dexgrasp_sim.scene import SceneConfig
 
 HAND = load_hand()

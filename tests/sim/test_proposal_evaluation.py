@@ -12,22 +12,22 @@ from evaluation_samples import write_weights
 from scipy.spatial import cKDTree
 from typer.testing import CliRunner
 
-from dexgrasp_bringup.cli import app
+from dexgrasp_cli.cli import app
 from dexgrasp_models.data.grasp_set import GraspSet, Provenance
 from dexgrasp_models.data.grasps import Grasps, table_plane
 from dexgrasp_models.evaluation.rows import ROW_NAMES
-from dexgrasp_sim import proposal_evaluation
-from dexgrasp_sim.grasp_trials import library_object
-from dexgrasp_sim.kept_results import KeptResults
-from dexgrasp_sim.perturbation import Perturbation
-from dexgrasp_sim.proposal_evaluation import (
+from dexgrasp_models.jobs.kept_results import KeptResults
+from dexgrasp_sim.backends.mujoco.stable_pose import find_stable_poses
+from dexgrasp_sim.datasets.grasp_trials import library_object
+from dexgrasp_sim.episodes import proposal_evaluation
+from dexgrasp_sim.episodes.perturbation import Perturbation
+from dexgrasp_sim.episodes.proposal_evaluation import (
     EvaluationSettings,
     SceneJob,
     draw_jobs,
     evaluate_scene,
     run,
 )
-from dexgrasp_sim.stable_pose import find_stable_poses
 
 NAME, SCALE = "can/6", 0.08
 

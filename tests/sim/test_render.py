@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from dexgrasp_models.objects import load_object
-from dexgrasp_sim.interface import make_simulator
-from dexgrasp_sim.render import Renderer, save_picture, save_video, viewpoint
+from dexgrasp_sim.backends import make_simulator
+from dexgrasp_sim.cameras.render import Renderer, save_picture, save_video, viewpoint
 from dexgrasp_sim.scene import load_scene
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from dexgrasp_models.objects import load_object
-from dexgrasp_sim.stable_pose import find_stable_poses
+from dexgrasp_sim.backends.mujoco.stable_pose import find_stable_poses
 
 
 @pytest.fixture(autouse=True)

@@ -11,7 +11,7 @@ import pytest
 import synthesis_stubs as stubs
 
 from dexgrasp_models.data.grasp_set import GraspSet
-from dexgrasp_sim.synthesis_run import run
+from dexgrasp_sim.datasets.synthesis_run import run
 
 NAMES = ("mug/0", "can/0", "box/1", "bowl/2")
 
@@ -22,7 +22,7 @@ from pathlib import Path
 
 import ray
 import synthesis_stubs as stubs
-from dexgrasp_sim.synthesis_run import run
+from dexgrasp_sim.datasets.synthesis_run import run
 
 if __name__ == "__main__":
     folder, *names = sys.argv[1:]

@@ -24,8 +24,8 @@ from safetensors.numpy import load_file
 from dexgrasp_models.data.grasp_set import GraspSet, Provenance
 from dexgrasp_models.data.grasps import GraspDataError
 from dexgrasp_models.synthesis.config import SynthesisConfig
-from dexgrasp_sim.grasp_synthesis import SynthesisJob, synthesise_object
-from dexgrasp_sim.synthesis_run import open_tasks, run
+from dexgrasp_sim.datasets.grasp_synthesis import SynthesisJob, synthesise_object
+from dexgrasp_sim.datasets.synthesis_run import open_tasks, run
 
 NAMES = ("mug/0", "can/0", "box/1", "bowl/2", "pear/0")
 OBJECTS = ("mug/0", "can/0", "ball/0")
@@ -216,7 +216,7 @@ class TestCommand:
 
     def start(self, folder: Path, settings: Path, workers: int) -> subprocess.Popen:
         command = (
-            "from dexgrasp_bringup.cli import main; main()",
+            "from dexgrasp_cli.cli import main; main()",
             "data", "synth", folder, *OBJECTS, "--config", settings, "--scale", "0.06",
             "--poses", "1", "--keep", "all", "--workers", workers,
         )  # fmt: skip

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from dexgrasp_models.grasp.learned import Networks
+from dexgrasp_models.geometry.so3 import rotation_from_vector
 from dexgrasp_models.hand.kinematics import HandKinematics
 from dexgrasp_models.hand.spec import load_hand
 from dexgrasp_models.nets.clouds import CloudConfig
@@ -19,7 +19,7 @@ from dexgrasp_models.nets.ipdf import GraspIPDF, GraspIPDFConfig
 from dexgrasp_models.nets.losses import HandBody
 from dexgrasp_models.nets.types import GraspTensors
 from dexgrasp_models.nets.weights import save_weights
-from dexgrasp_models.so3 import rotation_from_vector
+from dexgrasp_models.proposals.learned import Networks
 
 HAND = load_hand()
 

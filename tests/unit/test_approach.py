@@ -11,10 +11,10 @@ from scipy.spatial.transform import Rotation
 
 from dexgrasp_models.control.approach import plan_approach, upper_half_sphere
 from dexgrasp_models.control.approach_plan import ApproachConfig, NoApproach
-from dexgrasp_models.grasp.types import Grasp
 from dexgrasp_models.hand.distance import HandDistance
 from dexgrasp_models.hand.kinematics import HandKinematics
 from dexgrasp_models.hand.spec import load_hand
+from dexgrasp_models.synthesis.types import Grasp
 
 HAND = load_hand()
 DISTANCE = HandDistance(HandKinematics(HAND, torch.float32))

@@ -20,8 +20,8 @@ from dexgrasp_models.arm.spec import ARM_DESCRIPTION, load_arm, parse_arm
 from dexgrasp_models.arm.urdf import arm_urdf, robot_urdf
 from dexgrasp_models.hand.kinematics import HandKinematics
 from dexgrasp_models.hand.spec import load_hand
-from dexgrasp_models.links import DescriptionError, load_description
-from dexgrasp_sim import robot_model
+from dexgrasp_models.robot.links import DescriptionError, load_description
+from dexgrasp_sim.backends.mujoco import robot_model
 
 ARM = load_arm()
 KINEMATICS = ArmKinematics()

@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from dexgrasp_bringup.cli import app
+from dexgrasp_cli.cli import app
 from dexgrasp_models.files import written_whole
+from dexgrasp_models.jobs.kept_results import KeptResults
 from dexgrasp_models.objects.shapes import SHAPES
-from dexgrasp_sim import bench_grasp
-from dexgrasp_sim.bench_grasp import find_objects, run_bench, summarise, write_summary
-from dexgrasp_sim.episode import EpisodeResult, EpisodeSettings
-from dexgrasp_sim.kept_results import KeptResults
+from dexgrasp_sim.episodes import bench_grasp
+from dexgrasp_sim.episodes.bench_grasp import find_objects, run_bench, summarise, write_summary
+from dexgrasp_sim.episodes.episode import EpisodeResult, EpisodeSettings
 
 
 def result(name: str, seed: int, lost_at: str = "", flat: bool = False) -> EpisodeResult:

@@ -13,8 +13,6 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from dexgrasp_bringup import doctor
-from dexgrasp_bringup.cli import app
 from dexgrasp_bringup.graph import (
     GraphError,
     HardwareOptions,
@@ -22,6 +20,8 @@ from dexgrasp_bringup.graph import (
     hardware_graph,
     simulation_graph,
 )
+from dexgrasp_cli import doctor
+from dexgrasp_cli.cli import app
 from dexgrasp_models.config import find_config
 from dexgrasp_models.perception.calibration import CharucoBoard
 from dexgrasp_models.perception.cameras import CameraModel, load_rig
@@ -31,7 +31,7 @@ HEAVY = ("torch", "rclpy", "mujoco", "open3d", "scipy", "numpy", "cv2")
 
 def test_help_imports_nothing_heavy() -> None:
     code = (
-        "import json, sys, dexgrasp_bringup.cli;"
+        "import json, sys, dexgrasp_cli.cli;"
         f"print(json.dumps([name for name in {HEAVY!r} if name in sys.modules]))"
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -12,7 +12,7 @@ from language_samples import CATEGORIES, SIDE, small_clip, write_grasps
 from transformers import CLIPModel
 from typer.testing import CliRunner
 
-from dexgrasp_bringup.cli import app
+from dexgrasp_cli.cli import app
 from dexgrasp_models.data.grasp_set import GraspSet, Provenance, Shard
 from dexgrasp_models.language.captioned_grasps import CaptionedGrasps
 from dexgrasp_models.language.clip import load_clip, save_clip

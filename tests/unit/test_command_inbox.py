@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from dexgrasp_models.control.types import Command
-from dexgrasp_sim.command_inbox import CommandInbox
+from dexgrasp_sim_bridge.command_inbox import CommandInbox
 
 POSE, FINGERS = np.eye(4), np.zeros(22)
 SOON = 0.05

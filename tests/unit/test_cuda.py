@@ -7,14 +7,14 @@ import pytest
 import torch
 from nets_samples import random_grasps, sphere
 
-from dexgrasp_models.grasp.energy import GraspEnergy
-from dexgrasp_models.grasp.object_surface import ObjectSurface
-from dexgrasp_models.grasp.planning_hand import PlanningHand
-from dexgrasp_models.grasp.refine import energy_gradient
-from dexgrasp_models.grasp.sampling import draw
+from dexgrasp_models.hand.planning_hand import PlanningHand
 from dexgrasp_models.hand.spec import load_hand
 from dexgrasp_models.synthesis.annealing import anneal
 from dexgrasp_models.synthesis.config import AnnealingConfig, load_synthesis
+from dexgrasp_models.synthesis.energy import GraspEnergy
+from dexgrasp_models.synthesis.object_surface import ObjectSurface
+from dexgrasp_models.synthesis.refine import energy_gradient
+from dexgrasp_models.synthesis.sampling import draw
 from dexgrasp_models.synthesis.synthesise import Synthesiser
 from dexgrasp_models.training.config import load_training, network_config
 from dexgrasp_models.training.data import Batch

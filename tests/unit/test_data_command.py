@@ -11,8 +11,8 @@ import trimesh
 from grasp_samples import sample_grasps
 from typer.testing import CliRunner
 
-from dexgrasp_bringup.cli import app
-from dexgrasp_bringup.data_command import parse_bounds
+from dexgrasp_cli.cli import app
+from dexgrasp_cli.set_options import parse_bounds
 from dexgrasp_models.data.dexgraspnet import export_dexgraspnet, import_dexgraspnet
 from dexgrasp_models.data.grasp_set import GraspSet, Provenance
 from dexgrasp_models.data.unidexgrasp import export_unidexgrasp

@@ -10,7 +10,7 @@ import trimesh
 from scipy.spatial.transform import Rotation
 from typer.testing import CliRunner
 
-from dexgrasp_bringup.cli import app
+from dexgrasp_cli.cli import app
 from dexgrasp_models.data.diversity import greatest_angle, object_diversities
 from dexgrasp_models.data.grasp_set import GraspSet, Provenance
 from dexgrasp_models.data.grasps import Grasps, concatenate

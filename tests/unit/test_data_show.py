@@ -13,8 +13,8 @@ import trimesh
 from scipy.spatial.transform import Rotation
 from typer.testing import CliRunner
 
-from dexgrasp_bringup.cli import app
-from dexgrasp_bringup.data_show_command import grasp_bodies
+from dexgrasp_cli.cli import app
+from dexgrasp_cli.data_show_command import grasp_bodies
 from dexgrasp_models.data.grasp_set import GraspSet, Provenance
 from dexgrasp_models.data.grasps import Grasps, concatenate, table_pose
 from dexgrasp_models.hand.distance import HandDistance
@@ -157,7 +157,7 @@ class TestCommand:
         def interrupted(_):
             raise KeyboardInterrupt
 
-        monkeypatch.setattr("dexgrasp_bringup.data_show_command.time.sleep", interrupted)
+        monkeypatch.setattr("dexgrasp_cli.data_show_command.time.sleep", interrupted)
         told = self.told(folder, "--viewer", "--port", 0)
         assert "5 grasps at http://localhost:" in told
 

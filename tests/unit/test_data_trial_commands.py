@@ -11,11 +11,11 @@ import torch
 import trimesh
 from typer.testing import CliRunner
 
-from dexgrasp_bringup.budget import seconds
-from dexgrasp_bringup.cli import app
+from dexgrasp_cli.budget import seconds
+from dexgrasp_cli.cli import app
 from dexgrasp_models.data.grasp_set import GraspSet, Provenance
 from dexgrasp_models.data.grasps import Grasps
-from dexgrasp_sim import synthesis_run
+from dexgrasp_sim.datasets import synthesis_run
 
 
 def run(*arguments: object, status: int = 0) -> str:
@@ -151,7 +151,7 @@ class TestSynth:
         assert "PyTorch finds no GPU; use cpu" in told
 
     def test_no_ray(self, tmp_path, monkeypatch):
-        monkeypatch.setattr("dexgrasp_bringup.data_trial_commands.find_spec", lambda _: None)
+        monkeypatch.setattr("dexgrasp_cli.data_trial_commands.find_spec", lambda _: None)
         told = refused("synth", tmp_path / "set", "mug/1", "--ray")
         assert "pip install -r requirements-ray.txt" in told
 

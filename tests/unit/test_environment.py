@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from dexgrasp_bringup import doctor
-from dexgrasp_bringup.cli import app
 from dexgrasp_bringup.environment import environment_problems
 from dexgrasp_bringup.graph import GraphNode
-from dexgrasp_bringup.output_paths import check_folder
 from dexgrasp_bringup.processes import graph_environment, node_command
+from dexgrasp_cli import doctor
+from dexgrasp_cli.cli import app
+from dexgrasp_models.files import check_folder
 
 VARIABLES = ("ROS_DOMAIN_ID", "RMW_IMPLEMENTATION", "ROS_LOG_DIR", "ROS_HOME")
 
@@ -68,7 +68,7 @@ def test_domains_that_are_usual(monkeypatch, value) -> None:
 @pytest.mark.parametrize("shell", SHELLS)
 def test_the_demo_ends_with_the_sentence(tmp_path, shell) -> None:
     name, value = broken_shells(tmp_path)[shell]
-    command = [sys.executable, "-c", "from dexgrasp_bringup.cli import main; main()", "demo"]
+    command = [sys.executable, "-c", "from dexgrasp_cli.cli import main; main()", "demo"]
     run = subprocess.run(
         [*command, "--out", str(tmp_path / "out")],
         env={**os.environ, name: value},
@@ -195,7 +195,7 @@ def test_a_path_that_is_no_text_can_be_told(tmp_path) -> None:
     name = os.fsencode(tmp_path) + b"/cup\xff.ply"
     Path(os.fsdecode(name)).write_bytes(b"ply")
     run = subprocess.run(
-        [sys.executable, "-c", "from dexgrasp_bringup.cli import main; main()", "propose", name],
+        [sys.executable, "-c", "from dexgrasp_cli.cli import main; main()", "propose", name],
         capture_output=True,
         timeout=120,
     )

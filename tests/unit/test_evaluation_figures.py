@@ -17,9 +17,6 @@ from dexgrasp_models.evaluation.figures import (
     proposal_figures,
 )
 from dexgrasp_models.evaluation.summary import BEST_LOST, LOST, mean_with_interval, summarise
-from dexgrasp_models.grasp.analytic import AnalyticProposer
-from dexgrasp_models.grasp.config import AnalyticConfig
-from dexgrasp_models.grasp.types import Grasp
 from dexgrasp_models.hand.distance import HandDistance
 from dexgrasp_models.hand.kinematics import HandKinematics
 from dexgrasp_models.hand.spec import load_hand
@@ -33,6 +30,9 @@ from dexgrasp_models.metrics.penetration import (
 )
 from dexgrasp_models.metrics.q1 import relaxed_q1
 from dexgrasp_models.nets.types import GraspTensors
+from dexgrasp_models.proposals.analytic import AnalyticProposer
+from dexgrasp_models.synthesis.energy_config import AnalyticConfig
+from dexgrasp_models.synthesis.types import Grasp
 
 HAND = load_hand()
 DISTANCE = HandDistance(HandKinematics(HAND))

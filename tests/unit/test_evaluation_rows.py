@@ -15,14 +15,14 @@ from nets_samples import random_grasps
 from dexgrasp_models.evaluation.networks import NetworkFolder
 from dexgrasp_models.evaluation.proposers import LearnedRow, make_row
 from dexgrasp_models.evaluation.rows import ROW_NAMES, ROWS, check_rows, missing_weights, needs
-from dexgrasp_models.grasp.analytic import AnalyticProposer
-from dexgrasp_models.grasp.config import AnalyticConfig
-from dexgrasp_models.grasp.learned import LearnedConfig, LearnedProposer
-from dexgrasp_models.grasp.types import Grasp
 from dexgrasp_models.hand.spec import load_hand
 from dexgrasp_models.nets.clouds import CloudConfig, horizontal_centre, table_top_cloud
 from dexgrasp_models.nets.contact import ContactNet
 from dexgrasp_models.nets.weights import WeightsError
+from dexgrasp_models.proposals.analytic import AnalyticProposer
+from dexgrasp_models.proposals.learned import LearnedConfig, LearnedProposer
+from dexgrasp_models.synthesis.energy_config import AnalyticConfig
+from dexgrasp_models.synthesis.types import Grasp
 from dexgrasp_models.training.objectives import RECIPES
 
 STEPS = 4

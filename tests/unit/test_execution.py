@@ -12,8 +12,8 @@ from dexgrasp_models.control.execution import ExecutionLimiter
 from dexgrasp_models.control.limits import CommandLimiter, SafetyLimits
 from dexgrasp_models.control.trajectory import pose_distance
 from dexgrasp_models.control.types import Command, RobotState
+from dexgrasp_models.geometry.poses import through_quaternion
 from dexgrasp_models.hand.spec import load_hand
-from dexgrasp_models.poses import through_quaternion
 
 PERIOD = 0.02
 LIMITS = SafetyLimits()

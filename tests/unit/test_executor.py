@@ -19,8 +19,8 @@ from dexgrasp_models.control.trajectory import (
     pose_distance,
 )
 from dexgrasp_models.control.types import OutcomeKind, RobotState
-from dexgrasp_models.grasp.types import Grasp
 from dexgrasp_models.hand.spec import load_hand
+from dexgrasp_models.synthesis.types import Grasp
 
 PERIOD = 0.02
 HAND = load_hand()

@@ -12,12 +12,12 @@ from grasp_samples import sample_grasps
 from mesh_samples import block, obj_text
 from typer.testing import CliRunner
 
-from dexgrasp_bringup.cli import app
+from dexgrasp_cli.cli import app
 from dexgrasp_models.data.dexgraspnet import export_dexgraspnet
 from dexgrasp_models.data.grasp_set import GraspSet, Provenance
 from dexgrasp_models.data.grasps import Grasps, concatenate
 from dexgrasp_models.data.unidexgrasp import export_unidexgrasp
-from dexgrasp_sim import bench_grasp
+from dexgrasp_sim.episodes import bench_grasp
 
 BOX = block((0, 0, 0), (0.05, 0.04, 0.09))
 

@@ -10,24 +10,24 @@ import torch
 import trimesh
 from grasp_clouds import seen, standing
 
-from dexgrasp_models.grasp.config import AnalyticConfig
-from dexgrasp_models.grasp.energy import GraspEnergy
-from dexgrasp_models.grasp.object_surface import (
+from dexgrasp_models.geometry.so3 import rotation_from_vector
+from dexgrasp_models.hand.planning_hand import PlanningHand
+from dexgrasp_models.hand.spec import load_hand
+from dexgrasp_models.synthesis.energy import GraspEnergy
+from dexgrasp_models.synthesis.energy_config import AnalyticConfig
+from dexgrasp_models.synthesis.object_surface import (
     CloudError,
     ObjectSurface,
     center_of_mass,
     farthest_points,
 )
-from dexgrasp_models.grasp.planning_hand import PlanningHand
-from dexgrasp_models.grasp.refine import (
+from dexgrasp_models.synthesis.refine import (
     GraspBatch,
     energy_gradient,
     evaluate,
     refine,
 )
-from dexgrasp_models.grasp.sampling import draw, sample_grasps
-from dexgrasp_models.hand.spec import load_hand
-from dexgrasp_models.so3 import rotation_from_vector
+from dexgrasp_models.synthesis.sampling import draw, sample_grasps
 
 DOUBLE = torch.float64
 

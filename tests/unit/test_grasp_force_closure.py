@@ -7,7 +7,7 @@ import pytest
 import torch
 from scipy.optimize import minimize
 
-from dexgrasp_models.grasp.force_closure import (
+from dexgrasp_models.mechanics.force_closure import (
     force_closure,
     friction_cone,
     project_to_simplex,

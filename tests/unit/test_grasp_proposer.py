@@ -12,19 +12,24 @@ import torch
 from grasp_clouds import SOLIDS, seen, standing
 
 from dexgrasp_models.arm.kinematics import ArmKinematics
-from dexgrasp_models.grasp.analytic import AnalyticProposer
-from dexgrasp_models.grasp.config import AnalyticConfig
-from dexgrasp_models.grasp.energy import GraspEnergy
-from dexgrasp_models.grasp.object_surface import CloudError, ObjectSurface
-from dexgrasp_models.grasp.planning_hand import PlanningHand
-from dexgrasp_models.grasp.proposer import make_proposer
-from dexgrasp_models.grasp.rank import Ranker
-from dexgrasp_models.grasp.reachability import ArmReach, NoProposalError, first_reachable, rejection
-from dexgrasp_models.grasp.squeeze import squeeze_targets
-from dexgrasp_models.grasp.types import Grasp
 from dexgrasp_models.hand.distance import HandDistance
 from dexgrasp_models.hand.kinematics import HandKinematics
+from dexgrasp_models.hand.planning_hand import PlanningHand
 from dexgrasp_models.hand.spec import load_hand
+from dexgrasp_models.proposals.analytic import AnalyticProposer
+from dexgrasp_models.proposals.proposer import make_proposer
+from dexgrasp_models.proposals.rank import Ranker
+from dexgrasp_models.proposals.reachability import (
+    ArmReach,
+    NoProposalError,
+    first_reachable,
+    rejection,
+)
+from dexgrasp_models.synthesis.energy import GraspEnergy
+from dexgrasp_models.synthesis.energy_config import AnalyticConfig
+from dexgrasp_models.synthesis.object_surface import CloudError, ObjectSurface
+from dexgrasp_models.synthesis.squeeze import squeeze_targets
+from dexgrasp_models.synthesis.types import Grasp
 
 SMALL = AnalyticConfig(batch=16, samples_per_grasp=16)
 SPEC = load_hand()

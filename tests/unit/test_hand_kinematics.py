@@ -12,7 +12,7 @@ from scipy.spatial.transform import Rotation
 from dexgrasp_models.hand.kinematics import HandKinematics, directions_on_links, points_on_links
 from dexgrasp_models.hand.spec import load_hand
 from dexgrasp_models.hand.urdf import hand_urdf
-from dexgrasp_sim import robot_model
+from dexgrasp_sim.backends.mujoco import robot_model
 
 HAND = load_hand()
 

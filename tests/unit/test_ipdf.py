@@ -12,7 +12,7 @@ import torch
 from scipy.spatial.transform import Rotation
 from scipy.stats import chi2
 
-from dexgrasp_models.metrics.so3_grid import SO3_VOLUME, so3_grid
+from dexgrasp_models.geometry.so3_grid import SO3_VOLUME, so3_grid
 from dexgrasp_models.nets.clouds import upright_axes
 from dexgrasp_models.nets.ipdf import GraspIPDF, GraspIPDFConfig, random_rotations
 from dexgrasp_models.nets.pointnet import PointNet2Config, SetAbstractionConfig

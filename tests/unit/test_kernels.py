@@ -14,28 +14,28 @@ import torch
 from grasp_clouds import seen, standing
 from nets_samples import body, grasps_of_ball, sphere
 
-from dexgrasp_models.grasp import progress as progress_module
-from dexgrasp_models.grasp.config import AnalyticConfig
-from dexgrasp_models.grasp.energy import GraspEnergy
-from dexgrasp_models.grasp.object_surface import ObjectSurface, stacked
-from dexgrasp_models.grasp.planning_hand import PlanningHand
-from dexgrasp_models.grasp.progress import Progress
-from dexgrasp_models.grasp.refine import (
+from dexgrasp_models import progress as progress_module
+from dexgrasp_models.geometry.so3 import rotation_from_vector
+from dexgrasp_models.hand.hand_kernel import HandArrays
+from dexgrasp_models.hand.planning_hand import PlanningHand
+from dexgrasp_models.hand.spec import load_hand
+from dexgrasp_models.kernels.compiling import for_all
+from dexgrasp_models.nets import adaptation_kernel as adaptation_kernel
+from dexgrasp_models.nets.adaptation import Adaptation, AdaptationConfig
+from dexgrasp_models.nets.contact import contact_heat
+from dexgrasp_models.progress import Progress
+from dexgrasp_models.synthesis import refinement_kernel as refinement_kernel
+from dexgrasp_models.synthesis.energy import GraspEnergy
+from dexgrasp_models.synthesis.energy_config import AnalyticConfig
+from dexgrasp_models.synthesis.object_surface import ObjectSurface, stacked
+from dexgrasp_models.synthesis.refine import (
     GraspBatch,
     energy_gradient,
     refine,
     refine_alone,
     refine_together,
 )
-from dexgrasp_models.grasp.sampling import sample_grasps
-from dexgrasp_models.hand.spec import load_hand
-from dexgrasp_models.kernels import adaptation as adaptation_kernel
-from dexgrasp_models.kernels import refinement as refinement_kernel
-from dexgrasp_models.kernels.compiling import for_all
-from dexgrasp_models.kernels.hand import HandArrays
-from dexgrasp_models.nets.adaptation import Adaptation, AdaptationConfig
-from dexgrasp_models.nets.contact import contact_heat
-from dexgrasp_models.so3 import rotation_from_vector
+from dexgrasp_models.synthesis.sampling import sample_grasps
 
 DOUBLE = torch.float64
 BALL = sphere((0, 0, 0.035), 0.035, 512, DOUBLE)

@@ -15,7 +15,6 @@ from language_samples import PINCHING, SCALE, SIDE, palm_pose, small_clip
 from nets_samples import random_grasps
 from transformers import BertConfig, BertModel, CLIPModel
 
-from dexgrasp_models.grasp.types import Grasp
 from dexgrasp_models.hand.distance import HandDistance
 from dexgrasp_models.hand.kinematics import HandKinematics
 from dexgrasp_models.hand.spec import load_hand
@@ -25,6 +24,7 @@ from dexgrasp_models.language.contrastive import contrastive_loss
 from dexgrasp_models.language.selection import LanguageConfig, LanguageSelector
 from dexgrasp_models.nets.weights import WeightsError
 from dexgrasp_models.objects.library import make_named
+from dexgrasp_models.synthesis.types import Grasp
 
 TEXTS = ["grasp the mug by the handle", "the neck of the bottle", "head"]
 

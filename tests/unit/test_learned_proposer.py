@@ -12,20 +12,20 @@ import torch
 from grasp_clouds import seen, standing
 from nets_samples import save_networks, untrained_networks
 
-from dexgrasp_models.grasp.config import AnalyticConfig
-from dexgrasp_models.grasp.learned import (
+from dexgrasp_models.hand.spec import load_hand
+from dexgrasp_models.nets.clouds import CloudConfig
+from dexgrasp_models.nets.glow import GraspGlow
+from dexgrasp_models.nets.weights import WeightsError, save_weights
+from dexgrasp_models.proposals.learned import (
     LearnedConfig,
     LearnedProposer,
     Networks,
     load_networks,
 )
-from dexgrasp_models.grasp.object_surface import CloudError
-from dexgrasp_models.grasp.proposer import make_proposer
-from dexgrasp_models.grasp.types import Grasp
-from dexgrasp_models.hand.spec import load_hand
-from dexgrasp_models.nets.clouds import CloudConfig
-from dexgrasp_models.nets.glow import GraspGlow
-from dexgrasp_models.nets.weights import WeightsError, save_weights
+from dexgrasp_models.proposals.proposer import make_proposer
+from dexgrasp_models.synthesis.energy_config import AnalyticConfig
+from dexgrasp_models.synthesis.object_surface import CloudError
+from dexgrasp_models.synthesis.types import Grasp
 
 CONFIG = LearnedConfig(batch=6, samples_per_grasp=2, adaptation_steps=4, refinement_steps=2)
 CLOUD = CloudConfig(object_points=192, table_points=32)

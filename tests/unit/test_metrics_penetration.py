@@ -27,7 +27,7 @@ from dexgrasp_models.metrics.penetration import (
     self_penetration,
     table_penetration,
 )
-from dexgrasp_sim import robot_model
+from dexgrasp_sim.backends.mujoco import robot_model
 
 DISTANCE = HandDistance(HandKinematics(HAND, dtype=torch.float64))
 PALM_FRONT = -0.0111

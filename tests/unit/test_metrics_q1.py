@@ -8,7 +8,7 @@ import torch
 from scipy.optimize import minimize
 from scipy.spatial.transform import Rotation
 
-from dexgrasp_models.grasp.force_closure import friction_cone, wrench_matrix
+from dexgrasp_models.mechanics.force_closure import friction_cone, wrench_matrix
 from dexgrasp_models.metrics.contacts import LinkContacts
 from dexgrasp_models.metrics.q1 import Q1Config, largest_ball, q1, relaxed_q1
 

@@ -11,8 +11,8 @@ from scipy.spatial.transform import Rotation
 from scipy.special import iv
 from scipy.stats import chi2
 
-from dexgrasp_models.metrics.likelihood import rotation_log_likelihood
-from dexgrasp_models.metrics.so3_grid import SO3_VOLUME, grid_size, pixel_centres, so3_grid
+from dexgrasp_models.geometry.so3_grid import SO3_VOLUME, grid_size, pixel_centres, so3_grid
+from dexgrasp_models.nets.likelihood import rotation_log_likelihood
 
 
 def euler_grid(count: int) -> np.ndarray:

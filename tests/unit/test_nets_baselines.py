@@ -10,7 +10,8 @@ from nets_samples import body, grasps_of_ball, random_grasps, sphere
 from torch import Tensor, nn
 from torch.distributions import Normal, kl_divergence
 
-from dexgrasp_models.metrics.so3_grid import SO3_VOLUME, so3_grid
+from dexgrasp_models.geometry.so3 import columns_from_rotation, rotation_from_vector
+from dexgrasp_models.geometry.so3_grid import SO3_VOLUME, so3_grid
 from dexgrasp_models.nets.baselines.cvae import (
     GraspCVAE,
     GraspCVAEConfig,
@@ -33,7 +34,6 @@ from dexgrasp_models.nets.glow import ConditionalGlow, FlowConfig, GraspGlowConf
 from dexgrasp_models.nets.losses import HandBody
 from dexgrasp_models.nets.pointnet import PointNetConfig
 from dexgrasp_models.nets.types import GraspTensors
-from dexgrasp_models.so3 import columns_from_rotation, rotation_from_vector
 
 ENCODER = PointNetConfig(widths=(16, 32), align_input=False)
 FLOW = FlowConfig(blocks=4, hidden=32, dropout=0.0, batch_norm=False)

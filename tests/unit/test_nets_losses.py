@@ -6,12 +6,12 @@ import pytest
 import torch
 from nets_samples import HAND, body, grasps_of_ball, random_grasps, sphere
 
-from dexgrasp_models.grasp.config import AnalyticConfig
-from dexgrasp_models.grasp.energy import GraspEnergy
-from dexgrasp_models.grasp.planning_hand import PlanningHand
+from dexgrasp_models.hand.planning_hand import PlanningHand
 from dexgrasp_models.nets.contact import contact_heat
 from dexgrasp_models.nets.losses import ADAPTATION_WEIGHTS, NEAR, GraspLosses, HandBody, LossWeights
 from dexgrasp_models.nets.types import GraspTensors
+from dexgrasp_models.synthesis.energy import GraspEnergy
+from dexgrasp_models.synthesis.energy_config import AnalyticConfig
 
 BALL = sphere((0, 0, 0.035), 0.035, 300)
 FAR = torch.tensor([0.0, 0.0, 1.0], dtype=torch.float64)

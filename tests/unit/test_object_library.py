@@ -13,7 +13,7 @@ import pytest
 import trimesh
 from typer.testing import CliRunner
 
-from dexgrasp_bringup.cli import app
+from dexgrasp_cli.cli import app
 from dexgrasp_models.objects import MeshError, find_objects, load_object, meshes, prepare_object
 from dexgrasp_models.objects.library import (
     CATEGORIES,

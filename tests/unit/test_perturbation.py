@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from dexgrasp_models.grasp.types import Grasp
 from dexgrasp_models.hand.spec import load_hand
-from dexgrasp_sim.perturbation import WRIST_SHIFT, Perturbation, perturb
+from dexgrasp_models.synthesis.types import Grasp
+from dexgrasp_sim.episodes.perturbation import WRIST_SHIFT, Perturbation, perturb
 
 LIMITS = load_hand().limits
 

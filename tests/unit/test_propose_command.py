@@ -12,7 +12,7 @@ from language_samples import small_clip
 from nets_samples import save_networks, untrained_networks
 from typer.testing import CliRunner
 
-from dexgrasp_bringup.cli import app
+from dexgrasp_cli.cli import app
 from dexgrasp_models.hand.spec import load_hand
 from dexgrasp_models.language.clip import save_clip
 from dexgrasp_models.nets.clouds import CloudConfig

@@ -9,7 +9,7 @@ import pytest
 from scipy.optimize import brentq
 from scipy.spatial.transform import Rotation
 
-from dexgrasp_models.metrics.so3_grid import so3_grid
+from dexgrasp_models.geometry.so3_grid import so3_grid
 from dexgrasp_models.nets.rotation_picture import draw_rotation_density
 from dexgrasp_models.nets.rotation_picture import mollweide as mollweide_map
 

@@ -9,14 +9,14 @@ import pytest
 import torch
 from scipy.spatial.transform import Rotation
 
-from dexgrasp_models.metrics.so3_grid import SO3_VOLUME
-from dexgrasp_models.so3 import (
+from dexgrasp_models.geometry.so3 import (
     columns_from_rotation,
     log_volume_of_exp,
     rotation_from_columns,
     rotation_from_vector,
     vector_from_rotation,
 )
+from dexgrasp_models.geometry.so3_grid import SO3_VOLUME
 
 
 def some_vectors() -> torch.Tensor:

@@ -13,18 +13,18 @@ import trimesh
 from grasp_clouds import standing
 from test_paper_synthesis import paper
 
-from dexgrasp_models.grasp.config import AnalyticConfig
-from dexgrasp_models.grasp.energy import GraspEnergy
-from dexgrasp_models.grasp.object_surface import ObjectSurface, stacked
-from dexgrasp_models.grasp.planning_hand import PlanningHand
-from dexgrasp_models.grasp.refine import GraspBatch, energy_gradient
-from dexgrasp_models.grasp.sampling import draw
+from dexgrasp_models.hand.planning_hand import PlanningHand
 from dexgrasp_models.hand.spec import load_hand
 from dexgrasp_models.synthesis.annealing import Annealing, anneal, initial_states
 from dexgrasp_models.synthesis.config import AnnealingConfig, SynthesisConfig, load_synthesis
+from dexgrasp_models.synthesis.energy import GraspEnergy
+from dexgrasp_models.synthesis.energy_config import AnalyticConfig
+from dexgrasp_models.synthesis.object_surface import ObjectSurface, stacked
 from dexgrasp_models.synthesis.paper_energy import PaperEnergy, force_closure_energy
-from dexgrasp_sim.grasp_synthesis import SynthesisJob
-from dexgrasp_sim.synthesis_run import _same
+from dexgrasp_models.synthesis.refine import GraspBatch, energy_gradient
+from dexgrasp_models.synthesis.sampling import draw
+from dexgrasp_sim.datasets.grasp_synthesis import SynthesisJob
+from dexgrasp_sim.datasets.synthesis_run import _same
 
 POINTS = AnalyticConfig(surface_points=300, interior_balls=0)
 

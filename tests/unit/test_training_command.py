@@ -14,8 +14,8 @@ from full_disk import full_disk
 from training_samples import config_file, write_sets
 from typer.testing import CliRunner
 
-from dexgrasp_bringup.cli import app
-from dexgrasp_bringup.train_command import Network
+from dexgrasp_cli.cli import app
+from dexgrasp_cli.train_command import Network
 from dexgrasp_models.nets.ipdf import GraspIPDFConfig
 from dexgrasp_models.nets.weights import load_weights
 from dexgrasp_models.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint

@@ -14,12 +14,12 @@ from dexgrasp_models.arm.kinematics import ArmKinematics
 from dexgrasp_models.arm.mounting import load_mounting
 from dexgrasp_models.arm.spec import load_arm
 from dexgrasp_models.config import find_config
-from dexgrasp_models.grasp.types import Grasp
 from dexgrasp_models.hand.kinematics import HandKinematics
 from dexgrasp_models.hand.spec import load_hand
-from dexgrasp_models.link_meshes import link_mesh, posed, primitive_mesh
-from dexgrasp_models.links import Pose, Primitive, link_poses
 from dexgrasp_models.perception.cameras import load_rig
+from dexgrasp_models.robot.link_meshes import link_mesh, posed, primitive_mesh
+from dexgrasp_models.robot.links import Pose, Primitive, link_poses
+from dexgrasp_models.synthesis.types import Grasp
 from dexgrasp_viewer.images import colored_depth, thumbnail
 from dexgrasp_viewer.panel import Commands, Panel
 from dexgrasp_viewer.scene import OTHER_COLOR, PICKED_COLOR, GraspScene

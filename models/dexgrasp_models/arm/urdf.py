@@ -8,7 +8,7 @@ from dexgrasp_models.arm.mounting import Mounting
 from dexgrasp_models.arm.spec import ArmSpec
 from dexgrasp_models.hand.spec import HandSpec
 from dexgrasp_models.hand.urdf import add_hand
-from dexgrasp_models.urdf import (
+from dexgrasp_models.robot.urdf import (
     add_fixed_joint,
     add_frame,
     add_link,

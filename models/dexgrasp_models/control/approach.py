@@ -24,11 +24,11 @@ from dexgrasp_models.control.approach_plan import (
     NoApproach,
     at_height,
 )
-from dexgrasp_models.grasp.object_surface import farthest_points
-from dexgrasp_models.grasp.types import Grasp
 from dexgrasp_models.hand.distance import HandDistance
 from dexgrasp_models.hand.kinematics import HandKinematics, points_on_links
-from dexgrasp_models.links import Primitive
+from dexgrasp_models.robot.links import Primitive
+from dexgrasp_models.synthesis.object_surface import farthest_points
+from dexgrasp_models.synthesis.types import Grasp
 
 _CLOSING_PHASES = (0.25, 0.5, 0.75, 1.0)
 """Fractions of the way from open to closed at which the closing fingers are checked."""

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dexgrasp_models.grasp.types import Grasp
 from dexgrasp_models.parameters import Parameters, parameter
+from dexgrasp_models.synthesis.types import Grasp
 
 
 class NoApproach(Exception):

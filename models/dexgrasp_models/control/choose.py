@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from dexgrasp_models.control.approach_plan import ApproachPlan, NoApproach
-from dexgrasp_models.grasp.types import Grasp
+from dexgrasp_models.synthesis.types import Grasp
 
 
 def plan_best(grasps: Sequence[Grasp], plan: Callable[[Grasp], ApproachPlan]) -> ApproachPlan:

@@ -14,8 +14,8 @@ from dexgrasp_models.control.config import ControlConfig
 from dexgrasp_models.control.executor import PlannedExecutor
 from dexgrasp_models.control.lift_check import Sight
 from dexgrasp_models.control.limits import GuardedController
-from dexgrasp_models.grasp.types import Grasp
 from dexgrasp_models.hand.spec import HandSpec, load_hand
+from dexgrasp_models.synthesis.types import Grasp
 
 ARM_CLEARANCE = 0.01
 """Metres that arm and forearm keep from the table."""

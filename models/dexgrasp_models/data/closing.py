@@ -14,10 +14,10 @@ import torch
 import trimesh
 from scipy.optimize import nnls
 
-from dexgrasp_models.grasp.force_closure import friction_cone, wrench_matrix
 from dexgrasp_models.hand.distance import HandDistance
 from dexgrasp_models.hand.kinematics import HandKinematics
 from dexgrasp_models.hand.spec import load_hand
+from dexgrasp_models.mechanics.force_closure import friction_cone, wrench_matrix
 from dexgrasp_models.objects import ObjectModel
 
 CONTACT_DISTANCE = 0.003

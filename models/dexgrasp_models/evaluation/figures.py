@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from dexgrasp_models.grasp.types import Grasp
 from dexgrasp_models.hand.distance import HandDistance
 from dexgrasp_models.metrics.analytic import evaluate_grasps
 from dexgrasp_models.metrics.diversity import (
@@ -19,6 +18,7 @@ from dexgrasp_models.metrics.diversity import (
 )
 from dexgrasp_models.metrics.keypoints import keypoints
 from dexgrasp_models.nets.types import GraspTensors
+from dexgrasp_models.synthesis.types import Grasp
 
 
 @dataclass(frozen=True)

@@ -14,23 +14,23 @@ from torch import Tensor
 
 from dexgrasp_models.evaluation.networks import NetworkFolder
 from dexgrasp_models.evaluation.rows import ANALYTIC, ROWS, check_rows
-from dexgrasp_models.grasp.analytic import AnalyticProposer
-from dexgrasp_models.grasp.config import AnalyticConfig
-from dexgrasp_models.grasp.energy import GraspEnergy
-from dexgrasp_models.grasp.learned import LearnedConfig, LearnedProposer, Networks
-from dexgrasp_models.grasp.object_surface import ObjectSurface
-from dexgrasp_models.grasp.planning_hand import PlanningHand
-from dexgrasp_models.grasp.rank import Ranker
-from dexgrasp_models.grasp.ranked import ranked_grasps
-from dexgrasp_models.grasp.refine import GraspBatch
-from dexgrasp_models.grasp.types import Grasp
 from dexgrasp_models.hand.kinematics import HandKinematics
+from dexgrasp_models.hand.planning_hand import PlanningHand
 from dexgrasp_models.hand.spec import load_hand
 from dexgrasp_models.nets.adaptation import AdaptationConfig, ContactTarget
 from dexgrasp_models.nets.clouds import horizontal_centre, table_top_cloud
 from dexgrasp_models.nets.losses import HandBody
 from dexgrasp_models.nets.types import GraspTensors
 from dexgrasp_models.perception.fusion import FusedCloud
+from dexgrasp_models.proposals.analytic import AnalyticProposer
+from dexgrasp_models.proposals.learned import LearnedConfig, LearnedProposer, Networks
+from dexgrasp_models.proposals.rank import Ranker
+from dexgrasp_models.proposals.ranked import ranked_grasps
+from dexgrasp_models.synthesis.energy import GraspEnergy
+from dexgrasp_models.synthesis.energy_config import AnalyticConfig
+from dexgrasp_models.synthesis.object_surface import ObjectSurface
+from dexgrasp_models.synthesis.refine import GraspBatch
+from dexgrasp_models.synthesis.types import Grasp
 
 ADAPTATION_STEPS = AdaptationConfig().steps
 

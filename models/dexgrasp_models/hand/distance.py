@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from dexgrasp_models.hand.kinematics import HandKinematics
-from dexgrasp_models.links import Primitive
+from dexgrasp_models.robot.links import Primitive
 
 _BLOCK_POINTS = {"cpu": 1 << 13, "cuda": 1 << 20}
 """Points, of all hands together, whose distances are computed at once; the former's stay in a

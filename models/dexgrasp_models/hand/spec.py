@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from dexgrasp_models.links import (
+from dexgrasp_models.robot.links import (
     DescriptionError,
     Joint,
     Link,

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from dexgrasp_models.hand.spec import HandSpec
-from dexgrasp_models.links import Primitive
+from dexgrasp_models.robot.links import Primitive
 
 _CANDIDATE_ANGLES = (-0.6, 0.0, 0.6)
 """About the capsule's segment, from the palmar direction, rad."""

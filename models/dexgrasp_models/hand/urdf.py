@@ -5,7 +5,7 @@ from __future__ import annotations
 from xml.etree.ElementTree import Element
 
 from dexgrasp_models.hand.spec import HandSpec
-from dexgrasp_models.urdf import add_link, add_revolute_joint, robot_element, to_text
+from dexgrasp_models.robot.urdf import add_link, add_revolute_joint, robot_element, to_text
 
 _COLOUR = "0.75 0.75 0.78 1"
 _WRIST_EFFORT = 10.0

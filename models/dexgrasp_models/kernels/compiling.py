@@ -12,7 +12,7 @@ from pathlib import Path
 import numba
 import torch
 
-from dexgrasp_models.objects.cache import cache_folder
+from dexgrasp_models.cache import cache_folder
 
 _GRASPS_AT_ONCE = 2
 """That a thread takes: few, so that the others needn't wait long for one that is held up."""
@@ -46,7 +46,8 @@ def kernel(function: Callable) -> Callable:
 def _folder() -> Path | None:
     """Named after all kernels' sources: Numba itself looks at the one file of a function alone, not
     at those of the functions that it calls. None where nothing can be kept."""
-    sources = sorted(Path(__file__).parent.glob("*.py"))
+    here = Path(__file__).parent
+    sources = sorted([*here.glob("*.py"), *here.parent.glob("*/*_kernel.py")])
     digest = hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()
     try:
         folder = cache_folder() / "kernels" / digest[:16]

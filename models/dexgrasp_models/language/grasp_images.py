@@ -17,9 +17,9 @@ from scipy.spatial import cKDTree
 
 from dexgrasp_models.hand.kinematics import HandKinematics
 from dexgrasp_models.hand.spec import HandSpec, load_hand
-from dexgrasp_models.link_meshes import Mesh, link_mesh, posed
 from dexgrasp_models.perception.cameras import CameraModel, look_at
-from dexgrasp_models.ray_casting import Body, RayCaster
+from dexgrasp_models.perception.ray_casting import Body, RayCaster
+from dexgrasp_models.robot.link_meshes import Mesh, link_mesh, posed
 
 VIEWS = 2
 """Images of a grasp, by default."""

@@ -21,13 +21,13 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from dexgrasp_models.grasp.proposer import Proposer
-from dexgrasp_models.grasp.rank import rank_order
-from dexgrasp_models.grasp.types import Grasp
 from dexgrasp_models.language.clip import Clip, load_clip
 from dexgrasp_models.language.grasp_images import VIEWS, GraspRenderer
 from dexgrasp_models.parameters import Parameters, option, parameter
 from dexgrasp_models.perception.fusion import FusedCloud
+from dexgrasp_models.proposals.proposer import Proposer
+from dexgrasp_models.proposals.rank import rank_order
+from dexgrasp_models.synthesis.types import Grasp
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ import numpy as np
 import torch
 from scipy.optimize import nnls
 
-from dexgrasp_models.grasp.force_closure import friction_cone, wrench_matrix
 from dexgrasp_models.hand.spec import HandSpec
+from dexgrasp_models.mechanics.force_closure import friction_cone, wrench_matrix
 from dexgrasp_models.metrics.contacts import LinkContacts
 from dexgrasp_models.parameters import Parameters, parameter
 

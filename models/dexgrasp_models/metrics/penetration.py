@@ -13,7 +13,7 @@ from torch import Tensor
 
 from dexgrasp_models.hand.distance import HandDistance
 from dexgrasp_models.hand.spec import HandSpec
-from dexgrasp_models.links import Primitive
+from dexgrasp_models.robot.links import Primitive
 
 TABLE_TOP = (0.0, 0.0, 1.0, 0.0)
 """The table in ``world``: a plane (a, b, c, d) with (a, b, c) its upward unit normal and

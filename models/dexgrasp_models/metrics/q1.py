@@ -19,7 +19,7 @@ import torch
 from scipy.spatial import ConvexHull, QhullError
 from torch import Tensor
 
-from dexgrasp_models.grasp.force_closure import friction_cone, wrench_matrix
+from dexgrasp_models.mechanics.force_closure import friction_cone, wrench_matrix
 from dexgrasp_models.metrics.contacts import LinkContacts
 from dexgrasp_models.parameters import Parameters, parameter
 

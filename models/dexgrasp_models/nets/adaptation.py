@@ -15,8 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dexgrasp_models.grasp.planning_hand import PlanningHand
-from dexgrasp_models.grasp.progress import Progress
+from dexgrasp_models.geometry.so3 import rotation_from_vector
+from dexgrasp_models.hand.planning_hand import PlanningHand
 from dexgrasp_models.nets.contact import ContactNet, canonical
 from dexgrasp_models.nets.losses import (
     ADAPTATION_WEIGHTS,
@@ -28,7 +28,7 @@ from dexgrasp_models.nets.losses import (
 from dexgrasp_models.nets.pointnet import farthest_points
 from dexgrasp_models.nets.types import GraspTensors
 from dexgrasp_models.parameters import Parameters, parameter
-from dexgrasp_models.so3 import rotation_from_vector
+from dexgrasp_models.progress import Progress
 
 _STEPS_AT_ONCE = 10  # between looks at the clock
 
@@ -176,8 +176,8 @@ class _Alone:
 
     def __init__(self, adaptation: Adaptation, grasps: GraspTensors, points: Tensor) -> None:
         # Imported here because Numba takes a while, which who only reads settings needn't wait for.
-        from dexgrasp_models.kernels.adaptation import TERMS, AdaptedArrays, LossConstants
-        from dexgrasp_models.kernels.hand import HandArrays
+        from dexgrasp_models.hand.hand_kernel import HandArrays
+        from dexgrasp_models.nets.adaptation_kernel import TERMS, AdaptedArrays, LossConstants
 
         weights = adaptation.losses.weights
         even = farthest_points(points[None], adaptation.config.map_points)[0]
@@ -201,8 +201,8 @@ class _Alone:
 
     def run(self, start: int, stop: int, target: Tensor) -> None:
         """Make some steps towards a map (B, N)."""
-        from dexgrasp_models.kernels.adaptation import adapt_some
         from dexgrasp_models.kernels.compiling import for_all
+        from dexgrasp_models.nets.adaptation_kernel import adapt_some
 
         arrays = self._arrays
         targets = np.ascontiguousarray(target[:, self._even].numpy(), np.float64)

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from dexgrasp_models.geometry.so3 import rotation_from_vector
 from dexgrasp_models.parameters import Parameters, parameter
-from dexgrasp_models.so3 import rotation_from_vector
 
 _GOLDEN_ANGLE = math.pi * (3 - math.sqrt(5))
 

@@ -21,13 +21,13 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from dexgrasp_models.metrics.likelihood import rotation_log_likelihood
-from dexgrasp_models.metrics.so3_grid import SO3_VOLUME, so3_grid
+from dexgrasp_models.geometry.so3 import rotation_from_vector
+from dexgrasp_models.geometry.so3_grid import SO3_VOLUME, so3_grid
 from dexgrasp_models.nets.checks import checked_clouds, checked_rotations
 from dexgrasp_models.nets.clouds import upright_axes
+from dexgrasp_models.nets.likelihood import rotation_log_likelihood
 from dexgrasp_models.nets.pointnet import PointNet2, PointNet2Config
 from dexgrasp_models.parameters import Parameters, parameter
-from dexgrasp_models.so3 import rotation_from_vector
 
 GRID_LEVEL = 3
 """Of the grid for evaluation: 36,864 rotations, 7.5 degrees apart."""
@@ -179,7 +179,7 @@ class GraspIPDF(nn.Module):
         Args:
             clouds: (B, N, 3) m.
             rotations: (B, 3, 3), or (B, M, 3, 3) for M of each cloud.
-            level: of the grid, as :func:`~dexgrasp_models.metrics.so3_grid.so3_grid` takes it.
+            level: of the grid, as :func:`~dexgrasp_models.geometry.so3_grid.so3_grid` takes it.
 
         Returns:
             (B,) or (B, M) nats; differentiable.

@@ -12,9 +12,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from dexgrasp_models.grasp.planning_hand import PlanningHand, ball_overlap
 from dexgrasp_models.hand.distance import HandDistance
 from dexgrasp_models.hand.kinematics import HandKinematics, directions_on_links, points_on_links
+from dexgrasp_models.hand.planning_hand import PlanningHand, ball_overlap
 from dexgrasp_models.hand.surface import sample_surface
 from dexgrasp_models.nets.contact import contact_heat
 from dexgrasp_models.nets.types import GraspTensors

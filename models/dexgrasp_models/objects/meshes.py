@@ -21,7 +21,7 @@ import numpy as np
 import trimesh
 from scipy.spatial import QhullError
 
-from dexgrasp_models.objects.cache import cache_folder, content_hash, save_arrays
+from dexgrasp_models.cache import cache_folder, content_hash, save_arrays
 from dexgrasp_models.objects.convex_pieces import DecompositionError, convex_pieces
 from dexgrasp_models.objects.folders import (
     BENCH_VISUAL,

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from dexgrasp_models.hand.spec import HandSpec
-from dexgrasp_models.links import Primitive, link_poses
 from dexgrasp_models.perception.fusion import RobotDistance
+from dexgrasp_models.robot.links import Primitive, link_poses
 
 Capsule = tuple[np.ndarray, float]
 """Ends (2, 3) of a segment in ``world``, and a radius, in metres."""

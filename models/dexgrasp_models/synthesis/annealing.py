@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dexgrasp_models.grasp.object_surface import ObjectSurface
-from dexgrasp_models.grasp.planning_hand import PlanningHand
-from dexgrasp_models.so3 import columns_from_rotation, rotation_from_columns
+from dexgrasp_models.geometry.so3 import columns_from_rotation, rotation_from_columns
+from dexgrasp_models.hand.planning_hand import PlanningHand
 from dexgrasp_models.synthesis.config import AnnealingConfig
+from dexgrasp_models.synthesis.object_surface import ObjectSurface
 from dexgrasp_models.synthesis.paper_energy import PALM_NUMBERS, PaperEnergy
 
 _MEAN_JOINTS = {

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Self
 
 from dexgrasp_models.config import load_config
-from dexgrasp_models.grasp.config import AnalyticConfig
 from dexgrasp_models.parameters import Parameters, parameter
+from dexgrasp_models.synthesis.energy_config import AnalyticConfig
 
 
 @dataclass(frozen=True)

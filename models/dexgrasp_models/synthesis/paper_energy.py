@@ -12,11 +12,11 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from dexgrasp_models.grasp.object_surface import ObjectSurface
-from dexgrasp_models.grasp.planning_hand import PlanningHand
+from dexgrasp_models.geometry.so3 import rotation_from_columns
+from dexgrasp_models.hand.planning_hand import PlanningHand
 from dexgrasp_models.hand.surface import contact_candidates
-from dexgrasp_models.so3 import rotation_from_columns
 from dexgrasp_models.synthesis.config import AnnealingConfig
+from dexgrasp_models.synthesis.object_surface import ObjectSurface
 
 PALM_NUMBERS = 9
 """Numbers of the palm's pose in a state: its position, m, and its first two columns."""

@@ -8,9 +8,9 @@ import numpy as np
 
 from dexgrasp_models.data.closing import outer_surface
 from dexgrasp_models.data.grasps import table_plane
-from dexgrasp_models.grasp.config import AnalyticConfig
-from dexgrasp_models.grasp.object_surface import ObjectSurface
 from dexgrasp_models.objects import ObjectModel
+from dexgrasp_models.synthesis.energy_config import AnalyticConfig
+from dexgrasp_models.synthesis.object_surface import ObjectSurface
 
 
 @dataclass(frozen=True, eq=False)

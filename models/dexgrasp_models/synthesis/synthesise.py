@@ -9,15 +9,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dexgrasp_models.grasp.energy import GraspEnergy
-from dexgrasp_models.grasp.object_surface import CloudError, ObjectSurface, stacked
-from dexgrasp_models.grasp.planning_hand import PlanningHand
-from dexgrasp_models.grasp.refine import evaluate, refine
-from dexgrasp_models.grasp.sampling import sample_grasps
+from dexgrasp_models.geometry.poses import nearest_proper
+from dexgrasp_models.hand.planning_hand import PlanningHand
 from dexgrasp_models.hand.spec import load_hand
-from dexgrasp_models.poses import nearest_proper
 from dexgrasp_models.synthesis.annealing import anneal
 from dexgrasp_models.synthesis.config import SynthesisConfig
+from dexgrasp_models.synthesis.energy import GraspEnergy
+from dexgrasp_models.synthesis.object_surface import CloudError, ObjectSurface, stacked
+from dexgrasp_models.synthesis.refine import evaluate, refine
+from dexgrasp_models.synthesis.sampling import sample_grasps
 from dexgrasp_models.synthesis.scene import TableScene
 
 _GRASPS_AT_ONCE_ON_GPU = 16384  # about 10 GB of its memory

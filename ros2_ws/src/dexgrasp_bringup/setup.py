@@ -29,7 +29,6 @@ setup(
     zip_safe=False,
     maintainer="dexgrasp maintainers",
     maintainer_email="dexgrasp@example.org",
-    description="Starts the dexgrasp graph: launch description, command line, demo.",
+    description="Starts the dexgrasp graph: its description, launch files, configuration, demo.",
     license="Apache-2.0",
-    entry_points={"console_scripts": ["dexgrasp = dexgrasp_bringup.cli:main"]},
 )

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from dexgrasp_models.geometry.so3 import columns_from_rotation, rotation_from_columns
 from dexgrasp_models.nets.adaptation import Adaptation, AdaptationConfig
 from dexgrasp_models.nets.baselines.grouping import LENGTH, grasps_per_cloud, normal_noise
 from dexgrasp_models.nets.checks import checked_clouds, checked_rotations
@@ -23,7 +24,6 @@ from dexgrasp_models.nets.losses import GraspLosses, HandBody, Losses, LossWeigh
 from dexgrasp_models.nets.pointnet import PointNet, PointNetConfig, point_mlp
 from dexgrasp_models.nets.types import GraspTensors
 from dexgrasp_models.parameters import Parameters, parameter
-from dexgrasp_models.so3 import columns_from_rotation, rotation_from_columns
 
 GRASPTTA_WEIGHTS = LossWeights(cmap=1e-4, pen=840.0, tpen=84.0, spen=0.84, dis=7500.0, points=3000)
 """Of GraspTTA's adaptation, from its published code; without a table or self-collision of its own,

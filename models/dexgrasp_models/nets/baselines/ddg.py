@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
-from dexgrasp_models.grasp.force_closure import force_closure
+from dexgrasp_models.geometry.so3 import columns_from_rotation, rotation_from_columns
+from dexgrasp_models.mechanics.force_closure import force_closure
 from dexgrasp_models.nets.baselines.grouping import LENGTH, grasps_per_cloud
 from dexgrasp_models.nets.checks import checked_rotations
 from dexgrasp_models.nets.glow import JOINTS
@@ -20,7 +21,6 @@ from dexgrasp_models.nets.losses import GraspLosses, HandBody, Losses, LossWeigh
 from dexgrasp_models.nets.pointnet import PointNet, PointNetConfig, point_mlp
 from dexgrasp_models.nets.types import GraspTensors
 from dexgrasp_models.parameters import Parameters, parameter
-from dexgrasp_models.so3 import columns_from_rotation, rotation_from_columns
 
 DIGITS = 5
 

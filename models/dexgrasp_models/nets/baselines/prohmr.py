@@ -8,12 +8,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from dexgrasp_models.geometry.so3 import columns_from_rotation, rotation_from_columns
 from dexgrasp_models.nets.baselines.grouping import grasps_per_cloud
 from dexgrasp_models.nets.baselines.joint_flow import Coordinates, JointFlow
 from dexgrasp_models.nets.checks import checked_rotations
 from dexgrasp_models.nets.losses import Losses
 from dexgrasp_models.nets.types import GraspTensors
-from dexgrasp_models.so3 import columns_from_rotation, rotation_from_columns
 
 ORTHOGONAL_WEIGHT = 0.1
 """Of the loss that keeps samples near rotations, as in ProHMR's published configuration."""

@@ -8,12 +8,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from dexgrasp_models.nets.baselines.joint_flow import Coordinates, JointFlow
-from dexgrasp_models.so3 import (
+from dexgrasp_models.geometry.so3 import (
     log_volume_of_exp,
     rotation_from_vector,
     vector_from_rotation,
 )
+from dexgrasp_models.nets.baselines.joint_flow import Coordinates, JointFlow
 
 RADIUS = 1.6 * math.pi
 """Of the ball of rotation vectors that the flow reaches, rad."""

@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from dexgrasp_bringup.output_paths import check_folder
+from dexgrasp_models.files import check_folder
 
 _MAX_DOMAIN = 232
 """Higher ones have no ports (DDSI-RTPS 2.3, section 9.6.1)."""

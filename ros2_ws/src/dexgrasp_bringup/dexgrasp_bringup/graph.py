@@ -17,9 +17,9 @@ from dexgrasp_models.arm.mounting import load_mounting
 from dexgrasp_models.arm.spec import load_arm
 from dexgrasp_models.arm.urdf import robot_urdf
 from dexgrasp_models.config import find_config
-from dexgrasp_models.grasp.config import PROPOSERS
 from dexgrasp_models.hand.spec import load_hand
 from dexgrasp_models.perception.cameras import load_rig
+from dexgrasp_models.synthesis.energy_config import PROPOSERS
 from dexgrasp_ros.process_end import PARENT_VARIABLE
 from dexgrasp_ros.transport import PROFILE_VARIABLE, use_transport_profile
 
@@ -156,7 +156,7 @@ def simulation_graph(options: SimulationOptions) -> list[GraphNode]:
         GraphError: `params_file` can't be used, or sets what an option sets.
     """
     bridge = GraphNode(
-        "dexgrasp_sim",
+        "dexgrasp_sim_bridge",
         "bridge_node",
         "sim_bridge",
         "bridge.yaml",

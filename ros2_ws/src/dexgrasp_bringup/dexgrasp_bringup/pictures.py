@@ -14,8 +14,9 @@ from dexgrasp_bringup.graph import SimulationOptions
 from dexgrasp_bringup.recording import Moment, at_wall_time
 from dexgrasp_bringup.summary import Interval, motion_of
 from dexgrasp_models.objects import load_object
-from dexgrasp_sim.interface import Simulator, Snapshot, make_simulator
-from dexgrasp_sim.render import Renderer, save_picture, save_video, viewpoint
+from dexgrasp_sim.backends import make_simulator
+from dexgrasp_sim.cameras.render import Renderer, save_picture, save_video, viewpoint
+from dexgrasp_sim.interface import Simulator, Snapshot
 from dexgrasp_sim.scene import load_scene
 
 VIDEO_RATE = 12.0

@@ -20,7 +20,7 @@ from dexgrasp_models.control.executor import Stage
 from dexgrasp_models.control.lift_check import Sight
 from dexgrasp_models.control.planner import GraspPlanner
 from dexgrasp_models.control.types import Outcome, OutcomeKind, RobotState
-from dexgrasp_models.grasp.types import Grasp
+from dexgrasp_models.synthesis.types import Grasp
 from dexgrasp_ros.conversions import MessageError
 
 _LOOK_AT = 0.5

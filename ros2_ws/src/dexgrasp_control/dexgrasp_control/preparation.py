@@ -12,8 +12,8 @@ from dexgrasp_interfaces.action import ExecuteGrasp
 from dexgrasp_interfaces.msg import Grasp as GraspMessage
 from dexgrasp_interfaces.srv import GenerateProposals
 from dexgrasp_models.control.types import Outcome, OutcomeKind
-from dexgrasp_models.grasp.types import Grasp
 from dexgrasp_models.hand.spec import HandSpec
+from dexgrasp_models.synthesis.types import Grasp
 from dexgrasp_ros import conversions
 from dexgrasp_ros.conversions import MessageError
 from dexgrasp_ros.transforms import Transforms

@@ -11,10 +11,10 @@ from geometry_msgs.msg import Point
 from std_msgs.msg import ColorRGBA, Header
 from visualization_msgs.msg import Marker, MarkerArray
 
-from dexgrasp_models.grasp.types import Grasp
 from dexgrasp_models.hand.kinematics import HandKinematics
 from dexgrasp_models.hand.spec import load_hand
-from dexgrasp_models.links import Primitive
+from dexgrasp_models.robot.links import Primitive
+from dexgrasp_models.synthesis.types import Grasp
 
 OPACITY = 0.35
 CAPSULE_FACETS = (8, 8)

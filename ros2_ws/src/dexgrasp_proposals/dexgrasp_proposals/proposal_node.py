@@ -16,16 +16,16 @@ from sensor_msgs.msg import PointCloud2
 from dexgrasp_interfaces.msg import GraspArray
 from dexgrasp_interfaces.srv import GenerateProposals
 from dexgrasp_models.arm.kinematics import ArmKinematics
-from dexgrasp_models.grasp.config import PROPOSERS, AnalyticConfig
-from dexgrasp_models.grasp.learned import LearnedConfig, LearnedProposer
-from dexgrasp_models.grasp.object_surface import CloudError
-from dexgrasp_models.grasp.proposer import make_proposer
-from dexgrasp_models.grasp.reachability import NoProposalError
-from dexgrasp_models.grasp.types import Grasp
 from dexgrasp_models.hand.spec import load_hand
 from dexgrasp_models.language.clip import NO_CLIP
 from dexgrasp_models.language.selection import LanguageConfig, LanguageSelector
 from dexgrasp_models.perception.fusion import FusedCloud
+from dexgrasp_models.proposals.learned import LearnedConfig, LearnedProposer
+from dexgrasp_models.proposals.proposer import make_proposer
+from dexgrasp_models.proposals.reachability import NoProposalError
+from dexgrasp_models.synthesis.energy_config import PROPOSERS, AnalyticConfig
+from dexgrasp_models.synthesis.object_surface import CloudError
+from dexgrasp_models.synthesis.types import Grasp
 from dexgrasp_proposals.markers import GraspMarkers
 from dexgrasp_ros import contract, conversions
 from dexgrasp_ros.conversions import MessageError

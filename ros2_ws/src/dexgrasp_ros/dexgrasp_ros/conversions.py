@@ -24,8 +24,8 @@ from std_msgs.msg import Header
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
 from dexgrasp_interfaces.msg import Grasp as GraspMessage
-from dexgrasp_models import poses
-from dexgrasp_models.grasp.types import Grasp
+from dexgrasp_models.geometry import poses
+from dexgrasp_models.synthesis.types import Grasp
 from dexgrasp_ros.message_data import MessageError, float_fields, image_rows
 
 WORLD = "world"

@@ -17,7 +17,7 @@ from sensor_msgs.msg import Image, JointState, PointCloud2
 
 from dexgrasp_interfaces.msg import Grasp as GraspMessage
 from dexgrasp_interfaces.msg import GraspArray
-from dexgrasp_models.grasp.types import Grasp
+from dexgrasp_models.synthesis.types import Grasp
 from dexgrasp_ros import contract, conversions, qos
 from dexgrasp_ros.node import DIAGNOSTICS_PERIOD, STALE
 from dexgrasp_viewer.images import colored_depth, thumbnail

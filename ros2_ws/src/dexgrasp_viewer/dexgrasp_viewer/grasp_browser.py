@@ -11,7 +11,7 @@ import viser
 
 from dexgrasp_models.data.grasps import Grasps, table_pose
 from dexgrasp_models.hand.spec import load_hand
-from dexgrasp_models.links import link_poses
+from dexgrasp_models.robot.links import link_poses
 from dexgrasp_viewer.link_figure import LinkFigure, move
 from dexgrasp_viewer.scene import HAND_COLOR, OBJECT_COLOR
 

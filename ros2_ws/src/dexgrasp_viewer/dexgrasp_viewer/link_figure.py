@@ -8,8 +8,8 @@ import numpy as np
 import viser
 from scipy.spatial.transform import Rotation
 
-from dexgrasp_models.link_meshes import link_mesh
-from dexgrasp_models.links import Link
+from dexgrasp_models.robot.link_meshes import link_mesh
+from dexgrasp_models.robot.links import Link
 
 _VISIBLE_CHANGE = 1e-4
 """Metres, and entries of a rotation matrix: smaller motions are not worth a message."""

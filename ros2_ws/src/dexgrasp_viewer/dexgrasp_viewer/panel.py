@@ -8,7 +8,7 @@ from typing import get_args
 
 import viser
 
-from dexgrasp_models.grasp.types import Grasp
+from dexgrasp_models.synthesis.types import Grasp
 from dexgrasp_viewer.scene import ProposalsShown
 
 IMAGE_KINDS = ("depth", "color", "none")

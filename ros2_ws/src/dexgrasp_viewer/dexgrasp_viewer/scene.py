@@ -13,11 +13,11 @@ import viser
 
 from dexgrasp_models.arm.mounting import Mounting
 from dexgrasp_models.arm.spec import ArmSpec
-from dexgrasp_models.grasp.types import Grasp
 from dexgrasp_models.hand.spec import HandSpec
-from dexgrasp_models.link_meshes import link_mesh, posed
-from dexgrasp_models.links import link_poses
 from dexgrasp_models.perception.cameras import CameraModel
+from dexgrasp_models.robot.link_meshes import link_mesh, posed
+from dexgrasp_models.robot.links import link_poses
+from dexgrasp_models.synthesis.types import Grasp
 from dexgrasp_viewer.link_figure import LinkFigure, move, position_and_wxyz
 
 Color = tuple[int, int, int]

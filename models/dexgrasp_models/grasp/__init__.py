@@ -1,1 +1,0 @@
-"""Grasp synthesis: from an object cloud to ranked grasps."""

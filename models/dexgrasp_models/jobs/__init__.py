@@ -1,0 +1,1 @@
+"""Work in many pieces: processes that share it, and results that are kept."""

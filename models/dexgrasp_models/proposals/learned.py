@@ -1,0 +1,259 @@
+"""The learned proposer: UniDexGrasp's first stage on a fused cloud (sec. 3.2), and a refinement.
+
+Rotations are drawn from GraspIPDF, translations and joints for them from GraspGlow, and the grasps
+are adapted until they touch the object as ContactNet says. Two things are not the paper's, and can
+be turned off: of more samples than are asked for those with the least energy go on, and after the
+adaptation they are refined as the analytic proposer's are, since touching is not yet holding. What
+follows, the joints before and after the grasp, the rejection and the ranking, is alike in both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from dexgrasp_models.arm.kinematics import ArmKinematics
+from dexgrasp_models.hand.kinematics import HandKinematics
+from dexgrasp_models.hand.planning_hand import PlanningHand
+from dexgrasp_models.hand.spec import HandSpec, load_hand
+from dexgrasp_models.nets.adaptation import Adaptation, AdaptationConfig, ContactTarget
+from dexgrasp_models.nets.clouds import CloudConfig, horizontal_centre, table_top_cloud
+from dexgrasp_models.nets.contact import ContactNet, ContactNetConfig
+from dexgrasp_models.nets.glow import GraspGlow, GraspGlowConfig
+from dexgrasp_models.nets.ipdf import GraspIPDF, GraspIPDFConfig
+from dexgrasp_models.nets.losses import HandBody
+from dexgrasp_models.nets.rotation_picture import draw_rotation_density
+from dexgrasp_models.nets.types import GraspTensors
+from dexgrasp_models.nets.weights import WeightsError, config_from, load_network
+from dexgrasp_models.parameters import Parameters, option, parameter
+from dexgrasp_models.perception.fusion import FusedCloud
+from dexgrasp_models.progress import Progress, Report
+from dexgrasp_models.proposals.rank import Ranker
+from dexgrasp_models.proposals.ranked import ranked_grasps
+from dexgrasp_models.proposals.reachability import ArmReach, first_reachable
+from dexgrasp_models.synthesis.energy import GraspEnergy
+from dexgrasp_models.synthesis.energy_config import AnalyticConfig
+from dexgrasp_models.synthesis.object_surface import ObjectSurface
+from dexgrasp_models.synthesis.refine import GraspBatch, evaluate, refine
+from dexgrasp_models.synthesis.sampling import selected
+from dexgrasp_models.synthesis.types import Grasp
+
+WEIGHTS = Path(__file__).parents[1] / "weights"
+"""Folder of the weights that come with the package."""
+
+
+@dataclass(frozen=True)
+class LearnedConfig(Parameters):
+    """Settings of :class:`LearnedProposer`."""
+
+    weights: str = option(
+        "",
+        "folder with the files that `dexgrasp train` leaves: `ipdf`, `contact`, and `joint` or, "
+        "before the end-to-end training, `glow`; by default those that come with the package",
+    )
+    batch: int = parameter(32, 1, 1024, "", "grasps that are adapted and refined together")
+    samples_per_grasp: int = parameter(8, 1, 64, "", "samples that each is the best of")
+    temperature: float = parameter(
+        1.0, 0, 2, "", "deviation of the flow's noise; less keeps to the likely grasps"
+    )
+    adaptation_steps: int = parameter(
+        50, 0, 10_000, "", "of the adaptation (3.2.4, where it has 300)"
+    )
+    refinement_steps: int = parameter(150, 0, 10_000, "", "of the refinement; the paper has none")
+
+
+class Networks(NamedTuple):
+    """The three networks, and the cloud that they were trained on."""
+
+    rotation: GraspIPDF
+    flow: GraspGlow
+    contact: ContactNet
+    cloud: CloudConfig
+
+
+class LearnedProposer:
+    """Samples grasps from trained networks, adapts and refines a batch, rejects and ranks.
+
+    Args:
+        config: settings.
+        execution: what is asked of grasps that are carried out: squeeze, limits, workspace.
+        hand: the hand to plan for; by default the Shadow Hand.
+        ranker: model of success; by default the fitted one that comes with the package.
+        arm: the arm that carries the hand; without it the hand is free and has no forearm.
+        networks: in the place of those in `config.weights`.
+
+    Attributes:
+        progress: of the last proposal, and whether it was cut short.
+        report: is told of a proposal's progress; none by default.
+
+    Raises:
+        WeightsError: a file of weights is missing or can't be used.
+    """
+
+    name = "learned"
+
+    def __init__(
+        self,
+        config: LearnedConfig | None = None,
+        execution: AnalyticConfig | None = None,
+        hand: HandSpec | None = None,
+        ranker: Ranker | None = None,
+        arm: ArmKinematics | None = None,
+        networks: Networks | None = None,
+    ) -> None:
+        self.config = config or LearnedConfig()
+        self._execution = execution or AnalyticConfig()
+        spec = hand or load_hand()
+        self._networks = networks or load_networks(self.config.weights)
+        self._hand = PlanningHand(spec, self._execution.coupled, forearm=arm is not None)
+        self._body = HandBody(HandKinematics(spec))
+        self._adaptation = Adaptation(
+            self._body,
+            config=AdaptationConfig(
+                coupled=self._execution.coupled, steps=self.config.adaptation_steps
+            ),
+        )
+        self._ranker = ranker or Ranker.load()
+        self._reach = ArmReach(arm) if arm else None
+        self.progress = Progress()
+        self.report: Report | None = None
+
+    @property
+    def timings(self) -> dict[str, float]:
+        """Seconds that each stage of the last proposal took."""
+        return self.progress.timings
+
+    def propose(self, cloud: FusedCloud, n: int, seed: int) -> list[Grasp]:
+        """At most ``n`` grasps that can be carried out, best first.
+
+        Args:
+            cloud: object points and normals in ``world``.
+            n: how many, at most the configured batch.
+            seed: of the sampling; the same input gives the same grasps to the bit on one machine.
+
+        Raises:
+            CloudError: the cloud cannot be planned on.
+            NoProposalError: no grasp is left; its message counts the reasons.
+            ValueError: ``n`` is not positive.
+        """
+        if n < 1:
+            raise ValueError(f"n = {n}: ask for at least one grasp")
+        grasps = self.candidates(cloud, seed)
+        self.progress.begin("reachability")
+        reachable = first_reachable(grasps, n, self._execution, self._reach)
+        self.progress.end()
+        return reachable
+
+    def candidates(self, cloud: FusedCloud, seed: int) -> list[Grasp]:
+        """All grasps of a batch, best first, before any is rejected.
+
+        Their figures have log p(R|X) + log p(t, q|X, R) of the samples, `log_likelihood`, and what
+        the adaptation left of each term of its loss, `adaptation_<term>`.
+
+        Raises:
+            CloudError: the cloud cannot be planned on.
+        """
+        self.progress = progress = Progress(self._execution.time_budget, self.report)
+        progress.begin("surface")
+        # First, as it says what is wrong with a cloud.
+        surface = ObjectSurface.from_cloud(
+            cloud.object_points, cloud.object_normals, self._execution
+        )
+        energy = GraspEnergy(self._hand, surface, self._execution)
+        points, centre = self._seen(cloud)
+        grasps, likelihood = self._samples(points, seed)
+        progress.begin("selection")
+        scores = evaluate(energy, self._planned(grasps, centre)).total
+        kept = selected(scores, replace(self._execution, batch=self.config.batch))
+        grasps, figures = grasps.select(kept), {"log_likelihood": likelihood[kept]}
+        if self.config.adaptation_steps:
+            progress.begin("adaptation")
+            target = ContactTarget(self._networks.contact, self._body, points)
+            adapted = self._adaptation(grasps, points, target, progress)
+            grasps = adapted.grasps
+            figures |= {f"adaptation_{name}": v for name, v in adapted.after.terms.items()}
+        batch = self._planned(grasps, centre)
+        steps = self.config.refinement_steps
+        progress.begin("refinement")
+        batch = refine(energy, batch, replace(self._execution, iterations=steps), progress)
+        progress.begin("rank")
+        ranked = ranked_grasps(energy, batch, self._ranker, self.name, figures)
+        progress.end()
+        return ranked
+
+    def _samples(self, points: Tensor, seed: int) -> tuple[GraspTensors, Tensor]:
+        """Grasps in the table-top frame, and their log densities."""
+        networks = self._networks
+        count = self.config.batch * self.config.samples_per_grasp
+        generator = torch.Generator().manual_seed(seed)
+        with torch.no_grad():
+            self.progress.begin("rotations")
+            rotations = networks.rotation.sample(points[None], count, generator=generator)
+            self.progress.begin("translations and joints")
+            clouds = points.expand(count, *points.shape)
+            samples = networks.flow.sample(
+                clouds, rotations.rotations[0], 1, self.config.temperature, generator
+            )
+        return samples.grasps, rotations.log_densities[0] + samples.log_densities[:, 0]
+
+    def _planned(self, grasps: GraspTensors, centre: Tensor) -> GraspBatch:
+        """Of grasps in the table-top frame: as the planned hand can take them, in ``world``."""
+        moved = grasps._replace(translations=grasps.translations + centre)
+        return GraspBatch.planned(self._hand, moved.palm_poses, moved.joints)
+
+    def rotation_picture(self, cloud: FusedCloud, grasps: Sequence[Grasp] = ()) -> np.ndarray:
+        """p(R|X) as a picture (H, W, 3) uint8, the palms of grasps as circles.
+
+        See :func:`~dexgrasp_models.nets.rotation_picture.draw_rotation_density`.
+        """
+        points, _ = self._seen(cloud)
+        density = self._networks.rotation.density_map(points[None])
+        return draw_rotation_density(
+            density.rotations[0].numpy(),
+            density.log_densities[0].numpy(),
+            np.array([grasp.palm_pose[:3, :3] for grasp in grasps]).reshape(-1, 3, 3),
+        )
+
+    def _seen(self, cloud: FusedCloud) -> tuple[Tensor, Tensor]:
+        """The cloud that the networks see, in the table-top frame, and that frame's origin."""
+        points = torch.as_tensor(cloud.object_points, dtype=torch.float32)
+        centre = horizontal_centre(points)
+        return table_top_cloud(points - centre, self._networks.cloud), centre
+
+
+def load_networks(folder: str | Path = "") -> Networks:
+    """The networks in a folder, by default those that come with the package; for inference.
+
+    Raises:
+        WeightsError: a file is missing or can't be used, or they were trained on different clouds.
+    """
+    path = Path(folder) if folder else WEIGHTS
+    flow = "joint" if _file(path, "joint").is_file() else "glow"
+    missing = [name for name in ("ipdf", flow, "contact") if not _file(path, name).is_file()]
+    if missing:
+        raise WeightsError(
+            f"{path}: no {', '.join(f'{name}.safetensors' for name in missing)}; train with "
+            "'dexgrasp train', or name another folder of weights"
+        )
+    networks, clouds = [], []
+    for name, kind, config_type in (
+        ("ipdf", GraspIPDF, GraspIPDFConfig),
+        (flow, GraspGlow, GraspGlowConfig),
+        ("contact", ContactNet, ContactNetConfig),
+    ):
+        network, metadata = load_network(_file(path, name), config_type, kind)
+        networks.append(network.eval().requires_grad_(False))
+        clouds.append(metadata.get("training", {}).get("cloud", {}))
+    if any(cloud != clouds[0] for cloud in clouds):
+        raise WeightsError(f"{path}: its networks were trained on different clouds")
+    return Networks(*networks, config_from(CloudConfig, clouds[0]))
+
+
+def _file(folder: Path, name: str) -> Path:
+    return folder / f"{name}.safetensors"

@@ -1,0 +1,158 @@
+"""``dexgrasp bench``: figures that anybody can measure again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from dexgrasp_cli.output_paths import file_to_write
+from dexgrasp_cli.progress import bars
+from dexgrasp_cli.proposal_options import DEFAULT_PROPOSER, Control, Proposer, Weights
+
+if TYPE_CHECKING:
+    from dexgrasp_sim.episodes.episode import EpisodeResult
+
+bench = typer.Typer(help="Benchmarks, in lock-step and repeatable.", no_args_is_help=True)
+
+
+@bench.callback()
+def _bench() -> None:
+    """Benchmarks, in lock-step and repeatable."""
+
+
+@bench.command("grasp")
+def grasp(
+    objects: Annotated[
+        str | None,
+        typer.Option(
+            help="Shapes, objects of the library (library:mug/3, with --scale 0.1) or mesh files "
+            "by commas, or a folder of meshes (docs/objects.md). Default: the generated shapes."
+        ),
+    ] = None,
+    poses: Annotated[int, typer.Option(min=1, help="Attempts an object, each in its pose.")] = 5,
+    scene: Annotated[str, typer.Option(help="floating or arm.")] = "floating",
+    scale: Annotated[float, typer.Option(help="Multiplies the size of all objects.")] = 1.0,
+    seed: Annotated[int, typer.Option(min=0, help="Attempt k has the seed SEED + k.")] = 0,
+    mass: Annotated[float, typer.Option(help="Mass of the object, kg.")] = 0.1,
+    friction: Annotated[float, typer.Option(help="Friction coefficient.")] = 1.0,
+    proposer: Proposer = DEFAULT_PROPOSER,
+    weights: Weights = None,
+    control: Control = "none",
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Processes; by default one a core.")
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="Summary as JSON; each attempt is kept beside it (.attempts.jsonl) at once.",
+            callback=file_to_write,
+        ),
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on from the attempts kept beside --out.")
+    ] = False,
+) -> None:
+    """How often the first choice lifts the object 0.1 m and holds it 2 s, and where it is lost.
+
+    Objects of a folder that can't be used are told and left out; then it ends with status 1.
+    """
+    from dexgrasp_models.jobs.kept_results import KeptResults
+    from dexgrasp_models.objects import MeshError, load_object
+    from dexgrasp_models.proposals.learned import LearnedConfig
+    from dexgrasp_models.proposals.proposer import make_proposer
+    from dexgrasp_sim.episodes import bench_grasp
+    from dexgrasp_sim.episodes.episode import EpisodeSettings
+    from dexgrasp_sim.episodes.perturbation import Perturbation
+    from dexgrasp_sim.scene import load_scene
+
+    console = Console()
+    try:
+        found = bench_grasp.find_objects(objects)
+        sources = []
+        for source in found:
+            try:
+                load_object(source, scale)
+                sources.append(source)
+            except MeshError as error:
+                if not (objects and Path(objects).is_dir()):
+                    raise
+                console.print(f"[red]left out: {escape(str(error))}", soft_wrap=True)
+        if not sources:
+            raise ValueError(f"{objects}: none of its objects can be used")
+        settings = [
+            EpisodeSettings(
+                source, seed + pose, scale, scene, str(proposer), str(weights or ""),
+                mass=mass, friction=friction, perturbation=Perturbation(control),
+            )
+            for source in sources
+            for pose in range(poses)
+        ]  # fmt: skip
+        load_scene(scene=scene, object_mass=mass, friction=friction)
+        make_proposer(str(proposer), learned=LearnedConfig(weights=str(weights or "")))
+        attempts = out.with_suffix(".attempts.jsonl") if out else None
+        if attempts and not resume:
+            attempts.unlink(missing_ok=True)
+        kept = KeptResults(attempts)
+    except (ValueError, OSError) as error:
+        _refuse(console, error)
+
+    with bars(console) as progress:
+        task = progress.add_task("lifted 0", total=len(settings))
+        lifted = 0
+
+        def show(result: EpisodeResult) -> None:
+            nonlocal lifted
+            lifted += result.success
+            if not result.success:
+                progress.console.print(
+                    f"{result.object} seed {result.settings.seed}: lost at {result.lost_at}"
+                    + (f" ({result.reason})" if result.reason else "")
+                )
+            progress.update(task, advance=1, description=f"lifted {lifted}")
+
+        try:
+            results = bench_grasp.run_bench(settings, kept=kept, workers=workers, on_result=show)
+        except OSError as error:  # a full disk, or a process that was killed
+            _refuse(console, error)
+    summary = bench_grasp.summarise(results, seed)
+    summary["settings"] = {
+        "scene": scene, "poses": poses, "scale": scale, "mass": mass, "friction": friction,
+        "proposer": str(proposer), "control": control,
+    }  # fmt: skip
+    console.print(_table(summary))
+    if out:
+        try:
+            bench_grasp.write_summary(out, summary)
+        except OSError as error:
+            _refuse(console, error)
+        console.print(f"written to {out}")
+    if len(sources) < len(found):
+        raise typer.Exit(1)
+
+
+def _refuse(console: Console, error: Exception) -> NoReturn:
+    console.print(f"[red]{escape(str(error))}", soft_wrap=True)
+    raise typer.Exit(2) from error
+
+
+def _table(summary: dict[str, Any]) -> Table:
+    title = "{scene} scene, control {control}".format(**summary["settings"])
+    table = Table("object", "lifted", "of", title=title, show_footer=False)
+    for name, row in summary["objects"].items():
+        table.add_row(name, str(row["successes"]), str(row["attempts"]))
+    table.add_section()
+    for name in ("not_flat", "flat"):
+        row = summary[name]
+        label = "lying flat" if name == "flat" else "standing or compact"
+        table.add_row(label, str(row["successes"]), str(row["attempts"]))
+    lifted = sum(row["successes"] for row in summary["objects"].values())
+    table.add_row("all", str(lifted), f"{summary['attempts']} ({summary['success_rate']:.0%})")
+    table.add_section()
+    for stage, count in summary["failures"].items():
+        table.add_row(f"lost at {stage}", str(count), "")
+    return table

@@ -1,0 +1,102 @@
+"""``dexgrasp calibrate``: where the cameras stand, from images of a printed board."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dexgrasp_cli.output_paths import file_to_write
+
+_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
+
+
+def calibrate(
+    images: Annotated[
+        Path,
+        typer.Argument(
+            help="Folder with one image of each camera, named as it: camera_1.png, ... Beside it,"
+            " camera_1_depth.png (16 bit, mm) checks the board's scale."
+        ),
+    ],
+    out: Annotated[Path, typer.Option(help="Rig file to write.", callback=file_to_write)],
+    rig: Annotated[
+        str, typer.Option(help="Rig file with the cameras' intrinsics: in config/ or a path.")
+    ] = "cameras/four_d415.yaml",
+    columns: Annotated[int, typer.Option(help="Squares of the board along its x axis.")] = 7,
+    rows: Annotated[int, typer.Option(help="Squares of the board along its y axis.")] = 5,
+    square: Annotated[float, typer.Option(help="Side of a square, m.")] = 0.035,
+    marker: Annotated[float, typer.Option(help="Side of a marker, m.")] = 0.026,
+    dictionary: Annotated[str, typer.Option(help="OpenCV's marker dictionary.")] = "DICT_4X4_50",
+    position: Annotated[
+        tuple[float, float, float], typer.Option(help="Board's centre in world, m.")
+    ] = (0.0, 0.0, 0.0),
+    yaw: Annotated[
+        float, typer.Option(help="Turn of the board, lying on the table, about z, rad.")
+    ] = 0.0,
+    max_error: Annotated[float, typer.Option(help="Greatest reprojection error, px.")] = 1.0,
+) -> None:
+    """Estimate the cameras' poses from images of a ChArUco board that all of them see.
+
+    The images must be rectified and share the frame of the depth image: left infrared, or colour
+    aligned to depth.
+    """
+    import numpy as np
+    from rich.console import Console
+    from rich.markup import escape
+    from scipy.spatial.transform import Rotation
+
+    from dexgrasp_models.config import find_config
+    from dexgrasp_models.perception.calibration import (
+        CalibrationError,
+        CharucoBoard,
+        calibrate_from_board,
+        save_calibration,
+    )
+    from dexgrasp_models.perception.cameras import RigError, load_rig
+
+    console = Console()
+    try:
+        cameras = load_rig(rig if Path(rig).is_file() else find_config(rig))
+        pictures, depths = read_images(images, [camera.name for camera in cameras])
+        world_T_board = np.eye(4)
+        world_T_board[:3, :3] = Rotation.from_euler("z", yaw).as_matrix()
+        world_T_board[:3, 3] = position
+        board = CharucoBoard(columns, rows, square, marker, dictionary)
+        seen = [camera for camera in cameras if camera.name in pictures]
+        found = calibrate_from_board(
+            pictures, seen, board, world_T_board, depths=depths, max_error=max_error
+        )
+        save_calibration(found, cameras, out)
+    except (CalibrationError, RigError, ValueError, OSError) as error:
+        console.print(f"[red]{escape(str(error))}", soft_wrap=True)
+        raise typer.Exit(2) from error
+    for calibration in found:
+        x, y, z = calibration.camera.world_T_optical[:3, 3]
+        console.print(
+            f"{calibration.camera.name}: at ({x:.4f}, {y:.4f}, {z:.4f}) m, error"
+            f" {calibration.error:.2f} {calibration.unit} over {calibration.n_points} corners"
+        )
+    console.print(f"written to {out}")
+
+
+def read_images(folder: Path, names: list[str]) -> tuple[dict, dict]:
+    """Images (H, W[, 3]) uint8 and depths (H, W) uint16 mm in a folder, by camera.
+
+    Raises:
+        ValueError: there is no image of any of the cameras.
+    """
+    import imageio.v3 as imageio
+
+    images, depths = {}, {}
+    for name in names:
+        for suffix in _SUFFIXES:
+            if (path := folder / f"{name}{suffix}").is_file():
+                image = imageio.imread(path)
+                images[name] = image[..., :3] if image.ndim == 3 else image
+        if (path := folder / f"{name}_depth.png").is_file():
+            depths[name] = imageio.imread(path)
+    if not images:
+        raise ValueError(f"{folder} has no image of {', '.join(names)} (as in {names[0]}.png)")
+    return images, depths

@@ -1,0 +1,142 @@
+"""The command `dexgrasp`. Each command imports what it needs when it is called."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dexgrasp_cli.bag_commands import record, replay
+from dexgrasp_cli.bench_command import bench
+from dexgrasp_cli.calibrate_command import calibrate
+from dexgrasp_cli.cloud_command import clouds
+from dexgrasp_cli.data_command import data
+from dexgrasp_cli.data_metrics_command import metrics
+from dexgrasp_cli.data_show_command import show
+from dexgrasp_cli.data_trial_commands import controls, synth, validate
+from dexgrasp_cli.eval_command import evaluation
+from dexgrasp_cli.objects_command import objects
+from dexgrasp_cli.output_paths import folder_to_write
+from dexgrasp_cli.proposal_options import ProposerName, Weights
+from dexgrasp_cli.propose_command import propose
+from dexgrasp_cli.train_command import train
+
+app = typer.Typer(
+    help="Dexterous grasping with a Shadow Hand on a UR10e.",
+    no_args_is_help=True,
+    pretty_exceptions_show_locals=False,
+)
+app.add_typer(bench, name="bench")
+for command in (synth, validate, controls, metrics, show, clouds):
+    data.command()(command)
+app.add_typer(data, name="data")
+app.add_typer(objects, name="objects")
+app.add_typer(evaluation, name="eval")
+app.command()(calibrate)
+app.command()(propose)
+app.command()(record)
+app.command()(replay)
+app.command()(train)
+
+
+@app.command()
+def demo(
+    object: Annotated[
+        str,
+        typer.Option(
+            help="can, bottle, mug, box, bowl, ball, hammer, camera, a mesh file, or an object of"
+            " the library: library:mug/3 (with --scale 0.1)."
+        ),
+    ] = "mug",
+    scale: Annotated[float, typer.Option(help="Factor on the size of the object.")] = 1.0,
+    seed: Annotated[
+        int, typer.Option(min=0, help="Draws the object's pose, the noise and the proposals.")
+    ] = 0,
+    scene: Annotated[
+        str, typer.Option(help="floating: the hand alone; arm: the hand on the UR10e.")
+    ] = "arm",
+    proposer: Annotated[
+        ProposerName | None,
+        typer.Option(help="What proposes; by default as config/proposals.yaml says."),
+    ] = None,
+    weights: Weights = None,
+    viewer: Annotated[bool, typer.Option("--viewer", help="Show it in a web browser.")] = False,
+    lockstep: Annotated[
+        bool, typer.Option("--lockstep", help="Time waits for each command: repeatable.")
+    ] = False,
+    params_file: Annotated[
+        Path | None, typer.Option(help="ROS parameter file, which replaces values of config/.")
+    ] = None,
+    log_level: Annotated[
+        str,
+        typer.Option(help="Least severity that the nodes log: debug, info, warn, error, fatal."),
+    ] = "info",
+    out: Annotated[
+        Path, typer.Option(help="Folder for the results.", callback=folder_to_write)
+    ] = Path("out/demo"),
+) -> None:
+    """Start the ROS graph in simulation, grasp an object, lift it and put it back.
+
+    Ends with status 0 if the object was lifted, 1 if not, 2 if an option makes no sense.
+    """
+    from rich.console import Console
+    from rich.markup import escape
+
+    from dexgrasp_bringup.environment import require_ros
+
+    console = Console()
+    require_ros(console)  # before anything imports rclpy
+
+    from dexgrasp_bringup.demo import run_demo
+    from dexgrasp_bringup.graph import GraphError, SimulationOptions
+
+    try:
+        options = SimulationOptions(
+            object=_absolute(object),
+            scale=scale,
+            seed=seed,
+            scene=scene,
+            mode="lock_step" if lockstep else "real_time",
+            proposer=str(proposer or ""),
+            weights=str(weights.resolve()) if weights else "",
+            viewer=viewer,
+            params_file=str(params_file or ""),
+            log_level=log_level,
+        )
+        lifted = run_demo(options, out, console)
+    except GraphError as error:
+        console.print(f"[red]{escape(str(error))}", soft_wrap=True)
+        raise typer.Exit(2) from error
+    except KeyboardInterrupt:
+        console.print("interrupted: everything was stopped")
+        raise typer.Exit(130) from None
+    if not lifted:
+        raise typer.Exit(1)
+
+
+@app.command()
+def doctor() -> None:
+    """What is installed, what is missing, and what that costs."""
+    from dexgrasp_cli.doctor import examine
+
+    raise typer.Exit(0 if examine() else 1)
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    # What `timeout` and closed terminals send ends a command as Ctrl-C does: in order.
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)
+    for stream in (sys.stdout, sys.stderr):
+        # A path may hold what the terminal's encoding doesn't have, or bytes that are no text.
+        stream.reconfigure(errors="backslashreplace")
+    app()
+
+
+def _absolute(object: str) -> str:
+    """A mesh's path for processes that may run in another folder; a shape's name as it is."""
+    path = Path(object)
+    return str(path.resolve()) if path.exists() or path.suffix else object

@@ -1,0 +1,1 @@
+"""MuJoCo: the model of a scene, the simulator, many grasps at once."""

@@ -1,0 +1,1 @@
+"""Depth and color images of a simulated scene, and their noise."""

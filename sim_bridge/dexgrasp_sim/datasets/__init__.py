@@ -1,0 +1,1 @@
+"""Sets of grasps and of clouds: synthesised, tried, rendered."""

@@ -1,0 +1,175 @@
+"""Many grasps tried, in parallel; and controls, which are grasps made worse and have to fail."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+import numpy as np
+
+from dexgrasp_models.data.grasps import GraspDataError, Grasps
+from dexgrasp_models.hand.spec import load_hand
+from dexgrasp_models.jobs.worker_processes import outcomes
+from dexgrasp_models.objects import LIBRARY_PREFIX, MeshError, ObjectModel, load_object
+from dexgrasp_sim.datasets.validation import FIGURES, GraspValidator, ValidationConfig
+
+LoadObject = Callable[[str, float], ObjectModel]
+"""The object of a name at a scale; has to be picklable."""
+
+_AT_ONCE = 32  # grasps of one job: enough to be worth compiling the object's model
+
+
+class Control(StrEnum):
+    """What is done to grasps before they are tried."""
+
+    NONE = "none"
+    SHUFFLED_JOINTS = "shuffled_joints"
+    WRIST_1CM = "wrist_1cm"
+    WRIST_2CM = "wrist_2cm"
+    WRIST_4CM = "wrist_4cm"
+    REVERSED_SQUEEZE = "reversed_squeeze"
+
+
+_WRIST_SHIFT = {Control.WRIST_1CM: 0.01, Control.WRIST_2CM: 0.02, Control.WRIST_4CM: 0.04}  # m
+
+
+@dataclass(frozen=True)
+class _Job:
+    rows: np.ndarray
+    grasps: Grasps
+    load: LoadObject
+    config: ValidationConfig
+    thrifty: bool
+
+    @property
+    def name(self) -> str:
+        """The object's."""
+        return self.grasps.names[self.grasps.objects[0]]
+
+
+def library_object(name: str, scale: float) -> ObjectModel:
+    """The library's object of a name such as `mug/3`, with a radius of ``scale`` m.
+
+    Raises:
+        ValueError: there is none.
+    """
+    return load_object(LIBRARY_PREFIX + name, scale)
+
+
+def try_grasps(
+    grasps: Grasps,
+    load: LoadObject,
+    config: ValidationConfig | None = None,
+    *,
+    control: Control = Control.NONE,
+    seed: int = 0,
+    thrifty: bool = False,
+    workers: int = 1,
+    progress: Callable[[int, int], None] | None = None,
+    left_out: dict[str, str] | None = None,
+) -> dict[str, np.ndarray]:
+    """(N,) figures of all grasps, see `GraspValidator.run`.
+
+    Args:
+        grasps: of any objects.
+        load: finds the objects.
+        config: how they are tried.
+        control: what is done to them before.
+        seed: of the control.
+        thrifty: whether to stop at the first trial that fails; further figures are NaN.
+        workers: processes.
+        progress: is called with how many grasps are done, of how many.
+        left_out: takes the objects that can't be found or used, with the reason; the figures of
+            their grasps are NaN. Without it they raise.
+
+    Raises:
+        MeshError, GraspDataError: an object can't be found or used.
+        ChildProcessError: a process was killed, as when memory runs out.
+    """
+    config = config or ValidationConfig()
+    grasps = perturbed(grasps, control, np.random.default_rng(seed), config.drive == "coupled")
+    if control is Control.REVERSED_SQUEEZE:
+        config = replace(config, gain=-config.gain)
+    figures = {name: np.full(len(grasps), np.nan) for name in FIGURES}
+    done = 0
+    with closing(outcomes(_try, _jobs(grasps, load, config, thrifty), workers)) as finished:
+        for job, found in finished:
+            if isinstance(found, Exception):
+                if left_out is None:
+                    raise found
+                left_out[job.name] = str(found)
+                found = {}
+            for name, values in found.items():
+                figures[name][job.rows] = values
+            done += len(job.rows)
+            if progress:
+                progress(done, len(grasps))
+    return figures
+
+
+def perturbed(
+    grasps: Grasps, control: Control, generator: np.random.Generator, coupled: bool
+) -> Grasps:
+    """The grasps that are tried in the place of ``grasps``.
+
+    Args:
+        grasps: as given.
+        control: what to do. A reversed squeeze changes nothing here.
+        generator: of permutations and directions.
+        coupled: whether shuffled joints are ones that coupled fingers can have (J1 = J2).
+    """
+    if control is Control.SHUFFLED_JOINTS:
+        hand = load_hand()
+        joints = np.clip(generator.permuted(grasps.joints, axis=1), *hand.limits.T)
+        joints = hand.couple(joints) if coupled else joints
+        return replace(grasps, joints=joints.astype(grasps.joints.dtype))
+    if control in _WRIST_SHIFT:
+        directions = generator.standard_normal((len(grasps), 3))
+        directions *= _WRIST_SHIFT[control] / np.linalg.norm(directions, axis=1, keepdims=True)
+        return replace(grasps, translations=grasps.translations + directions)
+    return grasps
+
+
+def rates(figures: Mapping[str, np.ndarray]) -> dict[str, float]:
+    """Shares of grasps: those of yes-or-no figures, and of penetrations of at most 1 and 3 mm.
+
+    NaN where nothing was measured.
+    """
+
+    def share(values: np.ndarray) -> float:
+        known = values[~np.isnan(values)]
+        return float(known.mean()) if len(known) else np.nan
+
+    depth = figures["penetration"]
+    return {
+        "penetration_1mm": share(np.where(np.isnan(depth), np.nan, depth <= 0.001)),
+        "penetration_3mm": share(np.where(np.isnan(depth), np.nan, depth <= 0.003)),
+        **{
+            name: share(figures[name])
+            for name in ("held_contact", "held_squeezed", "stable", "lifted")
+        },
+    }
+
+
+def _jobs(
+    grasps: Grasps, load: LoadObject, config: ValidationConfig, thrifty: bool
+) -> Iterator[_Job]:
+    for index, scale in sorted(
+        set(zip(grasps.objects.tolist(), grasps.scales.tolist(), strict=True))
+    ):
+        rows = np.flatnonzero((grasps.objects == index) & (grasps.scales == scale))
+        for some in np.split(rows, range(_AT_ONCE, len(rows), _AT_ONCE)):
+            yield _Job(some, grasps[some], load, config, thrifty)
+
+
+def _try(job: _Job) -> dict[str, np.ndarray] | MeshError | GraspDataError:
+    """Figures, or what is wrong with the object."""
+    grasps = job.grasps
+    try:
+        model = job.load(job.name, float(grasps.scales[0]))
+    except (MeshError, GraspDataError) as error:
+        return error
+    results = list(GraspValidator(model, job.config).run_all(grasps, thrifty=job.thrifty))
+    return {name: np.array([result[name] for result in results]) for name in FIGURES}

@@ -1,0 +1,199 @@
+"""A simulator and what the graph's nodes compute on it: perception, planning, execution.
+
+The cores of the nodes run here in the same order and on the same rounded inputs, so that a
+lock-step run of the graph leaves the object in the same place. Once the cameras have looked nothing
+is planned anew: lifts are open-loop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from dexgrasp_models.arm.kinematics import ArmKinematics
+from dexgrasp_models.control.approach_plan import ApproachPlan
+from dexgrasp_models.control.config import load_control_config
+from dexgrasp_models.control.executor import Stage
+from dexgrasp_models.control.limits import GuardedController
+from dexgrasp_models.control.planner import GraspPlanner
+from dexgrasp_models.control.types import Command, RobotState
+from dexgrasp_models.geometry.poses import through_quaternion
+from dexgrasp_models.hand.spec import load_hand
+from dexgrasp_models.perception.cameras import DepthFrame
+from dexgrasp_models.perception.fusion import FusedCloud, fuse, load_fusion_config
+from dexgrasp_models.perception.robot_mask import robot_distance
+from dexgrasp_models.synthesis.types import Grasp
+from dexgrasp_sim.interface import Simulator
+
+LIFT_HEIGHT = 0.10
+"""Metres the object must have been raised at the end of the lift, and still be after the hold."""
+SLIP_LIMIT = 0.05
+"""Metres the object may have moved in the palm's frame from before the lift to the hold's end."""
+KNOCK_DISTANCE = 0.02
+"""Metres the object may move before the fingers close; beyond, it counts as knocked."""
+TIME_LIMIT = 60.0
+"""Seconds of simulated time after which an execution is given up."""
+
+
+@dataclass(frozen=True)
+class Lift:
+    """What came of a grasp; lengths in metres, measured on the simulator's true poses."""
+
+    success: bool
+    lost_at: str
+    """Stage at which the object was lost, ``""`` for a success."""
+    reason: str
+    raised: float = 0.0
+    """How far the object was raised at the end of the hold."""
+    slip: float = 0.0
+    """How far the object moved in the palm's frame from before the lift to the end of the hold."""
+    knocked: float = 0.0
+    """How far the object moved before the fingers closed."""
+
+
+class GraspCell:
+    """Looks, plans and carries out in a simulator that was reset.
+
+    Attributes:
+        simulator: it; starts and ends where it is left.
+        hand: the hand in it.
+        arm: the arm, where the scene has one.
+    """
+
+    def __init__(self, simulator: Simulator) -> None:
+        self.simulator = simulator
+        self.hand = load_hand()
+        self.arm = ArmKinematics() if simulator.config.scene == "arm" else None
+        self._planner = GraspPlanner(load_control_config(), self.arm, self.hand)
+
+    def depth_frames(self) -> list[DepthFrame]:
+        """What the cameras measure now."""
+        simulator = self.simulator
+        return [
+            DepthFrame(camera, simulator.read_depth(name), simulator.time)
+            for name, camera in simulator.cameras.items()
+        ]
+
+    def fuse(self, frames: Sequence[DepthFrame]) -> FusedCloud:
+        """The cloud of the object, without the robot as it is now.
+
+        Raises:
+            PerceptionError: too little is seen.
+        """
+        state = self._state()
+        robot = robot_distance(
+            self.hand,
+            state.wrist_pose,
+            state.joints,
+            self.arm.capsules(self._arm_joints()) if self.arm else (),
+        )
+        return fuse(frames, load_fusion_config(), robot_distance=robot)
+
+    def plan(self, grasps: Sequence[Grasp], cloud: FusedCloud) -> ApproachPlan:
+        """The plan for the first of some grasps that can be approached.
+
+        Raises:
+            NoApproach: none can.
+        """
+        return self._planner.plan(
+            [_grasp_as_received(grasp) for grasp in grasps],
+            cloud.object_points,
+            cloud.scene_points,
+            self._state().wrist_pose,
+            self._arm_joints(),
+        )
+
+    def carry_out(
+        self,
+        plan: ApproachPlan,
+        observe: Callable[[RobotState, GuardedController], None] | None = None,
+    ) -> Lift:
+        """Approach, close, squeeze, lift and hold; success by the object's true poses.
+
+        Args:
+            plan: from `plan`.
+            observe: shown each measured state, and the controller after it was stepped with it.
+        """
+        simulator = self.simulator
+        start = simulator.object_pose()
+        controller = self._planner.controller(plan, simulator.config.control_period)
+        entered: dict[str, _Truth] = {}
+        while simulator.time < TIME_LIMIT:
+            state = self._state()
+            command = controller.step(state, state.time)
+            if observe is not None:
+                observe(state, controller)
+            if controller.stage not in entered:
+                entered[controller.stage] = _Truth(simulator.object_pose(), state.wrist_pose)
+            if controller.outcome is not None or controller.stage == Stage.PLACE:
+                break  # once the hold is over the attempt is decided
+            simulator.set_targets(_command_as_received(command))
+            simulator.step()
+        end = _Truth(simulator.object_pose(), simulator.state().wrist_pose)
+        return _judged(controller, start[:3, 3], entered, end)
+
+    def _state(self) -> RobotState:
+        state = self.simulator.state()
+        return replace(state, wrist_pose=through_quaternion(state.wrist_pose))
+
+    def _arm_joints(self) -> np.ndarray | None:
+        """(6,) the arm's joints, rad, where there is an arm."""
+        if self.arm is None:
+            return None
+        positions = self.simulator.joint_positions()
+        return np.array([positions[name] for name in self.arm.arm.joint_names])
+
+
+@dataclass(frozen=True)
+class _Truth:
+    object_pose: np.ndarray
+    palm_pose: np.ndarray
+
+    @property
+    def in_palm(self) -> np.ndarray:
+        """(4, 4) the object's pose in the palm's frame."""
+        return np.linalg.inv(self.palm_pose) @ self.object_pose
+
+
+def _judged(
+    controller: GuardedController, start: np.ndarray, entered: Mapping[str, _Truth], end: _Truth
+) -> Lift:
+    """By the object's true poses; the executor's own word gives the reason only."""
+    # At the end of the hold the executor gives its verdict; what is true does not depend on it.
+    held_out = controller.stage == Stage.PLACE or (
+        controller.stage == Stage.HOLD and controller.progress >= 1.0
+    )
+    measured: dict[str, Any] = {"raised": float((end.object_pose[:3, 3] - start)[2])}
+    if Stage.CLOSE in entered:
+        moved = entered[Stage.CLOSE].object_pose[:3, 3] - start
+        measured["knocked"] = float(np.linalg.norm(moved))
+    if Stage.LIFT in entered:
+        slip = end.in_palm[:3, 3] - entered[Stage.LIFT].in_palm[:3, 3]
+        measured["slip"] = float(np.linalg.norm(slip))
+    lifted = False
+    if Stage.HOLD in entered:
+        lifted = (entered[Stage.HOLD].object_pose[:3, 3] - start)[2] >= LIFT_HEIGHT
+    held = (
+        lifted and held_out and measured["raised"] >= LIFT_HEIGHT and measured["slip"] <= SLIP_LIMIT
+    )
+    if held:
+        lost_at = ""
+    elif measured.get("knocked", 0.0) > KNOCK_DISTANCE:
+        lost_at = "approach"
+    elif lifted:
+        lost_at = "hold"
+    else:
+        lost_at = "lift" if Stage.LIFT in entered else controller.stage
+    said = "" if controller.outcome is None or held else controller.outcome.reason
+    return Lift(bool(held), lost_at, said, **measured)
+
+
+def _grasp_as_received(grasp: Grasp) -> Grasp:
+    return replace(grasp, palm_pose=through_quaternion(grasp.palm_pose))
+
+
+def _command_as_received(command: Command) -> Command:
+    return replace(command, wrist_target=through_quaternion(command.wrist_target))
