@@ -1,7 +1,7 @@
 # make demo    set up everything, then grasp and lift an object in simulation (ARGS="--object mug")
 # make test    set up everything, then run the tests                           (ARGS="tests/unit")
 # make bench   the benchmarks behind the figures in docs/
-# make lint    ruff
+# make lint    ruff, and the direction of imports
 # make setup   only the environment: .venv, pinned packages, the workspace built into it
 # make lock    write the versions in .venv to requirements*.txt
 # make clean   remove .venv and everything built
@@ -68,9 +68,10 @@ bench: setup
 	$(BIN)/dexgrasp bench grasp --scene floating $(ARGS)
 	$(BIN)/dexgrasp bench grasp --scene arm $(ARGS)
 
-lint: $(STAMPS)/requirements
+lint: $(STAMPS)/packages
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-cache
 
 lock: $(STAMPS)/requirements $(STAMPS)/ray
 	$(BIN)/python tools/lock.py

@@ -14,6 +14,6 @@ setup(
     zip_safe=True,
     maintainer="dexgrasp maintainers",
     maintainer_email="dexgrasp@example.org",
-    description="Simulators behind one interface, their cameras, and what runs on them without ROS.",
+    description="Simulators behind one interface, their cameras, and what runs on them.",
     license="Apache-2.0",
 )

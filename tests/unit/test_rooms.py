@@ -1,0 +1,79 @@
+"""One direction of imports, by the contracts in pyproject.toml; planted violations are found."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+LINT = "from importlinter.cli import lint_imports_command; lint_imports_command()"
+
+
+def lint(folder: Path) -> subprocess.CompletedProcess[str]:
+    """What `lint-imports` says of the packages, those in `folder` before the project's own."""
+    return subprocess.run(
+        [sys.executable, "-P", "-c", LINT, "--no-cache", "--config", ROOT / "pyproject.toml"],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(folder), *sys.path])},
+        cwd=folder,
+        capture_output=True,
+        text=True,
+    )
+
+
+def test_all_contracts_are_kept(tmp_path):
+    result = lint(tmp_path)
+    assert result.returncode == 0, result.stdout
+    assert "0 broken" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("package", "module", "line", "contract"),
+    [
+        (
+            "models/dexgrasp_models",
+            "hand/spec.py",
+            "def late():\n    from dexgrasp_models.proposals import rank\n",
+            "Rooms of the models",
+        ),
+        (
+            "models/dexgrasp_models",
+            "control/grip.py",
+            "from dexgrasp_models.proposals import rank\n",
+            "Rooms of the models",
+        ),
+        ("models/dexgrasp_models", "attic/__init__.py", "", "Rooms of the models"),
+        ("models/dexgrasp_models", "arm/spec.py", "import mujoco\n", "No simulator in models"),
+        (
+            "sim_bridge/dexgrasp_sim",
+            "scene.py",
+            "from dexgrasp_sim import backends\n",
+            "Rooms of the simulators",
+        ),
+        (
+            "sim_bridge/dexgrasp_sim",
+            "scene.py",
+            "import rclpy\n",
+            "No ROS in models and simulators",
+        ),
+        (
+            "ros2_ws/src/dexgrasp_control/dexgrasp_control",
+            "motion.py",
+            "import dexgrasp_bringup\n",
+            "Packages",
+        ),
+    ],
+)
+def test_a_planted_violation_is_found(tmp_path, package, module, line, contract):
+    copy = tmp_path / Path(package).name
+    shutil.copytree(ROOT / package, copy, ignore=shutil.ignore_patterns("weights", "__pycache__"))
+    planted = copy / module
+    planted.parent.mkdir(exist_ok=True)
+    planted.write_text((planted.read_text() if planted.exists() else "") + "\n\n" + line)
+    result = lint(tmp_path)
+    assert result.returncode != 0
+    assert f"{contract} BROKEN" in result.stdout or "attic" in result.stdout + result.stderr
