@@ -21,8 +21,6 @@ from pathlib import Path
 
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray
-from lifecycle_msgs.msg import Transition
-from lifecycle_msgs.srv import ChangeState
 from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
 from rcl_interfaces.srv import SetParameters
 from rich.console import Console
@@ -97,7 +95,9 @@ class Bench:
                 if time.monotonic() - caused > LIMIT:
                     raise TimeoutError(f"{fault.name}: /diagnostics never had '{fault.news}'")
                 time.sleep(0.005)
-            outcome, known = fault.news, told[0]
+            outcome, known = f"/diagnostics: {fault.news}", told[0]
+            self.run.cancel()
+            self._outcome()
         else:
             outcome, known = self._outcome(), time.monotonic()
         self._put_in_order()
@@ -118,8 +118,6 @@ class Bench:
             graph.processes.restart(name)
         graph.wait_until_active()
         self._set_cameras([])
-        self.run.cancel()
-        self._outcome()
         graph.reset()
         self._news.clear()
 
@@ -127,11 +125,6 @@ class Bench:
 
     def kill(self, node: str) -> None:
         self.graph.processes.send_signal(node, signal.SIGKILL)
-
-    def deactivate(self, node: str) -> None:
-        for transition in (Transition.TRANSITION_DEACTIVATE, Transition.TRANSITION_ACTIVATE):
-            request = ChangeState.Request(transition=Transition(id=transition))
-            self.graph.call(ChangeState, f"{node}/change_state", request)
 
     def intrude(self) -> None:
         self._intruder.publish(conversions.pose_stamped(np.eye(4), 0, conversions.WORLD))
@@ -154,7 +147,6 @@ class Bench:
         return [
             *(Fault("cancelled", stage, lambda: self.run.cancel()) for stage in STAGES),
             Fault("perception killed", "capture", lambda: self.kill("perception")),
-            Fault("perception deactivated", "capture", lambda: self.deactivate("perception")),
             Fault("proposals killed", "propose", lambda: self.kill("proposals")),
             Fault("simulator killed", "approach", lambda: self.kill(bridge)),
             Fault("reset", "approach", self.graph.reset),
