@@ -13,6 +13,7 @@ from grasp_clouds import seen, standing
 from nets_samples import save_networks, untrained_networks
 
 from dexgrasp_models.hand.spec import load_hand
+from dexgrasp_models.nets.adaptation import Diverged
 from dexgrasp_models.nets.clouds import CloudConfig
 from dexgrasp_models.nets.glow import GraspGlow
 from dexgrasp_models.nets.weights import WeightsError, save_weights
@@ -23,6 +24,7 @@ from dexgrasp_models.proposals.learned import (
     load_networks,
 )
 from dexgrasp_models.proposals.proposer import make_proposer
+from dexgrasp_models.proposals.reachability import NoProposalError
 from dexgrasp_models.synthesis.energy_config import AnalyticConfig
 from dexgrasp_models.synthesis.object_surface import CloudError
 from dexgrasp_models.synthesis.types import Grasp
@@ -123,6 +125,29 @@ def test_the_adaptation_is_optional_and_moves_the_samples(networks, cloud) -> No
     assert _likelihoods(raw) == _likelihoods(adapted)  # of the samples
     moved = np.linalg.norm((_numbers(raw) - _numbers(adapted))[:, _PLACE], axis=1)
     assert 1e-4 < moved.max() < 0.05
+
+
+def test_what_diverges_is_dropped_and_the_rest_goes_on(networks, cloud, monkeypatch) -> None:
+    proposer = LearnedProposer(CONFIG, ANYTHING, networks=networks)
+    whole, adapt = _numbers(proposer.candidates(cloud, seed=3)), proposer._adaptation
+
+    def unlucky(grasps, *rest):
+        if grasps.count == len(whole):
+            raise Diverged(torch.arange(grasps.count) == 2, 1)
+        return adapt(grasps, *rest)
+
+    monkeypatch.setattr(proposer, "_adaptation", unlucky)
+    rest = _numbers(proposer.candidates(cloud, seed=3))
+    assert len(rest) == len(whole) - 1
+    missing = [row for row in whole if not np.isclose(rest, row, atol=1e-6).all(1).any()]
+    assert len(missing) == 1
+
+    def hopeless(grasps, *_):
+        raise Diverged(torch.ones(grasps.count, dtype=torch.bool), 1)
+
+    monkeypatch.setattr(proposer, "_adaptation", hopeless)
+    with pytest.raises(NoProposalError, match="6 diverged"):
+        proposer.propose(cloud, 3, seed=3)
 
 
 def test_the_refinement_lowers_the_energy(networks, cloud) -> None:

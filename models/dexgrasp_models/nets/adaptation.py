@@ -77,6 +77,21 @@ class Adapted(NamedTuple):
     """Of the adapted grasps and the target that they were last adapted to."""
 
 
+class Diverged(ArithmeticError):
+    """The optimisation of some grasps has left the finite numbers.
+
+    Attributes:
+        grasps: (B,) which of them.
+    """
+
+    def __init__(self, grasps: Tensor, step: int) -> None:
+        super().__init__(
+            f"grasps {grasps.nonzero().flatten().tolist()} diverged in step {step} of the"
+            " adaptation; check the step size and the target map"
+        )
+        self.grasps = grasps
+
+
 class Adaptation:
     """Adapts batches of grasps; each grasp for itself, whatever else is in the batch.
 
@@ -121,7 +136,7 @@ class Adaptation:
 
         Raises:
             ValueError: shapes don't fit together, or something isn't finite.
-            ArithmeticError: the optimisation diverged; it names the grasps.
+            Diverged: the optimisation of some grasps did.
         """
         grasps, points = _detached(grasps.checked()), _checked_cloud(points)
         predict = target if callable(target) else None
@@ -223,7 +238,7 @@ class _Alone:
         for_all(some, len(targets))
         if (arrays.diverged >= 0).any():
             step = arrays.diverged[arrays.diverged >= 0].min()
-            raise _diverged(torch.from_numpy(arrays.diverged == step), int(step))
+            raise Diverged(torch.from_numpy(arrays.diverged == step), int(step))
 
 
 class _Together:
@@ -252,14 +267,7 @@ class _Together:
                 )
             diverged = ~torch.isfinite(values.detach()).all(1)
             if diverged.any():
-                raise _diverged(diverged, step)
-
-
-def _diverged(grasps: Tensor, step: int) -> ArithmeticError:
-    return ArithmeticError(
-        f"grasps {grasps.nonzero().flatten().tolist()} diverged in step {step} of the adaptation; "
-        "check the step size and the target map"
-    )
+                raise Diverged(diverged, step)
 
 
 class _Adam:

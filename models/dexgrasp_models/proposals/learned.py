@@ -9,6 +9,7 @@ follows, the joints before and after the grasp, the rejection and the ranking, i
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,7 +23,13 @@ from dexgrasp_models.arm.kinematics import ArmKinematics
 from dexgrasp_models.hand.kinematics import HandKinematics
 from dexgrasp_models.hand.planning_hand import PlanningHand
 from dexgrasp_models.hand.spec import HandSpec, load_hand
-from dexgrasp_models.nets.adaptation import Adaptation, AdaptationConfig, ContactTarget
+from dexgrasp_models.nets.adaptation import (
+    Adaptation,
+    AdaptationConfig,
+    Adapted,
+    ContactTarget,
+    Diverged,
+)
 from dexgrasp_models.nets.clouds import CloudConfig, horizontal_centre, table_top_cloud
 from dexgrasp_models.nets.contact import ContactNet, ContactNetConfig
 from dexgrasp_models.nets.glow import GraspGlow, GraspGlowConfig
@@ -36,7 +43,7 @@ from dexgrasp_models.perception.fusion import FusedCloud
 from dexgrasp_models.progress import Progress, Report
 from dexgrasp_models.proposals.rank import Ranker
 from dexgrasp_models.proposals.ranked import ranked_grasps
-from dexgrasp_models.proposals.reachability import ArmReach, first_reachable
+from dexgrasp_models.proposals.reachability import ArmReach, NoProposalError, first_reachable
 from dexgrasp_models.synthesis.energy import GraspEnergy
 from dexgrasp_models.synthesis.energy_config import AnalyticConfig
 from dexgrasp_models.synthesis.object_surface import ObjectSurface
@@ -158,6 +165,7 @@ class LearnedProposer:
 
         Raises:
             CloudError: the cloud cannot be planned on.
+            NoProposalError: the adaptation of all of them diverged.
         """
         self.progress = progress = Progress(self._execution.time_budget, self.report)
         progress.begin("surface")
@@ -174,9 +182,9 @@ class LearnedProposer:
         grasps, figures = grasps.select(kept), {"log_likelihood": likelihood[kept]}
         if self.config.adaptation_steps:
             progress.begin("adaptation")
-            target = ContactTarget(self._networks.contact, self._body, points)
-            adapted = self._adaptation(grasps, points, target, progress)
+            adapted, kept = self._adapted(grasps, points, progress)
             grasps = adapted.grasps
+            figures = {name: values[kept] for name, values in figures.items()}
             figures |= {f"adaptation_{name}": v for name, v in adapted.after.terms.items()}
         batch = self._planned(grasps, centre)
         steps = self.config.refinement_steps
@@ -186,6 +194,20 @@ class LearnedProposer:
         ranked = ranked_grasps(energy, batch, self._ranker, self.name, figures)
         progress.end()
         return ranked
+
+    def _adapted(
+        self, grasps: GraspTensors, points: Tensor, progress: Progress
+    ) -> tuple[Adapted, Tensor]:
+        """The adapted grasps, and the indices of those whose adaptation did not diverge."""
+        kept = torch.arange(grasps.count)
+        target = ContactTarget(self._networks.contact, self._body, points)
+        while True:
+            try:
+                return self._adaptation(grasps.select(kept), points, target, progress), kept
+            except Diverged as error:
+                kept = kept[~error.grasps]
+                if not len(kept):
+                    raise NoProposalError(Counter({"diverged": grasps.count})) from error
 
     def _samples(self, points: Tensor, seed: int) -> tuple[GraspTensors, Tensor]:
         """Grasps in the table-top frame, and their log densities."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
+import traceback
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -287,7 +288,7 @@ class ControlNode(ManagedNode):
         except GraspEnded as end:
             outcome, goal.holding = end.outcome, self._state_output.holding
         except Exception as error:
-            self.get_logger().error(f"the grasp failed: {error!r}")
+            self.get_logger().error(f"the grasp failed: {traceback.format_exc()}")
             self._robot.abort(f"unexpected error: {error!r}")
             outcome = Outcome(OutcomeKind.ABORTED, f"unexpected error: {error!r}")
         goal.outcome = outcome
