@@ -110,10 +110,14 @@ def parsed(
     parser.add_argument("--object", default=object)
     parser.add_argument("--scene", default=scene, choices=("arm", "floating"))
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--params-file", default="", help="ROS parameters in place of config/'s")
     parser.add_argument("--out", type=Path, help="JSON file")
     arguments = parser.parse_args()
     return arguments, SimulationOptions(
-        object=arguments.object, scene=arguments.scene, seed=arguments.seed
+        object=arguments.object,
+        scene=arguments.scene,
+        seed=arguments.seed,
+        params_file=arguments.params_file,
     )
 
 

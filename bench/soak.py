@@ -1,7 +1,7 @@
 """What the graph keeps after many grasps: memory, threads and descriptors of each node.
 
     python bench/soak.py [--goals 200] [--captures 200] [--object can] [--scene floating]
-        [--out FILE]
+        [--params-file FILE] [--out FILE]
 
 Starts the graph of `dexgrasp demo` once, captures and grasps again and again with a reset between
 two grasps, and prints what each node's process has at intervals. Growth is told from the first
@@ -37,6 +37,8 @@ def main() -> None:
         graph.wait_until_active()
         figures = {"options": vars(arguments) | {"out": None}}
         figures["captures"] = _captures(graph, arguments.captures)
+        figures["goals"] = {"outcomes": {}, "samples": []}
+        figures["tracebacks"] = tracebacks(Path(logs))
         for figures["goals"] in _goals(graph, arguments.goals):
             figures["tracebacks"] = tracebacks(Path(logs))
             if arguments.out:  # now and then, as a run takes an hour and more

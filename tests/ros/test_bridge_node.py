@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from rcl_interfaces.srv import SetParameters
 from rclpy.parameter import Parameter
+from rclpy.qos import ReliabilityPolicy
 from robot_topics import JOINTS, Robot
 from ros_graph import eventually, graph
 from sensor_msgs.msg import JointState
@@ -18,6 +19,7 @@ from std_srvs.srv import Trigger
 from trajectory_msgs.msg import JointTrajectory
 
 from dexgrasp_models.geometry import poses
+from dexgrasp_perception.perception_node import PerceptionNode
 from dexgrasp_ros import contract, conversions
 from dexgrasp_sim_bridge.bridge_node import BridgeNode
 
@@ -238,3 +240,15 @@ def test_images_that_take_long_do_not_look_like_lost_ones() -> None:
         finally:
             os.kill(renderer.pid, signal.SIGCONT)
         assert eventually(lambda: len(images) > 2)
+
+
+def test_cameras_offer_images_with_best_effort_where_asked_to() -> None:
+    """As some drivers do; perception takes them all the same."""
+    with graph() as ros:
+        ros.start(BridgeNode, object="box", camera_reliability="best_effort")
+        ros.start(PerceptionNode, use_sim_time=True)
+        response = ros.call(Trigger, contract.CAPTURE_SERVICE, Trigger.Request())
+        assert response.success, response.message
+        assert "from camera_1, camera_2, camera_3, camera_4 in" in response.message
+        (end,) = ros.tester.get_publishers_info_by_topic(contract.depth_image("camera_1").name)
+        assert end.qos_profile.reliability == ReliabilityPolicy.BEST_EFFORT

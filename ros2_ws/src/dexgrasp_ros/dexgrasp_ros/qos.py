@@ -26,6 +26,9 @@ def _profile(
 IMAGE = _profile(2)
 """Offered for images and camera infos."""
 
+IMAGE_BEST_EFFORT = _profile(2, ReliabilityPolicy.BEST_EFFORT)
+"""As some camera drivers offer them."""
+
 SENSOR_REQUEST = _profile(5, ReliabilityPolicy.BEST_EFFORT)
 """Asked for of camera infos: matches whatever a driver offers."""
 

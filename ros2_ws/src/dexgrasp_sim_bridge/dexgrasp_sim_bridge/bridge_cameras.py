@@ -12,7 +12,7 @@ from functools import partial
 from rclpy.publisher import Publisher
 
 from dexgrasp_models.perception.cameras import CameraModel
-from dexgrasp_ros import contract, conversions
+from dexgrasp_ros import contract, conversions, qos
 from dexgrasp_ros.node import ERROR, ManagedNode
 from dexgrasp_sim.cameras.camera_process import CameraProcess, Images, View, render
 from dexgrasp_sim.interface import Simulator
@@ -72,6 +72,7 @@ class BridgeCameras:
         simulator: is looked at.
         process: renders in real time; None renders between two ticks.
         period_ticks: ticks from one image to the next.
+        reliable: whether images and intrinsics are offered so; else with best effort.
     """
 
     def __init__(
@@ -80,12 +81,15 @@ class BridgeCameras:
         simulator: Simulator,
         process: CameraProcess | None,
         period_ticks: int,
+        reliable: bool = True,
     ) -> None:
         self._node = node
         self._simulator = simulator
         self._process = process
         self._period_ticks = period_ticks
-        self._topics = [_camera_topics(node, camera) for camera in simulator.cameras.values()]
+        self._topics = [
+            _camera_topics(node, camera, reliable) for camera in simulator.cameras.values()
+        ]
         self._repeats = 0
         self._audience: list[int] = self._subscribers()
         self._epoch = 0
@@ -188,7 +192,7 @@ class BridgeCameras:
             topics.publish(images, ns)
 
 
-def _camera_topics(node: ManagedNode, camera: CameraModel) -> _CameraTopics:
+def _camera_topics(node: ManagedNode, camera: CameraModel, reliable: bool) -> _CameraTopics:
     topics = (
         contract.depth_image,
         contract.depth_info,
@@ -198,7 +202,9 @@ def _camera_topics(node: ManagedNode, camera: CameraModel) -> _CameraTopics:
     return _CameraTopics(
         camera,
         *(
-            node.create_lifecycle_publisher(topic.type, topic.name, topic.qos)
+            node.create_lifecycle_publisher(
+                topic.type, topic.name, topic.qos if reliable else qos.IMAGE_BEST_EFFORT
+            )
             for topic in (make(camera.name) for make in topics)
         ),
     )

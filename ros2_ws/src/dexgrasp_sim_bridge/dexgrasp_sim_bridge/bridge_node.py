@@ -104,6 +104,11 @@ class BridgeParameters:
         high=1000.0,
     )
     camera_noise: bool = parameter(True, "whether the depth images are noisy")
+    camera_reliability: str = parameter(
+        "reliable",
+        "how images are offered; camera drivers do either",
+        choices=("reliable", "best_effort"),
+    )
     disabled_cameras: tuple[str, ...] = parameter(
         (), "cameras that publish nothing, as if unplugged", read_only=False
     )
@@ -179,6 +184,7 @@ class BridgeNode(ManagedNode):
             # In lock-step time stands still while the cameras look.
             None if p.mode == "lock_step" else CameraProcess(self._scene, object_model, p.backend),
             period_ticks=max(1, round(1.0 / (p.camera_rate * period))),
+            reliable=p.camera_reliability == "reliable",
         )
         self._transforms = BridgeTransforms(self, p.scene)
         self.create_waiting_service(Trigger, contract.RESET_SERVICE, self._on_reset)
