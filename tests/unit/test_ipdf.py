@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-import healpy
 import numpy as np
 import pytest
 import torch
+from astropy_healpix import healpy
 from scipy.spatial.transform import Rotation
 from scipy.stats import chi2
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import healpy
 import numpy as np
 import pytest
 import torch
+from astropy_healpix import healpy
 from scipy.spatial import cKDTree
 from scipy.spatial.transform import Rotation
 from scipy.special import iv
@@ -134,6 +134,6 @@ def test_likelihood_passes_gradients_and_checks_shapes():
 
 
 @pytest.mark.parametrize("sides", [1, 2, 4, 64])
-def test_pixel_centres_are_those_of_healpy(sides):
+def test_pixel_centres_are_those_of_astropy(sides):
     expected = healpy.pix2ang(sides, np.arange(12 * sides**2))
     np.testing.assert_allclose(pixel_centres(sides), expected, atol=1e-12)
