@@ -38,9 +38,7 @@ from dexgrasp_bringup.summary import summarise
 from dexgrasp_interfaces.srv import GenerateProposals
 from dexgrasp_models.arm.kinematics import ArmKinematics
 from dexgrasp_models.perception.fusion import FusedCloud
-from dexgrasp_models.proposals.learned import LearnedConfig
 from dexgrasp_models.proposals.proposer import make_proposer
-from dexgrasp_models.synthesis.energy_config import AnalyticConfig
 from dexgrasp_proposals.proposal_node import ProposalParameters
 from dexgrasp_ros import contract, conversions
 
@@ -194,12 +192,8 @@ def _propose_alone(cloud: PointCloud2, scene: str) -> list[float]:
     torch.set_num_threads(ProposalParameters().threads)
     points, normals = conversions.cloud_from_message(cloud)
     fused = FusedCloud(points, normals, points[:0], cameras_used=(), warnings=())
-    proposer = make_proposer(
-        ProposalParameters().proposer,
-        analytic=AnalyticConfig(),
-        learned=LearnedConfig(),
-        arm=ArmKinematics() if scene == "arm" else None,
-    )
+    arm = ArmKinematics() if scene == "arm" else None
+    proposer = make_proposer(ProposalParameters().proposer, arm=arm)
     times = []
     for _ in range(PROPOSALS):
         started = time.monotonic()

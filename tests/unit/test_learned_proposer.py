@@ -214,9 +214,7 @@ class TestWeights:
         return tmp_path
 
     def test_a_folder_gives_the_same_grasps(self, folder, proposer, cloud) -> None:
-        stored = make_proposer(
-            "learned", learned=replace(CONFIG, weights=str(folder)), analytic=ANYTHING
-        )
+        stored = make_proposer("learned", replace(CONFIG, weights=str(folder)), execution=ANYTHING)
         one, two = (_numbers(source.candidates(cloud, 2)) for source in (proposer, stored))
         assert np.array_equal(one, two)
 

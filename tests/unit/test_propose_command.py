@@ -157,7 +157,7 @@ class TestCommand:
         [
             (
                 ["--proposer", "analytic", "--rotations", "rotations.png"],
-                "only --proposer learned has a density",
+                "--proposer analytic has no density",
             ),
             (["--proposer", "learned", "--rotations", "rotations.gif"], "written as .png"),
             (["--text", "the bottle"], "model.safetensors or pytorch_model.bin of openai/clip"),

@@ -9,6 +9,7 @@ from dexgrasp_models.hand.planning_hand import PlanningHand
 from dexgrasp_models.hand.spec import HandSpec, load_hand
 from dexgrasp_models.perception.fusion import FusedCloud
 from dexgrasp_models.progress import Progress, Report
+from dexgrasp_models.proposals.proposer import ProposerKind
 from dexgrasp_models.proposals.rank import Ranker
 from dexgrasp_models.proposals.ranked import ranked_grasps
 from dexgrasp_models.proposals.reachability import ArmReach, first_reachable
@@ -94,3 +95,6 @@ class AnalyticProposer:
         grasps = ranked_grasps(energy, batch, self._ranker, self.name)
         progress.end()
         return grasps
+
+
+KIND = ProposerKind(AnalyticConfig, lambda config, _, arm: AnalyticProposer(config, arm=arm))

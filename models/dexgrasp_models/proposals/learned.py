@@ -41,6 +41,7 @@ from dexgrasp_models.nets.weights import WeightsError, config_from, load_network
 from dexgrasp_models.parameters import Parameters, option, parameter
 from dexgrasp_models.perception.fusion import FusedCloud
 from dexgrasp_models.progress import Progress, Report
+from dexgrasp_models.proposals.proposer import ProposerKind
 from dexgrasp_models.proposals.rank import Ranker
 from dexgrasp_models.proposals.ranked import ranked_grasps
 from dexgrasp_models.proposals.reachability import ArmReach, NoProposalError, first_reachable
@@ -279,3 +280,8 @@ def load_networks(folder: str | Path = "") -> Networks:
 
 def _file(folder: Path, name: str) -> Path:
     return folder / f"{name}.safetensors"
+
+
+KIND = ProposerKind(
+    LearnedConfig, lambda config, execution, arm: LearnedProposer(config, execution, arm=arm)
+)

@@ -7,9 +7,6 @@ from dataclasses import dataclass
 
 from dexgrasp_models.parameters import Parameters, option, parameter
 
-PROPOSERS = ("learned", "analytic")
-"""Names that `make_proposer` takes, first the one that is used where none is asked for."""
-
 
 @dataclass(frozen=True)
 class AnalyticConfig(Parameters):

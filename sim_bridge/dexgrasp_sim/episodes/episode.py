@@ -18,10 +18,8 @@ import trimesh
 from dexgrasp_models.control.approach_plan import ApproachPlan, NoApproach
 from dexgrasp_models.objects import load_object
 from dexgrasp_models.perception.fusion import PerceptionError
-from dexgrasp_models.proposals.learned import LearnedConfig
-from dexgrasp_models.proposals.proposer import make_proposer
+from dexgrasp_models.proposals.proposer import DEFAULT, make_proposer, proposer_config
 from dexgrasp_models.proposals.reachability import NoProposalError
-from dexgrasp_models.synthesis.energy_config import PROPOSERS
 from dexgrasp_models.synthesis.object_surface import CloudError
 from dexgrasp_sim.backends import make_simulator
 from dexgrasp_sim.episodes.grasp_cell import GraspCell, Lift
@@ -40,7 +38,7 @@ class EpisodeSettings:
     """Of the object's pose, the cameras' noise and the proposals."""
     scale: float = 1.0
     scene: str = "floating"
-    proposer: str = PROPOSERS[0]
+    proposer: str = DEFAULT
     weights: str = ""
     """Of the learned proposer: folder of its networks, see `LearnedConfig`."""
     proposals: int = 8
@@ -129,8 +127,8 @@ class _Episode:
         with self._timed("fuse"):
             cloud = cell.fuse(frames)
         with self._timed("propose"):
-            learned = LearnedConfig(weights=settings.weights)
-            proposer = make_proposer(settings.proposer, learned=learned, arm=cell.arm)
+            config = proposer_config(settings.proposer, weights=settings.weights or None)
+            proposer = make_proposer(settings.proposer, config, arm=cell.arm)
             grasps = proposer.propose(cloud, settings.proposals, settings.seed)
         with self._timed("plan"):
             chosen = cell.plan(grasps, cloud)

@@ -19,7 +19,7 @@ from dexgrasp_models.arm.urdf import robot_urdf
 from dexgrasp_models.config import find_config
 from dexgrasp_models.hand.spec import load_hand
 from dexgrasp_models.perception.cameras import load_rig
-from dexgrasp_models.synthesis.energy_config import PROPOSERS
+from dexgrasp_models.proposals.proposer import proposer_names
 from dexgrasp_ros.process_end import PARENT_VARIABLE
 from dexgrasp_ros.transport import PROFILE_VARIABLE, use_transport_profile
 
@@ -108,7 +108,10 @@ class GraspingOptions:
 
     cameras: str = _option("cameras/four_d415.yaml", "Camera rig: a file in config/ or a path.")
     proposer: str = _option(
-        "", "What proposes grasps; by default what config/proposals.yaml says.", "", *PROPOSERS
+        "",
+        "What proposes grasps; by default what config/proposals.yaml says.",
+        "",
+        *proposer_names(),
     )
     weights: str = _option(
         "", "Of the learned proposer: folder of networks; by default as config/proposals.yaml says."

@@ -63,8 +63,7 @@ def grasp(
     """
     from dexgrasp_models.jobs.kept_results import KeptResults
     from dexgrasp_models.objects import MeshError, load_object
-    from dexgrasp_models.proposals.learned import LearnedConfig
-    from dexgrasp_models.proposals.proposer import make_proposer
+    from dexgrasp_models.proposals.proposer import make_proposer, proposer_config
     from dexgrasp_sim.episodes import bench_grasp
     from dexgrasp_sim.episodes.episode import EpisodeSettings
     from dexgrasp_sim.episodes.perturbation import Perturbation
@@ -93,7 +92,8 @@ def grasp(
             for pose in range(poses)
         ]  # fmt: skip
         load_scene(scene=scene, object_mass=mass, friction=friction)
-        make_proposer(str(proposer), learned=LearnedConfig(weights=str(weights or "")))
+        name = str(proposer)
+        make_proposer(name, proposer_config(name, weights=str(weights) if weights else None))
         attempts = out.with_suffix(".attempts.jsonl") if out else None
         if attempts and not resume:
             attempts.unlink(missing_ok=True)

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dexgrasp_models.synthesis.energy_config import PROPOSERS
+from dexgrasp_models.proposals.proposer import DEFAULT, proposer_names
 
 if TYPE_CHECKING:
     from dexgrasp_models.proposals.learned import LearnedConfig
 
-ProposerName = StrEnum("ProposerName", [(name.upper(), name) for name in PROPOSERS])
+ProposerName = StrEnum("ProposerName", [(name.upper(), name) for name in proposer_names()])
 """What proposes."""
-DEFAULT_PROPOSER = ProposerName(PROPOSERS[0])
+DEFAULT_PROPOSER = ProposerName(DEFAULT)
 
 Proposer = Annotated[ProposerName, typer.Option(help="What proposes.")]
 Weights = Annotated[

@@ -12,7 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from dexgrasp_cli.output_paths import file_to_write
-from dexgrasp_cli.proposal_options import DEFAULT_PROPOSER, Proposer, ProposerName, Weights
+from dexgrasp_cli.proposal_options import DEFAULT_PROPOSER, Proposer, Weights
 from dexgrasp_cli.set_options import problems_told
 
 if TYPE_CHECKING:
@@ -74,10 +74,13 @@ def propose(
     from dexgrasp_models.language.clip import NO_CLIP
     from dexgrasp_models.language.selection import LanguageConfig, LanguageSelector
     from dexgrasp_models.perception.cloud_file import UP, read_object_cloud
-    from dexgrasp_models.proposals.learned import LearnedConfig
-    from dexgrasp_models.proposals.proposer import make_proposer
+    from dexgrasp_models.proposals.proposer import (
+        DrawsRotations,
+        make_proposer,
+        proposer_config,
+        proposer_kind,
+    )
     from dexgrasp_models.proposals.reachability import NoProposalError
-    from dexgrasp_models.synthesis.energy_config import AnalyticConfig
     from dexgrasp_models.synthesis.object_surface import CloudError
     from dexgrasp_sim.cameras.render import save_picture
 
@@ -88,21 +91,23 @@ def propose(
             raise ValueError(f"{out}: grasps are written as .npz")
         if rotations is not None and rotations.suffix != ".png":
             raise ValueError(f"{rotations}: the picture of the rotations is written as .png")
-        if rotations is not None and proposer is not ProposerName.LEARNED:
-            raise ValueError("only --proposer learned has a density of rotations to draw")
         language = LanguageConfig(weights=str(clip or ""))
         selector = LanguageSelector(language) if text else None
         asked = max(count, language.pool) if text else count
+        name = str(proposer)
+        usual = getattr(proposer_kind(name).config(), "batch", asked)
+        config = proposer_config(
+            name,
+            weights=str(weights) if weights else None,
+            batch=asked if asked > usual else None,
+        )
+        source = make_proposer(name, config, arm=ArmKinematics() if arm else None)
+        if rotations is not None and not isinstance(source, DrawsRotations):
+            raise ValueError(f"--proposer {name} has no density of rotations to draw")
         with console.status(f"reading {escape(str(cloud))}"):
             seen = read_object_cloud(cloud, scale=scale, up=str(up))
         for warning in seen.warnings:
             console.print(f"[yellow]{escape(f'{cloud}: {warning}')}", soft_wrap=True)
-        source = make_proposer(
-            str(proposer),
-            analytic=AnalyticConfig(batch=max(64, asked)),
-            learned=LearnedConfig(weights=str(weights or ""), batch=max(32, asked)),
-            arm=ArmKinematics() if arm else None,
-        )
         in_file = np.eye(4)
         in_file[:3, :3] = UP[str(up)].T
         grasps: list[Grasp] = []

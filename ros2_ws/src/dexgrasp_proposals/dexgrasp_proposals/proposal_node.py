@@ -20,10 +20,14 @@ from dexgrasp_models.hand.spec import load_hand
 from dexgrasp_models.language.clip import NO_CLIP
 from dexgrasp_models.language.selection import LanguageConfig, LanguageSelector
 from dexgrasp_models.perception.fusion import FusedCloud
-from dexgrasp_models.proposals.learned import LearnedConfig, LearnedProposer
-from dexgrasp_models.proposals.proposer import make_proposer
+from dexgrasp_models.proposals.proposer import (
+    DEFAULT,
+    DrawsRotations,
+    make_proposer,
+    proposer_kind,
+    proposer_names,
+)
 from dexgrasp_models.proposals.reachability import NoProposalError
-from dexgrasp_models.synthesis.energy_config import PROPOSERS, AnalyticConfig
 from dexgrasp_models.synthesis.object_surface import CloudError
 from dexgrasp_models.synthesis.types import Grasp
 from dexgrasp_proposals.markers import GraspMarkers
@@ -40,7 +44,7 @@ CLOUD_TIMEOUT = 2.0
 class ProposalParameters:
     """Parameters of the proposal node beside those of the proposer."""
 
-    proposer: str = parameter(PROPOSERS[0], "what proposes grasps", choices=PROPOSERS)
+    proposer: str = parameter(DEFAULT, "what proposes grasps", choices=proposer_names())
     scene: str = parameter(
         "floating",
         "whether the hand is free, or an arm carries it and has to reach",
@@ -52,27 +56,36 @@ class ProposalParameters:
 
 
 class ProposalNode(ManagedNode):
-    """Ranked grasps for the newest cloud of the object, on request."""
+    """Ranked grasps for the newest cloud of the object, on request.
+
+    The settings of every proposer are parameters with its name before them. Those of the analytic
+    one also say what is asked of the grasps of the others.
+    """
 
     parameters_type = ProposalParameters
 
     def __init__(self, **options: Any) -> None:
         super().__init__("proposals", **options)
-        self._analytic = declare_parameters(self, AnalyticConfig, prefix="analytic.")
-        self._learned = declare_parameters(self, LearnedConfig, prefix="learned.")
+        self._settings = {
+            name: declare_parameters(self, proposer_kind(name).config, prefix=f"{name}.")
+            for name in proposer_names()
+        }
         self._language = declare_parameters(self, LanguageConfig, prefix="language.")
         self._cloud_changed = threading.Condition()
         self._cloud: tuple[int, FusedCloud] | None = None
 
     def configure(self) -> None:
-        self._analytic = current_parameters(self, self._analytic, prefix="analytic.")
-        self._learned = current_parameters(self, self._learned, prefix="learned.")
+        self._settings = {
+            name: current_parameters(self, settings, prefix=f"{name}.")
+            for name, settings in self._settings.items()
+        }
         self._language = current_parameters(self, self._language, prefix="language.")
         torch.set_num_threads(self.parameters.threads)
         self._finger_joints = load_hand().finger_joints
         arm = ArmKinematics() if self.parameters.scene == "arm" else None
+        name = self.parameters.proposer
         self._proposer = make_proposer(
-            self.parameters.proposer, analytic=self._analytic, learned=self._learned, arm=arm
+            name, self._settings[name], execution=self._settings["analytic"], arm=arm
         )
         self._selector = LanguageSelector(self._language) if self._language.weights else None
         self._markers = GraspMarkers()
@@ -130,7 +143,7 @@ class ProposalNode(ManagedNode):
         if remark := self._proposer.progress.remark:
             response.message += f"; {remark}"
         response.proposals = self._publish(grasps, ns)
-        if isinstance(self._proposer, LearnedProposer):
+        if isinstance(self._proposer, DrawsRotations):
             # A picture takes about as long as the proposals, which nobody is to wait for.
             threading.Thread(
                 target=self._publish_picture,
@@ -142,7 +155,7 @@ class ProposalNode(ManagedNode):
         return response
 
     def _publish_picture(
-        self, proposer: LearnedProposer, cloud: FusedCloud, grasps: list[Grasp], ns: int
+        self, proposer: DrawsRotations, cloud: FusedCloud, grasps: list[Grasp], ns: int
     ) -> None:
         picture = proposer.rotation_picture(cloud, grasps)
         with suppress(InvalidHandle):  # the node has been cleaned up meanwhile
