@@ -105,3 +105,17 @@ def test_summary_file_is_whole_or_not_there(tmp_path):
         fail_half_way(path)
     assert json.loads(path.read_text()) == {"seed": 1}
     assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_damaged_file_of_results_is_told_and_a_torn_last_line_is_not(tmp_path) -> None:
+    file = tmp_path / "kept.jsonl"
+    kept = KeptResults(file)
+    for key in ("a", "b"):
+        kept.add(key, 1.0)
+    whole = file.read_text()
+    file.write_text(whole + '{"key": "c", "res')
+    assert "b" in KeptResults(file)
+    assert file.read_text() == whole
+    file.write_text(whole.replace('"key": "a"', '"key: "a"'))
+    with pytest.raises(ValueError, match=r"kept\.jsonl: line 1 is damaged"):
+        KeptResults(file)

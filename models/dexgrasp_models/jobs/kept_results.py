@@ -13,10 +13,11 @@ class KeptResults:
     """Results by their jobs' keys, each on disk as soon as it is there.
 
     Args:
-        path: the file; None keeps nothing on disk. What an interruption left of a line is dropped.
+        path: the file; None keeps nothing on disk. What an interruption left of the last line is
+            dropped.
 
     Raises:
-        ValueError: the file has something else in it.
+        ValueError: the file has something else in it, or is damaged.
     """
 
     def __init__(self, path: Path | None) -> None:
@@ -24,11 +25,16 @@ class KeptResults:
         self._results: dict[str, Any] = {}
         if path is None or not path.is_file():
             return
-        for line in path.read_text().splitlines():
+        lines = path.read_text().splitlines()
+        for number, line in enumerate(lines, start=1):
             try:
                 entry = json.loads(line)
             except json.JSONDecodeError:
-                continue
+                if number == len(lines):
+                    continue
+                raise ValueError(
+                    f"{path}: line {number} is damaged; repair or remove it, and run again"
+                ) from None
             if not isinstance(entry, dict) or set(entry) != {"key", "result"}:
                 raise ValueError(f"{path}: holds no results of this version; remove or rename it")
             self._results[entry["key"]] = entry["result"]
