@@ -44,6 +44,8 @@ from dexgrasp_ros import contract, conversions
 
 PROPOSALS = 3
 """How often grasps are proposed; the first time with what is loaded for it."""
+PICTURE = 3.0
+"""Seconds between two proposals: the node draws a picture after each, which nobody waits for."""
 COUNT = 8
 
 _console = Console(stderr=True)  # progress; what is found goes to the standard output
@@ -135,7 +137,10 @@ def measure(options: SimulationOptions, idle: float, captures: int, logs: Path) 
         meter.end("idle")
         times += [_seconds(graph.capture) for _ in range(captures)]
         meter.end("capture")
-        proposing = [_seconds(partial(_propose, graph)) for _ in range(PROPOSALS)]
+        proposing = []
+        for _ in range(PROPOSALS):
+            proposing.append(_seconds(partial(_propose, graph)))
+            time.sleep(PICTURE)
         meter.end("propose")
         recording, latency = Recording(node), Latency(node)
         log = StageLog(_console)
