@@ -19,7 +19,7 @@ def cache_folder() -> Path:
 def save_arrays(path: Path, **arrays: np.ndarray) -> None:
     """Write an .npz file that is either complete or not there."""
     with written_whole(path) as temporary:
-        np.savez_compressed(temporary, **arrays)
+        np.savez_compressed(temporary, **arrays)  # type: ignore[arg-type]  # taken for allow_pickle
 
 
 def content_hash(*parts: object) -> str:

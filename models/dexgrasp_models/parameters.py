@@ -14,7 +14,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 
 def parameter(default: Any, low: float, high: float, unit: str, description: str) -> Any:
@@ -38,6 +38,9 @@ class Parameters:
     Raises:
         ValueError: naming the parameter, its value and what is allowed.
     """
+
+    __dataclass_fields__: ClassVar[dict[str, dataclasses.Field[Any]]]
+    """That of the class derived from this one."""
 
     def __post_init__(self) -> None:
         for item in dataclasses.fields(self):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pinocchio as pin
@@ -111,13 +111,17 @@ class ArmKinematics:
         solutions = [self._nearest_turn(joints, start) for joints in found if joints is not None]
         if solutions:
             return min(solutions, key=lambda joints: np.linalg.norm(joints - start))
-        for _ in range(restarts if rng is not None else 0):
+        if rng is None:
+            return None
+        for _ in range(restarts):
             solution = self._solve(target, rng.uniform(-np.pi, np.pi, len(self.lower)))
             if solution is not None:
                 return self._nearest_turn(solution, start)
         return None
 
-    def track(self, path: np.ndarray, start: np.ndarray | None = None) -> np.ndarray | None:
+    def track(
+        self, path: np.ndarray | Sequence[np.ndarray], start: np.ndarray | None = None
+    ) -> np.ndarray | None:
         """Follow a path of palm poses continuously, as a servo does: without changing branch.
 
         Args:
@@ -149,7 +153,10 @@ class ArmKinematics:
         return np.array(solutions)
 
     def reachable(
-        self, path: np.ndarray, start: np.ndarray | None = None, clearance: float = 0.0
+        self,
+        path: np.ndarray | Sequence[np.ndarray],
+        start: np.ndarray | None = None,
+        clearance: float = 0.0,
     ) -> bool:
         """Whether a path can be tracked (see `track`) with the arm `clearance` m off the table.
 
@@ -250,8 +257,8 @@ class ArmKinematics:
     # Geometry and checks
 
     def _moving_capsules(self) -> Iterator[tuple[int, np.ndarray, float]]:
-        for link in self.arm.links[2:]:
-            joint = self._model.getJointId(link.joint.name)
+        for link, moving in zip(self.arm.links[2:], self.arm.joints[1:], strict=True):
+            joint = self._model.getJointId(moving.name)
             for capsule in link.primitives:
                 yield joint, capsule.segment, capsule.size[0]
         tool_from_last = self._end * pin.SE3(self.hand.mount.root_T_palm).inverse()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from scipy.spatial.transform import Rotation
@@ -41,10 +42,9 @@ class Mounting(Parameters):
         super().__post_init__()
         for item in dataclasses.fields(self):
             values = getattr(self, item.name)
-            if len(values) != len(item.default):
-                raise ValueError(
-                    f"Mounting.{item.name} needs {len(item.default)} numbers: {values}"
-                )
+            default: Any = item.default
+            if len(values) != len(default):
+                raise ValueError(f"Mounting.{item.name} needs {len(default)} numbers: {values}")
 
     @cached_property
     def world_T_base(self) -> np.ndarray:

@@ -98,7 +98,8 @@ class ArmSpec:
     @cached_property
     def joints(self) -> tuple[ArmJoint, ...]:
         """The joints from the base outwards; joint i moves link i + 1."""
-        return tuple(link.joint for link in self.links[1:])
+        joints = (link.joint for link in self.links[1:])
+        return tuple(joint for joint in joints if isinstance(joint, ArmJoint))
 
     @cached_property
     def joint_names(self) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from xml.etree.ElementTree import Element
 
 from dexgrasp_models.arm.mounting import Mounting
-from dexgrasp_models.arm.spec import ArmSpec
+from dexgrasp_models.arm.spec import ArmJoint, ArmSpec
 from dexgrasp_models.hand.spec import HandSpec
 from dexgrasp_models.hand.urdf import add_hand
 from dexgrasp_models.robot.urdf import (
@@ -45,6 +45,8 @@ def add_arm(robot: Element, spec: ArmSpec) -> None:
         add_link(robot, link, _COLOUR)
         joint = link.joint
         if joint:
+            assert isinstance(joint, ArmJoint)
+            assert link.parent is not None
             add_revolute_joint(
                 robot, joint, link.parent, link.name, link.pose, joint.max_torque, joint.max_speed
             )

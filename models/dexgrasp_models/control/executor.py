@@ -129,8 +129,9 @@ class PlannedExecutor:
         self._elapsed = 0.0
         self._latest = 0.0
         self._motion: WristAndFingerMotion | None = None
-        self._nominal: Command | None = None
-        self._command: Command | None = None
+        # From the first step on.
+        self._nominal: Command
+        self._command: Command
         self._wrist_height = np.inf
         actuators = hand.actuators if coupled else hand.finger_joints
         self._grip = Grip(self._to_actuators, np.array(["TH" in name for name in actuators]))
@@ -169,6 +170,7 @@ class PlannedExecutor:
             self._command = self._nominal
             self._latest = state.time
             self._begin(Stage.PREGRASP)
+        assert self._motion is not None
         if self._outcome is None:
             self._elapsed += min(state.time - self._latest, _LONGEST_STEP)
             self._latest = state.time
@@ -213,26 +215,22 @@ class PlannedExecutor:
                 way = moved(plan.transit(wrist), c.transit_speed, c.transit_acceleration)
                 return WristAndFingerMotion(way, to(plan.open_joints))
             case Stage.APPROACH:
-                way = [wrist, plan.grasp.palm_pose]
+                ahead = [wrist, plan.grasp.palm_pose]
                 return WristAndFingerMotion(
-                    moved(way, c.approach_speed, c.approach_acceleration), to(fingers)
+                    moved(ahead, c.approach_speed, c.approach_acceleration), to(fingers)
                 )
             case Stage.CLOSE:
                 return WristAndFingerMotion(still, to(plan.grasp.joints, c.close_time))
             case Stage.SQUEEZE:
                 return WristAndFingerMotion(still, to(plan.grasp.squeeze_joints, c.squeeze_time))
             case Stage.LIFT:
-                way = [wrist, _raised(wrist, c.lift_height)]
-                return WristAndFingerMotion(
-                    moved(way, c.lift_speed, c.lift_acceleration), to(fingers)
-                )
+                up = lifting([wrist, _raised(wrist, c.lift_height)])
+                return WristAndFingerMotion(up, to(fingers))
             case Stage.HOLD:
                 return WristAndFingerMotion(still, to(fingers), least_duration=c.hold_time)
             case Stage.PLACE:
-                way = [wrist, _raised(wrist, -c.lift_height)]
-                return WristAndFingerMotion(
-                    moved(way, c.lift_speed, c.lift_acceleration), to(fingers)
-                )
+                down = lifting([wrist, _raised(wrist, -c.lift_height)])
+                return WristAndFingerMotion(down, to(fingers))
             case Stage.RELEASE:
                 opening = to(plan.open_joints, c.release_time)
                 way = moved(plan.retreat(wrist), c.approach_speed, c.approach_acceleration)
@@ -241,6 +239,7 @@ class PlannedExecutor:
     def _stage_done(self, state: RobotState) -> bool:
         if self._stage is Stage.PLACE and self._is_set_down(state):
             return True
+        assert self._motion is not None
         overdue = self._elapsed - self._motion.duration
         over = overdue >= 0.0 and (self._arrived(state) or overdue >= self._config.settle_time)
         if over and self._stage is Stage.HOLD and self._sight is not None:
@@ -265,6 +264,7 @@ class PlannedExecutor:
             case Stage.RELEASE:
                 self._succeed("the object was lifted, held, set down and released")
         if self._outcome is None:
+            assert self._motion is not None
             self._nominal = self._motion.targets(self._elapsed)
             stages = list(Stage)
             self._begin(stages[stages.index(self._stage) + 1])

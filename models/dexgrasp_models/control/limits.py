@@ -165,7 +165,7 @@ class CommandLimiter:
         return previous + np.clip(goal - previous, -step, step)
 
 
-def _shrink(length: float, limit: float) -> float:
+def _shrink(length: float | np.floating, limit: float) -> float:
     return 1.0 if length <= limit else limit / float(length)
 
 

@@ -94,7 +94,7 @@ class PlannedMove:
         self._elapsed = 0.0
         self._latest = 0.0
         self._motion: WristAndFingerMotion | None = None
-        self._command: Command | None = None
+        self._command: Command  # from the first step on
         self._outcome: Outcome | None = None
 
     @property

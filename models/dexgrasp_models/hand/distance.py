@@ -328,7 +328,8 @@ def _pose_gradient(link_poses: Tensor, rows: Tensor, points: Tensor, along: Tens
 
 def _half_extents_and_radius(primitive: Primitive) -> tuple[tuple[float, float, float], float]:
     if primitive.kind == "box":
-        return primitive.size, 0.0
+        x, y, z = primitive.size
+        return (x, y, z), 0.0
     radius, half_length = primitive.size
     return (0.0, 0.0, half_length), radius
 

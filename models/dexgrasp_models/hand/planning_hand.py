@@ -85,6 +85,7 @@ class PlanningHand:
     def _init_balls(self) -> None:
         """Cover the hand with balls, for its own collisions and those with the table."""
         links, centers, radii = [], [], []
+        local: np.ndarray | list[tuple[float, float, float]]
         for index, link in enumerate(self.spec.links):
             for shape in link.primitives:
                 if shape.kind == "capsule":

@@ -124,6 +124,7 @@ class HandMount:
         """(4, 4) pose of each link in the root, wrist at zero."""
         poses = {self.root: np.eye(4)}
         for link in self.links[1:]:
+            assert link.parent is not None
             poses[link.name] = poses[link.parent] @ link.pose.matrix
         return poses
 
@@ -182,7 +183,8 @@ class HandSpec:
     @cached_property
     def joints(self) -> tuple[FingerJoint, ...]:
         """The finger joints in order; joint i moves link i + 1."""
-        return tuple(link.joint for link in self.links[1:])
+        joints = (link.joint for link in self.links[1:])
+        return tuple(joint for joint in joints if isinstance(joint, FingerJoint))
 
     @cached_property
     def finger_joints(self) -> tuple[str, ...]:

@@ -221,13 +221,13 @@ def _depth(owner: _Owner, in_palm: np.ndarray) -> np.ndarray:
 def _sample_box(
     half: Sequence[float], count: int, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    half = np.array(half)
-    areas = np.prod(half) / half
+    extents = np.array(half)
+    areas = np.prod(extents) / extents
     axis = rng.choice(3, size=count, p=areas / areas.sum())
     side = rng.choice([-1.0, 1.0], size=count)
-    points = rng.uniform(-half, half, size=(count, 3))
+    points = rng.uniform(-extents, extents, size=(count, 3))
     normals = side[:, None] * np.eye(3)[axis]
-    return np.where(normals != 0, normals * half, points), normals
+    return np.where(normals != 0, normals * extents, points), normals
 
 
 def _sample_capsule(

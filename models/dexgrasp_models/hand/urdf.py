@@ -35,6 +35,7 @@ def add_hand(robot: Element, spec: HandSpec, mounted: bool) -> None:
         for link in mount.links:
             add_link(robot, link, _COLOUR)
             if link.joint:
+                assert link.parent is not None
                 add_revolute_joint(
                     robot,
                     link.joint,
@@ -57,6 +58,7 @@ def add_hand(robot: Element, spec: HandSpec, mounted: bool) -> None:
     for link in spec.links:
         add_link(robot, link, _COLOUR)
         if link.joint:
+            assert link.parent is not None
             add_revolute_joint(
                 robot, link.joint, link.parent, link.name, link.pose, effort, spec.max_joint_speed
             )

@@ -100,7 +100,8 @@ class WorkerPool(ProcessPoolExecutor):
         for process in processes:
             process.terminate()
         if manager is not None:
-            manager.join()  # it would close its pipe while the interpreter's end writes to it
+            # It would close its pipe while the interpreter's end writes to it.
+            manager.join()  # type: ignore[attr-defined]  # it is a thread
         if isinstance(error, BrokenProcessPool):
             raise ChildProcessError(KILLED) from error
 

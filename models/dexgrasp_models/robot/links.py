@@ -9,13 +9,14 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import yaml
 from scipy.spatial.transform import Rotation
 
 Vector = tuple[float, ...]
+Kind = Literal["box", "capsule"]
 
 _IDENTITY_QUATERNION = (0.0, 0.0, 0.0, 1.0)
 _POINT_LINK_RADIUS = 0.01
@@ -95,7 +96,7 @@ class Pose:
 class Primitive:
     """A solid box or capsule fixed to a link."""
 
-    kind: Literal["box", "capsule"]
+    kind: Kind
     size: Vector
     """Box: three half extents. Capsule: radius, half length of the segment along its z. Metres."""
     pose: Pose = Pose()
@@ -228,6 +229,7 @@ def link_poses(links: Sequence[Link], angles: Mapping[str, float]) -> np.ndarray
     """
     poses = {links[0].name: np.eye(4)}
     for link in links[1:]:
+        assert link.parent is not None
         poses[link.name] = poses[link.parent] @ link.pose.matrix
         if link.joint is not None:
             turn = np.asarray(link.joint.axis) * angles.get(link.joint.name, 0.0)
@@ -257,7 +259,7 @@ def parse_pose(entry: Mapping[str, Any]) -> Pose:
 
 def parse_primitive(entry: Mapping[str, Any]) -> Primitive:
     """Primitive from ``{box|capsule: size, position: .., quaternion: ..}``."""
-    kinds = [kind for kind in ("box", "capsule") if kind in entry]
+    kinds: list[Kind] = [kind for kind in get_args(Kind) if kind in entry]
     if len(kinds) != 1:
         raise DescriptionError(f"a primitive has exactly one of box and capsule; got {dict(entry)}")
     return Primitive(kinds[0], entry[kinds[0]], parse_pose(entry))
