@@ -75,7 +75,7 @@ def export_dexgraspbench(
             target = temporary / "graspdata" / name / f"scale{1000 * scale:03.0f}"
             # Scales of several sources may differ by less than the name tells.
             target.mkdir(parents=True, exist_ok=True)
-            for row, change in zip(rows, closing, strict=True):
+            for row, change in zip(rows.tolist(), closing, strict=True):
                 entry = _entry(grasps, row, poses[row], change)
                 entry |= {"obj_scale": scale, "obj_path": f"{root}/{name}"}
                 (target / f"{row:06d}.npy").write_bytes(npy_bytes(np.array(entry, dtype=object)))

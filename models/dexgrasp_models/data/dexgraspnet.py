@@ -109,7 +109,7 @@ def export_dexgraspnet(grasps: Grasps, folder: Path) -> None:
                 continue
             rows = rows[np.argsort(grasps.numbers[rows], kind="stable")]
             array = np.empty(len(rows), dtype=object)
-            array[:] = [_entry(grasps, row) for row in rows]
+            array[:] = [_entry(grasps, row) for row in rows.tolist()]
             file = temporary / f"{name}.npy"
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_bytes(npy_bytes(array))

@@ -147,7 +147,7 @@ class Grasps:
         scale: float,
         palm_poses: np.ndarray,
         joints: np.ndarray,
-        plane: Sequence[float] | None = None,
+        plane: Sequence[float] | np.ndarray | None = None,
         figures: Mapping[str, np.ndarray] | None = None,
     ) -> Self:
         """Grasps of one object at one scale on one table, numbered from 0.

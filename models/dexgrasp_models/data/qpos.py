@@ -98,13 +98,13 @@ def to_grasps(
     return Grasps(
         (name,),
         np.zeros(len(values)),
-        numbers,
+        np.array(list(numbers), dtype=np.int32),
         np.array(scales, dtype=np.float64),
         np.array(planes, dtype=np.float64).reshape(-1, 4),
         translations,
         rotations,
         joints,
-        {key: [entry.get(key, math.nan) for entry in figures] for key in measured},
+        {key: np.array([entry.get(key, math.nan) for entry in figures]) for key in measured},
     )
 
 

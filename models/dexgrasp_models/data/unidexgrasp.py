@@ -138,7 +138,7 @@ def export_unidexgrasp(grasps: Grasps, folder: Path) -> None:
             if len(np.unique(numbers)) < len(numbers):
                 numbers = np.arange(len(rows))
             (temporary / name).mkdir(parents=True, exist_ok=True)
-            for number, row in zip(numbers, rows, strict=True):
+            for number, row in zip(numbers, rows.tolist(), strict=True):
                 write_npz(temporary / name / f"{number:05d}.npz", _entry(grasps, row))
 
 

@@ -49,6 +49,7 @@ def convex_pieces(
             text=True,
             errors="replace",
         ) as process:
+            assert process.stderr is not None
             told = process.stderr.read().strip().splitlines()
         if process.returncode == 0:
             with np.load(pieces) as found:

@@ -14,7 +14,7 @@ import os
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, cast
 from zipfile import BadZipFile
 
 import numpy as np
@@ -182,7 +182,8 @@ def _read_urdf(path: Path) -> Source:
         shapes = read_urdf(path)
     except (ValueError, OSError) as error:
         raise MeshError(f"{path}: can't be read as a URDF of an object ({error})") from error
-    seen, touched = [], []
+    seen: list[trimesh.Trimesh] = []
+    touched: list[trimesh.Trimesh] = []
     for one in shapes:
         for group in _read_groups(one.shape) if isinstance(one.shape, Path) else [one.shape]:
             placed = group.copy().apply_transform(one.placed)
@@ -244,7 +245,7 @@ def _read_groups(path: Path) -> list[trimesh.Trimesh]:
 
 
 def _joined(groups: list[trimesh.Trimesh]) -> trimesh.Trimesh:
-    whole = trimesh.util.concatenate(groups)
+    whole = cast(trimesh.Trimesh, trimesh.util.concatenate(groups))
     return cleaned(whole.vertices, whole.faces)
 
 
@@ -281,7 +282,8 @@ def _read_pieces(
             _refuse_open(group, path)
     if not pieces:
         raise MeshError(f"{path}: all its pieces are flat, so nothing of it has a volume")
-    return tuple(pieces), trimesh.util.concatenate(pieces if as_meant else groups)
+    whole = trimesh.util.concatenate(pieces if as_meant else groups)
+    return tuple(pieces), cast(trimesh.Trimesh, whole)
 
 
 def _is_open_but_convex(mesh: trimesh.Trimesh, hull: trimesh.Trimesh) -> bool:
@@ -381,7 +383,8 @@ def _scaled_model(
     masses = np.array([solid.volume for solid in solids])
     volume = float(masses.sum())
     center = sum(m * s.center_mass for m, s in zip(masses, solids, strict=True)) / volume
-    inertia = sum(_inertia_about(solid, center) for solid in solids) / volume
+    inertias = (_inertia_about(solid, center) for solid in solids)
+    inertia = sum(inertias, start=np.zeros((3, 3))) / volume
     return ObjectModel(name, scaled_visual, scaled_pieces, scale, volume, center, inertia)
 
 

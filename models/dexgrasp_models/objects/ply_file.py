@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -44,8 +45,8 @@ def read_ply(content: bytes) -> tuple[np.ndarray, list[np.ndarray]]:
             found = [[row[i] for i in place] for row in next(rows)]
             vertices = np.array(found, dtype=np.float64).reshape(-1, 3)
         elif element.name == "face" and (used := [n for n in _CORNERS if n in names]):
-            place = names.index(used[0])
-            faces = [np.array(row[place], dtype=np.int64) for row in next(rows)]
+            corners = names.index(used[0])
+            faces = [np.array(row[corners], dtype=np.int64) for row in next(rows)]
         else:
             next(rows)
     return vertices, [face for face in faces if face.ndim == 1 and len(face) >= 3]
@@ -83,7 +84,8 @@ def _text_rows(body: bytes, elements: list[_Element]) -> Iterator[list]:
         rows = []
         for _ in range(element.count):
             words = next(lines, [])
-            row, place = [], 0
+            row: list[Any] = []
+            place = 0
             try:
                 for _, _, length in element.properties:
                     if not length:

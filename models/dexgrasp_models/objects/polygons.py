@@ -27,9 +27,9 @@ def fans_are_right(points: np.ndarray) -> np.ndarray:
     return (turns > _FLAT * np.einsum("ki,ki->k", normals, normals)[:, None]).all(axis=1)
 
 
-def all_fans_are_right(vertices: np.ndarray, faces: Sequence[Sequence[int]]) -> bool:
+def all_fans_are_right(vertices: np.ndarray, faces: Sequence[Sequence[int] | np.ndarray]) -> bool:
     """Whether that holds for all faces, triangles aside; (V, 3) vertices and faces' indices."""
-    by_length: dict[int, list[Sequence[int]]] = {}
+    by_length: dict[int, list[Sequence[int] | np.ndarray]] = {}
     for face in faces:
         if len(face) > 3:
             by_length.setdefault(len(face), []).append(face)
@@ -68,7 +68,9 @@ def triangulated(points: np.ndarray) -> np.ndarray:
     return triangles
 
 
-def all_triangulated(vertices: np.ndarray, faces: Sequence[Sequence[int]]) -> np.ndarray:
+def all_triangulated(
+    vertices: np.ndarray, faces: Sequence[Sequence[int] | np.ndarray]
+) -> np.ndarray:
     """(M, 3) indices of the triangles of faces with any number of corners.
 
     Corners told twice in a row count once; faces of fewer than three are none.

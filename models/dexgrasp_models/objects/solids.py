@@ -7,6 +7,8 @@ nothing, since there is material on both sides.
 
 from __future__ import annotations
 
+from typing import cast
+
 import numpy as np
 import trimesh
 from scipy.sparse import coo_matrix
@@ -93,10 +95,11 @@ def united(mesh: trimesh.Trimesh) -> trimesh.Trimesh:
 def outer(mesh: trimesh.Trimesh) -> trimesh.Trimesh:
     """What of a closed mesh can be touched from outside: it without its cavities."""
     labels, inside = _nesting(mesh)
-    enclosed = inside.any(axis=1)
+    enclosed = np.any(inside, axis=1)
     if not enclosed.any():
         return mesh
-    return mesh.submesh([np.flatnonzero(~enclosed[labels])], append=True, repair=False)
+    outside = np.flatnonzero(~enclosed[labels])
+    return cast(trimesh.Trimesh, mesh.submesh([outside], append=True, repair=False))
 
 
 def _with_cavities(mesh: trimesh.Trimesh, given: np.ndarray) -> trimesh.Trimesh:

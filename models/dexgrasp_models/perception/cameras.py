@@ -30,6 +30,7 @@ from typing import Any
 
 import numpy as np
 import yaml
+from numpy.typing import ArrayLike
 from scipy.spatial.transform import Rotation
 
 from dexgrasp_models.files import written_whole
@@ -172,9 +173,7 @@ class DepthFrame:
     stamp: float
 
 
-def look_at(
-    position: Sequence[float], focus: Sequence[float], up: Sequence[float] = (0.0, 0.0, 1.0)
-) -> np.ndarray:
+def look_at(position: ArrayLike, focus: ArrayLike, up: ArrayLike = (0.0, 0.0, 1.0)) -> np.ndarray:
     """Pose ``world_T_optical`` (4, 4) of a camera at ``position`` that looks at ``focus``.
 
     Args:

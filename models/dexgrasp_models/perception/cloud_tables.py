@@ -156,7 +156,8 @@ def read_text(path: Path) -> CloudTable:
     if values.shape[1] < 3:
         raise CloudFileError(f"has {values.shape[1]} numbers a line; a point has x, y and z")
     if set(_COORDINATES) <= set(names) and len(set(names)) == len(names) == values.shape[1]:
-        records = np.rec.fromarrays(values.T, names=list(names))
+        # NumPy's stub wants formats beside names.
+        records = np.rec.fromarrays(values.T, names=list(names))  # type: ignore[call-overload]
         return from_records(records, "columns")
     suffix = path.suffix.lower()
     if suffix == ".xyzn":

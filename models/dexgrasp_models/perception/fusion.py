@@ -189,10 +189,10 @@ def _fuse(
             warnings.append(f"{frame.camera.name}: {doubt}")
             continue
         table = _table(frame.camera, depth, config)
-        error = table.offset - config.table_height
-        if abs(error) > config.table_margin:
+        deviation = table.offset - config.table_height
+        if abs(deviation) > config.table_margin:
             warnings.append(
-                f"{frame.camera.name}: sees the table {1e3 * error:+.1f} mm from its place; "
+                f"{frame.camera.name}: sees the table {1e3 * deviation:+.1f} mm from its place; "
                 "calibrate this camera"
             )
         used.append(frame.camera)

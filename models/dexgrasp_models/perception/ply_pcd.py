@@ -77,8 +77,9 @@ def read_pcd(path: Path) -> CloudTable:
     body, how = data[end.end() :], end[1].decode("latin-1").lower()
     if how == "ascii":
         rows = _rows(body, count)
-        widths = [int(np.prod(kind[name].shape)) for name in kind.names]
-        table = from_records(_named_columns(rows, kind.names, widths), "points")
+        names = kind.names or ()
+        widths = [int(np.prod(kind[name].shape)) for name in names]
+        table = from_records(_named_columns(rows, names, widths), "points")
     elif how == "binary":
         table = _with_tail(
             from_records(_records(body, kind, count), "points"), len(body) - count * kind.itemsize
@@ -97,7 +98,8 @@ _Element = tuple[str, int, list[tuple[str, str]]]
 
 
 def _ply_header(lines: list[str]) -> tuple[str, list[_Element]]:
-    order, elements = None, []
+    order: str | None = None
+    elements: list[_Element] = []
     for line in lines[1:]:
         words = line.split()
         match words:
@@ -167,7 +169,7 @@ def _pcd_record(header: dict[str, list[str]]) -> tuple[np.dtype, int]:
     counts = _whole(header, "COUNT", ["1"] * len(fields))
     if not fields or not len(fields) == len(types) == len(sizes) == len(counts):
         raise CloudFileError("FIELDS, SIZE, TYPE and COUNT of its header don't match")
-    described = []
+    described: list[tuple[str, str, tuple[int, ...]]] = []
     for name, kind, size, count in zip(fields, types, sizes, counts, strict=True):
         if size not in _PCD_SIZES.get(kind, ()):
             raise CloudFileError(f"has a field {name} of TYPE {kind} and SIZE {size}")

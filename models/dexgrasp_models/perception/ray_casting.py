@@ -11,6 +11,7 @@ import trimesh
 
 from dexgrasp_models.open3d_import import import_open3d
 from dexgrasp_models.perception.cameras import CameraModel
+from dexgrasp_models.robot.link_meshes import Mesh
 
 _LIGHT = np.array([0.35, -0.5, 0.8]) / np.linalg.norm([0.35, -0.5, 0.8])
 _AMBIENT = 0.4
@@ -21,7 +22,7 @@ _BACKGROUND = np.array([225, 230, 236], dtype=np.uint8)
 class Body:
     """A rigid surface with one colour."""
 
-    mesh: trimesh.Trimesh
+    mesh: trimesh.Trimesh | Mesh
     """In the body's frame, m."""
     color: tuple[float, float, float]
     """RGB in [0, 1]."""
@@ -57,7 +58,7 @@ class RayCaster:
             np.int16
         )
         self._rays: dict[CameraModel, tuple[Any, np.ndarray]] = {}
-        self._scene = None
+        self._scene: Any = None
 
     def place(self, poses: np.ndarray) -> None:
         """Move the bodies to (N, 4, 4) poses in `world`."""

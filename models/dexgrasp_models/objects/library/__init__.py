@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
+from typing import cast
 from zlib import crc32
 
 import numpy as np
@@ -79,7 +80,7 @@ class LibraryObject:
         if name not in self.parts:
             raise ValueError(f"{self.name} has no part {name!r}; it has {', '.join(self.parts)}")
         faces = np.flatnonzero(self.face_parts == self.parts.index(name))
-        return self.mesh.submesh([faces], append=True, repair=False)
+        return cast(trimesh.Trimesh, self.mesh.submesh([faces], append=True, repair=False))
 
 
 def make_instance(category: str, seed: int) -> LibraryObject:

@@ -96,7 +96,7 @@ def cylinder(radius: float, height: float, top_radius: float | None = None) -> M
     return Manifold.cylinder(height, radius, radius if top_radius is None else top_radius, _TURNED)
 
 
-def ellipsoid(semi_axes: ArrayLike, facets: int = 32) -> Manifold:
+def ellipsoid(semi_axes: Sequence[float] | np.ndarray, facets: int = 32) -> Manifold:
     """An ellipsoid about the origin."""
     return Manifold.sphere(1.0, facets).scale(tuple(semi_axes))
 

@@ -103,8 +103,8 @@ def knife(rng: Generator) -> dict[str, Manifold]:
     tip = rng.uniform(0.3, 0.8)  # where the edge meets the spine; 0.5: a centred point
     t = np.linspace(0.0, 1.0, 16)
     taper = np.sqrt(1.0 - np.clip((t - 0.55) / 0.46, 0.0, 1.0) ** 2)
-    top, bottom = 0.5 * height - tip * depth * (1.0 - taper), 0.5 * height - depth
-    bottom = bottom + (1.0 - tip) * depth * (1.0 - taper)
+    top = 0.5 * height - tip * depth * (1.0 - taper)
+    bottom = 0.5 * height - depth + (1.0 - tip) * depth * (1.0 - taper)
     rings = [
         [(s, -w, high), (s, w, high), (s, 0.12, low), (s, -0.12, low)]
         for s, high, low, w in zip(

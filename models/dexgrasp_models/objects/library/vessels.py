@@ -74,8 +74,8 @@ def mug(rng: Generator) -> dict[str, Manifold]:
     radius, height = rng.uniform(3.5, 4.8), rng.uniform(6.5, 12.0)
     wall = rng.uniform(0.35, 0.55)
     foot = rng.uniform(0.62, 1.05)
-    profile = [(0.95 * foot, 0.0), (foot, 0.05), (rng.uniform(0.9, 1.12), 0.5), (1.0, 1.0)]
-    profile = smooth(profile) * (radius, height)
+    outline = [(0.95 * foot, 0.0), (foot, 0.05), (rng.uniform(0.9, 1.12), 0.5), (1.0, 1.0)]
+    profile = smooth(outline) * (radius, height)
     shell, cutter = hollowed(profile, wall, floor=0.7)
     low, high = height * rng.uniform(0.12, 0.3), height * rng.uniform(0.72, 0.9)
     at = np.interp([low, high], profile[:, 1], profile[:, 0]) - 0.6 * wall
