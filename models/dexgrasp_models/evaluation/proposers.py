@@ -155,6 +155,7 @@ class LearnedRow(RowProposer):
             raise ArithmeticError(f"samples of {self.name} aren't finite")
         if self._adaptation is None:
             return grasps
+        assert self._contact is not None  # what adapts needs it
         target = ContactTarget(self._contact, self._body, seen)
         return self._adaptation(grasps, seen, target).grasps
 
@@ -180,7 +181,8 @@ class RefinedRow(LearnedRow):
     def propose(self, cloud: FusedCloud, count: int, seed: int) -> list[Grasp]:
         """See the base."""
         found = (self._networks[recipe] for recipe in ("ipdf", "joint", "contact"))
-        networks = Networks(*found, self._cloud)
+        rotation, flow, contact = found
+        networks = Networks(rotation, flow, contact, self._cloud)
         config = replace(self._config, batch=count)
         proposer = LearnedProposer(config, self._execution, networks=networks)
         return proposer.candidates(cloud, seed)

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from typing import Protocol
 
 import torch
-from torch import Generator, Tensor, nn
+from torch import Generator, Tensor
 
 from dexgrasp_models.nets.ipdf import GraspIPDF
 from dexgrasp_models.nets.types import GraspTensors
@@ -87,10 +88,17 @@ class Factorised(Source):
         return of_rotations + self._log_density(points.expand(grasps.count, -1, -1), grasps)
 
 
+class Sampler(Protocol):
+    """What draws all of a grasp at once."""
+
+    def sample(self, clouds: Tensor, count: int, generator: Generator) -> GraspTensors:
+        """B count grasps of clouds (B, N, 3)."""
+
+
 class Whole(Source):
     """A network that draws all of a grasp at once: `sample(clouds, count, generator)`."""
 
-    def __init__(self, network: nn.Module, log_density: LogDensity | None = None) -> None:
+    def __init__(self, network: Sampler, log_density: LogDensity | None = None) -> None:
         """`log_density`: log p(R, t, q|X) of one cloud's grasps; None where there is none."""
         self._network, self._log_density = network, log_density
 

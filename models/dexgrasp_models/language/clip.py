@@ -56,14 +56,15 @@ class Clip:
     @property
     def image_side(self) -> int:
         """Side of the images that the encoder sees, px."""
-        return self.model.config.vision_config.image_size
+        config: Any = self.model.config.vision_config
+        return config.image_size
 
     @property
     def scale(self) -> Tensor:
         """() factor that turns a cosine of features into a logit."""
         return self.model.logit_scale.exp()
 
-    def image_features(self, images: Sequence[np.ndarray]) -> Tensor:
+    def image_features(self, images: Sequence[np.ndarray] | np.ndarray) -> Tensor:
         """(N, D) unit vectors of N images, (H, W, 3) uint8 RGB each."""
         pixels = self.image_processor(list(images), return_tensors="pt")["pixel_values"]
         features = self.model.get_image_features(pixels.to(self.model.device)).pooler_output
@@ -71,7 +72,8 @@ class Clip:
 
     def text_features(self, texts: Sequence[str]) -> Tensor:
         """(N, D) unit vectors of N texts; what is too long of a text is left out."""
-        limit = self.model.config.text_config.max_position_embeddings
+        config: Any = self.model.config.text_config
+        limit = config.max_position_embeddings
         tokens = self.tokenizer(
             list(texts), padding=True, truncation=True, max_length=limit, return_tensors="pt"
         ).to(self.model.device)
@@ -114,9 +116,10 @@ def load_clip(folder: str | Path) -> Clip:
         kind = json.loads((path / "config.json").read_text(encoding="utf-8")).get("model_type")
         if kind != "clip":
             raise WeightsError(f"{path}: is a model of the type {kind!r}, not CLIP; {HOW_TO_GET}")
-        model, told = CLIPModel.from_pretrained(
+        loaded: Any = CLIPModel.from_pretrained(
             path, local_files_only=True, output_loading_info=True, dtype=torch.float32
         )
+        model, told = loaded
         tokenizer = CLIPTokenizer.from_pretrained(path, local_files_only=True)
         image_processor = CLIPImageProcessorPil.from_pretrained(path, local_files_only=True)
     except WeightsError:

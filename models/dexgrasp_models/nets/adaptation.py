@@ -139,8 +139,9 @@ class Adaptation:
             Diverged: the optimisation of some grasps did.
         """
         grasps, points = _detached(grasps.checked()), _checked_cloud(points)
-        predict = target if callable(target) else None
-        target = _checked_map(predict(grasps) if predict else target, grasps, points)
+        predict = None if isinstance(target, Tensor) else target
+        initial = target if isinstance(target, Tensor) else target(grasps)
+        target = _checked_map(initial, grasps, points)
         interval = self.config.target_interval if predict else 0
         with torch.no_grad():
             before = self.losses(grasps, points, target)
@@ -149,7 +150,7 @@ class Adaptation:
         optimiser = self._optimiser(grasps, points)
         step, steps = 0, self.config.steps
         while step < steps and progress.may_go_on(step, steps):
-            if step and interval and step % interval == 0:
+            if predict and step and interval and step % interval == 0:
                 current = self.moved(grasps, optimiser.values.detach())
                 target = _checked_map(predict(current), grasps, points)
             until_next = interval - step % interval if interval else steps

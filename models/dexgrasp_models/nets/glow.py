@@ -7,8 +7,9 @@ vectors, as in ProHMR (Kolotouros et al., ICCV 2021), with a PointNet's feature 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -62,6 +63,10 @@ class ConditionalGlow(nn.Module):
     which is remembered with the weights.
     """
 
+    mean: Tensor
+    deviation: Tensor
+    initialised: Tensor
+
     def __init__(self, size: int, conditions: int, config: FlowConfig) -> None:
         """`size`: D; `conditions`: C."""
         super().__init__()
@@ -69,7 +74,8 @@ class ConditionalGlow(nn.Module):
         self.register_buffer("mean", torch.zeros(size))
         self.register_buffer("deviation", torch.ones(size))
         self.register_buffer("initialised", torch.tensor(False))
-        self.blocks = nn.ModuleList(_Block(size, conditions, config) for _ in range(config.blocks))
+        blocks = (_Block(size, conditions, config) for _ in range(config.blocks))
+        self.blocks = cast(Sequence[_Block], nn.ModuleList(blocks))
 
     @torch.no_grad()
     def fit_standardisation(self, data: Tensor) -> None:
@@ -210,6 +216,8 @@ class _Convolution(nn.Module):
     P is a random orthogonal matrix that stays; L is lower triangular with ones on its diagonal, U
     strictly upper triangular, S positive and diagonal.
     """
+
+    orthogonal: Tensor
 
     def __init__(self, size: int) -> None:
         super().__init__()

@@ -97,6 +97,8 @@ class GraspIPDF(nn.Module):
     part, the cloud's *condition*, is computed once for all rotations.
     """
 
+    _octaves: Tensor
+
     def __init__(self, config: GraspIPDFConfig) -> None:
         super().__init__()
         self.config = config
@@ -330,7 +332,8 @@ def random_rotations(count: int, generator: torch.Generator | None = None) -> Te
 
 def _best_apart(rotations: Tensor, scores: Tensor, count: int, separation: float) -> list[int]:
     """The highest of scores (M,), then always the highest at least `separation` from those."""
-    left, chosen = scores.clone(), []
+    left = scores.clone()
+    chosen: list[int] = []
     least_trace = 1 + 2 * math.cos(separation)
     while len(chosen) < count and (left > -torch.inf).any():
         chosen.append(int(left.argmax()))

@@ -156,4 +156,5 @@ def _hues(rotations: np.ndarray) -> list[tuple[int, int, int]]:
     turns[upright] = np.arctan2(rotations[upright, 1, 0], rotations[upright, 0, 0])
     hues = np.full((1, len(rotations), 3), 230, np.uint8)
     hues[0, :, 0] = np.round(turns % (2 * np.pi) / (2 * np.pi) * 180) % 180
-    return [tuple(int(part) for part in rgb) for rgb in cv2.cvtColor(hues, cv2.COLOR_HSV2RGB)[0]]
+    colours = cv2.cvtColor(hues, cv2.COLOR_HSV2RGB)[0]
+    return [(int(red), int(green), int(blue)) for red, green, blue in colours]

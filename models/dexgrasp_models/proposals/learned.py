@@ -10,14 +10,14 @@ follows, the joints before and after the grasp, the rejection and the ranking, i
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from dexgrasp_models.arm.kinematics import ArmKinematics
 from dexgrasp_models.hand.kinematics import HandKinematics
@@ -264,18 +264,21 @@ def load_networks(folder: str | Path = "") -> Networks:
             f"{path}: no {', '.join(f'{name}.safetensors' for name in missing)}; train with "
             "'dexgrasp train', or name another folder of weights"
         )
-    networks, clouds = [], []
-    for name, kind, config_type in (
+    kinds: tuple[tuple[str, Callable[[Any], nn.Module], type[Parameters]], ...] = (
         ("ipdf", GraspIPDF, GraspIPDFConfig),
         (flow, GraspGlow, GraspGlowConfig),
         ("contact", ContactNet, ContactNetConfig),
-    ):
+    )
+    networks: list[Any] = []
+    clouds = []
+    for name, kind, config_type in kinds:
         network, metadata = load_network(_file(path, name), config_type, kind)
         networks.append(network.eval().requires_grad_(False))
         clouds.append(metadata.get("training", {}).get("cloud", {}))
     if any(cloud != clouds[0] for cloud in clouds):
         raise WeightsError(f"{path}: its networks were trained on different clouds")
-    return Networks(*networks, config_from(CloudConfig, clouds[0]))
+    rotation, glow, contact = networks
+    return Networks(rotation, glow, contact, config_from(CloudConfig, clouds[0]))
 
 
 def _file(folder: Path, name: str) -> Path:

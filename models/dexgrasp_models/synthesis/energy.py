@@ -8,6 +8,7 @@ pre-shape. All are functions of link poses and joint angles.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -112,7 +113,7 @@ class GraspEnergy:
             + (joints - limits[:, 1]).clamp_min(0).sum(1),
             "prior": (joints - preshape).square().sum(1),
         }
-        total = sum(self._weights[name] * value for name, value in terms.items())
+        total = cast(Tensor, sum(self._weights[name] * value for name, value in terms.items()))
         return Energy(terms, total, contacts, closure.forces, closure.weights)
 
     def contacts(self, link_poses: Tensor) -> Contacts:

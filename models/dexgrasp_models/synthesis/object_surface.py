@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -197,10 +198,10 @@ def stacked(surfaces: Sequence[ObjectSurface]) -> ObjectSurface:
     if not surfaces:
         raise ValueError("no objects to put together")
     try:
-        return replace(
-            surfaces[0],
-            **{name: torch.cat([getattr(s, name) for s in surfaces]) for name in _TENSORS},
-        )
+        together: dict[str, Any] = {
+            name: torch.cat([getattr(s, name) for s in surfaces]) for name in _TENSORS
+        }
+        return replace(surfaces[0], **together)
     except RuntimeError as error:
         raise ValueError("objects put together need as many surface points each") from error
 

@@ -7,7 +7,7 @@ hopeless by its contacts alone need not be evaluated further, as no term is ever
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor
@@ -142,7 +142,7 @@ class PaperEnergy:
             "joints": config.weight_joints,
             "self": config.weight_self,
         }
-        return sum(weights[name] * values for name, values in terms.items())
+        return cast(Tensor, sum(weights[name] * values for name, values in terms.items()))
 
     # Of the hand
 

@@ -35,7 +35,7 @@ class Checkpoint:
     best: float
     """Least validation loss so far."""
     objective: Mapping[str, Any]
-    optimiser: Mapping[str, Any]
+    optimiser: dict[str, Any]
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint, settings: Mapping[str, Any]) -> None:

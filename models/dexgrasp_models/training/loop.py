@@ -140,9 +140,10 @@ class _Loop:
         self._processes, self._report = processes, report
         self._training, self._validation = training, validation
         self._batches = TrainingBatches(training, config, run.seed, processes.rank, processes.count)
+        network: Any = objective.network
         self._settings = {
             "training": asdict(config),
-            "network": asdict(objective.network.config),
+            "network": asdict(network.config),
             "seed": run.seed,
             "processes": processes.count,
             "data": [training.fingerprint(), validation.fingerprint()],
@@ -280,7 +281,7 @@ class _Loop:
             "grasps": self._training.grasp_count,
             "clouds": self._training.cloud_count,
         }
-        network = self._objective.network
+        network: Any = self._objective.network
         save_weights(self._run.weights, network, network.config, metadata)
 
     def _save(self) -> None:

@@ -95,6 +95,8 @@ class Flow(Objective):
 class BaselineFlow(Objective):
     """ReLie, ProHMR and the decoupled flow, whose losses are their own (B.1.2)."""
 
+    network: ReLie | ProHMR | DecoupledGlow
+
     def prepare(self, grasps: GraspTensors) -> None:
         self.network.fit_standardisation(grasps)
 
@@ -231,13 +233,12 @@ class Recipe:
 def _end_to_end(
     _: Any, training: TrainingConfig, device: torch.device, weights: Mapping[str, Path]
 ) -> Objective:
-    networks = (
-        load_network(weights["glow"], GraspGlowConfig, GraspGlow),
-        load_network(weights["ipdf"], GraspIPDFConfig, GraspIPDF),
-        load_network(weights["contact"], ContactNetConfig, ContactNet),
+    glow, _ = load_network(weights["glow"], GraspGlowConfig, GraspGlow)
+    rotations, _ = load_network(weights["ipdf"], GraspIPDFConfig, GraspIPDF)
+    contact, _ = load_network(weights["contact"], ContactNetConfig, ContactNet)
+    return EndToEnd(
+        glow.to(device), rotations.to(device), contact.to(device), _hand(device), training.samples
     )
-    glow, rotations, contact = (network.to(device) for network, _ in networks)
-    return EndToEnd(glow, rotations, contact, _hand(device), training.samples)
 
 
 def _hand(device: torch.device) -> HandBody:

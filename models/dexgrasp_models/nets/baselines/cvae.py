@@ -78,7 +78,8 @@ class Latents(NamedTuple):
 
     def draw(self, generator: torch.Generator | None = None) -> Tensor:
         """(B, Z), differentiable with respect to the distributions."""
-        noise = normal_noise(*self.means.shape, self.means, generator)
+        rows, width = self.means.shape
+        noise = normal_noise(rows, width, self.means, generator)
         return self.means + (0.5 * self.log_variances).exp() * noise
 
     def kl_divergence(self) -> Tensor:
@@ -220,4 +221,5 @@ class GraspCVAE(nn.Module):
         translations = LENGTH * translations
         if not self.config.given_rotation:
             return GraspTensors(rotation_from_columns(columns), translations, joints)
+        assert rotations is not None
         return GraspTensors(rotations, (rotations @ translations[..., None]).squeeze(2), joints)
