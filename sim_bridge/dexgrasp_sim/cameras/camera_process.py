@@ -107,10 +107,13 @@ def _is_built() -> bool:
 
 def _end_with_parent() -> None:
     """A bridge that was killed could not end this process itself."""
-    parent_process().join()
+    parent = parent_process()
+    assert parent is not None
+    parent.join()
     os._exit(0)
 
 
 def _render_saved(saved_state: Any, views: Sequence[View]) -> list[Images]:
+    assert _twin is not None
     _twin.restore_state(saved_state)
     return render(_twin, views)

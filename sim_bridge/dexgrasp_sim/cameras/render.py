@@ -18,7 +18,8 @@ from dexgrasp_sim.interface import Snapshot
 _LIGHT = np.array([0.30, -0.45, 0.85], dtype=np.float32)
 _LIGHT /= np.linalg.norm(_LIGHT)
 _AMBIENT, _SHADOW, _GLOSS = np.float32(0.45), np.float32(0.55), np.float32(0.18)
-_SKY, _HORIZON = np.float32([206, 218, 230]), np.float32([244, 246, 248])
+_SKY = np.array([206, 218, 230], np.float32)
+_HORIZON = np.array([244, 246, 248], np.float32)
 _TILE = 0.10  # m: the table's squares give a sense of scale
 _TABLE_TOLERANCE = 1e-4  # m
 _LIFT_OFF = np.float32(1e-4)  # m between a surface and the start of its shadow ray
@@ -89,7 +90,8 @@ def save_video(path: Path, images: Iterable[np.ndarray], rate: float) -> None:
     with written_whole(path) as temporary:
         if path.suffix == ".mp4":
             options = {"fps": rate, "codec": "libx264", "macro_block_size": 2}
-            with imageio.imopen(temporary, "w", plugin="FFMPEG") as video:
+            # The stub has no FFMPEG.
+            with imageio.imopen(temporary, "w", plugin="FFMPEG") as video:  # type: ignore[call-overload]
                 video.write(np.stack(list(images)), **options)
         elif path.suffix == ".gif":
             imageio.imwrite(temporary, np.stack(list(images)), duration=1000.0 / rate, loop=0)

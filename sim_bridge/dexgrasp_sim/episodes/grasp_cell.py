@@ -84,11 +84,12 @@ class GraspCell:
             PerceptionError: too little is seen.
         """
         state = self._state()
+        arm_joints = self._arm_joints()
         robot = robot_distance(
             self.hand,
             state.wrist_pose,
             state.joints,
-            self.arm.capsules(self._arm_joints()) if self.arm else (),
+            self.arm.capsules(arm_joints) if self.arm and arm_joints is not None else (),
         )
         return fuse(frames, load_fusion_config(), robot_distance=robot)
 
@@ -130,6 +131,7 @@ class GraspCell:
                 entered[controller.stage] = _Truth(simulator.object_pose(), state.wrist_pose)
             if controller.outcome is not None or controller.stage == Stage.PLACE:
                 break  # once the hold is over the attempt is decided
+            assert command is not None
             simulator.set_targets(_command_as_received(command))
             simulator.step()
         end = _Truth(simulator.object_pose(), simulator.state().wrist_pose)

@@ -16,7 +16,7 @@ import mujoco
 import numpy as np
 
 from dexgrasp_models.arm.mounting import Mounting
-from dexgrasp_models.arm.spec import ArmSpec
+from dexgrasp_models.arm.spec import ArmJoint, ArmSpec
 from dexgrasp_models.hand.spec import HandSpec
 from dexgrasp_models.robot.links import Link, Pose
 from dexgrasp_models.robot.urdf import pose_from_matrix
@@ -142,6 +142,7 @@ def add_arm_with_hand(
             bodies[link.parent], link, friction, Collides.ARM, touches
         )
         if link.joint:
+            assert isinstance(link.joint, ArmJoint)
             torque = link.joint.max_torque
             body.add_joint(
                 name=link.joint.name,
@@ -200,6 +201,7 @@ def _add_fingers(
     if self_collision:
         # Links two joints apart meet at a knuckle, where their simple shapes overlap.
         for link in hand.links[1:]:
+            assert link.parent is not None
             # MuJoCo leaves out parents itself, but not one that can't move, as a fixed palm.
             if link.parent == hand.root:
                 spec.add_exclude(bodyname1=link.parent, bodyname2=link.name)
