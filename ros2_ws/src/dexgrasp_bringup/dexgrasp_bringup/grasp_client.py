@@ -63,6 +63,7 @@ class GraspClient:
         return self
 
     def __exit__(self, *_: object) -> None:
+        assert self._spinning is not None
         self._spinning.stop(timeout=2.0)
         self.node.destroy_node()
         self._context.try_shutdown()

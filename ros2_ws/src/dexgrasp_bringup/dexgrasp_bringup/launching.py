@@ -6,7 +6,7 @@ import dataclasses
 import signal
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from launch import LaunchContext
 from launch.action import Action
@@ -43,7 +43,7 @@ def declared_arguments(options: type[Options]) -> list[DeclareLaunchArgument]:
     return [
         DeclareLaunchArgument(
             option.name,
-            default_value=_text(option.default),
+            default_value=_text(cast(ParameterValue, option.default)),
             description=option.metadata["description"],
             choices=_choices(option),
         )
@@ -60,7 +60,7 @@ def given_options(context: LaunchContext, options: type[Options]) -> Options:
     values = {}
     for option in dataclasses.fields(options):
         text = LaunchConfiguration(option.name).perform(context)
-        kind = type(option.default)
+        kind: Any = type(option.default)
         try:
             values[option.name] = text == "true" if kind is bool else kind(text)
         except ValueError:

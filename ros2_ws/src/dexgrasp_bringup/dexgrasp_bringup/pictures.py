@@ -15,6 +15,7 @@ from dexgrasp_bringup.recording import Moment, at_wall_time
 from dexgrasp_bringup.summary import Interval, motion_of
 from dexgrasp_models.objects import load_object
 from dexgrasp_sim.backends import make_simulator
+from dexgrasp_sim.backends.mujoco.mujoco_sim import MujocoSimulator
 from dexgrasp_sim.cameras.render import Renderer, save_picture, save_video, viewpoint
 from dexgrasp_sim.interface import Simulator, Snapshot
 from dexgrasp_sim.scene import load_scene
@@ -40,6 +41,7 @@ def write_pictures(
     """
     config = load_scene(scene=options.scene, cameras=options.cameras)
     simulator = make_simulator(config, load_object(options.object, options.scale))
+    assert isinstance(simulator, MujocoSimulator)
     simulator.reset(options.seed)
     renderer = Renderer(simulator)
     numbered = list(enumerate(intervals, start=1))

@@ -225,6 +225,7 @@ class GraphProcesses:
         self._readers.append(reader)
 
     def _read(self, name: str, process: subprocess.Popen[str]) -> None:
+        assert process.stdout is not None
         with (self._log_folder / f"{name}.log").open("a", encoding="utf-8") as log:
             for line in process.stdout:
                 log.write(line)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import signal
 import sys
+from io import TextIOWrapper
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, cast
 
 import typer
 
@@ -132,7 +133,7 @@ def main() -> None:
         signal.signal(number, signal.default_int_handler)
     for stream in (sys.stdout, sys.stderr):
         # A path may hold what the terminal's encoding doesn't have, or bytes that are no text.
-        stream.reconfigure(errors="backslashreplace")
+        cast(TextIOWrapper, stream).reconfigure(errors="backslashreplace")
     app()
 
 

@@ -11,7 +11,7 @@ from enum import StrEnum
 from hashlib import sha256
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 from rich.console import Console
@@ -122,7 +122,7 @@ def synth(
                 scales=tuple(scale or SCALES),
                 poses=poses,
                 seed=seed,
-                keep=str(keep),
+                keep=cast(Any, str(keep)),
                 synthesis=settings,
                 device=str(device),
             )
@@ -281,7 +281,8 @@ def _named_sources(selection: Sequence[str] | None) -> list[tuple[str, str]]:
     from dexgrasp_models.objects import LIBRARY_PREFIX
 
     named: dict[str, str] = {}
-    for item in selection or [None]:
+    items: Sequence[str | None] = selection or [None]
+    for item in items:
         folder = Path(item) if item and Path(item).is_dir() else None
         for source in sources([item] if item else None):
             name = source.removeprefix(LIBRARY_PREFIX)

@@ -123,12 +123,12 @@ def propose(
             raise typer.Exit(1) from error
         finally:
             # Also where no grasp is left: it may tell why.
-            if rotations is not None:
+            if rotations is not None and isinstance(source, DrawsRotations):
                 save_picture(rotations, source.rotation_picture(seen, grasps))
                 console.print(f"density of the rotations drawn to {rotations}", soft_wrap=True)
         grasps = [replace(grasp, palm_pose=in_file @ grasp.palm_pose) for grasp in grasps]
         console.print(_table(grasps))
-        timings = source.timings | (selector.timings if selector else {})
+        timings = source.progress.timings | (selector.timings if selector else {})
         took = ", ".join(f"{stage} {t:.2f} s" for stage, t in timings.items())
         console.print(f"seed {seed}; {took}", soft_wrap=True)
         if source.progress.remark:

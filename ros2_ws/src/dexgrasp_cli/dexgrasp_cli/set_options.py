@@ -64,6 +64,8 @@ def parse_bounds(conditions: Sequence[str]) -> Bounds:
     for condition in conditions:
         match = _CONDITION.fullmatch(condition)
         try:
+            if match is None:
+                raise ValueError
             value = float(match["value"])
         except (TypeError, ValueError):
             raise ValueError(

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
+from rich.progress import TaskID
 
 from dexgrasp_cli.progress import bars
 from dexgrasp_cli.set_options import Where, parse_bounds
@@ -42,7 +43,7 @@ def train_clip(
     if processes.count > 1:
         raise ValueError("clip is trained by one process: start it without torchrun")
     clip = load_clip(weights)
-    clip.model.to(processes.device)
+    clip.model.to(processes.device)  # type: ignore[arg-type]  # its decorator hides self
     training, validation = _captioned(data, where, clip.image_side, console)
     for name, grasps in (("training", training), ("validation", validation)):
         console.print(
@@ -78,7 +79,7 @@ def _captioned(
         for split in (TRAINING, VALIDATION):
             task = shown.add_task(f"captions, {split}")
 
-            def told(done: int, of: int, task: int = task) -> None:
+            def told(done: int, of: int, task: TaskID = task) -> None:
                 shown.update(task, completed=done, total=of)
 
             objects = split_objects(grasps.names, split)

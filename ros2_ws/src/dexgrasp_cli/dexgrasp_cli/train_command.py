@@ -134,17 +134,17 @@ def train(
 
         try:
             if network is Network.CLIP:
-                training_config = load_clip_training(config, steps=steps, batch=batch)
-                kept = run.out / name
+                clip_config = load_clip_training(config, steps=steps, batch=batch)
+                planned, kept = clip_config.steps, run.out / name
                 progress = train_clip(
-                    data, where, clip, training_config, run, processes, console, report
+                    data, where, clip, clip_config, run, processes, console, report
                 )
             else:
                 recipe = RECIPES[name]
                 training_config, network_values = load_training(
                     name, config, steps=steps, batch=batch
                 )
-                kept = run.weights
+                planned, kept = training_config.steps, run.weights
                 training, validation = _scenes(data, clouds, where)
                 if processes.leads:
                     _tell_data(console, training, validation)
@@ -167,8 +167,7 @@ def train(
             console.print(f"best {LOSS} {progress.best:.4g}: {kept}", soft_wrap=True)
             if not progress.finished:
                 console.print(
-                    f"{training_config.steps - progress.step} steps are left: run the same "
-                    "command again"
+                    f"{planned - progress.step} steps are left: run the same command again"
                 )
 
 

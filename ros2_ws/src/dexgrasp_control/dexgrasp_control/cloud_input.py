@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from functools import partial
 
 import numpy as np
 from rclpy.node import Node
@@ -25,7 +26,7 @@ class CloudInput:
             node.create_subscription(
                 PointCloud2,
                 topic.name,
-                lambda message, name=topic.name: self._put(name, message),
+                partial(self._put, topic.name),
                 topic.qos,
             )
 
@@ -42,6 +43,7 @@ class CloudInput:
     @property
     def points(self) -> tuple[np.ndarray, np.ndarray]:
         """Points of the object (N, 3) and of the scene (M, 3) in the world, float32."""
+        assert self._pair is not None
         return self._pair[1], self._pair[2]
 
     def wait_for_newer(self, received: int, timeout: float) -> bool:

@@ -143,7 +143,7 @@ class ControlNode(ManagedNode):
         )
         looker = None
         if self._config.lift_check.cameras:
-            services = (
+            capture_with, capture = (
                 perception(
                     kind, name, silence=p.sight_timeout, total=LONGEST_LOOK * p.sight_timeout
                 )
@@ -152,7 +152,7 @@ class ControlNode(ManagedNode):
                     (Trigger, contract.CAPTURE_SERVICE),
                 )
             )
-            looker = LiftSight(*services, clouds, self._config.lift_check)
+            looker = LiftSight(capture_with, capture, clouds, self._config.lift_check)
         self._grasp = GraspTask(self._robot, self._preparation, planner, looker, p)
         self._move = MoveTask(
             self._robot, planner, self._config, p.control_period, hand, arm, clouds
@@ -302,6 +302,7 @@ class ControlNode(ManagedNode):
             return
         goal.concluded = True
         outcome = goal.outcome
+        assert outcome is not None
         succeeded = outcome.kind is OutcomeKind.SUCCEEDED
         cancelled = goal.handle.is_cancel_requested
         self._busy, self._goal, self._worker = "", None, None

@@ -141,6 +141,7 @@ class GraspTask:
             # Whatever went wrong here, the object is not held up for ever.
             if sight is not None:
                 sight.conclude(None, "nobody looked")
+        assert controller.outcome is not None
         kept = controller.outcome.kind in (
             OutcomeKind.SUCCEEDED,
             OutcomeKind.ABORTED,
@@ -161,6 +162,9 @@ class GraspTask:
             if motion.ended.is_set():
                 raise _Over
 
+        assert self._looker is not None
+        assert motion.sight is not None
+        assert motion.palm_before_lift is not None
         try:
             self._preparation.spent_stamp = self._looker.look(
                 motion.sight, before, motion.palm_before_lift, self._robot.state, tell_or_leave

@@ -99,6 +99,7 @@ class MoveTask:
             if (reason := why_stop()) is not None:
                 self._robot.abort(reason)
         self.began_to_open = stage != HOME and controller.progress > 0.0
+        assert controller.outcome is not None
         return controller.outcome
 
     def _way_home(self, state: RobotState) -> list[np.ndarray]:

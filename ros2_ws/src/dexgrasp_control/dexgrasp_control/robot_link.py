@@ -117,6 +117,7 @@ class RobotLink:
     @property
     def state(self) -> RobotState:
         """The newest measured state."""
+        assert self._state is not None
         return self._state
 
     def arm_angles(self) -> np.ndarray | None:
@@ -146,6 +147,7 @@ class RobotLink:
                     f" within {self._parameters.state_timeout:g} s"
                 )
             time.sleep(WATCHDOG_PERIOD)
+        assert self._state is not None
         return self._state
 
     def start(self, motion: Motion) -> None:

@@ -265,13 +265,13 @@ class PerceptionNode(ManagedNode):
             try:
                 self._refuse_stale(camera, asked_ns)
                 frame, doubts = camera.frame()
-                if camera.stamp_ns < asked_ns:
+                if (camera.stamp_ns or 0) < asked_ns:
                     doubts.append("no image since the request, an older one is used")
             except (conversions.MessageError, RigError) as error:
                 missing[name] = str(error)
             else:
                 frames.append(frame)
-                newest_ns = max(newest_ns, camera.stamp_ns)
+                newest_ns = max(newest_ns, camera.stamp_ns or 0)
                 warnings += [f"{name}: {doubt}" for doubt in doubts]
         return frames, missing, newest_ns
 

@@ -28,6 +28,7 @@ from dexgrasp_models.proposals.proposer import (
     proposer_names,
 )
 from dexgrasp_models.proposals.reachability import NoProposalError
+from dexgrasp_models.synthesis.energy_config import AnalyticConfig
 from dexgrasp_models.synthesis.object_surface import CloudError
 from dexgrasp_models.synthesis.types import Grasp
 from dexgrasp_proposals.markers import GraspMarkers
@@ -84,9 +85,9 @@ class ProposalNode(ManagedNode):
         self._finger_joints = load_hand().finger_joints
         arm = ArmKinematics() if self.parameters.scene == "arm" else None
         name = self.parameters.proposer
-        self._proposer = make_proposer(
-            name, self._settings[name], execution=self._settings["analytic"], arm=arm
-        )
+        execution = self._settings["analytic"]
+        assert isinstance(execution, AnalyticConfig)
+        self._proposer = make_proposer(name, self._settings[name], execution=execution, arm=arm)
         self._selector = LanguageSelector(self._language) if self._language.weights else None
         self._markers = GraspMarkers()
         self._grasps = self._publisher(contract.GRASPS)

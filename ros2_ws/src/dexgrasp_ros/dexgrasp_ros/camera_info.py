@@ -7,6 +7,7 @@ the region of interest, are of the full resolution and applied as image_geometry
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from sensor_msgs.msg import CameraInfo
@@ -30,7 +31,7 @@ class Intrinsics:
     distortion: Distortion | None = None
 
     @property
-    def pinhole(self) -> dict[str, float]:
+    def pinhole(self) -> dict[str, Any]:
         """All but the distortion."""
         return {name: value for name, value in vars(self).items() if name != "distortion"}
 

@@ -19,6 +19,7 @@ from geometry_msgs.msg import (
     TransformStamped,
     Vector3,
 )
+from numpy.typing import ArrayLike
 from sensor_msgs.msg import CameraInfo, Image, JointState, PointCloud2, PointField
 from std_msgs.msg import Header
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
@@ -132,7 +133,7 @@ def _parts(pose: np.ndarray) -> tuple[list[float], Quaternion]:
 
 
 def joint_state(
-    names: Sequence[str], positions: np.ndarray, velocities: np.ndarray, ns: int
+    names: Sequence[str], positions: ArrayLike, velocities: ArrayLike, ns: int
 ) -> JointState:
     """Positions (J,) and velocities (J,) of ``names`` to a JointState."""
     return JointState(
@@ -239,7 +240,11 @@ def depth_from_message(message: Image) -> np.ndarray:
     Raises:
         MessageError: on another encoding, or a size that does not fit the data.
     """
-    kinds = {"16UC1": np.dtype("u2"), "mono16": np.dtype("u2"), "32FC1": np.dtype("f4")}
+    kinds: dict[str, np.dtype] = {
+        "16UC1": np.dtype("u2"),
+        "mono16": np.dtype("u2"),
+        "32FC1": np.dtype("f4"),
+    }
     if message.encoding not in kinds:
         raise MessageError(
             f"depth image with encoding '{message.encoding}', expected 16UC1 (millimetres)"

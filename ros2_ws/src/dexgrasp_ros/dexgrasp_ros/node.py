@@ -13,7 +13,7 @@ import re
 import sys
 import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, ClassVar
@@ -91,7 +91,7 @@ class ManagedNode(LifecycleNode):
     def __init__(self, name: str, **options: Any) -> None:
         super().__init__(name, **options)
         declare_parameters(self, _CommonParameters)
-        self.parameters = declare_parameters(self, self.parameters_type)
+        self.parameters: Any = declare_parameters(self, self.parameters_type)
         self.steady_clock = Clock(clock_type=ClockType.STEADY_TIME)
         self.failure: str | None = None
         self.fatal: Exception | None = None
@@ -102,7 +102,7 @@ class ManagedNode(LifecycleNode):
         self.add_on_set_parameters_callback(self._refuse_parameters)
         self.add_post_set_parameters_callback(self._note_parameters)
         self._entities_before: dict[Any, Callable[[Any], bool]] = {}
-        self._status = (WARN, "not active", {})
+        self._status: tuple[bytes, str, Mapping[str, Any]] = (WARN, "not active", {})
         self._diagnostics = self.create_publisher(
             DiagnosticArray, contract.DIAGNOSTICS.name, contract.DIAGNOSTICS.qos
         )

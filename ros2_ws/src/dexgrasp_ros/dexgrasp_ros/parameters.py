@@ -20,7 +20,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import typing
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from rcl_interfaces.msg import (
     FloatingPointRange,
@@ -32,7 +32,10 @@ from rclpy.exceptions import InvalidParameterTypeException
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
-Parameters = TypeVar("Parameters")
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+Parameters = TypeVar("Parameters", bound="DataclassInstance")
 
 _FIXED = "fixed while the node is active"
 """Among the constraints in a parameter's description."""
@@ -186,6 +189,7 @@ def _declare(
     try:
         node.declare_parameter(name, value, _descriptor(name, ros_type, field))
     except InvalidParameterTypeException:
+        assert override is not None  # the default has the type
         problem = f"is {override.value!r}, must be {written_as}"
         raise ParameterError(_sentence(node, name, problem, field)) from None
 
@@ -211,8 +215,8 @@ def _descriptor(
         description=text,
     )
     constraints = [_FIXED] if about.get("read_only", True) else []
-    if _range(field):
-        low, high = _range(field)
+    if allowed := _range(field):
+        low, high = allowed
         if ros_type == Parameter.Type.INTEGER:
             descriptor.integer_range = [IntegerRange(from_value=int(low), to_value=int(high))]
         elif ros_type == Parameter.Type.DOUBLE:
@@ -238,8 +242,8 @@ def _problem(value: Any, field: dataclasses.Field) -> str | None:
     for item in items:
         if about.get("choices") and item not in about["choices"]:
             return f"is '{item}', must be one of: {', '.join(about['choices'])}"
-        if _range(field):
-            low, high = _range(field)
+        if allowed := _range(field):
+            low, high = allowed
             if not (math.isfinite(item) and low <= item <= high):
                 return f"is {item:g}{unit}, must be between {low:g} and {high:g}{unit}"
     return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from rclpy.node import Node
@@ -46,7 +47,7 @@ class Transforms:
                 depth=_DEPTH, history=HistoryPolicy.KEEP_LAST, durability=durability
             )
             node.create_subscription(
-                topic.type, topic.name, lambda m, moves=moves: self._put(m, moves), profile
+                topic.type, topic.name, partial(self._put, moves=moves), profile
             )
 
     def pose(self, frame: str, timeout: float, parent: str = conversions.WORLD) -> np.ndarray:

@@ -7,6 +7,7 @@ Fast DDS reads a profile when the first participant is created, so this has to b
 from __future__ import annotations
 
 import os
+from collections.abc import MutableMapping
 
 from dexgrasp_models.config import find_config
 
@@ -16,7 +17,7 @@ PROFILE_VARIABLE = "FASTRTPS_DEFAULT_PROFILES_FILE"
 """Names the profile to Fast DDS."""
 
 
-def use_transport_profile(environment: dict[str, str] | None = None) -> None:
+def use_transport_profile(environment: MutableMapping[str, str] | None = None) -> None:
     """Has Fast DDS use the profile of this package, unless one is named already.
 
     Args:

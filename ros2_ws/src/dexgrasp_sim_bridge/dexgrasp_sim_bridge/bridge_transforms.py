@@ -98,17 +98,23 @@ def _read_joints(urdf: str) -> list[_Joint]:
             rpy = _numbers(placed.get("rpy", "0 0 0"))
             origin[:3, :3] = Rotation.from_euler("xyz", rpy).as_matrix()
         if element.get("type") != "fixed":
-            axis = _numbers(element.find("axis").get("xyz"))
+            axis = _numbers(_of_child(element, "axis", "xyz"))
         joints.append(
             _Joint(
-                element.get("name"),
-                element.find("parent").get("link"),
-                element.find("child").get("link"),
+                element.attrib["name"],
+                _of_child(element, "parent", "link"),
+                _of_child(element, "child", "link"),
                 origin,
                 axis,
             )
         )
     return joints
+
+
+def _of_child(element: ElementTree.Element, child: str, attribute: str) -> str:
+    found = element.find(child)
+    assert found is not None
+    return found.attrib[attribute]
 
 
 def _numbers(text: str) -> np.ndarray:

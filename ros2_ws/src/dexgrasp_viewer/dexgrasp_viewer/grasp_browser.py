@@ -75,7 +75,7 @@ class GraspBrowser:
         count = len(self._rows[self.object.value])
         self.number.max = max(count, 2)  # a slider needs a range
         self.number.disabled = count < 2
-        self.number.value = 1
+        self.number.value = 1  # type: ignore[misc]  # viser means it to be set
         self._show()
 
     def _show(self) -> None:

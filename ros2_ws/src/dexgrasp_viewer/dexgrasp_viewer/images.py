@@ -26,7 +26,7 @@ def colored_depth(depth: np.ndarray) -> np.ndarray:
         return np.zeros((*depth.shape, 3), np.uint8)
     near, far = np.percentile(depth[readings], [1, 99])
     nearness = (far - np.where(readings, depth, far)) / max(far - near, 1e-6)
-    levels = np.uint8(255 * np.clip(nearness, 0, 1))
+    levels = (255 * np.clip(nearness, 0, 1)).astype(np.uint8)
     colors = cv2.cvtColor(cv2.applyColorMap(levels, cv2.COLORMAP_TURBO), cv2.COLOR_BGR2RGB)
     colors[~readings] = 0
     return colors

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import get_args
+from typing import Literal, get_args
 
 import viser
 
@@ -29,6 +29,10 @@ class Commands:
     """What is to be shown was chosen anew."""
 
 
+_Button = tuple[str, str, Literal["green", "red"] | None, Callable[[], None]]
+"""Label, hint, colour, and what it does."""
+
+
 class Panel:
     """The controls; texts are sent only when they change."""
 
@@ -37,15 +41,20 @@ class Panel:
         gui.configure_theme(control_width="medium", show_logo=False, show_share_button=False)
         self._stage = gui.add_markdown("")
         self._reply = gui.add_markdown("")
-        for label, hint, color, command in (
+        buttons: tuple[_Button, ...] = (
             ("Capture", "fuse the cameras' images now", None, commands.capture),
             ("Propose", "propose grasps of the object", None, commands.propose),
             ("Grasp", "capture, propose, and carry out the best", "green", commands.grasp_best),
             ("Grasp picked", "carry out the proposal picked below", None, commands.grasp_picked),
             ("Stop", "stop the motion", "red", commands.stop),
-        ):
+        )
+        for label, hint, color, command in buttons:
             button = gui.add_button(label, hint=hint, color=color)
-            button.on_click(lambda _, command=command: command())
+
+            def press(_: object, command: Callable[[], None] = command) -> None:
+                command()
+
+            button.on_click(press)
         with gui.add_folder("Proposals"):
             self._shown = gui.add_dropdown("Show", get_args(ProposalsShown))
             self._rank = gui.add_slider("Rank", 1, 2, 1, 1, disabled=True)
@@ -87,7 +96,7 @@ class Panel:
         self._proposal_count = count
         self._rank.disabled = count < 2
         self._rank.max = max(count, 2)
-        self._rank.value = 1
+        self._rank.value = 1  # type: ignore[misc]  # viser means it to be set
 
     def show_picked(self, proposal: Grasp | None) -> None:
         """Score and figures of the picked proposal; None where there is none."""

@@ -102,6 +102,7 @@ class ViewerNode(ManagedNode):
         for timer in self._updates:
             self.destroy_timer(timer)
         self._view.unfollow()
+        assert self._server is not None
         self._server.stop()
         self._server = None
 
@@ -135,6 +136,7 @@ class ViewerNode(ManagedNode):
         while not self._pressed.empty():
             self._pressed.get()()
         self._watch.look()
+        assert self._server is not None
         watched = bool(self._server.get_clients())
         if watched != self._view.following:
             self._view.follow() if watched else self._view.unfollow()
