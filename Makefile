@@ -1,7 +1,7 @@
 # make demo    set up everything, then grasp and lift an object in simulation (ARGS="--object mug")
 # make test    set up everything, then run the tests                           (ARGS="tests/unit")
 # make bench   the benchmarks behind the figures in docs/
-# make lint    ruff, and the direction of imports
+# make lint    ruff, mypy, and the direction of imports
 # make setup   only the environment: .venv, pinned packages, the workspace built into it
 # make lock    write the versions in .venv to requirements*.txt
 # make clean   remove .venv and everything built
@@ -71,6 +71,7 @@ bench: setup
 lint: $(STAMPS)/packages
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 
 lock: $(STAMPS)/requirements $(STAMPS)/ray
