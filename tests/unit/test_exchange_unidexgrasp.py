@@ -126,6 +126,11 @@ class TestBadInput:
         with pytest.raises(GraspDataError, match="its name is not a number"):
             import_unidexgrasp(tmp_path)
 
+    def test_a_name_that_is_too_great_a_number(self, tmp_path):
+        np.savez(tmp_path / f"{2**31}.npz", **entry())
+        with pytest.raises(GraspDataError, match="is beyond 2147483647: rename it"):
+            import_unidexgrasp(tmp_path)
+
     @pytest.mark.parametrize(
         ("change", "message"),
         [

@@ -91,6 +91,8 @@ def import_unidexgrasp(
     return concatenate(found)
 
 
+_GREATEST_NUMBER = int(np.iinfo(np.int32).max)
+
 _Entry = tuple[int, float, np.ndarray, list[float], dict[str, float]]
 
 
@@ -100,6 +102,8 @@ def _read_entry(file: Path, ignore: Collection[str]) -> _Entry:
     try:
         if not (file.stem.isascii() and file.stem.isdecimal()):
             raise GraspDataError("its name is not a number")
+        if int(file.stem) > _GREATEST_NUMBER:
+            raise GraspDataError(f"the number in its name is beyond {_GREATEST_NUMBER}: rename it")
         if missing := [key for key in _KNOWN if key not in entry]:
             raise GraspDataError(f"has no {' and no '.join(missing)}")
         if entry["qpos"].shape != () or entry["qpos"].dtype != object:
