@@ -110,7 +110,7 @@ class PlanningHand:
         """(S, 3) centres in their links, m."""
         self.ball_radii = self._tensor(radii)
         """(S,) radii, m."""
-        # Links that touch by design, being at most two joints apart, are left out.
+        # Links that touch by design, being at most three joints apart, are left out.
         parents = self.spec.parents
         near = np.eye(len(parents), dtype=bool)
         for index in range(len(parents)):

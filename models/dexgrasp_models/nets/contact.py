@@ -40,7 +40,8 @@ def expected_heat(logits: Tensor) -> Tensor:
     """Mean heat (...) over bins of which unnormalised log probabilities (..., 10) are given.
 
     The map that grasps are adapted to by squared differences: of all maps, the mean one has the
-    least expected difference to the true one. The authors' code takes the likeliest bin.
+    least expected difference to the true one. The authors' code takes the likeliest bin in the
+    adaptation.
     """
     probabilities = logits.softmax(-1)
     return probabilities @ ((torch.arange(BINS).to(probabilities) + 0.5) / BINS)
