@@ -63,7 +63,8 @@ def closing_joints(model: ObjectModel, palm_poses: np.ndarray, joints: np.ndarra
 def balanced_forces(points: np.ndarray, normals: np.ndarray, center: np.ndarray) -> np.ndarray:
     """(C, 3) forces on the object within the friction cones, with the least net wrench.
 
-    Their normal parts add up to `BALANCED_TOTAL`. The programme is that of `mechanics.force_closure`.
+    Their normal parts add up to `BALANCED_TOTAL`. The programme is that of
+    `mechanics.force_closure`.
 
     Args:
         points: (C, 3) contacts, m.
