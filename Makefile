@@ -51,8 +51,9 @@ ROUNDING := $(addprefix tests/unit/test_,$(addsuffix .py,glow grasp_energy grasp
 	hand_distance hand_kinematics ipdf kernels learned_proposer nets_adaptation nets_contact \
 	nets_losses pointnet so3))
 
-# Two at a time, a file's tests one after the other: many of them wait for a robot in real time.
-PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile
+# Two at a time, a file's tests one after the other: many of them wait for a robot in real time. A test
+# that hangs takes its process with it, which ends the run.
+PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile --max-worker-restart 0
 
 test: setup $(STAMPS)/ray
 	$(PYTEST) $(ARGS)

@@ -159,7 +159,8 @@ def test_a_node_ends_soon_in_every_state(where, what, number):
 
 
 PARENT = """
-import os, subprocess, sys
+import os, signal, subprocess, sys
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # which `nohup make test` has everybody ignore
 environment = {{**os.environ, {variable!r}: str(os.getpid())}}
 subprocess.run([sys.executable, "-c", {node!r}], env=environment)
 """
@@ -171,7 +172,7 @@ def test_a_node_ends_with_whoever_started_it(number):
     parent = started(PARENT.format(variable=PARENT_VARIABLE, node=node))
     child = int(parent.stdout.readline())
     os.kill(parent.pid, number)
-    parent.wait()
+    parent.wait(ENDS)
     assert eventually(lambda: not alive(child), ENDS)
 
 
