@@ -154,7 +154,7 @@ def _start_ray(workers: int | None) -> bool:
     """Connect to the cluster of `RAY_ADDRESS`; True if none is named and one was started here."""
     import ray
 
-    quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
+    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     if os.environ.get("RAY_ADDRESS"):
         ray.init(**quiet)
         return False
