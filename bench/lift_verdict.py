@@ -24,10 +24,9 @@ from rich.progress import Progress
 from rich.table import Table
 
 from dexgrasp_models.control.approach_plan import NoApproach
-from dexgrasp_models.control.executor import Stage
 from dexgrasp_models.control.lift_check import LiftCheckConfig, LiftVerdict, seen_lift
 from dexgrasp_models.control.limits import GuardedController
-from dexgrasp_models.control.types import OutcomeKind, RobotState
+from dexgrasp_models.control.types import OutcomeKind, Phase, RobotState
 from dexgrasp_models.objects import SHAPES, load_object
 from dexgrasp_models.perception.fusion import FusedCloud, PerceptionError
 from dexgrasp_models.proposals.analytic import AnalyticProposer
@@ -82,13 +81,12 @@ class Watcher:
 
     def __call__(self, state: RobotState, controller: GuardedController) -> None:
         """Takes what happens at each tick."""
-        if controller.stage == Stage.LIFT and not np.isfinite(self.palm_before_lift):
+        if controller.phase is Phase.LIFT and not np.isfinite(self.palm_before_lift):
             self.palm_before_lift = state.wrist_pose[2, 3]
-        if controller.stage == Stage.HOLD and controller.progress >= 0.5 and not self._looked:
+        if controller.phase is Phase.HOLD and controller.progress >= 0.5 and not self._looked:
             self._looked = True
             self.verdict = self._look(state)
-        over = controller.stage == Stage.HOLD and controller.progress >= 1.0
-        self.reached = over or controller.stage == Stage.PLACE
+        self.reached = controller.phase is Phase.HOLD and controller.progress >= 1.0
         self.outcome = None if controller.outcome is None else controller.outcome.kind
 
     def _look(self, state: RobotState) -> LiftVerdict | None:
@@ -109,7 +107,7 @@ def attempt(cell: GraspCell, cloud: FusedCloud, grasp: Grasp, label: str) -> Att
         return None
     start = simulator.object_pose()[2, 3]
     watcher = Watcher(cell, cloud)
-    cell.carry_out(plan, watcher)
+    cell.carry_out(plan, observe=watcher)
     simulator.step(LINGERING_TICKS)  # what has been given up too early, is still held then
     palm_rise = simulator.state().wrist_pose[2, 3] - watcher.palm_before_lift
     raised = simulator.object_pose()[2, 3] - start
@@ -118,7 +116,7 @@ def attempt(cell: GraspCell, cloud: FusedCloud, grasp: Grasp, label: str) -> Att
         lifted=bool(palm_rise >= LEAST_RISE and raised >= 0.5 * palm_rise),
         reached=watcher.reached,
         cameras=watcher.verdict,
-        grip=watcher.reached and watcher.outcome is None,
+        grip=watcher.reached and watcher.outcome is OutcomeKind.SUCCEEDED,
     )
 
 

@@ -9,10 +9,10 @@ import time
 from functools import partial
 
 import pytest
+from control_cell import Cell
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from ros_graph import Graph, eventually, graph
 from std_srvs.srv import Trigger
-from test_control_stages import Cell
 
 from dexgrasp_bringup.grasp_client import GraspClient, ServerLost
 from dexgrasp_control.service_call import NoAnswer, Patience, ServiceCall, SignsOfLife

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from action_msgs.msg import GoalStatus
+from control_cell import can_cloud
 from ros_graph import Graph, eventually, graph
 from std_srvs.srv import Trigger
-from test_proposal_node import can_cloud
 
 from dexgrasp_control.control_node import ControlNode
 from dexgrasp_interfaces.action import ExecuteGrasp

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import trimesh
 from builtin_interfaces.msg import Time
+from control_cell import CLOUD_NS, can_cloud
 from language_samples import small_clip
 from nets_samples import save_networks, untrained_networks
 from rclpy.lifecycle import TransitionCallbackReturn
@@ -20,17 +20,7 @@ from dexgrasp_ros import contract, conversions
 from dexgrasp_ros.parameters import ParameterError
 
 JOINTS = load_hand().finger_joints
-STAMP_NS = 5_000_000_000
 FAST = {"proposer": "analytic", "analytic__iterations": 10, "analytic__batch": 16}
-
-
-def can_cloud(ns: int = STAMP_NS, center: tuple[float, float, float] = (0.0, 0.0, 0.05)):
-    """A can's surface, 66 mm across and 100 mm high."""
-    can = trimesh.creation.cylinder(radius=0.033, height=0.1)
-    points, faces = trimesh.sample.sample_surface(can, 1024, seed=0)
-    return conversions.cloud_to_message(
-        points + center, ns, conversions.WORLD, can.face_normals[faces]
-    )
 
 
 @pytest.fixture(scope="module")
@@ -160,7 +150,7 @@ def test_weights_that_are_none_are_refused_at_the_start(tmp_path):
 
 
 def test_an_object_out_of_reach_has_no_proposals(ros):
-    ros.cloud.publish(can_cloud(STAMP_NS + 1, center=(1.5, 0.0, 0.05)))
+    ros.cloud.publish(can_cloud(CLOUD_NS + 1, center=(1.5, 0.0, 0.05)))
     response = generate(ros, count=1, cloud_stamp=Time(sec=5, nanosec=1))
     assert not response.success
     assert "workspace" in response.message

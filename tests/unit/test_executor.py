@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
 from dexgrasp_models.control.approach_plan import ApproachPlan
+from dexgrasp_models.control.controllers import ControllerSetup
 from dexgrasp_models.control.executor import ExecutorConfig, PlannedExecutor, Stage
 from dexgrasp_models.control.lift_check import LiftedBy, LiftVerdict, Sight
 from dexgrasp_models.control.trajectory import (
@@ -18,7 +20,7 @@ from dexgrasp_models.control.trajectory import (
     interpolate_pose,
     pose_distance,
 )
-from dexgrasp_models.control.types import OutcomeKind, RobotState
+from dexgrasp_models.control.types import Observation, OutcomeKind, Phase, RobotState
 from dexgrasp_models.hand.spec import load_hand
 from dexgrasp_models.synthesis.types import Grasp
 
@@ -47,6 +49,12 @@ def make_plan() -> ApproachPlan:
     pregrasp = grasp.palm_pose.copy()
     pregrasp[:3, 3] += (0.0, 0.05, 0.1)
     return ApproachPlan(grasp, 0.4 * flexed, pregrasp, 0.35, clearance=0.01, cost=0.0)
+
+
+def planned(
+    plan: ApproachPlan | None, config: ExecutorConfig | None = None, **setup: Any
+) -> PlannedExecutor:
+    return PlannedExecutor(config or ExecutorConfig(), ControllerSetup(PERIOD, plan, **setup))
 
 
 class Model:
@@ -82,7 +90,7 @@ def run(executor, model, at_stage=None, then=None, ticks=2000):
         if at_stage is not None and executor.stage == at_stage and executor.progress > 0.5:
             then(model)
             at_stage = None
-        command = executor.step(model.state())
+        command = executor.step(Observation(model.state()))
         log.append((executor.stage, model.time, command))
         if executor.outcome is not None:
             return log
@@ -96,7 +104,7 @@ def plan() -> ApproachPlan:
 
 
 def test_a_grasp_goes_through_all_stages_in_order_and_in_good_time(plan):
-    executor = PlannedExecutor(plan)
+    executor = planned(plan)
     log = run(executor, Model(plan))
     assert executor.outcome.kind is OutcomeKind.SUCCEEDED
     assert [name for name, _ in itertools.groupby(stage for stage, _, _ in log)] == list(Stage)
@@ -104,11 +112,20 @@ def test_a_grasp_goes_through_all_stages_in_order_and_in_good_time(plan):
     assert 7.0 < times[-1] - times[0] < 12.0
 
 
+def test_its_stages_are_about_the_phases_of_a_grasp_in_order(plan):
+    executor, model = planned(plan), Model(plan)
+    phases = []
+    while executor.outcome is None:
+        model.follow(executor.step(Observation(model.state())))
+        phases.append(executor.phase)
+    assert [phase for phase, _ in itertools.groupby(phases)] == list(Phase)
+
+
 def test_commands_respect_the_configured_speeds_and_never_jump(plan):
     config = ExecutorConfig()
     model = Model(plan)
     before = model.wrist, model.joints
-    for stage, _, command in run(PlannedExecutor(plan, config), model):
+    for stage, _, command in run(planned(plan, config), model):
         moved, turned = pose_distance(before[0], command.wrist_target)
         near = stage in ("approach", "close", "squeeze", "lift", "hold", "place", "release")
         speed = config.approach_speed if near else config.transit_speed
@@ -119,7 +136,7 @@ def test_commands_respect_the_configured_speeds_and_never_jump(plan):
 
 def test_wrist_passes_above_before_it_comes_down(plan):
     model = Model(plan)
-    for stage, _, command in run(PlannedExecutor(plan), model):
+    for stage, _, command in run(planned(plan), model):
         if stage != "pregrasp":
             break
         target = command.wrist_target
@@ -132,7 +149,7 @@ def test_wrist_passes_above_before_it_comes_down(plan):
 
 def test_fingers_take_the_planned_shapes_and_the_lift_is_straight_up(plan):
     config = ExecutorConfig()
-    log = run(PlannedExecutor(plan, config), Model(plan))
+    log = run(planned(plan, config), Model(plan))
     last = {stage: command for stage, _, command in log}
     tolerance = 5e-3
     assert np.allclose(last["approach"].finger_targets, plan.open_joints, atol=tolerance)
@@ -148,12 +165,12 @@ def test_fingers_take_the_planned_shapes_and_the_lift_is_straight_up(plan):
 def test_targets_never_lead_the_measured_actuators_by_more_than_allowed(plan, coupled):
     config = ExecutorConfig(target_lead=0.1)
     model = Model(plan)
-    executor = PlannedExecutor(plan, config, coupled=coupled)
+    executor = planned(plan, config, coupled=coupled)
     reduction = HAND.reduction if coupled else np.eye(22)
     greatest = 0.0
     while executor.outcome is None:
         state = model.state()
-        command = executor.step(state)
+        command = executor.step(Observation(state))
         lead = np.abs(reduction @ (command.finger_targets - state.joints)).max()
         greatest = max(greatest, lead)
         model.follow(command)
@@ -167,7 +184,7 @@ def test_an_object_lost_is_noticed_by_the_fingers_reaching_their_targets(plan, s
     def lose(model):
         model.in_hand = False
 
-    executor = PlannedExecutor(plan)
+    executor = planned(plan)
     log = run(executor, Model(plan), stage, lose)
     assert executor.outcome.kind is kind
     assert stage in executor.outcome.reason
@@ -177,7 +194,7 @@ def test_an_object_lost_is_noticed_by_the_fingers_reaching_their_targets(plan, s
 def test_closing_on_nothing_is_noticed_before_the_lift(plan):
     model = Model(plan)
     model.in_hand = False
-    executor = PlannedExecutor(plan)
+    executor = planned(plan)
     log = run(executor, model)
     assert executor.outcome.kind is OutcomeKind.SLIPPED
     assert "nothing" in executor.outcome.reason
@@ -188,7 +205,7 @@ def test_a_wrist_that_does_not_follow_ends_the_grasp(plan):
     def jam(model):
         model.wrist_jammed = True
 
-    executor = PlannedExecutor(plan)
+    executor = planned(plan)
     run(executor, Model(plan), "pregrasp", jam)
     assert executor.outcome.kind is OutcomeKind.ABORTED
     assert "wrist" in executor.outcome.reason
@@ -198,7 +215,7 @@ def test_placing_stops_when_the_table_carries_early(plan):
     def raise_floor(model):
         model.floor = plan.grasp.palm_pose[2, 3] + 0.04
 
-    executor = PlannedExecutor(plan)
+    executor = planned(plan)
     log = run(executor, Model(plan), "hold", raise_floor)
     assert executor.outcome.kind is OutcomeKind.SUCCEEDED
     lowest = min(c.wrist_target[2, 3] for stage, _, c in log if stage == "place")
@@ -206,7 +223,7 @@ def test_placing_stops_when_the_table_carries_early(plan):
 
 
 def test_without_cameras_the_grip_tells_that_it_was_lifted(plan):
-    executor = PlannedExecutor(plan, place=False)
+    executor = planned(plan, place=False)
     log = run(executor, Model(plan))
     assert executor.outcome.kind is OutcomeKind.SUCCEEDED
     assert executor.outcome.lifted_by == "grip"
@@ -225,7 +242,7 @@ def test_fingers_that_press_on_something_without_the_thumb_are_no_success(plan):
         model.joints = np.where(free, reached, model.joints)
 
     model.follow = thumb_meets_nothing
-    executor = PlannedExecutor(plan)
+    executor = planned(plan)
     log = run(executor, model)
     assert executor.outcome.kind is OutcomeKind.SLIPPED
     assert "not lifted" in executor.outcome.reason
@@ -235,13 +252,13 @@ def test_fingers_that_press_on_something_without_the_thumb_are_no_success(plan):
 @pytest.mark.parametrize("lifted", [True, False])
 def test_the_cameras_word_outweighs_the_grip_and_is_waited_for(plan, lifted):
     sight = Sight()
-    executor = PlannedExecutor(plan, sight=sight)
+    executor = planned(plan, sight=sight)
     model = Model(plan)
     while not sight.due:
-        model.follow(executor.step(model.state()))
+        model.follow(executor.step(Observation(model.state())))
     due = model.time
     for _ in range(100):
-        model.follow(executor.step(model.state()))
+        model.follow(executor.step(Observation(model.state())))
     assert executor.stage == Stage.HOLD
     assert model.time > due
     sight.conclude(LiftVerdict(lifted, LiftedBy.CAMERAS, "seen"))
@@ -257,36 +274,36 @@ def test_in_every_stage_an_abort_holds_the_last_command(plan, stage):
         executor.abort("asked to stop")
 
     model = Model(plan)
-    executor = PlannedExecutor(plan)
+    executor = planned(plan)
     log = run(executor, model, stage, stop)
     assert executor.outcome.kind is OutcomeKind.ABORTED
-    assert executor.step(model.state()) is log[-1][2]
+    assert executor.step(Observation(model.state())) is log[-1][2]
 
 
 def test_abort_holds_the_last_command_and_the_first_outcome_stands(plan):
     model = Model(plan)
-    executor = PlannedExecutor(plan)
-    command = executor.step(model.state())
+    executor = planned(plan)
+    command = executor.step(Observation(model.state()))
     for _ in range(20):
         model.follow(command)
-        command = executor.step(model.state())
+        command = executor.step(Observation(model.state()))
     executor.abort("asked to stop")
     executor.abort("again", OutcomeKind.DROPPED)
     model.follow(command)
-    assert executor.step(model.state()) is command
+    assert executor.step(Observation(model.state())) is command
     assert executor.outcome.kind is OutcomeKind.ABORTED
     assert executor.outcome.reason == "asked to stop"
 
 
 def test_aborted_before_the_first_step_it_holds_where_it_is(plan):
     model = Model(plan)
-    executor = PlannedExecutor(plan)
+    executor = planned(plan)
     executor.abort("not wanted")
-    assert np.array_equal(executor.step(model.state()).wrist_target, model.wrist)
+    assert np.array_equal(executor.step(Observation(model.state())).wrist_target, model.wrist)
 
 
 def test_the_same_states_give_the_same_commands_to_the_bit(plan):
-    logs = [run(PlannedExecutor(plan), Model(plan)) for _ in range(2)]
+    logs = [run(planned(plan), Model(plan)) for _ in range(2)]
     for (_, _, first), (_, _, second) in zip(*logs, strict=True):
         assert np.array_equal(first.wrist_target, second.wrist_target)
         assert np.array_equal(first.finger_targets, second.finger_targets)
@@ -294,15 +311,15 @@ def test_the_same_states_give_the_same_commands_to_the_bit(plan):
 
 def test_when_states_come_late_the_motion_waits_instead_of_jumping(plan):
     model = Model(plan)
-    executor = PlannedExecutor(plan)
-    command = executor.step(model.state())
+    executor = planned(plan)
+    command = executor.step(Observation(model.state()))
     for _ in range(30):
         model.follow(command)
-        command = executor.step(model.state())
+        command = executor.step(Observation(model.state()))
     before = command
     model.time += 0.5
     model.follow(command)
-    late = executor.step(model.state())
+    late = executor.step(Observation(model.state()))
     moved, _ = pose_distance(before.wrist_target, late.wrist_target)
     assert 0.0 < moved <= 2.0 * PERIOD * ExecutorConfig().transit_speed
 

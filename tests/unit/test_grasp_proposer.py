@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from grasp_clouds import SOLIDS, seen, standing
+from own_package import code_of, look_again, write_package
 
 from dexgrasp_models.arm.kinematics import ArmKinematics
 from dexgrasp_models.hand.distance import HandDistance
@@ -19,7 +17,7 @@ from dexgrasp_models.hand.kinematics import HandKinematics
 from dexgrasp_models.hand.planning_hand import PlanningHand
 from dexgrasp_models.hand.spec import load_hand
 from dexgrasp_models.proposals.analytic import AnalyticProposer
-from dexgrasp_models.proposals.proposer import make_proposer, proposer_config
+from dexgrasp_models.proposals.proposer import PROPOSERS, make_proposer, proposer_config
 from dexgrasp_models.proposals.rank import Ranker
 from dexgrasp_models.proposals.reachability import (
     ArmReach,
@@ -228,52 +226,19 @@ def test_proposers_are_made_by_name() -> None:
         proposer_config("analytic", weights="folder")
 
 
-OWN = """
-from dataclasses import dataclass
-from dexgrasp_models.parameters import Parameters, parameter
-from dexgrasp_models.progress import Progress
-from dexgrasp_models.proposals.proposer import ProposerKind
-
-@dataclass(frozen=True)
-class LuckyConfig(Parameters):
-    luck: float = parameter(0.5, 0.0, 1.0, "", "how lucky it is")
-
-class LuckyProposer:
-    name = "lucky"
-
-    def __init__(self, config, execution, arm):
-        self.config, self.execution, self.progress = config, execution, Progress()
-
-    def propose(self, cloud, n, seed):
-        return []
-
-KIND = ProposerKind(LuckyConfig, LuckyProposer)
-SOMETHING = 3
-"""
-
-
-def test_an_installed_package_brings_a_proposer(tmp_path: Path) -> None:
-    (tmp_path / "lucky.py").write_text(OWN)
-    about = tmp_path / "lucky-1.0.dist-info"
-    about.mkdir()
-    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: lucky\nVersion: 1.0\n")
-    offers = ("lucky = lucky:KIND", "absent = nowhere:KIND", "wrong = lucky:SOMETHING")
-    (about / "entry_points.txt").write_text("\n".join(["[dexgrasp.proposers]", *offers]) + "\n")
-    script = """
-from dexgrasp_models.proposals.proposer import make_proposer, proposer_config, proposer_names
-assert proposer_names() == ("learned", "absent", "analytic", "lucky", "wrong")
-assert make_proposer("lucky", proposer_config("lucky", luck=0.9)).config.luck == 0.9
-assert make_proposer("lucky").execution.batch == 64
-for name, complaint in (("absent", "can't be loaded: No module"), ("wrong", "is a int, no kind")):
-    try:
-        make_proposer(name)
-    except ValueError as error:
-        assert complaint in str(error), error
-    else:
-        raise AssertionError(name)
-"""
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
-    subprocess.run([sys.executable, "-c", script], env=environment, check=True)
+def test_an_installed_package_brings_a_proposer(tmp_path, monkeypatch) -> None:
+    code = code_of("A proposer") + "\nSOMETHING = 3\n"
+    offers = ("mine = own_proposer:KIND", "absent = nowhere:KIND", "wrong = own_proposer:SOMETHING")
+    write_package(tmp_path, "own_proposer", code, PROPOSERS.group, offers)
+    monkeypatch.syspath_prepend(tmp_path)
+    look_again(PROPOSERS, monkeypatch)
+    assert PROPOSERS.names == ("learned", "absent", "analytic", "mine", "wrong")
+    assert make_proposer("mine", proposer_config("mine", batch=3)).config.batch == 3
+    assert make_proposer("mine").execution.batch == 64
+    with pytest.raises(ValueError, match=r"absent .* can't be loaded: No module"):
+        make_proposer("absent")
+    with pytest.raises(ValueError, match=r"wrong: .* is a int, no ProposerKind"):
+        make_proposer("wrong")
 
 
 def test_settings_out_of_range_are_named() -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
+from dexgrasp_models.control.controllers import Need
 from dexgrasp_models.control.limits import (
     CommandLimiter,
     GuardedController,
@@ -16,7 +19,14 @@ from dexgrasp_models.control.limits import (
     is_pose,
 )
 from dexgrasp_models.control.trajectory import pose_distance
-from dexgrasp_models.control.types import Command, Outcome, OutcomeKind, RobotState
+from dexgrasp_models.control.types import (
+    Command,
+    Observation,
+    Outcome,
+    OutcomeKind,
+    Phase,
+    RobotState,
+)
 from dexgrasp_models.hand.spec import load_hand
 
 PERIOD = 0.02
@@ -163,13 +173,14 @@ def test_guard_names_what_is_wrong(state, now, reason):
 class Drifting:
     """A controller that drives away as fast as it is let."""
 
-    stage, progress = "drift", 0.5
+    phase, stage, progress = Phase.REACH, "drift", 0.5
 
     def __init__(self) -> None:
         self.outcome: Outcome | None = None
         self.broken = False
 
-    def step(self, state: RobotState) -> Command:
+    def step(self, observation: Observation) -> Command:
+        state = observation.state
         position = state.wrist_pose[:3, 3] + (np.nan if self.broken else 1.0)
         return Command(make_pose(position), state.joints + 1.0)
 
@@ -177,14 +188,14 @@ class Drifting:
         self.outcome = self.outcome or Outcome(kind, reason)
 
 
-def guarded() -> tuple[Drifting, GuardedController]:
+def guarded(*needs: Need) -> tuple[Drifting, GuardedController]:
     inner = Drifting()
-    return inner, GuardedController(inner, LIMITS, JOINT_LIMITS, PERIOD)
+    return inner, GuardedController(inner, LIMITS, JOINT_LIMITS, PERIOD, needs)
 
 
 def test_guarded_controller_bounds_what_its_controller_asks_for():
     _, controller = guarded()
-    command = controller.step(make_state(0.0), now=0.0)
+    command = controller.step(Observation(make_state(0.0)), now=0.0)
     moved, _ = pose_distance(make_state().wrist_pose, command.wrist_target)
     assert moved == pytest.approx(LIMITS.wrist_speed * PERIOD)
 
@@ -192,22 +203,49 @@ def test_guarded_controller_bounds_what_its_controller_asks_for():
 @pytest.mark.parametrize("bad", [make_state(1.0), make_state(1.4, (np.nan, 0, 0))])
 def test_bad_input_ends_the_grasp_and_holds_the_last_command(bad):
     _, controller = guarded()
-    held = controller.step(make_state(1.0), now=1.0)
-    assert controller.step(bad, now=1.4) is held
+    held = controller.step(Observation(make_state(1.0)), now=1.0)
+    assert controller.step(Observation(bad), now=1.4) is held
     assert controller.outcome.kind is OutcomeKind.STALE_INPUT
-    assert controller.step(make_state(1.5), now=1.5) is held
+    assert controller.step(Observation(make_state(1.5)), now=1.5) is held
 
 
 def test_without_any_good_state_there_is_no_command():
     _, controller = guarded()
-    assert controller.step(make_state(np.nan), now=0.0) is None
+    assert controller.step(Observation(make_state(np.nan)), now=0.0) is None
     assert controller.outcome.kind is OutcomeKind.STALE_INPUT
 
 
 def test_a_controller_that_commands_nonsense_is_aborted():
     inner, controller = guarded()
-    held = controller.step(make_state(0.0), now=0.0)
+    held = controller.step(Observation(make_state(0.0)), now=0.0)
     inner.broken = True
-    assert controller.step(make_state(0.02), now=0.02) is held
+    assert controller.step(Observation(make_state(0.02)), now=0.02) is held
     assert controller.outcome.kind is OutcomeKind.ABORTED
     assert "refused" in controller.outcome.reason
+
+
+@pytest.mark.parametrize(
+    ("given", "reason"),
+    [
+        ({}, "lacks a cloud, contact forces"),
+        ({"object_points": np.zeros((5, 3))}, "lacks contact forces"),
+        ({"object_points": np.zeros((5, 3)), "tactile": {"rh_thdistal": np.nan}}, "not finite"),
+    ],
+)
+def test_an_observation_without_what_the_controller_needs_stops_it(given, reason):
+    _, controller = guarded(Need.CLOUD, Need.TACTILE)
+    whole = {"object_points": np.zeros((5, 3)), "tactile": {}}
+    held = controller.step(Observation(make_state(0.0), **whole), now=0.0)
+    assert controller.outcome is None
+    assert controller.step(Observation(make_state(0.02), **given), now=0.02) is held
+    assert controller.outcome.kind is OutcomeKind.STALE_INPUT
+    assert reason in controller.outcome.reason
+
+
+def test_efforts_are_heeded_where_they_are_needed():
+    _, controller = guarded(Need.EFFORTS)
+    state = make_state(0.0)
+    controller.step(Observation(replace(state, efforts=np.zeros(22))), now=0.0)
+    assert controller.outcome is None
+    controller.step(Observation(replace(state, efforts=np.full(22, np.nan))), now=0.0)
+    assert controller.outcome.reason == "the measured joint efforts are not finite"

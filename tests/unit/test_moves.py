@@ -9,7 +9,7 @@ from dexgrasp_models.arm.kinematics import ArmKinematics
 from dexgrasp_models.control.executor import ExecutorConfig
 from dexgrasp_models.control.moves import HAND_REACH, PlannedMove, home_pose, way_home
 from dexgrasp_models.control.trajectory import interpolate_pose, pose_distance
-from dexgrasp_models.control.types import OutcomeKind, RobotState
+from dexgrasp_models.control.types import Observation, OutcomeKind, RobotState
 from dexgrasp_models.hand.spec import load_hand
 
 HAND = load_hand()
@@ -22,7 +22,7 @@ def carried_out(move: PlannedMove, wrist: np.ndarray, joints: np.ndarray, jammed
     """The commands until the outcome, of a hand that follows at once."""
     commands, time = [], 5.0
     while move.outcome is None:
-        command = move.step(RobotState(time, wrist, joints, np.zeros(22)))
+        command = move.step(Observation(RobotState(time, wrist, joints, np.zeros(22))))
         commands.append(command)
         joints = command.finger_targets
         wrist = wrist if jammed else command.wrist_target

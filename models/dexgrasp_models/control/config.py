@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from dexgrasp_models.config import load_node_parameters
 from dexgrasp_models.control.approach_plan import ApproachConfig
+from dexgrasp_models.control.controllers import CONTROLLERS, ControllerSetup
 from dexgrasp_models.control.executor import ExecutorConfig
 from dexgrasp_models.control.lift_check import LiftCheckConfig
-from dexgrasp_models.control.limits import SafetyLimits
+from dexgrasp_models.control.limits import GuardedController, SafetyLimits
+from dexgrasp_models.parameters import Parameters
 
 
 @dataclass(frozen=True)
@@ -17,8 +21,27 @@ class ControlConfig:
 
     approach: ApproachConfig = field(default_factory=ApproachConfig)
     executor: ExecutorConfig = field(default_factory=ExecutorConfig)
+    """Of the planned executor, and of the moves beside the grasp."""
     lift_check: LiftCheckConfig = field(default_factory=LiftCheckConfig)
     limits: SafetyLimits = field(default_factory=SafetyLimits)
+    others: Mapping[str, Parameters] = field(default_factory=dict)
+    """Of other controllers, by name; one that is missing has its defaults."""
+
+    def make_controller(self, name: str, setup: ControllerSetup) -> GuardedController:
+        """The controller of a name, behind its limits.
+
+        Raises:
+            ValueError: there is none, or it can't be used for this setup.
+        """
+        kind = CONTROLLERS[name]
+        config = self.executor if name == CONTROLLERS.default else self.others.get(name)
+        return GuardedController(
+            kind.make(config or kind.config(), setup),
+            self.limits,
+            setup.hand.limits,
+            setup.period,
+            kind.needs,
+        )
 
 
 def load_control_config(name: str = "control.yaml") -> ControlConfig:
@@ -30,11 +53,17 @@ def load_control_config(name: str = "control.yaml") -> ControlConfig:
     """
     values = load_node_parameters(name, "control")
     try:
-        return ControlConfig(
+        config = ControlConfig(
             approach=ApproachConfig.from_mapping(values.get("approach") or {}),
             executor=ExecutorConfig.from_mapping(values.get("executor") or {}),
             lift_check=LiftCheckConfig.from_mapping(values.get("lift_check") or {}),
             limits=SafetyLimits.from_mapping(values.get("limits") or {}),
         )
+        others = {
+            other: CONTROLLERS[other].config.from_mapping(values[other])
+            for other in CONTROLLERS.names
+            if other != CONTROLLERS.default and values.get(other)
+        }
+        return dataclasses.replace(config, others=others)
     except ValueError as error:
         raise ValueError(f"{name}: {error}") from None

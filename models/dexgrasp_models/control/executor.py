@@ -11,9 +11,9 @@ from enum import StrEnum
 
 import numpy as np
 
-from dexgrasp_models.control.approach_plan import ApproachPlan
+from dexgrasp_models.control.controllers import ControllerKind, ControllerSetup, Need
 from dexgrasp_models.control.grip import Grip
-from dexgrasp_models.control.lift_check import LiftCheckConfig, LiftVerdict, Sight, felt_lift
+from dexgrasp_models.control.lift_check import LiftVerdict, felt_lift
 from dexgrasp_models.control.trajectory import (
     JointMotion,
     MotionBounds,
@@ -21,8 +21,14 @@ from dexgrasp_models.control.trajectory import (
     WristAndFingerMotion,
     pose_distance,
 )
-from dexgrasp_models.control.types import Command, Outcome, OutcomeKind, RobotState
-from dexgrasp_models.hand.spec import HandSpec, load_hand
+from dexgrasp_models.control.types import (
+    Command,
+    Observation,
+    Outcome,
+    OutcomeKind,
+    Phase,
+    RobotState,
+)
 from dexgrasp_models.parameters import Parameters, parameter
 
 _LONGEST_STEP = 0.04
@@ -40,6 +46,18 @@ class Stage(StrEnum):
     HOLD = "hold"
     PLACE = "place"
     RELEASE = "release"
+
+
+_PHASES = {
+    Stage.PREGRASP: Phase.REACH,
+    Stage.APPROACH: Phase.REACH,
+    Stage.CLOSE: Phase.CLOSE,
+    Stage.SQUEEZE: Phase.CLOSE,
+    Stage.LIFT: Phase.LIFT,
+    Stage.HOLD: Phase.HOLD,
+    Stage.PLACE: Phase.PLACE,
+    Stage.RELEASE: Phase.RELEASE,
+}
 
 
 @dataclass(frozen=True)
@@ -93,34 +111,26 @@ class PlannedExecutor:
     The grip (see `Grip`) is watched while the object is up. At the end of the hold the cameras'
     word decides whether it was lifted, where they give one, and else the grip.
 
+    Load and lead are those of the actuators, of which the coupled hand has 18 and the independent
+    one 22. Where there is a sight, the hold lasts until it has the cameras' word.
+
     Args:
-        plan: the grasp and the way to it.
         config: speeds, durations and thresholds.
-        hand: the hand it moves; by default the Shadow Hand.
-        coupled: whether tendons move J1 and J2 by their sum; load and lead are those of the
-            actuators, of which the coupled hand has 18 and the independent one 22.
-        lift_check: when the object counts as lifted.
-        sight: what the cameras say, filled in by whoever looks; the hold lasts until it is there.
-            None: only the grip tells.
-        place: whether the object is set down after the hold; else the grasp ends with it.
+        setup: the plan, the hand, and what is to be done.
+
+    Raises:
+        ValueError: the setup has no plan.
     """
 
-    def __init__(
-        self,
-        plan: ApproachPlan,
-        config: ExecutorConfig | None = None,
-        hand: HandSpec | None = None,
-        coupled: bool = True,
-        lift_check: LiftCheckConfig | None = None,
-        sight: Sight | None = None,
-        place: bool = True,
-    ) -> None:
-        self._plan = plan
-        self._config = config or ExecutorConfig()
-        self._lift_check = lift_check or LiftCheckConfig()
-        self._sight = sight
-        self._place = place
-        hand = hand or load_hand()
+    def __init__(self, config: ExecutorConfig, setup: ControllerSetup) -> None:
+        if setup.plan is None:
+            raise ValueError("the planned executor needs a plan")
+        self._plan = setup.plan
+        self._config = config
+        self._lift_check = setup.lift_check
+        self._sight = setup.sight
+        self._place = setup.place
+        hand, coupled = setup.hand, setup.coupled
         independent = np.eye(len(hand.finger_joints))
         self._joint_limits = hand.limits
         self._to_actuators = hand.reduction if coupled else independent
@@ -139,6 +149,11 @@ class PlannedExecutor:
         self._lifted_by = ""
         self._lost_since: float | None = None
         self._outcome: Outcome | None = None
+
+    @property
+    def phase(self) -> Phase:
+        """What the present stage is about."""
+        return _PHASES[self._stage]
 
     @property
     def stage(self) -> str:
@@ -163,8 +178,9 @@ class PlannedExecutor:
         if self._outcome is None:
             self._outcome = Outcome(kind, reason)
 
-    def step(self, state: RobotState) -> Command:
+    def step(self, observation: Observation) -> Command:
         """The command for this tick; after the outcome is known, one that holds still."""
+        state = observation.state
         if self._motion is None:
             self._nominal = Command(state.wrist_pose.copy(), state.joints.copy())
             self._command = self._nominal
@@ -341,6 +357,9 @@ class PlannedExecutor:
         bounded = np.clip(lead, -self._config.target_lead, self._config.target_lead)
         targets = targets - self._to_joints @ (lead - bounded)
         return np.clip(targets, *self._joint_limits.T)
+
+
+KIND = ControllerKind(ExecutorConfig, PlannedExecutor, frozenset({Need.PLAN}))
 
 
 def _raised(pose: np.ndarray, height: float) -> np.ndarray:

@@ -7,12 +7,22 @@ policies pass through the same checks in simulation and on hardware.
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from dexgrasp_models.control.types import Command, Controller, Outcome, OutcomeKind, RobotState
+from dexgrasp_models.control.controllers import Need, lacking
+from dexgrasp_models.control.types import (
+    Command,
+    Controller,
+    Observation,
+    Outcome,
+    OutcomeKind,
+    Phase,
+    RobotState,
+)
 from dexgrasp_models.parameters import Parameters, parameter
 
 LONGEST_GAP = 2.0
@@ -205,6 +215,7 @@ class GuardedController:
         limits: the bounds.
         joint_limits: (22, 2) lower and upper joint angles, rad.
         period: control period, s.
+        needs: what every observation must have; where one lacks it, the controller is aborted.
     """
 
     def __init__(
@@ -213,12 +224,18 @@ class GuardedController:
         limits: SafetyLimits,
         joint_limits: np.ndarray,
         period: float,
+        needs: Collection[Need] = (),
     ) -> None:
         self._controller = controller
+        self._needs = needs
         self._guard = StaleGuard(limits)
         self._limiter = CommandLimiter(limits, joint_limits, period)
         self._period = period
         self._answered: float | None = None
+
+    @property
+    def phase(self) -> Phase:
+        return self._controller.phase
 
     @property
     def stage(self) -> str:
@@ -236,17 +253,18 @@ class GuardedController:
         """End the grasp; the last command is held."""
         self._controller.abort(reason, kind)
 
-    def step(self, state: RobotState, now: float) -> Command | None:
+    def step(self, observation: Observation, now: float) -> Command | None:
         """The bounded command for this tick.
 
         Args:
-            state: the newest measured state.
-            now: present time on the clock of ``state.time``, s.
+            observation: with the newest measured state.
+            now: present time on the clock of the state's ``time``, s.
 
         Returns:
             None if no fit state has been seen yet: then there is nothing safe to command.
         """
-        fault = self._guard.fault(state, now)
+        state = observation.state
+        fault = self._guard.fault(state, now) or self._sensor_fault(observation)
         if fault is not None:
             self.abort(fault, OutcomeKind.STALE_INPUT)
             return self._limiter.previous if self._answered is not None else None
@@ -258,7 +276,16 @@ class GuardedController:
         # States may get lost on a busy machine: the bounds are speeds, not steps.
         periods = np.clip((state.time - self._answered) / self._period, 1.0, LONGEST_GAP)
         self._answered = state.time
-        command = self._limiter.limit(self._controller.step(state), float(periods))
+        command = self._limiter.limit(self._controller.step(observation), float(periods))
         if self._limiter.refused is not None:
             self.abort(f"refused a command: {self._limiter.refused}")
         return command
+
+    def _sensor_fault(self, observation: Observation) -> str | None:
+        """Why what is measured beside angles and pose can't be acted on, or None."""
+        efforts, tactile = observation.state.efforts, observation.tactile or {}
+        if efforts is not None and not np.isfinite(efforts).all():
+            return "the measured joint efforts are not finite"
+        if not np.isfinite(list(tactile.values())).all():
+            return "the measured contact forces are not finite"
+        return lacking(observation, self._needs)

@@ -17,7 +17,14 @@ from dexgrasp_models.control.trajectory import (
     WristAndFingerMotion,
     pose_distance,
 )
-from dexgrasp_models.control.types import Command, Outcome, OutcomeKind, RobotState
+from dexgrasp_models.control.types import (
+    Command,
+    Observation,
+    Outcome,
+    OutcomeKind,
+    Phase,
+    RobotState,
+)
 
 HOME = "home"
 OPEN_HAND = "open_hand"
@@ -98,6 +105,11 @@ class PlannedMove:
         self._outcome: Outcome | None = None
 
     @property
+    def phase(self) -> Phase:
+        """The hand opens, or the wrist is on its way."""
+        return Phase.REACH if self._goal is None else Phase.RELEASE
+
+    @property
     def stage(self) -> str:
         """Its name."""
         return self._name
@@ -118,8 +130,9 @@ class PlannedMove:
         """End it now; the first outcome stands."""
         self._outcome = self._outcome or Outcome(kind, reason)
 
-    def step(self, state: RobotState) -> Command:
+    def step(self, observation: Observation) -> Command:
         """The command for this tick; after the outcome is known, one that holds still."""
+        state = observation.state
         if self._motion is None:
             self._motion = self._motion_from(state)
             self._command = self._motion.targets(0.0)

@@ -1,4 +1,4 @@
-"""From ranked grasps to a controller: what the control node and the runs without ROS do alike."""
+"""From ranked grasps to a planned one: what the control node and the runs without ROS do alike."""
 
 from __future__ import annotations
 
@@ -11,9 +11,6 @@ from dexgrasp_models.arm.kinematics import ArmKinematics
 from dexgrasp_models.control.approach_plan import ApproachPlan
 from dexgrasp_models.control.choose import plan_best
 from dexgrasp_models.control.config import ControlConfig
-from dexgrasp_models.control.executor import PlannedExecutor
-from dexgrasp_models.control.lift_check import Sight
-from dexgrasp_models.control.limits import GuardedController
 from dexgrasp_models.hand.spec import HandSpec, load_hand
 from dexgrasp_models.synthesis.types import Grasp
 
@@ -22,10 +19,10 @@ ARM_CLEARANCE = 0.01
 
 
 class GraspPlanner:
-    """Plans the approach of the best grasp that has one, and makes its controller.
+    """Plans the approach of the best grasp that has one.
 
     Args:
-        config: settings of planning, execution and safety.
+        config: of which approach, lift height and workspace are used.
         arm: carries the hand; without it the hand is free.
         hand: by default the Shadow Hand.
     """
@@ -101,31 +98,3 @@ class GraspPlanner:
         if np.any(positions < limits.workspace_low) or np.any(positions > limits.workspace_high):
             return False
         return self._arm is None or self._arm.reachable(path, arm_joints, ARM_CLEARANCE)
-
-    def controller(
-        self,
-        plan: ApproachPlan,
-        period: float,
-        coupled: bool = True,
-        sight: Sight | None = None,
-        place: bool = True,
-    ) -> GuardedController:
-        """The guarded controller that carries a plan out.
-
-        Args:
-            plan: from :meth:`plan`.
-            period: control period, s.
-            coupled: whether tendons couple the outer joints of the fingers.
-            sight: where the cameras' word on the lift will be; None: the grip alone tells.
-            place: whether the object is put down after the hold.
-        """
-        executor = PlannedExecutor(
-            plan,
-            self._config.executor,
-            self._hand,
-            coupled,
-            self._config.lift_check,
-            sight,
-            place,
-        )
-        return GuardedController(executor, self._config.limits, self._hand.limits, period)

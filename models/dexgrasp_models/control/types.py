@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
 import numpy as np
+
+from dexgrasp_models.synthesis.types import Grasp
 
 
 @dataclass(frozen=True)
@@ -21,6 +24,24 @@ class RobotState:
     """(22,) finger joint angles in rad, in the order of `HandSpec.finger_joints`."""
     joint_velocities: np.ndarray
     """(22,) finger joint velocities in rad/s."""
+    efforts: np.ndarray | None = None
+    """(22,) torques of the finger joints in N m, where they are measured."""
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What a controller sees at one control tick: the state, and what else its source offers."""
+
+    state: RobotState
+    """Measured."""
+    goal: Grasp | None = None
+    """The grasp that is wanted, in `world`."""
+    object_points: np.ndarray | None = None
+    """(N, 3) newest cloud of the object in `world`, m; it may be of before the grasp began."""
+    wrist_wanted: np.ndarray | None = None
+    """(4, 4) pose in `world` to which a person moves `rh_palm`."""
+    tactile: Mapping[str, float] | None = None
+    """Normal force, N, by the name of the hand's link, for the links that touch something."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +52,20 @@ class Command:
     """(4, 4) wanted pose of `rh_palm` in `world`."""
     finger_targets: np.ndarray
     """(22,) position targets of the finger joints in rad."""
+
+
+class Phase(StrEnum):
+    """What a controller is about, whatever stages of its own it has, in the order of a grasp.
+
+    Where an object is in the hand, and when the cameras look, is told by it.
+    """
+
+    REACH = "reach"
+    CLOSE = "close"
+    LIFT = "lift"
+    HOLD = "hold"
+    PLACE = "place"
+    RELEASE = "release"
 
 
 class OutcomeKind(StrEnum):
@@ -59,11 +94,15 @@ class Outcome:
 
 
 class Controller(Protocol):
-    """A closed-loop grasp controller: one command for each measured state, no clock of its own."""
+    """A closed-loop grasp controller: one command for each observation, no clock of its own."""
+
+    @property
+    def phase(self) -> Phase:
+        """What it is about; where the grasp has ended, what it was about last."""
 
     @property
     def stage(self) -> str:
-        """Name of the present stage."""
+        """Name of the present stage, finer than the phase where it has such; for people."""
 
     @property
     def progress(self) -> float:
@@ -73,7 +112,7 @@ class Controller(Protocol):
     def outcome(self) -> Outcome | None:
         """None while the grasp goes on."""
 
-    def step(self, state: RobotState) -> Command:
+    def step(self, observation: Observation) -> Command:
         """The command for this tick; after the outcome is known, one that holds still."""
 
     def abort(self, reason: str, kind: OutcomeKind = OutcomeKind.ABORTED) -> None:

@@ -1,19 +1,18 @@
 """What every proposer offers, and how one is made by name.
 
-A package of one's own adds a proposer by an entry point of the group `GROUP`, named as the proposer
-and leading to a `ProposerKind`. Parameters of the proposal node (``<name>.<setting>``), launch
-arguments and command-line options know it from then on.
+A package of one's own adds a proposer by an entry point of the group ``dexgrasp.proposers``, named
+as the proposer and leading to a `ProposerKind` (see `registry`). Its settings are parameters of the
+proposal node, ``<name>.<setting>``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
-from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from dexgrasp_models.parameters import Parameters
+from dexgrasp_models.registry import Registry
 from dexgrasp_models.synthesis.energy_config import AnalyticConfig
 
 if TYPE_CHECKING:
@@ -23,16 +22,6 @@ if TYPE_CHECKING:
     from dexgrasp_models.perception.fusion import FusedCloud
     from dexgrasp_models.progress import Progress
     from dexgrasp_models.synthesis.types import Grasp
-
-GROUP = "dexgrasp.proposers"
-"""Of the entry points."""
-DEFAULT = "learned"
-"""What proposes where nothing is asked for."""
-_BUILT_IN = {
-    DEFAULT: "dexgrasp_models.proposals.learned:KIND",
-    "analytic": "dexgrasp_models.proposals.analytic:KIND",
-}
-"""Not entry points, so that they are found in sources that are not installed."""
 
 
 class Proposer(Protocol):
@@ -79,34 +68,15 @@ class ProposerKind:
     make: Callable[[Any, AnalyticConfig, ArmKinematics | None], Proposer]
 
 
-@cache
-def _sources() -> dict[str, EntryPoint]:
-    built_in = {name: EntryPoint(name, value, GROUP) for name, value in _BUILT_IN.items()}
-    return {each.name: each for each in entry_points(group=GROUP)} | built_in
-
-
-def proposer_names() -> tuple[str, ...]:
-    """The proposers there are, the default first."""
-    return tuple(sorted(_sources(), key=lambda name: (name != DEFAULT, name)))
-
-
-def proposer_kind(name: str) -> ProposerKind:
-    """How proposers of a name are made.
-
-    Raises:
-        ValueError: there is none of this name, the message lists those there are; or what its
-            package offers can't be loaded, or is none.
-    """
-    source = _sources().get(name)
-    if source is None:
-        raise ValueError(f"no proposer {name!r}; there are: {', '.join(proposer_names())}")
-    try:
-        kind = source.load()
-    except (ImportError, AttributeError) as error:
-        raise ValueError(f"proposer {name} ({source.value}) can't be loaded: {error}") from error
-    if not isinstance(kind, ProposerKind):
-        raise ValueError(f"proposer {name}: {source.value} is a {type(kind).__name__}, no kind")
-    return kind
+PROPOSERS = Registry(
+    "proposer",
+    "dexgrasp.proposers",
+    ProposerKind,
+    {
+        "learned": "dexgrasp_models.proposals.learned:KIND",
+        "analytic": "dexgrasp_models.proposals.analytic:KIND",
+    },
+)
 
 
 def proposer_config(name: str, **values: Any) -> Parameters:
@@ -116,7 +86,7 @@ def proposer_config(name: str, **values: Any) -> Parameters:
         ValueError: it has no such setting, or not of this value.
     """
     given = {setting: value for setting, value in values.items() if value is not None}
-    return proposer_kind(name).config.from_mapping(given)
+    return PROPOSERS[name].config.from_mapping(given)
 
 
 def make_proposer(
@@ -129,7 +99,7 @@ def make_proposer(
     """The proposer of this name.
 
     Args:
-        name: of `proposer_names`.
+        name: one of `PROPOSERS`.
         config: its settings; by default all as they are.
         execution: what is asked of any proposer's grasps: squeeze, limits, workspace.
         arm: the arm that carries the hand; without it the hand is free.
@@ -138,5 +108,5 @@ def make_proposer(
         ValueError: no such proposer; the message lists those there are.
         WeightsError: the learned proposer has no weights, or they can't be used.
     """
-    kind = proposer_kind(name)
+    kind = PROPOSERS[name]
     return kind.make(config or kind.config(), execution or AnalyticConfig(), arm)

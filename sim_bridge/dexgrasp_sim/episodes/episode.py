@@ -16,9 +16,10 @@ import torch
 import trimesh
 
 from dexgrasp_models.control.approach_plan import ApproachPlan, NoApproach
+from dexgrasp_models.control.controllers import CONTROLLERS
 from dexgrasp_models.objects import load_object
-from dexgrasp_models.perception.fusion import PerceptionError
-from dexgrasp_models.proposals.proposer import DEFAULT, make_proposer, proposer_config
+from dexgrasp_models.perception.fusion import FusedCloud, PerceptionError
+from dexgrasp_models.proposals.proposer import PROPOSERS, make_proposer, proposer_config
 from dexgrasp_models.proposals.reachability import NoProposalError
 from dexgrasp_models.synthesis.object_surface import CloudError
 from dexgrasp_sim.backends import make_simulator
@@ -38,9 +39,11 @@ class EpisodeSettings:
     """Of the object's pose, the cameras' noise and the proposals."""
     scale: float = 1.0
     scene: str = "floating"
-    proposer: str = DEFAULT
+    proposer: str = PROPOSERS.default
     weights: str = ""
     """Of the learned proposer: folder of its networks, see `LearnedConfig`."""
+    controller: str = CONTROLLERS.default
+    """What carries the grasp out."""
     proposals: int = 8
     """How many ranked grasps may be tried for an approach; one is carried out."""
     mass: float = 0.1
@@ -100,13 +103,13 @@ def run_episode(settings: EpisodeSettings) -> EpisodeResult:
 class _Episode:
     def __init__(self, settings: EpisodeSettings, simulator: Simulator) -> None:
         self._settings = settings
-        self._cell = GraspCell(simulator)
+        self._cell = GraspCell(simulator, settings.controller)
         self._start_pose = simulator.object_pose()
         self._seconds: dict[str, float] = {}
 
     def run(self) -> EpisodeResult:
         try:
-            plan = self._plan()
+            plan, cloud = self._plan()
         except (PerceptionError, CloudError) as error:
             return self._result(Lift(False, "perception", str(error)))
         except NoProposalError as error:
@@ -115,12 +118,12 @@ class _Episode:
             return self._result(Lift(False, "plan", str(error)))
         try:
             with self._timed("execute"):
-                lift = self._cell.carry_out(plan)
+                lift = self._cell.carry_out(plan, cloud.object_points)
         except SimulatorError as error:
             return self._result(Lift(False, "simulation", str(error)))
         return self._result(lift)
 
-    def _plan(self) -> ApproachPlan:
+    def _plan(self) -> tuple[ApproachPlan, FusedCloud]:
         cell, settings = self._cell, self._settings
         with self._timed("depth"):
             frames = cell.depth_frames()
@@ -133,12 +136,12 @@ class _Episode:
         with self._timed("plan"):
             chosen = cell.plan(grasps, cloud)
             if settings.perturbation is Perturbation.NONE:
-                return chosen
+                return chosen, cloud
             # The grasp that would have been carried out is spoiled, not replaced by a better one.
             generator = np.random.default_rng(settings.seed)
             limits = cell.hand.limits
             spoiled = perturb(chosen.grasp, settings.perturbation, limits, generator)
-            return cell.plan([spoiled], cloud)
+            return cell.plan([spoiled], cloud), cloud
 
     def _result(self, lift: Lift) -> EpisodeResult:
         simulator = self._cell.simulator

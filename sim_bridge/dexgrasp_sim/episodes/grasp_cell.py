@@ -16,10 +16,15 @@ import numpy as np
 from dexgrasp_models.arm.kinematics import ArmKinematics
 from dexgrasp_models.control.approach_plan import ApproachPlan
 from dexgrasp_models.control.config import load_control_config
-from dexgrasp_models.control.executor import Stage
+from dexgrasp_models.control.controllers import (
+    CONTROLLERS,
+    ControllerSetup,
+    Need,
+    usable_controller,
+)
 from dexgrasp_models.control.limits import GuardedController
 from dexgrasp_models.control.planner import GraspPlanner
-from dexgrasp_models.control.types import Command, RobotState
+from dexgrasp_models.control.types import Command, Observation, OutcomeKind, Phase, RobotState
 from dexgrasp_models.geometry.poses import through_quaternion
 from dexgrasp_models.hand.spec import load_hand
 from dexgrasp_models.perception.cameras import DepthFrame
@@ -36,6 +41,9 @@ KNOCK_DISTANCE = 0.02
 """Metres the object may move before the fingers close; beyond, it counts as knocked."""
 TIME_LIMIT = 60.0
 """Seconds of simulated time after which an execution is given up."""
+
+OFFERED = frozenset({Need.PLAN, Need.GOAL, Need.CLOUD, Need.TACTILE})
+"""What a controller is given here."""
 
 
 @dataclass(frozen=True)
@@ -57,17 +65,27 @@ class Lift:
 class GraspCell:
     """Looks, plans and carries out in a simulator that was reset.
 
+    Args:
+        simulator: starts where it is.
+        controller: name of what carries grasps out.
+
     Attributes:
         simulator: it; starts and ends where it is left.
         hand: the hand in it.
         arm: the arm, where the scene has one.
+
+    Raises:
+        ValueError: there is no such controller, or it needs what is not offered here.
     """
 
-    def __init__(self, simulator: Simulator) -> None:
+    def __init__(self, simulator: Simulator, controller: str = CONTROLLERS.default) -> None:
         self.simulator = simulator
         self.hand = load_hand()
         self.arm = ArmKinematics() if simulator.config.scene == "arm" else None
-        self._planner = GraspPlanner(load_control_config(), self.arm, self.hand)
+        self._control = load_control_config()
+        self._controller = controller
+        self._needs = usable_controller(controller, OFFERED).needs
+        self._planner = GraspPlanner(self._control, self.arm, self.hand)
 
     def depth_frames(self) -> list[DepthFrame]:
         """What the cameras measure now."""
@@ -110,27 +128,38 @@ class GraspCell:
     def carry_out(
         self,
         plan: ApproachPlan,
+        object_points: np.ndarray | None = None,
         observe: Callable[[RobotState, GuardedController], None] | None = None,
     ) -> Lift:
         """Approach, close, squeeze, lift and hold; success by the object's true poses.
 
         Args:
-            plan: from `plan`.
+            plan: from `plan`; to a controller without need of a plan, the goal.
+            object_points: (N, 3) cloud of the object in `world`, m, that the controller sees.
             observe: shown each measured state, and the controller after it was stepped with it.
         """
         simulator = self.simulator
         start = simulator.object_pose()
-        controller = self._planner.controller(plan, simulator.config.control_period)
-        entered: dict[str, _Truth] = {}
+        setup = ControllerSetup(
+            simulator.config.control_period,
+            plan,
+            self.hand,
+            place=False,
+            lift_check=self._control.lift_check,
+        )
+        controller = self._control.make_controller(self._controller, setup)
+        entered: dict[Phase, _Truth] = {}
         while simulator.time < TIME_LIMIT:
             state = self._state()
-            command = controller.step(state, state.time)
+            tactile = simulator.hand_contacts() if Need.TACTILE in self._needs else None
+            observation = Observation(state, plan.grasp, object_points, tactile=tactile)
+            command = controller.step(observation, state.time)
             if observe is not None:
                 observe(state, controller)
-            if controller.stage not in entered:
-                entered[controller.stage] = _Truth(simulator.object_pose(), state.wrist_pose)
-            if controller.outcome is not None or controller.stage == Stage.PLACE:
-                break  # once the hold is over the attempt is decided
+            if controller.phase not in entered:
+                entered[controller.phase] = _Truth(simulator.object_pose(), state.wrist_pose)
+            if controller.outcome is not None:
+                break
             assert command is not None
             simulator.set_targets(_command_as_received(command))
             simulator.step()
@@ -161,23 +190,21 @@ class _Truth:
 
 
 def _judged(
-    controller: GuardedController, start: np.ndarray, entered: Mapping[str, _Truth], end: _Truth
+    controller: GuardedController, start: np.ndarray, entered: Mapping[Phase, _Truth], end: _Truth
 ) -> Lift:
-    """By the object's true poses; the executor's own word gives the reason only."""
-    # At the end of the hold the executor gives its verdict; what is true does not depend on it.
-    held_out = controller.stage == Stage.PLACE or (
-        controller.stage == Stage.HOLD and controller.progress >= 1.0
-    )
+    """By the object's true poses; the controller's own word gives the reason only."""
+    # At the end of the hold the controller gives its verdict; what is true does not depend on it.
+    held_out = controller.phase is Phase.HOLD and controller.progress >= 1.0
     measured: dict[str, Any] = {"raised": float((end.object_pose[:3, 3] - start)[2])}
-    if Stage.CLOSE in entered:
-        moved = entered[Stage.CLOSE].object_pose[:3, 3] - start
+    if Phase.CLOSE in entered:
+        moved = entered[Phase.CLOSE].object_pose[:3, 3] - start
         measured["knocked"] = float(np.linalg.norm(moved))
-    if Stage.LIFT in entered:
-        slip = end.in_palm[:3, 3] - entered[Stage.LIFT].in_palm[:3, 3]
+    if Phase.LIFT in entered:
+        slip = end.in_palm[:3, 3] - entered[Phase.LIFT].in_palm[:3, 3]
         measured["slip"] = float(np.linalg.norm(slip))
     lifted = False
-    if Stage.HOLD in entered:
-        lifted = (entered[Stage.HOLD].object_pose[:3, 3] - start)[2] >= LIFT_HEIGHT
+    if Phase.HOLD in entered:
+        lifted = (entered[Phase.HOLD].object_pose[:3, 3] - start)[2] >= LIFT_HEIGHT
     held = (
         lifted and held_out and measured["raised"] >= LIFT_HEIGHT and measured["slip"] <= SLIP_LIMIT
     )
@@ -188,8 +215,10 @@ def _judged(
     elif lifted:
         lost_at = "hold"
     else:
-        lost_at = "lift" if Stage.LIFT in entered else controller.stage
-    said = "" if controller.outcome is None or held else controller.outcome.reason
+        lost_at = "lift" if Phase.LIFT in entered else controller.stage
+    outcome = controller.outcome
+    failed = outcome is not None and outcome.kind is not OutcomeKind.SUCCEEDED
+    said = outcome.reason if outcome is not None and failed and not held else ""
     return Lift(bool(held), lost_at, said, **measured)
 
 

@@ -242,7 +242,7 @@ class _Scene:
             plan = self._cell.plan(grasps, self._cloud)
         except NoApproach as error:
             return Lift(False, "plan", str(error))
-        return self._cell.carry_out(plan)
+        return self._cell.carry_out(plan, self._cloud.object_points)
 
 
 def _known_scene(job: SceneJob) -> tuple[torch.Tensor, GraspTensors] | None:

@@ -17,9 +17,10 @@ from dexgrasp_models.arm.mounting import load_mounting
 from dexgrasp_models.arm.spec import load_arm
 from dexgrasp_models.arm.urdf import robot_urdf
 from dexgrasp_models.config import find_config
+from dexgrasp_models.control.controllers import CONTROLLERS
 from dexgrasp_models.hand.spec import load_hand
 from dexgrasp_models.perception.cameras import load_rig
-from dexgrasp_models.proposals.proposer import proposer_names
+from dexgrasp_models.proposals.proposer import PROPOSERS
 from dexgrasp_ros.process_end import PARENT_VARIABLE
 from dexgrasp_ros.transport import PROFILE_VARIABLE, use_transport_profile
 
@@ -111,10 +112,16 @@ class GraspingOptions:
         "",
         "What proposes grasps; by default what config/proposals.yaml says.",
         "",
-        *proposer_names(),
+        *PROPOSERS.names,
     )
     weights: str = _option(
         "", "Of the learned proposer: folder of networks; by default as config/proposals.yaml says."
+    )
+    controller: str = _option(
+        "",
+        "What carries grasps out; by default what config/control.yaml says.",
+        "",
+        *CONTROLLERS.names,
     )
     viewer: bool = _option(False, "Show the graph in a web browser.")
     namespace: str = _option("", "Of all nodes, topics and services: one for each cell.")
@@ -219,6 +226,7 @@ def grasping_nodes(
     """The nodes that are the same in simulation and on the robot."""
     clock = {"use_sim_time": simulated}
     proposer = {"proposer": options.proposer, "learned.weights": options.weights}
+    controller = {"controller": options.controller} if options.controller else {}
     nodes = [
         GraphNode(
             "dexgrasp_perception",
@@ -239,7 +247,7 @@ def grasping_nodes(
             "control_node",
             "control",
             "control.yaml",
-            {**clock, "scene": scene, "seed": seed},
+            {**clock, "scene": scene, "seed": seed, **controller},
             commands=True,
         ),
     ]

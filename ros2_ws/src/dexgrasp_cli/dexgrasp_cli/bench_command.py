@@ -12,7 +12,14 @@ from rich.table import Table
 
 from dexgrasp_cli.output_paths import file_to_write
 from dexgrasp_cli.progress import bars
-from dexgrasp_cli.proposal_options import DEFAULT_PROPOSER, Control, Proposer, Weights
+from dexgrasp_cli.proposal_options import (
+    DEFAULT_CONTROLLER,
+    DEFAULT_PROPOSER,
+    Control,
+    Controller,
+    Proposer,
+    Weights,
+)
 
 if TYPE_CHECKING:
     from dexgrasp_sim.episodes.episode import EpisodeResult
@@ -42,6 +49,7 @@ def grasp(
     friction: Annotated[float, typer.Option(help="Friction coefficient.")] = 1.0,
     proposer: Proposer = DEFAULT_PROPOSER,
     weights: Weights = None,
+    controller: Controller = DEFAULT_CONTROLLER,
     control: Control = "none",
     workers: Annotated[
         int | None, typer.Option(min=1, help="Processes; by default one a core.")
@@ -61,11 +69,13 @@ def grasp(
 
     Objects of a folder that can't be used are told and left out; then it ends with status 1.
     """
+    from dexgrasp_models.control.controllers import usable_controller
     from dexgrasp_models.jobs.kept_results import KeptResults
     from dexgrasp_models.objects import MeshError, load_object
     from dexgrasp_models.proposals.proposer import make_proposer, proposer_config
     from dexgrasp_sim.episodes import bench_grasp
     from dexgrasp_sim.episodes.episode import EpisodeSettings
+    from dexgrasp_sim.episodes.grasp_cell import OFFERED
     from dexgrasp_sim.episodes.perturbation import Perturbation
     from dexgrasp_sim.scene import load_scene
 
@@ -86,7 +96,7 @@ def grasp(
         settings = [
             EpisodeSettings(
                 source, seed + pose, scale, scene, str(proposer), str(weights or ""),
-                mass=mass, friction=friction, perturbation=Perturbation(control),
+                str(controller), mass=mass, friction=friction, perturbation=Perturbation(control),
             )
             for source in sources
             for pose in range(poses)
@@ -94,6 +104,7 @@ def grasp(
         load_scene(scene=scene, object_mass=mass, friction=friction)
         name = str(proposer)
         make_proposer(name, proposer_config(name, weights=str(weights) if weights else None))
+        usable_controller(str(controller), OFFERED)
         attempts = out.with_suffix(".attempts.jsonl") if out else None
         if attempts and not resume:
             attempts.unlink(missing_ok=True)
@@ -122,7 +133,7 @@ def grasp(
     summary = bench_grasp.summarise(results, seed)
     summary["settings"] = {
         "scene": scene, "poses": poses, "scale": scale, "mass": mass, "friction": friction,
-        "proposer": str(proposer), "control": control,
+        "proposer": str(proposer), "controller": str(controller), "control": control,
     }  # fmt: skip
     console.print(_table(summary))
     if out:

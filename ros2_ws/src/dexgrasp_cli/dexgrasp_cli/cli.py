@@ -21,7 +21,7 @@ from dexgrasp_cli.data_trial_commands import controls, synth, validate
 from dexgrasp_cli.eval_command import evaluation
 from dexgrasp_cli.objects_command import objects
 from dexgrasp_cli.output_paths import folder_to_write
-from dexgrasp_cli.proposal_options import ProposerName, Weights
+from dexgrasp_cli.proposal_options import ControllerName, ProposerName, Weights
 from dexgrasp_cli.propose_command import propose
 from dexgrasp_cli.train_command import train
 
@@ -64,6 +64,10 @@ def demo(
         typer.Option(help="What proposes; by default as config/proposals.yaml says."),
     ] = None,
     weights: Weights = None,
+    controller: Annotated[
+        ControllerName | None,
+        typer.Option(help="What carries the grasp out; by default as config/control.yaml says."),
+    ] = None,
     viewer: Annotated[bool, typer.Option("--viewer", help="Show it in a web browser.")] = False,
     lockstep: Annotated[
         bool, typer.Option("--lockstep", help="Time waits for each command: repeatable.")
@@ -103,6 +107,7 @@ def demo(
             mode="lock_step" if lockstep else "real_time",
             proposer=str(proposer or ""),
             weights=str(weights.resolve()) if weights else "",
+            controller=str(controller or ""),
             viewer=viewer,
             params_file=str(params_file or ""),
             log_level=log_level,

@@ -10,19 +10,25 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dexgrasp_models.proposals.proposer import DEFAULT, proposer_names
+from dexgrasp_models.control.controllers import CONTROLLERS
+from dexgrasp_models.proposals.proposer import PROPOSERS
 
 if TYPE_CHECKING:
     from dexgrasp_models.proposals.learned import LearnedConfig
 
-ProposerName = StrEnum("ProposerName", [(name.upper(), name) for name in proposer_names()])
+ProposerName = StrEnum("ProposerName", [(name.upper(), name) for name in PROPOSERS.names])
 """What proposes."""
-DEFAULT_PROPOSER = ProposerName(DEFAULT)
+DEFAULT_PROPOSER = ProposerName(PROPOSERS.default)
 
 Proposer = Annotated[ProposerName, typer.Option(help="What proposes.")]
 Weights = Annotated[
     Path | None, typer.Option(help="Of the learned proposer: folder of its networks.")
 ]
+ControllerName = StrEnum("ControllerName", [(name.upper(), name) for name in CONTROLLERS.names])
+"""What carries grasps out."""
+DEFAULT_CONTROLLER = ControllerName(CONTROLLERS.default)
+
+Controller = Annotated[ControllerName, typer.Option(help="What carries grasps out.")]
 Learned = Annotated[
     list[str] | None,
     typer.Option(

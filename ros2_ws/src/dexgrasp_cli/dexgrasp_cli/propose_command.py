@@ -75,10 +75,10 @@ def propose(
     from dexgrasp_models.language.selection import LanguageConfig, LanguageSelector
     from dexgrasp_models.perception.cloud_file import UP, read_object_cloud
     from dexgrasp_models.proposals.proposer import (
+        PROPOSERS,
         DrawsRotations,
         make_proposer,
         proposer_config,
-        proposer_kind,
     )
     from dexgrasp_models.proposals.reachability import NoProposalError
     from dexgrasp_models.synthesis.object_surface import CloudError
@@ -95,7 +95,7 @@ def propose(
         selector = LanguageSelector(language) if text else None
         asked = max(count, language.pool) if text else count
         name = str(proposer)
-        usual = getattr(proposer_kind(name).config(), "batch", asked)
+        usual = getattr(PROPOSERS[name].config(), "batch", asked)
         config = proposer_config(
             name,
             weights=str(weights) if weights else None,

@@ -33,12 +33,14 @@ from dexgrasp_interfaces.msg import ControlState
 from dexgrasp_interfaces.srv import Capture, GenerateProposals
 from dexgrasp_models.arm.kinematics import ArmKinematics
 from dexgrasp_models.control.config import ControlConfig, load_control_config
+from dexgrasp_models.control.controllers import CONTROLLERS
 from dexgrasp_models.control.moves import HOME, OPEN_HAND
 from dexgrasp_models.control.planner import GraspPlanner
 from dexgrasp_models.control.types import Outcome, OutcomeKind
 from dexgrasp_models.hand.spec import load_hand
 from dexgrasp_ros import contract
 from dexgrasp_ros.action_server import ActionServer
+from dexgrasp_ros.kinds import declare_kinds
 from dexgrasp_ros.node import OK, WARN, ManagedNode, main, when_active
 from dexgrasp_ros.parameters import current_parameters, declare_parameters
 from dexgrasp_ros.transforms import Transforms
@@ -85,6 +87,7 @@ class ControlNode(ManagedNode):
             executor=declare_parameters(self, defaults.executor, prefix="executor."),
             lift_check=declare_parameters(self, defaults.lift_check, prefix="lift_check."),
             limits=declare_parameters(self, defaults.limits, prefix="limits."),
+            others=declare_kinds(self, CONTROLLERS, leave_out=(CONTROLLERS.default,)),
         )
         self._taking = threading.Lock()
         self._busy = ""
@@ -103,6 +106,10 @@ class ControlNode(ManagedNode):
             executor=current_parameters(self, self._config.executor, prefix="executor."),
             lift_check=current_parameters(self, self._config.lift_check, prefix="lift_check."),
             limits=current_parameters(self, self._config.limits, prefix="limits."),
+            others={
+                name: current_parameters(self, settings, prefix=f"{name}.")
+                for name, settings in self._config.others.items()
+            },
         )
         hand = load_hand()
         arm = ArmKinematics() if p.scene == "arm" else None
@@ -153,7 +160,7 @@ class ControlNode(ManagedNode):
                 )
             )
             looker = LiftSight(capture_with, capture, clouds, self._config.lift_check)
-        self._grasp = GraspTask(self._robot, self._preparation, planner, looker, p)
+        self._grasp = GraspTask(self._robot, self._preparation, planner, looker, self._config, p)
         self._move = MoveTask(
             self._robot, planner, self._config, p.control_period, hand, arm, clouds
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from dexgrasp_models.control.controllers import CONTROLLERS
 from dexgrasp_ros import contract
 from dexgrasp_ros.parameters import parameter
 
@@ -12,7 +13,9 @@ from dexgrasp_ros.parameters import parameter
 class ControlParameters:
     """What the node does, with whom, and how long it waits for them."""
 
-    controller: str = parameter("planned", "what carries grasps out", choices=("planned",))
+    controller: str = parameter(
+        CONTROLLERS.default, "what carries grasps out", choices=CONTROLLERS.names
+    )
     scene: str = parameter(
         "floating",
         "whether the hand is free, or an arm carries it",

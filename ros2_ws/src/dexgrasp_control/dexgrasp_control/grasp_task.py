@@ -16,15 +16,18 @@ from dexgrasp_control.robot_link import RobotLink
 from dexgrasp_control.service_call import PERIOD
 from dexgrasp_interfaces.action import ExecuteGrasp
 from dexgrasp_models.control.approach_plan import ApproachPlan, NoApproach
-from dexgrasp_models.control.executor import Stage
+from dexgrasp_models.control.config import ControlConfig
+from dexgrasp_models.control.controllers import ControllerSetup, Need, usable_controller
 from dexgrasp_models.control.lift_check import Sight
 from dexgrasp_models.control.planner import GraspPlanner
-from dexgrasp_models.control.types import Outcome, OutcomeKind, RobotState
+from dexgrasp_models.control.types import Observation, Outcome, OutcomeKind, Phase, RobotState
 from dexgrasp_models.synthesis.types import Grasp
 from dexgrasp_ros.conversions import MessageError
 
 _LOOK_AT = 0.5
 """Part of the hold after which the cameras are asked: an image may be some time old."""
+
+_OFFERED = frozenset({Need.PLAN, Need.GOAL, Need.CLOUD, Need.EFFORTS})
 
 TellStage = Callable[[str, float, str], None]
 """Takes the stage, its progress in [0, 1], and what is waited for."""
@@ -38,9 +41,13 @@ class GraspTask:
     Args:
         robot: carries the motion out.
         preparation: gives the grasps.
-        planner: plans, and makes the controller.
+        planner: plans.
         looker: asks the cameras about the lift; None: the grip alone tells.
+        config: of the controller.
         parameters: of the control node.
+
+    Raises:
+        ValueError: there is no such controller, or it needs what this node is not given.
     """
 
     def __init__(
@@ -49,13 +56,16 @@ class GraspTask:
         preparation: Preparation,
         planner: GraspPlanner,
         looker: LiftSight | None,
+        config: ControlConfig,
         parameters: ControlParameters,
     ) -> None:
         self._robot = robot
         self._preparation = preparation
         self._planner = planner
         self._looker = looker
+        self._config = config
         self._parameters = parameters
+        self._needs = usable_controller(parameters.controller, _OFFERED).needs
 
     def carry_out(
         self, request: ExecuteGrasp.Goal, why_stop: WhyStop, tell_stage: TellStage
@@ -66,7 +76,8 @@ class GraspTask:
             GraspEnded: it was over before the robot moved.
         """
         # While the other nodes are at work on what is planned with.
-        threading.Thread(target=self._load_planner, name="planner", daemon=True).start()
+        if Need.PLAN in self._needs:
+            threading.Thread(target=self._load_planner, name="planner", daemon=True).start()
         with self._robot.listening():
             return self._carried_out(request, why_stop, tell_stage)
 
@@ -84,10 +95,13 @@ class GraspTask:
         except MessageError as error:
             raise GraspEnded(OutcomeKind.STALE_INPUT, str(error)) from None
         grasps = self._grasps(request, tell)
-        tell("plan", f"planning the way to the best of {len(grasps)} grasps")
-        plan = self._plan(grasps, state)
-        tell("plan", "planned")
-        return self._follow(plan, request.place, why_stop, tell_stage)
+        goal, plan = grasps[0], None
+        if Need.PLAN in self._needs:
+            tell("plan", f"planning the way to the best of {len(grasps)} grasps")
+            plan = self._plan(grasps, state)
+            goal = plan.grasp
+            tell("plan", "planned")
+        return self._follow(goal, plan, request.place, why_stop, tell_stage)
 
     def _load_planner(self) -> None:
         self._planner.load()
@@ -114,15 +128,29 @@ class GraspTask:
             raise GraspEnded(OutcomeKind.STALE_INPUT, f"the arm's joints: {error}") from None
 
     def _follow(
-        self, plan: ApproachPlan, place: bool, why_stop: WhyStop, tell_stage: TellStage
+        self,
+        goal: Grasp,
+        plan: ApproachPlan | None,
+        place: bool,
+        why_stop: WhyStop,
+        tell_stage: TellStage,
     ) -> tuple[Outcome, bool]:
         p = self._parameters
-        before = self._preparation.clouds.points[0]
+        clouds = self._preparation.clouds
+        before = clouds.points[0]
         sight = Sight() if self._looker else None
-        controller = self._planner.controller(
-            plan, p.control_period, p.hand == "coupled", sight, place
+        setup = ControllerSetup(
+            p.control_period,
+            plan,
+            coupled=p.hand == "coupled",
+            place=place,
+            lift_check=self._config.lift_check,
+            sight=sight,
         )
-        motion = Motion(controller, sight)
+        controller = self._config.make_controller(p.controller, setup)
+        motion = Motion(
+            controller, sight, observe=lambda state: Observation(state, goal, clouds.points[0])
+        )
 
         def tell(message: str) -> None:
             if (reason := why_stop()) is not None:
@@ -147,14 +175,14 @@ class GraspTask:
             OutcomeKind.ABORTED,
             OutcomeKind.STALE_INPUT,
         )
-        up = controller.stage in (Stage.LIFT, Stage.HOLD, Stage.PLACE)
+        up = controller.phase in (Phase.LIFT, Phase.HOLD, Phase.PLACE)
         return controller.outcome, kept and up
 
     def _is_time_to_look(self, motion: Motion) -> bool:
         if self._parameters.lock_step:
             return motion.withheld is not None
         controller = motion.controller
-        return controller.stage == Stage.HOLD and controller.progress >= _LOOK_AT
+        return controller.phase is Phase.HOLD and controller.progress >= _LOOK_AT
 
     def _look(self, motion: Motion, before: np.ndarray, tell: Callable[[str], None]) -> None:
         def tell_or_leave(message: str) -> None:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 
-from dexgrasp_models.control.executor import Stage
 from dexgrasp_models.control.lift_check import Sight
 from dexgrasp_models.control.limits import GuardedController
-from dexgrasp_models.control.types import Command, RobotState
+from dexgrasp_models.control.types import Command, Observation, Phase, RobotState
 
 
 class Motion:
@@ -21,6 +21,7 @@ class Motion:
         sight: where the cameras' word on the lift is awaited; None: it isn't.
         held_targets: (22,) finger targets, rad, that grip an object: the motion starts from these,
             as the measured angles do not press. None: from the measured angles.
+        observe: makes the controller's observation of a measured state.
 
     Attributes:
         controller: steps with the measured states.
@@ -36,8 +37,10 @@ class Motion:
         controller: GuardedController,
         sight: Sight | None = None,
         held_targets: np.ndarray | None = None,
+        observe: Callable[[RobotState], Observation] = Observation,
     ) -> None:
         self._held_targets = held_targets
+        self._observe = observe
         self.controller = controller
         self.sight = sight
         self.answered_ns = -1
@@ -54,7 +57,7 @@ class Motion:
         """The command for a measured state, at ``now`` on the clock of its stamp, s."""
         if self._held_targets is not None:
             state, self._held_targets = replace(state, joints=self._held_targets), None
-        command = self.controller.step(state, now)
-        if self.palm_before_lift is None and self.controller.stage == Stage.LIFT:
+        command = self.controller.step(self._observe(state), now)
+        if self.palm_before_lift is None and self.controller.phase is Phase.LIFT:
             self.palm_before_lift = state.wrist_pose
         return command

@@ -7,6 +7,7 @@ a move goes on, and not between.
 from __future__ import annotations
 
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -204,7 +205,12 @@ class RobotLink:
         controller = motion.controller
         stage = controller.stage
         now = self._node.get_clock().now().nanoseconds / conversions.NANOSECONDS
-        command = motion.step(state, now)
+        try:
+            command = motion.step(state, now)
+        except Exception as error:  # of a controller from elsewhere: the robot is let go in order
+            self._node.get_logger().error(f"the controller failed: {traceback.format_exc()}")
+            self.abort(f"the controller failed: {error!r}")
+            command = None
         if self._parameters.lock_step and motion.waits_for_sight and controller.outcome is None:
             motion.withheld = ns, state
             return

@@ -31,7 +31,7 @@ class RobotStateInput:
         self._arm_joints = arm_joints
         self._tolerance_ns = tolerance_ns
         self._angles: dict[str, float] = {}
-        self._joints: tuple[int, np.ndarray, np.ndarray] | None = None
+        self._joints: tuple[int, np.ndarray, np.ndarray, np.ndarray | None] | None = None
         self._wrist: tuple[int, np.ndarray] | None = None
 
     def put_joints(self, message: JointState) -> None:
@@ -45,7 +45,8 @@ class RobotStateInput:
         self._part(message, self._arm_joints, "arm joint")
         self._angles.update(zip(message.name, message.position, strict=False))
         if hand is not None:
-            self._joints = (conversions.stamp_to_ns(message.header.stamp), *hand)
+            efforts = conversions.efforts_from_message(message, self._joint_names)
+            self._joints = (conversions.stamp_to_ns(message.header.stamp), *hand, efforts)
 
     def _part(
         self, message: JointState, names: Sequence[str], what: str
@@ -87,9 +88,10 @@ class RobotStateInput:
             return None
         if not all(name in self._angles for name in self._arm_joints):
             return None
-        joints_ns, positions, velocities = self._joints
+        joints_ns, positions, velocities, efforts = self._joints
         wrist_ns, wrist_pose = self._wrist
         if abs(joints_ns - wrist_ns) > self._tolerance_ns:
             return None
         ns = max(joints_ns, wrist_ns)
-        return ns, RobotState(ns / conversions.NANOSECONDS, wrist_pose, positions, velocities)
+        time = ns / conversions.NANOSECONDS
+        return ns, RobotState(time, wrist_pose, positions, velocities, efforts)

@@ -21,11 +21,9 @@ from dexgrasp_models.language.clip import NO_CLIP
 from dexgrasp_models.language.selection import LanguageConfig, LanguageSelector
 from dexgrasp_models.perception.fusion import FusedCloud
 from dexgrasp_models.proposals.proposer import (
-    DEFAULT,
+    PROPOSERS,
     DrawsRotations,
     make_proposer,
-    proposer_kind,
-    proposer_names,
 )
 from dexgrasp_models.proposals.reachability import NoProposalError
 from dexgrasp_models.synthesis.energy_config import AnalyticConfig
@@ -34,6 +32,7 @@ from dexgrasp_models.synthesis.types import Grasp
 from dexgrasp_proposals.markers import GraspMarkers
 from dexgrasp_ros import contract, conversions
 from dexgrasp_ros.conversions import MessageError
+from dexgrasp_ros.kinds import declare_kinds
 from dexgrasp_ros.node import OK, WARN, ManagedNode, main, when_active
 from dexgrasp_ros.parameters import current_parameters, declare_parameters, parameter
 
@@ -45,7 +44,7 @@ CLOUD_TIMEOUT = 2.0
 class ProposalParameters:
     """Parameters of the proposal node beside those of the proposer."""
 
-    proposer: str = parameter(DEFAULT, "what proposes grasps", choices=proposer_names())
+    proposer: str = parameter(PROPOSERS.default, "what proposes grasps", choices=PROPOSERS.names)
     scene: str = parameter(
         "floating",
         "whether the hand is free, or an arm carries it and has to reach",
@@ -67,10 +66,7 @@ class ProposalNode(ManagedNode):
 
     def __init__(self, **options: Any) -> None:
         super().__init__("proposals", **options)
-        self._settings = {
-            name: declare_parameters(self, proposer_kind(name).config, prefix=f"{name}.")
-            for name in proposer_names()
-        }
+        self._settings = declare_kinds(self, PROPOSERS)
         self._language = declare_parameters(self, LanguageConfig, prefix="language.")
         self._cloud_changed = threading.Condition()
         self._cloud: tuple[int, FusedCloud] | None = None
@@ -87,7 +83,7 @@ class ProposalNode(ManagedNode):
         name = self.parameters.proposer
         execution = self._settings["analytic"]
         assert isinstance(execution, AnalyticConfig)
-        self._proposer = make_proposer(name, self._settings[name], execution=execution, arm=arm)
+        self._proposer = make_proposer(name, self._settings.get(name), execution=execution, arm=arm)
         self._selector = LanguageSelector(self._language) if self._language.weights else None
         self._markers = GraspMarkers()
         self._grasps = self._publisher(contract.GRASPS)

@@ -158,6 +158,20 @@ def joints_from_message(message: JointState, names: Sequence[str]) -> tuple[np.n
     return positions, _values(message.velocity, message.name, indices, "velocities")
 
 
+def efforts_from_message(message: JointState, names: Sequence[str]) -> np.ndarray | None:
+    """Torques (J,) in the order of ``names``, N m; None where they are not measured.
+
+    Drivers leave what they don't measure empty, or fill it with NaN.
+
+    Raises:
+        MessageError: as `joints_from_message`.
+    """
+    if not message.effort:
+        return None
+    efforts = _values(message.effort, message.name, _indices(message.name, names), "efforts")
+    return efforts if np.isfinite(efforts).all() else None
+
+
 def joint_trajectory(names: Sequence[str], positions: np.ndarray, ns: int) -> JointTrajectory:
     """Position targets (J,) to a trajectory of one point, due at once."""
     point = JointTrajectoryPoint(positions=np.asarray(positions, float).tolist())

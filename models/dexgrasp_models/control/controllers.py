@@ -1,0 +1,103 @@
+"""How a controller is made by name, and what it needs of whoever runs it.
+
+A package of one's own adds a controller by an entry point of the group ``dexgrasp.controllers``,
+named as the controller and leading to a `ControllerKind` (see `registry`). Its settings are
+parameters of the control node, ``<name>.<setting>``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from dexgrasp_models.control.approach_plan import ApproachPlan
+from dexgrasp_models.control.lift_check import LiftCheckConfig, Sight
+from dexgrasp_models.control.types import Controller, Observation
+from dexgrasp_models.hand.spec import HandSpec, load_hand
+from dexgrasp_models.parameters import Parameters
+from dexgrasp_models.registry import Registry
+
+
+class Need(StrEnum):
+    """What a controller asks of whoever runs it."""
+
+    PLAN = "a planned way"
+    GOAL = "a goal grasp"
+    CLOUD = "a cloud"
+    CLOUD_STREAM = "a stream of clouds"
+    WRIST_STREAM = "a person's wrist"
+    EFFORTS = "joint efforts"
+    TACTILE = "contact forces"
+
+
+@dataclass(frozen=True)
+class ControllerSetup:
+    """What one grasp's controller is made for."""
+
+    period: float
+    """Seconds from one observation to the next."""
+    plan: ApproachPlan | None = None
+    """The grasp and the way to it, where the controller needs one."""
+    hand: HandSpec = field(default_factory=load_hand)
+    """The hand it moves."""
+    coupled: bool = True
+    """Whether tendons couple the outer joints of the fingers."""
+    place: bool = True
+    """Whether the object is set down after the hold; else the grasp ends, and succeeds, with it."""
+    lift_check: LiftCheckConfig = field(default_factory=LiftCheckConfig)
+    """When the object counts as lifted."""
+    sight: Sight | None = None
+    """Where the cameras' word on the lift will be; None: the controller tells by itself."""
+
+
+@dataclass(frozen=True)
+class ControllerKind:
+    """How the controllers of a name are made.
+
+    Attributes:
+        config: type of their settings, all of which have defaults.
+        make: gives a controller for settings and a setup. Raises ValueError where they can't be
+            used.
+        needs: what every observation must have, and the setup.
+    """
+
+    config: type[Parameters]
+    make: Callable[[Any, ControllerSetup], Controller]
+    needs: frozenset[Need] = frozenset()
+
+
+CONTROLLERS = Registry(
+    "controller",
+    "dexgrasp.controllers",
+    ControllerKind,
+    {"planned": "dexgrasp_models.control.executor:KIND"},
+)
+
+
+def usable_controller(name: str, offered: Collection[Need]) -> ControllerKind:
+    """The kind of a name, where all that it needs is offered.
+
+    Raises:
+        ValueError: it is not, or there is no such controller.
+    """
+    kind = CONTROLLERS[name]
+    lacking = [need.value for need in Need if need in kind.needs and need not in offered]
+    if lacking:
+        raise ValueError(f"controller {name} needs {', '.join(lacking)}, which is not offered here")
+    return kind
+
+
+def lacking(observation: Observation, needs: Collection[Need]) -> str | None:
+    """What an observation has not, of what a controller needs; None where it has all."""
+    offered = {
+        Need.GOAL: observation.goal,
+        Need.CLOUD: observation.object_points,
+        Need.CLOUD_STREAM: observation.object_points,
+        Need.WRIST_STREAM: observation.wrist_wanted,
+        Need.EFFORTS: observation.state.efforts,
+        Need.TACTILE: observation.tactile,
+    }
+    missing = [need.value for need, value in offered.items() if need in needs and value is None]
+    return f"the controller lacks {', '.join(missing)}" if missing else None
