@@ -8,7 +8,6 @@ wins; the last millimetres may touch.
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -25,8 +24,7 @@ from dexgrasp_models.control.approach_plan import (
     at_height,
 )
 from dexgrasp_models.hand.distance import HandDistance
-from dexgrasp_models.hand.kinematics import HandKinematics, points_on_links
-from dexgrasp_models.robot.links import Primitive
+from dexgrasp_models.hand.outline import HandOutline
 from dexgrasp_models.synthesis.object_surface import farthest_points
 from dexgrasp_models.synthesis.types import Grasp
 
@@ -179,7 +177,7 @@ class _Sweep:
         self._object, self._scene = _spread(target, config.points), _spread(scene, config.points)
         self._object_fine = _spread(target, config.fine_points)
         self._scene_fine = _spread(scene, config.fine_points)
-        self._outline = _Outline(distance.kinematics)
+        self._outline = HandOutline(distance.kinematics)
         self._joints = np.stack([self._opened(factor) for factor in config.openings])
         self._directions = upper_half_sphere(config.directions)
 
@@ -350,68 +348,6 @@ class _Sweep:
     def _tensor(self, values: np.ndarray) -> Tensor:
         kinematics = self._distance.kinematics
         return torch.as_tensor(values, dtype=kinematics.dtype, device=kinematics.device)
-
-
-class _Outline:
-    """Balls whose hull is the hand: ends of the capsules and corners of the boxes."""
-
-    def __init__(self, kinematics: HandKinematics) -> None:
-        spec = kinematics.spec
-        links, centres, radii = [], [], []
-        for index, link in enumerate(spec.links):
-            for primitive in link.primitives:
-                ends, radius = _outline_of(primitive)
-                links += [index] * len(ends)
-                centres.append(ends)
-                radii += [radius] * len(ends)
-        self._links = torch.tensor(links, device=kinematics.device)
-        self._centres = torch.as_tensor(
-            np.concatenate(centres), dtype=kinematics.dtype, device=kinematics.device
-        )
-        self._radii = np.array(radii)
-        self._digit_of_link = _digits(spec.parents)
-        self._digit = self._digit_of_link[links]
-        self.digit_of_joint = self._digit_of_link[1:]
-        """(22,) digit that each joint moves; 0 is the palm, which none moves."""
-
-    def digit_heights(self, link_poses: Tensor) -> np.ndarray:
-        """(B, G) z of the lowest point of the palm and of each digit, for poses (B, L, 4, 4)."""
-        return _least(self._points(link_poses)[..., 2] - self._radii, self._digit)
-
-    def by_digit(self, by_link: np.ndarray) -> np.ndarray:
-        """(B, G) least of the values (B, L) of the links of the palm and of each digit."""
-        return _least(by_link, self._digit_of_link)
-
-    def reach(self, link_poses: Tensor) -> float:
-        """Distance from the palm frame to the farthest point, for poses (1, L, 4, 4)."""
-        palm = link_poses[0, 0, :3, 3].double().cpu().numpy()
-        from_palm = np.linalg.norm(self._points(link_poses)[0] - palm, axis=-1)
-        return float((from_palm + self._radii).max())
-
-    def _points(self, link_poses: Tensor) -> np.ndarray:
-        points = points_on_links(link_poses, self._links, self._centres)
-        return points.double().cpu().numpy()
-
-
-def _least(values: np.ndarray, group: np.ndarray) -> np.ndarray:
-    """(B, G) least of the ``values`` (B, K) in each group; ``group`` (K,) counts from 0."""
-    return np.stack([values[:, group == g].min(-1) for g in range(group.max() + 1)], axis=-1)
-
-
-def _digits(parents: np.ndarray) -> np.ndarray:
-    """(L,) number of the digit each link is part of; the palm is 0."""
-    digit = np.zeros(len(parents), dtype=int)
-    for index, parent in enumerate(parents[1:], start=1):
-        digit[index] = digit.max() + 1 if parent == 0 else digit[parent]
-    return digit
-
-
-def _outline_of(primitive: Primitive) -> tuple[np.ndarray, float]:
-    if primitive.kind == "capsule":
-        return primitive.segment, primitive.size[0]
-    signs = np.array(list(itertools.product((-1.0, 1.0), repeat=3)))
-    pose = primitive.pose
-    return signs * primitive.size @ pose.rotation.T + pose.position, 0.0
 
 
 def upper_half_sphere(count: int) -> np.ndarray:
