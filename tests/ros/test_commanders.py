@@ -1,10 +1,11 @@
-"""Other people's commands to the simulator bridge, over DDS: nothing moves that should not."""
+"""Other people's commands to a robot, over DDS: nothing moves that should not."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 from lifecycle_msgs.srv import GetState
+from providers import each_provider
 from robot_topics import JOINTS, Robot
 from ros_graph import eventually, graph
 from sensor_msgs.msg import JointState
@@ -56,9 +57,10 @@ def ticks(robot: Robot, count: int) -> bool:
     return eventually(lambda: len(robot.wrist_poses) >= start + count)
 
 
-def test_a_second_commander_is_refused_and_named_until_the_first_lets_go():
+@each_provider
+def test_a_second_commander_is_refused_and_named_until_the_first_lets_go(provider):
     with graph() as ros:
-        ros.start(BridgeNode, **SLOW)
+        provider.start(ros, camera_rate=0.1)
         robot, intruder = Robot(ros), Robot(ros, ros.node("intruder"))
         home, grip = robot.wrist_pose, np.zeros(22)
         grip[[2, 3]] = 0.4
@@ -85,9 +87,10 @@ def test_a_second_commander_is_refused_and_named_until_the_first_lets_go():
         assert eventually(intruder_moves)
 
 
-def test_wrist_and_fingers_may_have_different_commanders():
+@each_provider
+def test_wrist_and_fingers_may_have_different_commanders(provider):
     with graph() as ros:
-        ros.start(BridgeNode, **SLOW)
+        provider.start(ros, camera_rate=0.1)
         robot, teleoperation = Robot(ros), Robot(ros, ros.node("teleoperation"))
         home, grip = robot.wrist_pose, np.zeros(22)
         grip[[2, 3]] = 0.4
@@ -104,9 +107,10 @@ def test_wrist_and_fingers_may_have_different_commanders():
         assert eventually(both_are_followed)
 
 
-def test_commands_that_nobody_should_obey_move_nothing():
+@each_provider
+def test_commands_that_nobody_should_obey_move_nothing(provider):
     with graph() as ros:
-        ros.start(BridgeNode, **SLOW)
+        provider.start(ros, camera_rate=0.1)
         robot = Robot(ros)
         assert eventually(lambda: robot.now_ns > 1_000_000_000)
         home, rest = robot.wrist_pose, robot.fingers()
@@ -115,7 +119,7 @@ def test_commands_that_nobody_should_obey_move_nothing():
         for pose, fingers, ns, complaint in (
             (elsewhere, closed, robot.now_ns + 5_000_000_000, "ahead of the clock"),
             (elsewhere, closed, TICK_NS, "too old"),
-            (shifted(home, z=-0.6), np.full(22, 1e6), 0, "outside the workspace"),
+            (shifted(home, z=-1.0), np.full(22, 1e6), 0, "outside the workspace"),
             (shifted(home, z=1e300), np.full(22, 1e300), 0, "beyond the limits of"),
             (shifted(home, z=np.nan), closed * np.nan, 0, "not finite"),
         ):
@@ -145,9 +149,10 @@ def test_a_command_from_before_a_reset_does_not_engage():
         assert path_length(robot, start) < 0.005
 
 
-def test_a_silent_commander_is_named_and_let_go_where_the_wrist_is():
+@each_provider
+def test_a_silent_commander_is_named_and_let_go_where_the_wrist_is(provider):
     with graph() as ros:
-        ros.start(BridgeNode, **SLOW, commander_timeout=0.2, limits__wrist_speed=0.1)
+        provider.start(ros, camera_rate=0.1, commander_timeout=0.2, limits__wrist_speed=0.1)
         robot, other = Robot(ros), Robot(ros, ros.node("other"))
         home = robot.wrist_pose
         target = shifted(home, y=0.2)
@@ -168,9 +173,10 @@ def test_a_silent_commander_is_named_and_let_go_where_the_wrist_is():
         assert eventually(other_moves)
 
 
-def test_a_far_target_is_approached_no_faster_than_the_limits_and_told():
+@each_provider
+def test_a_far_target_is_approached_no_faster_than_the_limits_and_told(provider):
     with graph() as ros:
-        ros.start(BridgeNode, **SLOW)
+        provider.start(ros, camera_rate=0.1)
         robot = Robot(ros)
         target = shifted(robot.wrist_pose, y=0.3)
         start = len(robot.wrist_poses)

@@ -1,45 +1,25 @@
-"""The topic contract, against the running bridge: every topic's type, rate, frame and QoS.
-
-Hardware drivers are held to the same table.
-"""
+"""The topic contract, with each provider of a robot: every topic's type, rate, frame and QoS."""
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import pytest
+from providers import PROVIDERS, Provider
 from rclpy.qos import QoSProfile
-from ros_graph import eventually, graph
+from ros_graph import Graph, eventually, graph
 
 from dexgrasp_control.control_node import ControlNode
-from dexgrasp_models.config import find_config
-from dexgrasp_models.perception.cameras import load_rig
+from dexgrasp_models.arm.kinematics import ArmKinematics
+from dexgrasp_models.hand.spec import load_hand
 from dexgrasp_perception.perception_node import PerceptionNode
 from dexgrasp_proposals.proposal_node import ProposalNode
 from dexgrasp_ros import contract, conversions
-from dexgrasp_sim_bridge.bridge_node import BridgeNode
 
 pytestmark = pytest.mark.timeout(400)  # sixteen topics of images in one interpreter
 
 CAMERA_RATE = 5.0
-RIG = load_rig(find_config("cameras/four_d415.yaml"))
-
-STATES = (
-    contract.CLOCK,
-    contract.JOINT_STATES,
-    contract.WRIST_POSE,
-    contract.OBJECT_POSE,
-    contract.TF,
-)
-IMAGES = tuple(
-    topic(camera.name)
-    for camera in RIG
-    for topic in (
-        contract.depth_image,
-        contract.depth_info,
-        contract.color_image,
-        contract.color_info,
-    )
-)
 ON_REQUEST = (
     contract.OBJECT_CLOUD,
     contract.SCENE_CLOUD,
@@ -54,22 +34,31 @@ ON_REQUEST = (
 COMMANDS = (contract.HAND_COMMAND, contract.WRIST_TARGET)
 
 
-@pytest.fixture(scope="module")
-def running():
-    """The graph, and what it published within a few simulated seconds, by topic."""
+class Running(NamedTuple):
+    """The graph on a robot, and what that published within a few seconds, by topic."""
+
+    ros: Graph
+    provider: Provider
+    received: dict[str, list]
+
+
+@pytest.fixture(scope="module", params=PROVIDERS.values(), ids=PROVIDERS.keys())
+def running(request):
+    provider: Provider = request.param
+    images = provider.images
     with graph() as ros:
-        ros.start(BridgeNode, object="box", camera_rate=CAMERA_RATE, real_time_rate=0.5)
+        provider.start(ros, camera_rate=CAMERA_RATE)
         for node in (PerceptionNode, ProposalNode, ControlNode):
             ros.start(node, use_sim_time=True)
-        received = {topic.name: ros.collect(topic) for topic in (*STATES, *IMAGES)}
+        received = {topic.name: ros.collect(topic) for topic in (*provider.states, *images)}
         # The first image is made for whoever asks, and not only when one is due.
-        assert eventually(lambda: all(received[topic.name] for topic in IMAGES), timeout=150.0)
-        for topic in IMAGES:
+        assert eventually(lambda: all(received[topic.name] for topic in images), timeout=150.0)
+        for topic in images:
             received[topic.name].clear()
         assert eventually(
-            lambda: min(len(received[topic.name]) for topic in IMAGES) >= 5, timeout=150.0
+            lambda: min(len(received[topic.name]) for topic in images) >= 5, timeout=150.0
         )
-        yield ros, {name: list(messages) for name, messages in received.items()}
+        yield Running(ros, provider, {name: list(messages) for name, messages in received.items()})
 
 
 def stamps(messages) -> np.ndarray:
@@ -94,46 +83,60 @@ def offered(ros, topic: contract.Topic) -> list[QoSProfile]:
     return [end.qos_profile for end in found if end.node_name != "tester"]
 
 
-@pytest.mark.parametrize("topic", [*STATES, *IMAGES, *ON_REQUEST, *COMMANDS], ids=lambda t: t.name)
-def test_type_and_qos(running, topic):
-    ros, _ = running
+def assert_as_in_contract(ros: Graph, topic: contract.Topic) -> None:
     types = dict(ros.tester.get_topic_names_and_types())
     module, name = topic.type.__module__.split(".")[0], topic.type.__name__
     assert types[ros.tester.resolve_topic_name(topic.name)] == [f"{module}/msg/{name}"]
     ends = offered(ros, topic)
-    assert ends
+    assert ends, topic.name
     for end in ends:
-        assert end.reliability == topic.qos.reliability
-        assert end.durability == topic.qos.durability
+        assert end.reliability == topic.qos.reliability, topic.name
+        assert end.durability == topic.qos.durability, topic.name
 
 
-@pytest.mark.parametrize("topic", STATES, ids=lambda t: t.name)
-def test_rate(running, topic):
-    _, received = running
-    times = stamps(received[topic.name])
-    assert np.allclose(np.diff(times), 1.0 / topic.rate, atol=1e-6)
+@pytest.mark.parametrize("topic", [*ON_REQUEST, *COMMANDS], ids=lambda t: t.name)
+def test_type_and_qos_in_the_graph(running, topic):
+    assert_as_in_contract(running.ros, topic)
 
 
-@pytest.mark.parametrize("topic", IMAGES, ids=lambda t: t.name)
-def test_image_rate(running, topic):
-    _, received = running
-    periods = stamps(received[topic.name]) * CAMERA_RATE
-    # Late images are left out, never moved: all are taken at whole periods.
-    assert np.allclose(periods, np.round(periods), atol=1e-5)
-    assert np.all(np.diff(periods) > 0.5)
+def test_type_and_qos_of_states_and_images(running):
+    for topic in (*running.provider.states, *running.provider.images):
+        assert_as_in_contract(running.ros, topic)
 
 
-@pytest.mark.parametrize(
-    "topic", [t for t in (*STATES, *IMAGES) if t.frame_id is not None], ids=lambda t: t.name
-)
-def test_frame(running, topic):
-    _, received = running
-    assert {message.header.frame_id for message in received[topic.name]} == {topic.frame_id}
+def test_rate(running):
+    for topic in running.provider.states:
+        times = stamps(running.received[topic.name])
+        assert np.allclose(np.diff(times), 1.0 / topic.rate, atol=1e-6), topic.name
+
+
+def test_image_rate(running):
+    for topic in running.provider.images:
+        periods = stamps(running.received[topic.name]) * CAMERA_RATE
+        # Late images are left out, never moved: all are taken at whole periods.
+        assert np.allclose(periods, np.round(periods), atol=1e-5), topic.name
+        assert np.all(np.diff(periods) > 0.5), topic.name
+
+
+def test_frame(running):
+    for topic in (*running.provider.states, *running.provider.images):
+        if topic.frame_id is not None:
+            frames = {message.header.frame_id for message in running.received[topic.name]}
+            assert frames == {topic.frame_id}, topic.name
+
+
+def test_joint_states_have_every_joint(running):
+    wanted = set(load_hand().finger_joints)
+    if running.provider.arm:
+        wanted |= set(ArmKinematics().arm.joint_names)
+    for message in running.received[contract.JOINT_STATES.name]:
+        assert wanted <= set(message.name)
+        assert len(message.name) == len(message.position) == len(message.velocity)
 
 
 def test_a_camera_looks_as_its_rig_says(running):
-    _, received = running
-    for camera in RIG:
+    received = running.received
+    for camera in running.provider.rig:
         for info_of in (contract.color_info, contract.depth_info):
             info = received[info_of(camera.name).name][0]
             assert np.allclose(np.reshape(info.k, (3, 3)), camera.matrix)
@@ -147,15 +150,15 @@ def test_a_camera_looks_as_its_rig_says(running):
 
 
 def test_every_transform_has_a_way_to_the_world(running):
-    ros, received = running
-    static = ros.collect(contract.TF_STATIC)
+    static = running.ros.collect(contract.TF_STATIC)
     assert eventually(lambda: bool(static))
     parents = {
         transform.child_frame_id: transform.header.frame_id
-        for message in (*static, *received[contract.TF.name])
+        for message in (*static, *running.received[contract.TF.name])
         for transform in message.transforms
     }
-    for frame in [*parents, *(camera.optical_frame for camera in RIG), "rh_palm", "rh_ffdistal"]:
+    optical = [camera.optical_frame for camera in running.provider.rig]
+    for frame in [*parents, *optical, "rh_palm", "rh_ffdistal"]:
         seen = set()
         while frame != conversions.WORLD:
             assert frame not in seen, f"a loop at {frame}"
@@ -165,7 +168,7 @@ def test_every_transform_has_a_way_to_the_world(running):
 
 
 def test_services_and_action_are_there(running):
-    ros, _ = running
+    ros = running.ros
     services = dict(ros.tester.get_service_names_and_types())
     for name, kind in (
         (contract.CAPTURE_SERVICE, "std_srvs/srv/Trigger"),
