@@ -63,7 +63,7 @@ def write_grasps(folder: Path, instances: int = 4, each: int = 8, seed: int = 0)
     """A set of grasps about the parts of bottles and hammers, of both splits."""
     rng = np.random.default_rng(seed)
     grasps = GraspSet.open(folder, create=True)
-    for split, count in ((TRAINING, instances), (VALIDATION, 4)):
+    for split, count in ((TRAINING, instances), (VALIDATION, 2)):
         for category in CATEGORIES:
             names = [n for n in split_names(split) if n.startswith(f"{category}/")]
             for name in names[:count]:

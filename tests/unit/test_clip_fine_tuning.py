@@ -40,7 +40,7 @@ def grasp_set(tmp_path_factory) -> GraspSet:
 
 @pytest.fixture(scope="module")
 def captioned(grasp_set) -> tuple[CaptionedGrasps, CaptionedGrasps]:
-    """Of training objects and of unseen instances."""
+    """For training and for validation."""
     found = [
         CaptionedGrasps.load(grasp_set, split_objects(grasp_set.names, split), SIDE)
         for split in (TRAINING, VALIDATION)
@@ -64,7 +64,7 @@ class TestLearning:
     @pytest.fixture(scope="class")
     @staticmethod
     def found(captioned, tmp_path_factory):
-        """Figures of unseen instances: untrained, trained, and trained on shuffled pairs."""
+        """Figures of other objects: untrained, trained, and trained on shuffled pairs."""
         training, validation = captioned
         judged = judged_grasps(validation, 256)
         figures = {"untrained": judge(small_clip(), validation, judged)}
@@ -211,5 +211,5 @@ class TestCommand:
         for path in (tmp_path / "set").glob("*.safetensors"):
             if Shard(path).names[0] in split_names(VALIDATION):
                 path.unlink()
-        assert "no objects of the library's split unseen_instances" in run(status=2)
+        assert "no objects of the library's split validation" in run(status=2)
         assert not (tmp_path / "out" / "clip").exists()

@@ -6,6 +6,7 @@ import functools
 import os
 from itertools import combinations
 from pathlib import Path
+from zlib import crc32
 
 import imageio.v3 as imageio
 import numpy as np
@@ -163,6 +164,10 @@ class TestLoading:
             assert len(load_object("library:wrench/0", scale).pieces) == count
 
 
+def _crc(name: str) -> int:
+    return crc32(name.encode())
+
+
 class TestSplits:
     def test_are_disjoint_and_complete(self):
         names = [name for split in SPLITS for name in split_names(split)]
@@ -170,21 +175,31 @@ class TestSplits:
         assert set(names) == {f"{category}/{i}" for category in CATEGORIES for i in range(16)}
 
     def test_follow_the_paper(self):
-        """UniDexGrasp sec. 4.1: 3251, 754 and 1514 of 5519 objects."""
-        sizes = np.array([len(split_names(split)) for split in SPLITS])
-        assert sizes / sizes.sum() == pytest.approx(np.array([3251, 754, 1514]) / 5519, abs=0.005)
-        seen, others, unseen = (
+        """UniDexGrasp sec. 4.1: 3251, 754 and 1514 of 5519 objects; validation is of the first."""
+        training, *sizes = (len(split_names(split)) for split in SPLITS)
+        sizes[0] += training
+        shares = np.array(sizes) / sum(sizes)
+        assert shares == pytest.approx(np.array([3251, 754, 1514]) / 5519, abs=0.005)
+        seen, chosen_by, others, unseen = (
             {name.partition("/")[0] for name in split_names(split)} for split in SPLITS
         )
-        assert seen == others
+        assert seen == chosen_by == others
         assert not seen & unseen
         assert seen | unseen == set(CATEGORIES)
 
+    def test_validation_is_what_the_names_say(self):
+        """The two of each category that aren't only reported whose names have the least CRC-32."""
+        names = set(split_names("training") + split_names("validation"))
+        for category in {name.partition("/")[0] for name in names}:
+            of_category = sorted((n for n in names if n.startswith(f"{category}/")), key=_crc)
+            assert set(of_category[:2]) <= set(split_names("validation"))
+        assert len(split_names("validation")) == 70
+
     def test_selections(self):
-        assert select_names("unseen_instances") == split_names("unseen_instances")
+        assert select_names("validation") == split_names("validation")
         assert select_names("mug") == tuple(f"mug/{i}" for i in range(16))
         assert select_names("mug/99") == ("mug/99",)
-        with pytest.raises(ValueError, match="no split 'test'; the splits are training, unseen_in"):
+        with pytest.raises(ValueError, match="no split 'test'; the splits are training, valid"):
             split_names("test")
         with pytest.raises(ValueError, match=r"'spon' is no split .* did you mean spoon"):
             select_names("spon")
@@ -320,7 +335,8 @@ class TestCommand:
     def test_list_counts_the_splits(self):
         result = CliRunner().invoke(app, ["objects", "list"])
         assert result.exit_code == 0, result.output
-        assert "455" in result.output
+        for count in ("385", "70", "105", "208"):
+            assert count in result.output
         assert "toy_airplane" in result.output
 
     def test_list_names_the_parts_of_a_selection(self):

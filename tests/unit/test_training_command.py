@@ -87,12 +87,12 @@ def test_bad_input_is_told(tmp_path, folder):
     assert not list((tmp_path / "out").glob("*.safetensors"))
 
 
-def test_set_without_unseen_instances(tmp_path, folder):
+def test_set_without_objects_for_validation(tmp_path, folder):
     """Nothing to choose weights by: not a training that ends with a crash at its validation."""
     shutil.copytree(folder / "clouds", tmp_path / "clouds")
     from dexgrasp_models.objects.library import split_names
 
-    for name in split_names("unseen_instances")[:2]:
+    for name in split_names("validation")[:2]:
         (tmp_path / "clouds" / f"{name.replace('/', '-')}.safetensors").unlink()
     told = run(folder, tmp_path / "out", clouds=tmp_path / "clouds", status=2)
     assert "none of the 12 grasps has a cloud" in told

@@ -46,7 +46,7 @@ class ClipTrainingConfig(Parameters):
     weight_decay: float = parameter(0.01, 0, 1, "", "of AdamW")
     clip: float = parameter(1.0, 1e-3, 1e9, "", "longest gradient")
     validate_every: int = parameter(50, 1, 1_000_000, "", "steps")
-    validation_grasps: int = parameter(256, 2, 65_536, "", "grasps of unseen instances, about")
+    validation_grasps: int = parameter(256, 2, 65_536, "", "grasps for validation, about")
 
 
 def load_clip_training(name: str = "small", **overrides: Any) -> ClipTrainingConfig:
@@ -78,7 +78,7 @@ def fine_tune(
     Args:
         clip: what is trained, on its device; begun with as it is.
         training: what is learned from.
-        validation: grasps of unseen instances, which the best weights are chosen by.
+        validation: grasps of other objects, which the best weights are chosen by.
         config: how.
         run: where to, and how long.
         report: is called after each validation.

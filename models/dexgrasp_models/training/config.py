@@ -40,7 +40,7 @@ class TrainingConfig(Parameters):
     )
     flaw_joints: float = parameter(0.1, 0, 3, "rad", "likewise, of each joint")
     validate_every: int = parameter(500, 1, 100_000_000, "", "steps")
-    validation_clouds: int = parameter(128, 1, 1_000_000, "", "clouds of unseen instances")
+    validation_clouds: int = parameter(128, 1, 1_000_000, "", "clouds for validation")
     validation_grasps: int = parameter(8, 1, 1024, "", "grasps of each")
     cloud: CloudConfig = field(default_factory=CloudConfig)
 

@@ -16,10 +16,10 @@ from dexgrasp_models.data.cloud_set import CloudSet, Scene, scenes_of
 from dexgrasp_models.data.grasp_set import Bounds, GraspSet
 from dexgrasp_models.nets.clouds import CloudConfig, table_top_cloud
 from dexgrasp_models.nets.types import GraspTensors
-from dexgrasp_models.objects.library import split_names
+from dexgrasp_models.objects.library import SPLITS, split_names
 from dexgrasp_models.training.config import TrainingConfig
 
-TRAINING, VALIDATION = "training", "unseen_instances"
+TRAINING, VALIDATION = "training", "validation"
 """The library's splits that networks learn from and are chosen by; see `objects.library.SPLITS`."""
 
 _VALIDATION_SHARE = 0.1  # of objects that aren't of the library, chosen by their names
@@ -287,15 +287,14 @@ def validation_batches(scenes: GraspScenes, config: TrainingConfig, seed: int = 
 def split_objects(names: Collection[str], split: str) -> list[str]:
     """Those of a set's objects that belong to a split.
 
-    The library has splits of its own. Of other objects a tenth, chosen by their names, counts as
-    unseen instances.
+    The library has splits of its own. Of other objects a tenth, chosen by their names, is for
+    validation, and the rest for training.
 
     Raises:
         ValueError: there is no such split.
     """
     wanted = set(split_names(split))
-    library = wanted.union(*(split_names(other) for other in (TRAINING, VALIDATION)))
-    library |= set(split_names("unseen_categories"))
+    library = {name for other in SPLITS for name in split_names(other)}
 
     def of_others(name: str) -> str:
         return VALIDATION if _share(name) < _VALIDATION_SHARE else TRAINING

@@ -83,7 +83,7 @@ class Progress:
     seconds: float
     """Spent on them, in all runs."""
     validation: Mapping[str, float]
-    """Means over unseen instances."""
+    """Means over the objects for validation."""
     best: float
     """Least validation loss so far."""
     finished: bool = False
@@ -107,7 +107,7 @@ def train(
     Args:
         objective: on the processes' device.
         training: what is learned from.
-        validation: scenes of unseen instances, which the best weights are chosen by.
+        validation: scenes of other objects, which the best weights are chosen by.
         config: how.
         run: where to, and how long.
         processes: that train together; this one alone by default.

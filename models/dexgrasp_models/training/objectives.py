@@ -1,4 +1,4 @@
-"""What is minimised: each network with its loss, and what is measured of it on unseen instances."""
+"""What is minimised: each network with its loss, and what is measured of it in validation."""
 
 from __future__ import annotations
 

@@ -42,8 +42,9 @@ CATEGORIES: dict[str, Callable[[Generator], Mapping[str, Manifold]]] = {
 SCALES = (0.06, 0.08, 0.10, 0.12, 0.15)
 """Radii (m) of the sphere around an object in the papers' data sets."""
 
-SPLITS = ("training", "unseen_instances", "unseen_categories")
-"""UniDexGrasp sec. 4.1: trained on; other instances of the same categories; other categories."""
+SPLITS = ("training", "validation", "unseen_instances", "unseen_categories")
+"""Trained on; chosen by, be it weights or settings; and UniDexGrasp's (sec. 4.1) that only report:
+other instances of the same categories, and other categories."""
 
 _TOLERANCE = 5e-4  # of the bounding radius: smaller features that unions leave behind are removed
 

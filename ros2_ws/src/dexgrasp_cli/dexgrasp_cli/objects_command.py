@@ -26,8 +26,8 @@ objects = typer.Typer(help="The library of objects, and folders of meshes.", no_
 Selection = Annotated[
     list[str] | None,
     typer.Argument(
-        help="Splits (training, unseen_instances, unseen_categories), categories (mug), names of"
-        " the library (mug/3), mesh files, or folders of meshes. Default: all splits."
+        help="Splits (training, validation, unseen_instances, unseen_categories), categories (mug),"
+        " names of the library (mug/3), mesh files, or folders of meshes. Default: all splits."
     ),
 ]
 

@@ -67,7 +67,7 @@ def train_clip(
 def _captioned(
     data: Path, where: Where, side: int, console: Console
 ) -> tuple[CaptionedGrasps, CaptionedGrasps]:
-    """Of the training objects, and of the unseen instances."""
+    """Of the objects for training, and of those for validation."""
     from dexgrasp_models.data.grasp_set import GraspSet
     from dexgrasp_models.language.captioned_grasps import CaptionedGrasps
     from dexgrasp_models.training.data import TRAINING, VALIDATION, split_objects

@@ -91,7 +91,7 @@ def train(
         Path | None, typer.Option(help="clip: folder of the weights to go on from.")
     ] = None,
 ) -> None:
-    """Train a network on the training objects of a set, and keep what is best on unseen instances.
+    """Train a network on the training objects of a set, and keep what is best in validation.
 
     Can be killed at any time; run again, it goes on from the last checkpoint. Several processes
     train together under torchrun: torchrun --nproc-per-node 2 --no-python dexgrasp train ...
@@ -172,7 +172,7 @@ def train(
 
 
 def _scenes(data: Path, clouds: Path | None, where: Where) -> tuple[GraspScenes, GraspScenes]:
-    """Of the training objects, and of the unseen instances."""
+    """Of the objects for training, and of those for validation."""
     from dexgrasp_models.data.cloud_set import CloudSet
     from dexgrasp_models.data.grasp_set import GraspSet
     from dexgrasp_models.training.data import TRAINING, VALIDATION, GraspScenes, split_objects
