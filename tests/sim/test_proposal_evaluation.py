@@ -15,11 +15,16 @@ from typer.testing import CliRunner
 from dexgrasp_cli.cli import app
 from dexgrasp_models.data.grasp_set import GraspSet, Provenance
 from dexgrasp_models.data.grasps import Grasps, table_plane
+from dexgrasp_models.evaluation.proposers import LearnedRow
 from dexgrasp_models.evaluation.rows import ROW_NAMES
 from dexgrasp_models.jobs.kept_results import KeptResults
+from dexgrasp_models.objects.library import split_names
+from dexgrasp_models.perception.fusion import PerceptionError
+from dexgrasp_models.synthesis.object_surface import CloudError
 from dexgrasp_sim.backends.mujoco.stable_pose import find_stable_poses
 from dexgrasp_sim.datasets.grasp_trials import library_object
 from dexgrasp_sim.episodes import proposal_evaluation
+from dexgrasp_sim.episodes.grasp_cell import GraspCell
 from dexgrasp_sim.episodes.perturbation import Perturbation
 from dexgrasp_sim.episodes.proposal_evaluation import (
     EvaluationSettings,
@@ -136,11 +141,50 @@ def test_scenes_are_drawn_in_no_order_and_the_first_stay():
     assert draw_jobs(names, 10, 6, settings) != many
 
 
-def test_objects_that_can_not_be_seen_are_told(job):
-    tiny = replace(job, scale=0.004)
-    found = evaluate_scene(tiny)
+def test_objects_that_can_not_be_used_are_told(job):
+    found = evaluate_scene(replace(job, scale=0.004))
     assert found["problem"]
     assert found["rows"] == {}
+
+
+def test_a_scene_without_a_cloud_counts_as_not_lifted(job, monkeypatch):
+    def unseen(*_):
+        raise PerceptionError("nothing there")
+
+    monkeypatch.setattr(GraspCell, "fuse", unseen)
+    found = evaluate_scene(job)
+    assert found["problem"] == "nothing there"
+    assert found["lying"] == "high"
+    assert found["height"] == pytest.approx(0.14, abs=0.03)
+    assert list(found["rows"]) == list(job.settings.rows)
+    for row in found["rows"].values():
+        assert (row["lift_single"], row["lift_best"]) == (0, 0)
+        assert (row["lost_at"], row["best_lost_at"]) == (["perception"] * 3, ["perception"])
+
+
+@pytest.mark.parametrize(
+    ("error", "stage"), [(ArithmeticError, "proposal"), (CloudError, "perception")]
+)
+def test_a_row_that_proposes_nothing_counts_as_not_lifted(job, monkeypatch, error, stage):
+    def fails(*_):
+        raise error("not finite")
+
+    monkeypatch.setattr(LearnedRow, "propose", fails)
+    settings = replace(job.settings, rows=("analytic", "ddg"), data=None, singles=1)
+    found = evaluate_scene(replace(job, settings=settings))
+    assert found["problem"] == ""
+    assert found["rows"]["ddg"]["problem"] == "not finite"
+    assert found["rows"]["ddg"]["lift_best"] == 0
+    assert found["rows"]["ddg"]["best_lost_at"] == [stage]
+    assert found["rows"]["analytic"]["lift_best"] == 1
+
+
+def test_jobs_are_told_apart_by_their_weights_wherever_these_lie(job):
+    def with_weights(folder: str, digest: str) -> str:
+        return replace(job, settings=replace(job.settings, weights=folder, digest=digest)).key
+
+    assert with_weights("a", "1") == with_weights("b", "1") != with_weights("b", "2")
+    assert with_weights("a", "") != with_weights("b", "")
 
 
 def test_finished_scenes_are_not_evaluated_again(tmp_path, job, monkeypatch):
@@ -219,12 +263,51 @@ class TestCommand:
         assert not (tmp_path / "out.json").exists()
 
     def test_failures_of_a_row_are_told(self, tmp_path, monkeypatch):
-        rows = {"analytic": {"problem": "samples aren't finite"}}
+        rows = {"analytic": {"problem": "samples aren't finite", "lift_best": 0.0}}
         monkeypatch.setattr(
             proposal_evaluation, "evaluate_scene", lambda job: {"problem": "", "rows": rows}
         )
         asked = ("--rows", "analytic", "--objects", NAME, "--scenes", 3, "--workers", 1)
-        assert "analytic: samples aren't finite (3 scenes)" in self.told(*asked)
+        told = self.told(*asked)
+        assert "analytic: samples aren't finite (3 scenes)" in told
+        assert "0% (0% to 56%)" in told  # Wilson's interval of 0 of 3
+
+    def test_thin_objects_are_told_apart(self, tmp_path, monkeypatch):
+        def evaluated(job: SceneJob) -> dict:
+            thin = job.object == "spoon/0"
+            lost = "approach" if thin else ""
+            row = {"lift_single": 1.0 - thin, "lift_best": 1.0 - thin}
+            row |= {"lost_at": [lost], "best_lost_at": [lost]}
+            return {"problem": "", "lying": "thin" if thin else "high", "rows": {"analytic": row}}
+
+        monkeypatch.setattr(proposal_evaluation, "evaluate_scene", evaluated)
+        out = tmp_path / "out.json"
+        asked = ("--rows", "analytic", "--objects", "spoon/0,mug/0", "--scenes", 4, "--out", out)
+        told = self.told(*asked, "--workers", 1)
+        assert "under 25 mm high: 2 scenes" in told
+        assert "approach 2" in told
+        found = json.loads(out.read_text())
+        (group,) = found["groups"].values()
+        assert group["rows"]["analytic"]["figures"]["lift_best"]["mean"] == 0.5
+        thin = group["lying"]["thin"]["rows"]["analytic"]
+        assert thin["figures"]["lift_best"]["mean"] == 0
+        assert thin["figures"]["lift_best"]["high"] == pytest.approx(0.658, abs=0.001)
+        assert thin["best_lost_at"] == {"approach": 2}
+        assert found["machine"]["cores"] >= 1
+        assert found["version"]
+
+    def test_a_split_is_a_group(self, monkeypatch):
+        asked_for = []
+
+        def evaluated(job: SceneJob) -> dict:
+            asked_for.append(job.object)
+            return {"problem": "", "rows": {}}
+
+        monkeypatch.setattr(proposal_evaluation, "evaluate_scene", evaluated)
+        asked = ("--rows", "analytic", "--split", "validation", "--scenes", 70, "--workers", 1)
+        assert "validation: 70 scenes" in self.told(*asked)
+        assert sorted(asked_for) == sorted(split_names("validation"))
+        assert "no split 'mug'" in self.told("--rows", "analytic", "--split", "mug", status=2)
 
     @pytest.mark.parametrize(
         ("arguments", "message"),

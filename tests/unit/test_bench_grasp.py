@@ -9,16 +9,20 @@ from typer.testing import CliRunner
 from dexgrasp_cli.cli import app
 from dexgrasp_models.files import written_whole
 from dexgrasp_models.jobs.kept_results import KeptResults
+from dexgrasp_models.nets.weights import weights_digest
 from dexgrasp_models.objects.shapes import SHAPES
+from dexgrasp_models.proposals.learned import network_files
 from dexgrasp_sim.episodes import bench_grasp
 from dexgrasp_sim.episodes.bench_grasp import find_objects, run_bench, summarise, write_summary
 from dexgrasp_sim.episodes.episode import EpisodeResult, EpisodeSettings
+from dexgrasp_sim.episodes.resting import Lying
 
 
-def result(name: str, seed: int, lost_at: str = "", flat: bool = False) -> EpisodeResult:
-    return EpisodeResult(
-        EpisodeSettings(name, seed), name, not lost_at, lost_at, "", flat, seconds={"plan": 0.1}
-    )
+def result(
+    name: str, seed: int, lost_at: str = "", lying: Lying = Lying.HIGH, **settings: str
+) -> EpisodeResult:
+    asked = EpisodeSettings(name, seed, **settings)
+    return EpisodeResult(asked, name, not lost_at, lost_at, "", lying, 0.1, seconds={"plan": 0.1})
 
 
 def test_objects_are_shapes_names_files_or_folders(tmp_path):
@@ -37,24 +41,70 @@ def test_folder_without_objects_is_refused(tmp_path):
         find_objects(str(tmp_path))
 
 
-def test_summary_counts_by_object_and_stage_with_flat_ones_apart():
+def test_summary_counts_by_object_and_stage_with_flat_and_thin_ones_apart():
     results = [
         result("can", 0),
         result("can", 1, "lift"),
-        result("plate", 0, "lift", flat=True),
-        result("plate", 1, "plan", flat=True),
+        result("plate", 0, "lift", Lying.FLAT),
+        result("fork", 0, "plan", Lying.THIN),
+        result("fork", 1, "plan", Lying.THIN),
     ]
-    summary = summarise(results, seed=5)
-    assert summary["success_rate"] == 0.25
-    assert summary["attempts"] == 4
-    assert summary["objects"] == {
-        "can": {"attempts": 2, "successes": 1},
-        "plate": {"attempts": 2, "successes": 0},
-    }
-    assert summary["failures"] == {"lift": 2, "plan": 1}
-    assert summary["flat"] == {"attempts": 2, "successes": 0, "success_rate": 0.0}
-    assert summary["not_flat"]["success_rate"] == 0.5
-    assert summary["seed"] == 5
+    summary = summarise(results)
+    everything = summary["all"]
+    assert (everything["attempts"], everything["successes"]) == (5, 1)
+    assert everything["success_rate"] == 0.2
+    assert everything["low"] < 0.2 < everything["high"]
+    assert everything["lost_at"] == {"lift": 2, "plan": 2}
+    counts = {name: (row["successes"], row["attempts"]) for name, row in summary["objects"].items()}
+    assert counts == {"can": (1, 2), "plate": (0, 1), "fork": (0, 2)}
+    lying = summary["lying"]
+    assert list(lying) == ["thin", "flat", "high"]
+    assert lying["thin"]["attempts"] == 2
+    assert lying["thin"]["lost_at"] == {"plan": 2}
+    assert lying["flat"]["lost_at"] == {"lift": 1}
+    assert lying["high"]["success_rate"] == 0.5
+    assert list(summarise(results[:2])["lying"]) == ["high"]
+
+
+def test_a_split_of_the_library():
+    assert find_objects(None, "validation")[0].startswith("library:bottle/")
+    assert len(find_objects(None, "validation")) == 70
+    with pytest.raises(ValueError, match="give one of them"):
+        find_objects("can", "validation")
+    with pytest.raises(ValueError, match="no split 'test'"):
+        find_objects(None, "test")
+
+
+def test_attempts_with_other_weights_are_run_again_and_with_moved_ones_not(tmp_path, monkeypatch):
+    ran = []
+
+    def run_episode(asked: EpisodeSettings) -> EpisodeResult:
+        ran.append((asked.weights, asked.digest))
+        return result("can", 0, weights=asked.weights, digest=asked.digest)
+
+    monkeypatch.setattr(bench_grasp, "run_episode", run_episode)
+    file = tmp_path / "attempts.jsonl"
+    for weights, digest in (("a", "1"), ("b", "1"), ("b", "2")):
+        asked = EpisodeSettings("can", 0, weights=weights, digest=digest)
+        run_bench([asked], kept=KeptResults(file), workers=1)
+    assert ran == [("a", "1"), ("b", "2")]
+
+
+def test_the_file_tells_weights_seeds_and_machine(tmp_path, monkeypatch):
+    def run_episode(asked: EpisodeSettings) -> EpisodeResult:
+        return result(asked.object, asked.seed, "lift" * (asked.seed == 4), Lying.THIN)
+
+    monkeypatch.setattr(bench_grasp, "run_episode", run_episode)
+    out = tmp_path / "bench.json"
+    command = ["bench", "grasp", "--objects", "can", "--seed", "3", "--poses", "2", "--out"]
+    told = CliRunner(env={"COLUMNS": "160"}).invoke(app, [*command, str(out), "--workers", "1"])
+    assert told.exit_code == 0, told.output
+    for text in ("seeds 3 to 4", "50% (9% to 91%)", "under 25 mm high", "lift 1"):
+        assert text in told.output
+    found = json.loads(out.read_text())
+    assert found["notes"]["digest"] == weights_digest(network_files())
+    assert found["seed"] == 3
+    assert found["machine"]["torch"]
 
 
 def test_finished_attempts_are_read_back_and_torn_lines_run_again(tmp_path, monkeypatch):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,12 @@ import torch
 from torch import nn
 
 from dexgrasp_models.nets.clouds import CloudConfig
-from dexgrasp_models.nets.weights import WeightsError, config_from, load_network
+from dexgrasp_models.nets.weights import (
+    WeightsError,
+    config_from,
+    load_network,
+    weights_digest,
+)
 from dexgrasp_models.training.config import TrainingConfig
 from dexgrasp_models.training.objectives import RECIPES
 
@@ -50,11 +54,7 @@ class NetworkFolder:
 
     def digest(self, recipes: Iterable[str]) -> str:
         """Differs where weights do."""
-        content = hashlib.sha256()
-        for name in sorted(recipes):
-            content.update(name.encode())
-            content.update(hashlib.sha256(self._file(name).read_bytes()).digest())
-        return content.hexdigest()[:16]
+        return weights_digest({name: self._file(name) for name in recipes})
 
     def _network(self, name: str) -> tuple[nn.Module, CloudConfig]:
         if name not in self._loaded:

@@ -9,11 +9,15 @@ from typing import Any
 import numpy as np
 from scipy.stats import bootstrap
 
+from dexgrasp_models.evaluation.intervals import LEVEL, wilson
+
 LOST, BEST_LOST = "lost_at", "best_lost_at"
 """Under these names a row's result has lists of the stages at which single proposals, and the best
 one, were lost; an empty text for one that was lifted."""
 
-_LEVEL = 0.95
+RATES = ("lift_single", "lift_best")
+"""Figures that are shares of something in each scene."""
+
 _RESAMPLES = 2000
 
 
@@ -35,13 +39,25 @@ def mean_with_interval(values: Sequence[float], seed: int = 0) -> dict[str, floa
         interval = bootstrap(
             (samples,),
             np.mean,
-            confidence_level=_LEVEL,
+            confidence_level=LEVEL,
             n_resamples=_RESAMPLES,
             method="percentile",
             rng=np.random.default_rng(seed),
         ).confidence_interval
         found |= {"low": float(interval.low), "high": float(interval.high)}
     return {**found, "scenes": len(samples)}
+
+
+def rate_with_interval(values: Sequence[float]) -> dict[str, float | int | None]:
+    """As `mean_with_interval` for values from 0 to 1, with Wilson's interval.
+
+    It has a width also where all values are alike, and for a single scene.
+    """
+    found: dict[str, float | int | None] = dict.fromkeys(("mean", "low", "high"))
+    if len(values):
+        rate = float(np.mean(values))
+        found = {"mean": rate, **wilson(rate, len(values))._asdict()}
+    return {**found, "scenes": len(values)}
 
 
 def summarise(
@@ -56,8 +72,9 @@ def summarise(
         seed: of the intervals.
 
     Returns:
-        For each row `figures` with a mean each, see `mean_with_interval`; `LOST` and `BEST_LOST`,
-        how often lifts were lost at each stage; and `problems`, why it has no result and how often.
+        For each row `figures` with a mean each, see `mean_with_interval` and, for `RATES`,
+        `rate_with_interval`; `LOST` and `BEST_LOST`, how often lifts were lost at each stage; and
+        `problems`, why it has no result and how often.
     """
     found = {}
     for row in rows:
@@ -70,8 +87,8 @@ def summarise(
         )
         found[row] = {
             "figures": {
-                name: mean_with_interval(
-                    [figures[name] for figures in of_row if figures.get(name) is not None], seed
+                name: _told(
+                    name, [each[name] for each in of_row if each.get(name) is not None], seed
                 )
                 for name in names
             },
@@ -82,6 +99,10 @@ def summarise(
             "problems": _counts(figures.get("problem", "") for figures in of_row),
         }
     return found
+
+
+def _told(name: str, values: Sequence[float], seed: int) -> dict[str, float | int | None]:
+    return rate_with_interval(values) if name in RATES else mean_with_interval(values, seed)
 
 
 def _counts(texts: Iterable[str]) -> dict[str, int]:

@@ -250,39 +250,49 @@ class LearnedProposer:
         return table_top_cloud(points - centre, self._networks.cloud), centre
 
 
+def network_files(folder: str | Path = "") -> dict[str, Path]:
+    """Files of the networks in a folder, by default those that come with the package.
+
+    Returns:
+        By the names of their recipes: for rotations, the rest, and contact maps.
+
+    Raises:
+        WeightsError: one is missing.
+    """
+    path = Path(folder) if folder else WEIGHTS
+    flow = "joint" if (path / "joint.safetensors").is_file() else "glow"
+    files = {name: path / f"{name}.safetensors" for name in ("ipdf", flow, "contact")}
+    missing = [file.name for file in files.values() if not file.is_file()]
+    if missing:
+        raise WeightsError(
+            f"{path}: no {', '.join(missing)}; train with 'dexgrasp train', or name another "
+            "folder of weights"
+        )
+    return files
+
+
 def load_networks(folder: str | Path = "") -> Networks:
     """The networks in a folder, by default those that come with the package; for inference.
 
     Raises:
         WeightsError: a file is missing or can't be used, or they were trained on different clouds.
     """
-    path = Path(folder) if folder else WEIGHTS
-    flow = "joint" if _file(path, "joint").is_file() else "glow"
-    missing = [name for name in ("ipdf", flow, "contact") if not _file(path, name).is_file()]
-    if missing:
-        raise WeightsError(
-            f"{path}: no {', '.join(f'{name}.safetensors' for name in missing)}; train with "
-            "'dexgrasp train', or name another folder of weights"
-        )
-    kinds: tuple[tuple[str, Callable[[Any], nn.Module], type[Parameters]], ...] = (
-        ("ipdf", GraspIPDF, GraspIPDFConfig),
-        (flow, GraspGlow, GraspGlowConfig),
-        ("contact", ContactNet, ContactNetConfig),
+    files = network_files(folder)
+    kinds: tuple[tuple[Callable[[Any], nn.Module], type[Parameters]], ...] = (
+        (GraspIPDF, GraspIPDFConfig),
+        (GraspGlow, GraspGlowConfig),
+        (ContactNet, ContactNetConfig),
     )
     networks: list[Any] = []
     clouds = []
-    for name, kind, config_type in kinds:
-        network, metadata = load_network(_file(path, name), config_type, kind)
+    for file, (kind, config_type) in zip(files.values(), kinds, strict=True):
+        network, metadata = load_network(file, config_type, kind)
         networks.append(network.eval().requires_grad_(False))
         clouds.append(metadata.get("training", {}).get("cloud", {}))
     if any(cloud != clouds[0] for cloud in clouds):
-        raise WeightsError(f"{path}: its networks were trained on different clouds")
+        raise WeightsError(f"{files['ipdf'].parent}: its networks were trained on different clouds")
     rotation, glow, contact = networks
     return Networks(rotation, glow, contact, config_from(CloudConfig, clouds[0]))
-
-
-def _file(folder: Path, name: str) -> Path:
-    return folder / f"{name}.safetensors"
 
 
 KIND = ProposerKind(

@@ -10,23 +10,31 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from dexgrasp_models.evaluation.intervals import wilson
 from dexgrasp_models.files import written_whole
 from dexgrasp_models.jobs.kept_results import KeptResults
 from dexgrasp_models.jobs.worker_processes import outcomes
-from dexgrasp_models.objects import SHAPES, folders
+from dexgrasp_models.objects import LIBRARY_PREFIX, SHAPES, folders
+from dexgrasp_models.objects.library import split_names
 from dexgrasp_sim.episodes.episode import EpisodeResult, EpisodeSettings, run_episode
+from dexgrasp_sim.episodes.resting import Lying
 
 
-def find_objects(source: str | None) -> list[str]:
-    """Object sources for ``--objects``.
+def find_objects(source: str | None, split: str | None = None) -> list[str]:
+    """Object sources for ``--objects`` or ``--split``.
 
     Args:
         source: None for all generated shapes; a folder of objects, as `folders.find_objects`
             takes it; or names and files, by commas.
+        split: of the library, in the place of a source.
 
     Raises:
-        ValueError: nothing found.
+        ValueError: nothing found, no such split, or both are given.
     """
+    if split is not None:
+        if source is not None:
+            raise ValueError("--objects and --split both say which objects; give one of them")
+        return [LIBRARY_PREFIX + name for name in split_names(split)]
     if source is None:
         return list(SHAPES)
     folder = Path(source)
@@ -70,39 +78,43 @@ def run_bench(
 
 
 def _key(settings: EpisodeSettings) -> str:
-    return json.dumps(asdict(settings), sort_keys=True)
+    values = asdict(settings)
+    if settings.digest:
+        del values["weights"]  # the same wherever they lie
+    return json.dumps(values, sort_keys=True)
 
 
-def summarise(results: Sequence[EpisodeResult], seed: int) -> dict[str, Any]:
-    """Rates by object and failures by stage, ready for JSON.
+def summarise(results: Sequence[EpisodeResult]) -> dict[str, Any]:
+    """Rates of all attempts, by object and by how the object was placed, ready for JSON.
 
-    Objects lying flat (see `EpisodeResult.flat`) count in the totals and are also given apart.
+    Returns:
+        `all`; `objects`, by their names; `lying`, by `Lying`, the groups that occur. Each has
+        attempts, successes, success_rate, low and high (its 95 % interval, `wilson`), and lost_at,
+        how many were lost at each stage.
     """
-    objects: dict[str, dict[str, int]] = {}
-    for result in results:
-        row = objects.setdefault(result.object, {"attempts": 0, "successes": 0})
-        row["attempts"] += 1
-        row["successes"] += result.success
     return {
-        "success_rate": _rate(results),
-        "attempts": len(results),
-        "objects": objects,
-        "failures": dict(Counter(r.lost_at for r in results if not r.success).most_common()),
-        "flat": _counts([r for r in results if r.flat]),
-        "not_flat": _counts([r for r in results if not r.flat]),
-        "seed": seed,
+        "all": _counts(results),
+        "objects": {
+            name: _counts([r for r in results if r.object == name])
+            for name in dict.fromkeys(r.object for r in results)
+        },
+        "lying": {
+            str(group): _counts(of_group)
+            for group in Lying
+            if (of_group := [r for r in results if r.lying == group])
+        },
     }
 
 
-def _rate(results: Sequence[EpisodeResult]) -> float:
-    return sum(r.success for r in results) / len(results) if results else 0.0
-
-
-def _counts(results: Sequence[EpisodeResult]) -> dict[str, float]:
+def _counts(results: Sequence[EpisodeResult]) -> dict[str, Any]:
+    successes = sum(r.success for r in results)
+    rate = successes / len(results)
     return {
         "attempts": len(results),
-        "successes": sum(r.success for r in results),
-        "success_rate": _rate(results),
+        "successes": successes,
+        "success_rate": rate,
+        **wilson(rate, len(results))._asdict(),
+        "lost_at": dict(Counter(r.lost_at for r in results if not r.success).most_common()),
     }
 
 

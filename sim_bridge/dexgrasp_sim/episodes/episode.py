@@ -13,7 +13,6 @@ from typing import Any, Self
 
 import numpy as np
 import torch
-import trimesh
 
 from dexgrasp_models.control.approach_plan import ApproachPlan, NoApproach
 from dexgrasp_models.control.controllers import CONTROLLERS
@@ -25,6 +24,7 @@ from dexgrasp_models.synthesis.object_surface import CloudError
 from dexgrasp_sim.backends import make_simulator
 from dexgrasp_sim.episodes.grasp_cell import GraspCell, Lift
 from dexgrasp_sim.episodes.perturbation import Perturbation, perturb
+from dexgrasp_sim.episodes.resting import Lying, lying, resting_height
 from dexgrasp_sim.interface import Simulator, SimulatorError
 from dexgrasp_sim.scene import load_scene
 
@@ -44,6 +44,8 @@ class EpisodeSettings:
     """Of the learned proposer: folder of its networks, see `LearnedConfig`."""
     controller: str = CONTROLLERS.default
     """What carries the grasp out."""
+    digest: str = ""
+    """Of the weights, by which results of others are told apart."""
     proposals: int = 8
     """How many ranked grasps may be tried for an approach; one is carried out."""
     mass: float = 0.1
@@ -62,8 +64,10 @@ class EpisodeResult:
     lost_at: str
     """Stage at which it was lost, ``""`` for a success."""
     reason: str
-    flat: bool
-    """The object lies: less than half as high as its footprint is wide."""
+    lying: Lying
+    """How the object was placed."""
+    height: float
+    """Of the object as it was placed."""
     raised: float = 0.0
     """How far the object was raised at the end of the hold."""
     slip: float = 0.0
@@ -83,6 +87,7 @@ class EpisodeResult:
         settings = dict(values.pop("settings"))
         settings["perturbation"] = Perturbation(settings["perturbation"])
         values["object_pose"] = tuple(values["object_pose"])
+        values["lying"] = Lying(values["lying"])
         return cls(settings=EpisodeSettings(**settings), **values)
 
 
@@ -112,7 +117,7 @@ class _Episode:
             plan, cloud = self._plan()
         except (PerceptionError, CloudError) as error:
             return self._result(Lift(False, "perception", str(error)))
-        except NoProposalError as error:
+        except (NoProposalError, ArithmeticError) as error:
             return self._result(Lift(False, "proposal", str(error)))
         except NoApproach as error:
             return self._result(Lift(False, "plan", str(error)))
@@ -145,10 +150,12 @@ class _Episode:
 
     def _result(self, lift: Lift) -> EpisodeResult:
         simulator = self._cell.simulator
+        vertices = simulator.object_model.visual.vertices
         return EpisodeResult(
             self._settings,
             simulator.object_model.name,
-            flat=_lies_flat(simulator.object_model.visual.vertices, self._start_pose),
+            lying=lying(vertices, self._start_pose),
+            height=resting_height(vertices, self._start_pose),
             simulated_time=simulator.time,
             seconds=self._seconds,
             object_pose=tuple(simulator.object_pose().ravel().tolist()),
@@ -162,10 +169,3 @@ class _Episode:
             yield
         finally:
             self._seconds[stage] = perf_counter() - started
-
-
-def _lies_flat(vertices: np.ndarray, pose: np.ndarray) -> bool:
-    """Whether the object is less than half as high as its footprint is wide."""
-    placed = vertices @ pose[:3, :3].T
-    _, sides = trimesh.bounds.oriented_bounds_2D(placed[:, :2])
-    return bool(np.ptp(placed[:, 2]) < 0.5 * min(sides))

@@ -51,6 +51,8 @@ from dexgrasp_sim.datasets.cloud_data import TableView, placed_at_random
 from dexgrasp_sim.datasets.grasp_trials import library_object
 from dexgrasp_sim.episodes.grasp_cell import GraspCell, Lift
 from dexgrasp_sim.episodes.perturbation import Perturbation, perturb
+from dexgrasp_sim.episodes.resting import lying, resting_height
+from dexgrasp_sim.interface import SimulatorError
 from dexgrasp_sim.scene import load_scene
 
 
@@ -99,8 +101,11 @@ class SceneJob:
 
     @property
     def key(self) -> str:
-        """Equal for equal jobs."""
-        return json.dumps(asdict(self), sort_keys=True)
+        """Equal for equal jobs, wherever their weights lie."""
+        values = asdict(self)
+        if self.settings.digest:
+            del values["settings"]["weights"]
+        return json.dumps(values, sort_keys=True)
 
 
 def draw_jobs(
@@ -156,11 +161,14 @@ def evaluate_scene(job: SceneJob) -> dict[str, Any]:
     """What comes of one scene, for JSON.
 
     Returns:
-        `object`, `scale`, `seed` of the scene; `problem`, why nothing could be proposed for it, or
-        an empty text; `rows`, the figures of each row by its name: those of `proposal_figures` and
-        `conditional_figures`, log_likelihood (nats), seconds (of processor time), lift_single
-        (share of the single proposals), lift_best (0 or 1), `LOST` and `BEST_LOST`. None where a
-        row has no such figure; only `problem` where it failed.
+        `object`, `scale`, `seed` of the scene; `height` (m) and `lying` (`Lying`) of the object as
+        it was placed; `problem`, why there is no cloud of it, or an empty text; `rows`, the figures
+        of each row by its name: those of `proposal_figures` and `conditional_figures`,
+        log_likelihood (nats), seconds (of processor time), lift_single (share of the single
+        proposals), lift_best (0 or 1), `LOST` and `BEST_LOST`. None where a row has no such figure.
+        A row that failed has its `problem`, and like all rows of a scene without a cloud nothing
+        else but lifts, none of which succeeded. Of an object that can't be used there is only the
+        `problem`, and no rows.
 
     Raises:
         WeightsError: weights are missing or can't be used.
@@ -168,13 +176,33 @@ def evaluate_scene(job: SceneJob) -> dict[str, Any]:
     torch.set_num_threads(1)
     scene = {"object": job.object, "scale": job.scale, "seed": job.seed}
     try:
-        return {**scene, "problem": "", "rows": _Scene(job).rows()}
-    except (MeshError, PerceptionError, CloudError) as error:
+        placed = _Scene(job)
+    except MeshError as error:
         return {**scene, "problem": str(error), "rows": {}}
+    try:
+        rows, problem = placed.rows(), ""
+    except PerceptionError as error:
+        problem = str(error)
+        rows = {name: _nothing_lifted("perception", job.settings) for name in job.settings.rows}
+    return {**scene, **placed.lies, "problem": problem, "rows": rows}
+
+
+def _nothing_lifted(stage: str, settings: EvaluationSettings) -> dict[str, Any]:
+    """What a row has that proposed nothing: all its lifts were lost there, as in the bench."""
+    return {
+        "lift_single": 0.0,
+        "lift_best": 0.0,
+        LOST: [stage] * min(settings.singles, settings.proposals),
+        BEST_LOST: [stage],
+    }
 
 
 class _Scene:
-    """A scene in the simulator, and what all rows share in it."""
+    """A scene in the simulator, and what all rows share in it.
+
+    Attributes:
+        lies: how, for JSON.
+    """
 
     def __init__(self, job: SceneJob) -> None:
         self._job, self._settings = job, job.settings
@@ -182,12 +210,22 @@ class _Scene:
         simulator = make_simulator(load_scene(), model)
         simulator.reset(job.seed)
         self._cell = GraspCell(simulator)
-        self._cloud = self._cell.fuse(self._cell.depth_frames())
+        pose, vertices = simulator.object_pose(), model.visual.vertices
+        self.lies = {
+            "height": resting_height(vertices, pose),
+            "lying": str(lying(vertices, pose)),
+        }
         self._start = simulator.save_state()
-        self._truth = SceneObject(simulator.object_pose(), *outer_surface(model))
+        self._truth = SceneObject(pose, *outer_surface(model))
         self._known = _known_scene(job)
 
     def rows(self) -> dict[str, dict[str, Any]]:
+        """Of each row by its name.
+
+        Raises:
+            PerceptionError: there is no cloud.
+        """
+        self._cloud = self._cell.fuse(self._cell.depth_frames())
         proposers = _proposers(self._settings)
         return {name: self._row(proposer) for name, proposer in proposers.items()}
 
@@ -196,8 +234,10 @@ class _Scene:
         started = process_time()
         try:
             grasps = proposer.propose(self._cloud, settings.proposals, seed)
+        except CloudError as error:
+            return {"problem": str(error), **_nothing_lifted("perception", settings)}
         except ArithmeticError as error:
-            return {"problem": str(error)}
+            return {"problem": str(error), **_nothing_lifted("proposal", settings)}
         seconds = process_time() - started
         generator = np.random.default_rng(seed)
         limits = self._cell.hand.limits
@@ -242,7 +282,10 @@ class _Scene:
             plan = self._cell.plan(grasps, self._cloud)
         except NoApproach as error:
             return Lift(False, "plan", str(error))
-        return self._cell.carry_out(plan, self._cloud.object_points)
+        try:
+            return self._cell.carry_out(plan, self._cloud.object_points)
+        except SimulatorError as error:
+            return Lift(False, "simulation", str(error))
 
 
 def _known_scene(job: SceneJob) -> tuple[torch.Tensor, GraspTensors] | None:

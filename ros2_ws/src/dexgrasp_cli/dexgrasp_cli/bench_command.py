@@ -20,9 +20,19 @@ from dexgrasp_cli.proposal_options import (
     Proposer,
     Weights,
 )
+from dexgrasp_cli.rates import LYING, rate_cells
 
 if TYPE_CHECKING:
+    from dexgrasp_models.parameters import Parameters
     from dexgrasp_sim.episodes.episode import EpisodeResult
+
+Split = Annotated[
+    str | None,
+    typer.Option(
+        help="Instead of --objects, a split of the library: validation, unseen_instances, "
+        "unseen_categories or training. Attempt k has the k-th of the library's five radii."
+    ),
+]
 
 bench = typer.Typer(help="Benchmarks, in lock-step and repeatable.", no_args_is_help=True)
 
@@ -41,6 +51,7 @@ def grasp(
             "by commas, or a folder of meshes (docs/objects.md). Default: the generated shapes."
         ),
     ] = None,
+    split: Split = None,
     poses: Annotated[int, typer.Option(min=1, help="Attempts an object, each in its pose.")] = 5,
     scene: Annotated[str, typer.Option(help="floating or arm.")] = "floating",
     scale: Annotated[float, typer.Option(help="Multiplies the size of all objects.")] = 1.0,
@@ -70,8 +81,10 @@ def grasp(
     Objects of a folder that can't be used are told and left out; then it ends with status 1.
     """
     from dexgrasp_models.control.controllers import usable_controller
+    from dexgrasp_models.evaluation.run_record import run_record
     from dexgrasp_models.jobs.kept_results import KeptResults
     from dexgrasp_models.objects import MeshError, load_object
+    from dexgrasp_models.objects.library import SCALES
     from dexgrasp_models.proposals.proposer import make_proposer, proposer_config
     from dexgrasp_sim.episodes import bench_grasp
     from dexgrasp_sim.episodes.episode import EpisodeSettings
@@ -81,11 +94,12 @@ def grasp(
 
     console = Console()
     try:
-        found = bench_grasp.find_objects(objects)
+        found = bench_grasp.find_objects(objects, split)
+        scales = [scale * radius for radius in SCALES] if split else [scale]
         sources = []
         for source in found:
             try:
-                load_object(source, scale)
+                load_object(source, scales[0])
                 sources.append(source)
             except MeshError as error:
                 if not (objects and Path(objects).is_dir()):
@@ -93,17 +107,20 @@ def grasp(
                 console.print(f"[red]left out: {escape(str(error))}", soft_wrap=True)
         if not sources:
             raise ValueError(f"{objects}: none of its objects can be used")
+        name = str(proposer)
+        proposing = proposer_config(name, weights=str(weights) if weights else None)
+        digest = _digest(proposing)
         settings = [
             EpisodeSettings(
-                source, seed + pose, scale, scene, str(proposer), str(weights or ""),
-                str(controller), mass=mass, friction=friction, perturbation=Perturbation(control),
+                source, seed + pose, scales[pose % len(scales)], scene, name, str(weights or ""),
+                str(controller), digest, mass=mass, friction=friction,
+                perturbation=Perturbation(control),
             )
             for source in sources
             for pose in range(poses)
         ]  # fmt: skip
         load_scene(scene=scene, object_mass=mass, friction=friction)
-        name = str(proposer)
-        make_proposer(name, proposer_config(name, weights=str(weights) if weights else None))
+        make_proposer(name, proposing)
         usable_controller(str(controller), OFFERED)
         attempts = out.with_suffix(".attempts.jsonl") if out else None
         if attempts and not resume:
@@ -130,11 +147,12 @@ def grasp(
             results = bench_grasp.run_bench(settings, kept=kept, workers=workers, on_result=show)
         except OSError as error:  # a full disk, or a process that was killed
             _refuse(console, error)
-    summary = bench_grasp.summarise(results, seed)
-    summary["settings"] = {
-        "scene": scene, "poses": poses, "scale": scale, "mass": mass, "friction": friction,
-        "proposer": str(proposer), "controller": str(controller), "control": control,
+    done = {
+        "objects": objects, "split": split, "scene": scene, "poses": poses, "scale": scale,
+        "mass": mass, "friction": friction, "proposer": name, "weights": str(weights or ""),
+        "digest": digest, "controller": str(controller), "control": control,
     }  # fmt: skip
+    summary = {**run_record(seed, done), **bench_grasp.summarise(results)}
     console.print(_table(summary))
     if out:
         try:
@@ -151,19 +169,29 @@ def _refuse(console: Console, error: Exception) -> NoReturn:
     raise typer.Exit(2) from error
 
 
+def _digest(config: Parameters) -> str:
+    """Of the learned proposer's weights; others are not known to have any.
+
+    Raises:
+        WeightsError: weights are missing.
+    """
+    from dexgrasp_models.nets.weights import weights_digest
+    from dexgrasp_models.proposals.learned import LearnedConfig, network_files
+
+    if not isinstance(config, LearnedConfig):
+        return ""
+    return weights_digest(network_files(config.weights))
+
+
 def _table(summary: dict[str, Any]) -> Table:
-    title = "{scene} scene, control {control}".format(**summary["settings"])
-    table = Table("object", "lifted", "of", title=title, show_footer=False)
+    title = "{scene} scene, control {control}, ".format(**summary["notes"])
+    seeds = f"seeds {summary['seed']} to {summary['seed'] + summary['notes']['poses'] - 1}"
+    table = Table("object", "lifted", "of", "rate, 95 % interval", "lost at", title=title + seeds)
     for name, row in summary["objects"].items():
-        table.add_row(name, str(row["successes"]), str(row["attempts"]))
+        table.add_row(name, *rate_cells(row))
     table.add_section()
-    for name in ("not_flat", "flat"):
-        row = summary[name]
-        label = "lying flat" if name == "flat" else "standing or compact"
-        table.add_row(label, str(row["successes"]), str(row["attempts"]))
-    lifted = sum(row["successes"] for row in summary["objects"].values())
-    table.add_row("all", str(lifted), f"{summary['attempts']} ({summary['success_rate']:.0%})")
+    for group, row in summary["lying"].items():
+        table.add_row(LYING[group], *rate_cells(row))
     table.add_section()
-    for stage, count in summary["failures"].items():
-        table.add_row(f"lost at {stage}", str(count), "")
+    table.add_row("all", *rate_cells(summary["all"]))
     return table

@@ -48,6 +48,12 @@ def proposals(
             "a group of its own. By default unseen_instances and unseen_categories."
         ),
     ] = None,
+    split: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="The same for splits alone: validation to choose by, the unseen ones to report."
+        ),
+    ] = None,
     scenes: Annotated[int, typer.Option(min=1, help="Of each group.")] = 24,
     rows: Annotated[
         str | None, typer.Option(help="By commas; by default all (docs/evaluation.md).")
@@ -93,7 +99,7 @@ def proposals(
     with problems_told() as console:
         asked = list(ROW_NAMES) if rows is None else [row.strip() for row in rows.split(",")]
         check_rows(asked)
-        groups = _groups(objects or ["unseen_instances", "unseen_categories"])
+        groups = _groups(objects or [], split or [])
         if out is not None and out.suffix != ".json":
             raise ValueError(f"{out}: the figures are written as .json")
         if control not in list(Perturbation):
@@ -140,20 +146,22 @@ def proposals(
             console.print(f"written to {out}", soft_wrap=True)
 
 
-def _groups(objects: Sequence[str]) -> dict[str, tuple[str, ...]]:
+def _groups(objects: Sequence[str], splits: Sequence[str]) -> dict[str, tuple[str, ...]]:
     """Names of objects by the titles of their groups.
 
     Raises:
         ValueError: nothing is meant by a part of it.
     """
-    from dexgrasp_models.objects.library import select_names
+    from dexgrasp_models.objects.library import select_names, split_names
 
+    if not objects and not splits:
+        splits = ["unseen_instances", "unseen_categories"]
     return {
         title: tuple(
             dict.fromkeys(name for part in title.split(",") for name in select_names(part.strip()))
         )
         for title in objects
-    }
+    } | {split: split_names(split) for split in splits}
 
 
 def _size(data: Path) -> int:
@@ -181,31 +189,38 @@ def _summary(
     seed: int,
 ) -> dict[str, Any]:
     """All figures: of each group, of all scenes together, and of each scene."""
-    from dexgrasp_models.data.grasp_set import Provenance
     from dexgrasp_models.evaluation.claims import paper_claims
+    from dexgrasp_models.evaluation.run_record import run_record
     from dexgrasp_models.evaluation.summary import summarise
+    from dexgrasp_sim.episodes.resting import Lying
+
+    def of_scenes(results: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        return {
+            "scenes": len(results),
+            "without_cloud": sum(bool(result["problem"]) for result in results),
+            "rows": summarise([result["rows"] for result in results], settings.rows, seed),
+        }
 
     def of_group(keys: Sequence[str]) -> dict[str, Any]:
         results = [found[key] for key in keys]
-        seen = [result["rows"] for result in results if not result["problem"]]
-        rows = summarise(seen, settings.rows, seed)
+        whole = of_scenes(results)
         claims = paper_claims(
             {
                 row: {name: figure["mean"] for name, figure in of_row["figures"].items()}
-                for row, of_row in rows.items()
+                for row, of_row in whole["rows"].items()
             }
         )
-        return {
-            "scenes": len(results),
-            "without_proposals": len(results) - len(seen),
-            "rows": rows,
-            "claims": [claim._asdict() for claim in claims],
+        lying = {
+            str(group): of_scenes(of_those)
+            for group in Lying
+            if (of_those := [each for each in results if each.get("lying") == group])
         }
+        return {**whole, "claims": [claim._asdict() for claim in claims], "lying": lying}
 
     keys = {title: [job.key for job in group] for title, group in jobs.items()}
     every = list(dict.fromkeys(key for group in keys.values() for key in group))
     return {
-        **asdict(Provenance(seed=seed, notes=asdict(settings))),
+        **run_record(seed, asdict(settings)),
         "missing": {row: list(recipes) for row, recipes in missing.items()},
         "groups": {title: of_group(group) for title, group in keys.items()},
         "all": of_group(every),

@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 
 from rich.table import Table
 
+from dexgrasp_cli.rates import LYING, lost_text, rate_text
+
 
 class _Column(NamedTuple):
     title: str
@@ -16,7 +18,7 @@ class _Column(NamedTuple):
     digits: int = 3
 
 
-_CM, _PERCENT = 100.0, 100.0
+_CM = 100.0
 _COLUMNS = {
     "q1": _Column("Q1 ↑", digits=4),
     "object_penetration": _Column("obj. pen. ↓ cm", _CM),
@@ -27,8 +29,8 @@ _COLUMNS = {
     "sigma_joints_given_rotation": _Column("sigma_theta|R ↑ degree", degrees(1)),
     "sigma_keypoints": _Column("sigma_keypoints ↑ cm", _CM),
     "log_likelihood": _Column("log-likelihood ↑"),
-    "lift_single": _Column("single ↑ %", _PERCENT, 0),
-    "lift_best": _Column("best ↑ %", _PERCENT, 0),
+    "lift_single": _Column("single ↑"),
+    "lift_best": _Column("best ↑"),
     "seconds": _Column("s ↓", digits=1),
 }
 _QUALITY = ("q1", "object_penetration")
@@ -38,7 +40,8 @@ _DIVERSITY = (
     "sigma_joints_given_rotation",
     "sigma_keypoints",
 )
-_PHYSICS = ("lift_single", "lift_best", "table_penetration", "self_penetration", "seconds")
+_RATES = ("lift_single", "lift_best")
+_PHYSICS = (*_RATES, "table_penetration", "self_penetration", "seconds")
 _TABLE_1 = ("grasptta", "ddg", "r_c_t", "relie", "prohmr", "full", "glow", "refined", "analytic")
 _TABLE_2 = ("decoupled", "without_tta", "full")
 _TABLE_9 = ("relie", "prohmr", "decoupled", "glow", "full")
@@ -47,8 +50,9 @@ _TABLE_9 = ("relie", "prohmr", "decoupled", "glow", "full")
 def tables(summary: Mapping[str, Any]) -> Iterator[Table]:
     """Tables 1, 2 and 9, lifts, and the paper's claims, of what the command writes.
 
-    Figures are means over scenes, with half of the width of their 95 % intervals. Tables of which
-    no row was asked for are left out.
+    Figures are means over scenes, with half of the width of their 95 % intervals; rates have both
+    ends of theirs, and stand by how the objects lay as well. Tables of which no row was asked for
+    are left out.
     """
     return (table for table in _tables(summary) if table.row_count)
 
@@ -57,11 +61,15 @@ def _tables(summary: Mapping[str, Any]) -> Iterator[Table]:
     groups = summary["groups"]
     everything = {"": summary["all"]}
     counts = ", ".join(
-        f"{title}: {group['scenes'] - group['without_proposals']} of {group['scenes']} scenes"
+        f"{title}: {group['scenes']} scenes"
+        + f", {group['without_cloud']} of them without a cloud" * bool(group["without_cloud"])
         for title, group in groups.items()
     )
     yield _table(
-        f"Table 1; {counts}", summary, _TABLE_1, [(groups, _QUALITY), (everything, _DIVERSITY)]
+        f"Table 1; {counts}; seed {summary['seed']}",
+        summary,
+        _TABLE_1,
+        [(groups, _QUALITY), (everything, _DIVERSITY)],
     )
     yield _table("Table 2, ablations", summary, _TABLE_2, [(groups, _QUALITY)])
     likelihoods = [(everything, ("log_likelihood",))]
@@ -75,12 +83,33 @@ def _tables(summary: Mapping[str, Any]) -> Iterator[Table]:
             every,
             [({"": group}, _PHYSICS)],
         )
+        for lying, part in group["lying"].items():
+            yield _table(
+                f"{title}, {LYING[lying]}: {part['scenes']} scenes",
+                summary,
+                every,
+                [({"": part}, _RATES)],
+            )
+        yield _lost(f"{title}: lost at", group)
     claims = Table("group", "the paper's order", "figures", "holds")
     for title, group in groups.items():
         for claim in group["claims"]:
             holds = "yes" if claim["holds"] else "[red]no"
             claims.add_row(title, claim["claim"], claim["figures"], holds)
     yield claims
+
+
+def _lost(title: str, group: Mapping[str, Any]) -> Table:
+    """At which stages each row's single proposals and its best were lost, all and by `LYING`."""
+    from dexgrasp_models.evaluation.summary import BEST_LOST, LOST
+
+    made = Table("", "", "single", "best", title=title)
+    for lying, part in {"": group, **group["lying"]}.items():
+        for row, of_row in part["rows"].items():
+            lost = [lost_text(of_row[which]) for which in (LOST, BEST_LOST)]
+            if any(lost):
+                made.add_row(LYING.get(lying, "all"), row, *lost)
+    return made
 
 
 def _table(
@@ -106,17 +135,20 @@ def _table(
         elif row in summary["notes"]["rows"]:
             of_groups = {t: group for groups, _ in parts for t, group in groups.items()}
             cells = [
-                _cell(of_groups[group]["rows"][row]["figures"].get(figure), _COLUMNS[figure])
+                _cell(figure, of_groups[group]["rows"][row]["figures"].get(figure))
                 for group, figure in columns
             ]
             made.add_row(name, *cells)
     return made
 
 
-def _cell(figure: Mapping[str, Any] | None, column: _Column) -> str:
-    """A mean and half of its interval's width; `/` where there is no such figure."""
+def _cell(name: str, figure: Mapping[str, Any] | None) -> str:
+    """A mean and its interval; `/` where there is no such figure."""
+    column = _COLUMNS[name]
     if figure is None or figure["mean"] is None:
         return "/"
+    if name in _RATES:
+        return rate_text(figure["mean"], figure["low"], figure["high"])
     told = f"{column.factor * figure['mean']:.{column.digits}f}"
     if figure["low"] is None:
         return told
