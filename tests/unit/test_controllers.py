@@ -8,13 +8,9 @@ from own_package import code_of, look_again, write_package
 
 from dexgrasp_models.control.approach_plan import ApproachPlan
 from dexgrasp_models.control.config import ControlConfig, load_control_config
-from dexgrasp_models.control.controllers import (
-    CONTROLLERS,
-    ControllerSetup,
-    Need,
-    usable_controller,
-)
+from dexgrasp_models.control.controllers import CONTROLLERS, Need, usable_controller
 from dexgrasp_models.control.executor import ExecutorConfig, PlannedExecutor, Stage
+from dexgrasp_models.control.setup import ControllerSetup
 from dexgrasp_models.control.types import Observation, OutcomeKind, Phase, RobotState
 from dexgrasp_models.hand.spec import load_hand
 from dexgrasp_models.synthesis.types import Grasp

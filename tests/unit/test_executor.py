@@ -10,9 +10,9 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from dexgrasp_models.control.approach_plan import ApproachPlan
-from dexgrasp_models.control.controllers import ControllerSetup
 from dexgrasp_models.control.executor import ExecutorConfig, PlannedExecutor, Stage
 from dexgrasp_models.control.lift_check import LiftedBy, LiftVerdict, Sight
+from dexgrasp_models.control.setup import ControllerSetup
 from dexgrasp_models.control.trajectory import (
     JointMotion,
     MotionBounds,

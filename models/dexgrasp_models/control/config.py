@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 
 from dexgrasp_models.config import load_node_parameters
 from dexgrasp_models.control.approach_plan import ApproachConfig
-from dexgrasp_models.control.controllers import CONTROLLERS, ControllerSetup
+from dexgrasp_models.control.controllers import CONTROLLERS
 from dexgrasp_models.control.executor import ExecutorConfig
 from dexgrasp_models.control.lift_check import LiftCheckConfig
 from dexgrasp_models.control.limits import GuardedController, SafetyLimits
+from dexgrasp_models.control.setup import ControllerSetup
 from dexgrasp_models.parameters import Parameters
 
 

@@ -8,16 +8,16 @@ parameters of the control node, ``<name>.<setting>``.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from dexgrasp_models.control.approach_plan import ApproachPlan
-from dexgrasp_models.control.lift_check import LiftCheckConfig, Sight
-from dexgrasp_models.control.types import Controller, Observation
-from dexgrasp_models.hand.spec import HandSpec, load_hand
 from dexgrasp_models.parameters import Parameters
 from dexgrasp_models.registry import Registry
+
+if TYPE_CHECKING:  # the command line asks for the names only
+    from dexgrasp_models.control.setup import ControllerSetup
+    from dexgrasp_models.control.types import Controller, Observation
 
 
 class Need(StrEnum):
@@ -30,26 +30,6 @@ class Need(StrEnum):
     WRIST_STREAM = "a person's wrist"
     EFFORTS = "joint efforts"
     TACTILE = "contact forces"
-
-
-@dataclass(frozen=True)
-class ControllerSetup:
-    """What one grasp's controller is made for."""
-
-    period: float
-    """Seconds from one observation to the next."""
-    plan: ApproachPlan | None = None
-    """The grasp and the way to it, where the controller needs one."""
-    hand: HandSpec = field(default_factory=load_hand)
-    """The hand it moves."""
-    coupled: bool = True
-    """Whether tendons couple the outer joints of the fingers."""
-    place: bool = True
-    """Whether the object is set down after the hold; else the grasp ends, and succeeds, with it."""
-    lift_check: LiftCheckConfig = field(default_factory=LiftCheckConfig)
-    """When the object counts as lifted."""
-    sight: Sight | None = None
-    """Where the cameras' word on the lift will be; None: the controller tells by itself."""
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,10 @@ from enum import StrEnum
 
 import numpy as np
 
-from dexgrasp_models.control.controllers import ControllerKind, ControllerSetup, Need
+from dexgrasp_models.control.controllers import ControllerKind, Need
 from dexgrasp_models.control.grip import Grip
 from dexgrasp_models.control.lift_check import LiftVerdict, felt_lift
+from dexgrasp_models.control.setup import ControllerSetup
 from dexgrasp_models.control.trajectory import (
     JointMotion,
     MotionBounds,

@@ -16,14 +16,10 @@ import numpy as np
 from dexgrasp_models.arm.kinematics import ArmKinematics
 from dexgrasp_models.control.approach_plan import ApproachPlan
 from dexgrasp_models.control.config import load_control_config
-from dexgrasp_models.control.controllers import (
-    CONTROLLERS,
-    ControllerSetup,
-    Need,
-    usable_controller,
-)
+from dexgrasp_models.control.controllers import CONTROLLERS, Need, usable_controller
 from dexgrasp_models.control.limits import GuardedController
 from dexgrasp_models.control.planner import GraspPlanner
+from dexgrasp_models.control.setup import ControllerSetup
 from dexgrasp_models.control.types import Command, Observation, OutcomeKind, Phase, RobotState
 from dexgrasp_models.geometry.poses import through_quaternion
 from dexgrasp_models.hand.spec import load_hand

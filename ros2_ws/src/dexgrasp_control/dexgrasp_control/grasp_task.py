@@ -17,9 +17,10 @@ from dexgrasp_control.service_call import PERIOD
 from dexgrasp_interfaces.action import ExecuteGrasp
 from dexgrasp_models.control.approach_plan import ApproachPlan, NoApproach
 from dexgrasp_models.control.config import ControlConfig
-from dexgrasp_models.control.controllers import ControllerSetup, Need, usable_controller
+from dexgrasp_models.control.controllers import Need, usable_controller
 from dexgrasp_models.control.lift_check import Sight
 from dexgrasp_models.control.planner import GraspPlanner
+from dexgrasp_models.control.setup import ControllerSetup
 from dexgrasp_models.control.types import Observation, Outcome, OutcomeKind, Phase, RobotState
 from dexgrasp_models.synthesis.types import Grasp
 from dexgrasp_ros.conversions import MessageError
