@@ -10,10 +10,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from proposal_requests import FAST, generate
 from ros_graph import Graph, eventually, graph
 from rosbags.rosbag2 import Reader
 from std_srvs.srv import Trigger
-from test_proposal_node import FAST, generate
 from typer.testing import CliRunner
 
 from dexgrasp_bringup.bag import BagPlayer

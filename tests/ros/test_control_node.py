@@ -6,31 +6,15 @@ import numpy as np
 import pytest
 from action_msgs.msg import GoalStatus
 from control_cell import can_cloud
+from given_grasps import JOINTS, goal_of, grasp_from_above, start
 from ros_graph import Graph, eventually, graph
 from std_srvs.srv import Trigger
 
 from dexgrasp_control.control_node import ControlNode
 from dexgrasp_interfaces.action import ExecuteGrasp
 from dexgrasp_interfaces.srv import GenerateProposals
-from dexgrasp_models.hand.spec import load_hand
-from dexgrasp_models.synthesis.types import Grasp
 from dexgrasp_ros import contract, conversions
 from dexgrasp_sim_bridge.bridge_node import BridgeNode
-
-JOINTS = load_hand().finger_joints
-
-
-def grasp_from_above(height: float = 0.22) -> Grasp:
-    """The open hand, fingers down, high above the can: there is nothing to collide with."""
-    pose = np.eye(4)
-    pose[:3, :3] = np.array([[1.0, 0.0, 0.0], [0.0, -1.0, 0.0], [0.0, 0.0, -1.0]])
-    pose[:3, 3] = [0.0, 0.0, height + 0.12]
-    joints = np.zeros(22)
-    return Grasp(pose, joints, joints, joints, score=0.0, figures={}, proposer="test")
-
-
-def goal_of(grasp: Grasp) -> ExecuteGrasp.Goal:
-    return ExecuteGrasp.Goal(choose=False, grasp=conversions.grasp_to_message(grasp, JOINTS, 0))
 
 
 @pytest.fixture
@@ -61,17 +45,6 @@ def stands_still(ros: Graph) -> bool:
     assert eventually(lambda: len(ros.wrist_poses) > seen + 10)
     first, last = (conversions.pose_from_message(ros.wrist_poses[i].pose) for i in (-8, -1))
     return len(ros.targets) == sent and np.abs(first - last).max() < 1e-3
-
-
-def start(ros: Graph, stage: str, goal: ExecuteGrasp.Goal | None = None):
-    """Starts a grasp and waits until it is in a stage."""
-    stages: list[str] = []
-    handle, result = ros.grasp(
-        goal or goal_of(grasp_from_above()), lambda m: stages.append(m.feedback.stage)
-    )
-    assert handle.accepted
-    assert eventually(lambda: stage in stages), stages
-    return handle, result
 
 
 def test_closing_on_nothing_is_told(robot):

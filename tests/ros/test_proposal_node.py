@@ -8,10 +8,10 @@ from builtin_interfaces.msg import Time
 from control_cell import CLOUD_NS, can_cloud
 from language_samples import small_clip
 from nets_samples import save_networks, untrained_networks
+from proposal_requests import FAST, generate
 from rclpy.lifecycle import TransitionCallbackReturn
 from ros_graph import eventually, graph
 
-from dexgrasp_interfaces.srv import GenerateProposals
 from dexgrasp_models.hand.spec import load_hand
 from dexgrasp_models.language.clip import save_clip
 from dexgrasp_models.nets.clouds import CloudConfig
@@ -20,7 +20,6 @@ from dexgrasp_ros import contract, conversions
 from dexgrasp_ros.parameters import ParameterError
 
 JOINTS = load_hand().finger_joints
-FAST = {"proposer": "analytic", "analytic__iterations": 10, "analytic__batch": 16}
 
 
 @pytest.fixture(scope="module")
@@ -31,15 +30,6 @@ def ros():
             contract.OBJECT_CLOUD.type, contract.OBJECT_CLOUD.name, contract.OBJECT_CLOUD.qos
         )
         yield opened
-
-
-def generate(ros, **request) -> GenerateProposals.Response:
-    return ros.call(
-        GenerateProposals,
-        contract.GENERATE_SERVICE,
-        GenerateProposals.Request(**request),
-        timeout=60.0,
-    )
 
 
 def test_without_a_cloud_it_says_so(ros):

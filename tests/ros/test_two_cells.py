@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from given_grasps import goal_of, grasp_from_above, start
 from ros_graph import Graph, eventually, graph
 from std_srvs.srv import Trigger
-from test_control_node import goal_of, grasp_from_above, start
 
 from dexgrasp_control.control_node import ControlNode
 from dexgrasp_perception.perception_node import PerceptionNode

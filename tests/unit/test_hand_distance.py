@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 import trimesh
-from test_hand_kinematics import HAND, moved, random_joints, random_poses
+from hand_samples import HAND, moved, random_joints, random_poses
 
 from dexgrasp_models.hand.distance import HandDistance
 from dexgrasp_models.hand.kinematics import HandKinematics, points_on_links

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from test_hand_kinematics import HAND, random_joints, random_poses
+from hand_samples import HAND, random_joints, random_poses
 
 from dexgrasp_models.hand.distance import HandDistance
 from dexgrasp_models.hand.kinematics import HandKinematics, directions_on_links, points_on_links

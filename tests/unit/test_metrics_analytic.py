@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 import trimesh
-from test_hand_kinematics import HAND, random_joints, random_poses
+from hand_samples import HAND, random_joints, random_poses
 
 from dexgrasp_models.data.unidexgrasp import read_unidexgrasp
 from dexgrasp_models.hand.distance import HandDistance

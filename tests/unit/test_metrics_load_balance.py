@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from hand_samples import HAND
 from scipy.optimize import linprog
-from test_hand_kinematics import HAND
 
 from dexgrasp_models.metrics.contacts import LinkContacts
 from dexgrasp_models.metrics.load_balance import (

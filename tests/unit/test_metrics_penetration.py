@@ -8,8 +8,8 @@ import mujoco
 import numpy as np
 import pytest
 import torch
+from hand_samples import HAND, random_joints, random_poses
 from scipy.optimize import lsq_linear
-from test_hand_kinematics import HAND, random_joints, random_poses
 
 from dexgrasp_models.hand.distance import HandDistance
 from dexgrasp_models.hand.kinematics import HandKinematics, points_on_links

@@ -1,22 +1,19 @@
 """The learned proposer's peer: that what it is timed with is right."""
 
-import sys
-from pathlib import Path
-
 import pytest
 import torch
+from bench_scripts import bench_script
 from nets_samples import HAND, body, grasps_of_ball, sphere, untrained_networks
 
 from dexgrasp_models.nets.clouds import CloudConfig
 
-sys.path.append(str(Path(__file__).parents[2] / "bench"))
-from paper_proposer import PaperProposer
+PaperProposer = bench_script("paper_proposer").PaperProposer
 
 BALL = sphere((0, 0, 0.035), 0.035, 128, torch.float32)
 
 
 @pytest.fixture(scope="module")
-def peer() -> PaperProposer:
+def peer():
     return PaperProposer(untrained_networks(CloudConfig(96, 32)))
 
 

@@ -1,14 +1,12 @@
 """The plain rendering of the papers' synthesis: each term against closed forms and other code."""
 
-import importlib.util
 import math
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 import trimesh
+from bench_scripts import bench_script
 
 from dexgrasp_models.hand.distance import HandDistance
 from dexgrasp_models.hand.kinematics import HandKinematics, points_on_links
@@ -16,11 +14,7 @@ from dexgrasp_models.hand.spec import load_hand
 from dexgrasp_models.hand.surface import sample_surface
 from dexgrasp_models.objects import load_object
 
-_FILE = Path(__file__).parents[2] / "bench" / "paper_synthesis.py"
-_SPEC = importlib.util.spec_from_file_location("paper_synthesis", _FILE)
-paper = importlib.util.module_from_spec(_SPEC)
-sys.modules[_SPEC.name] = paper
-_SPEC.loader.exec_module(paper)
+paper = bench_script("paper_synthesis")
 
 SIDE = 0.08
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import torch
 import trimesh
+from bench_scripts import bench_script
 from grasp_clouds import standing
-from test_paper_synthesis import paper
 
 from dexgrasp_models.hand.planning_hand import PlanningHand
 from dexgrasp_models.hand.spec import load_hand
@@ -26,6 +26,7 @@ from dexgrasp_models.synthesis.sampling import draw
 from dexgrasp_sim.datasets.grasp_synthesis import SynthesisJob
 from dexgrasp_sim.datasets.synthesis_run import _same
 
+paper = bench_script("paper_synthesis")
 POINTS = AnalyticConfig(surface_points=300, interior_balls=0)
 
 
