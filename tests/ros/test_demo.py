@@ -16,6 +16,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from dexgrasp_models.metrics.grasp_execution import LIFTED_HEIGHT
+
 STARTED = "start "
 TIMEOUT = 200.0
 RUN = "from dexgrasp_cli.cli import main; main()"
@@ -99,7 +101,7 @@ def test_lifts_the_can_and_leaves_result_pictures_and_video(demo) -> None:
     result = run.result()
     assert result["success"] is True
     assert (result["object"], result["seed"]) == ("can", 0)
-    assert result["lift_height_m"] >= 0.10
+    assert result["lift_height_m"] >= LIFTED_HEIGHT
     assert result["real_time_factor"] > 0.0
     stages = [stage["stage"] for stage in result["stages"]]
     assert stages[:3] == ["capture", "propose", "plan"]

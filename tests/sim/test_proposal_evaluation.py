@@ -113,6 +113,7 @@ def test_good_grasps_lift_and_shuffled_joints_do_not(job, result):
     assert good["lift_single"] >= 2 / 3
     assert good["lift_best"] == 1
     assert good["best_lost_at"] == [""]
+    assert good["kept_best"] == 1
     assert bad["lift_single"] < good["lift_single"]
     assert bad["lift_best"] == 0
     assert bad["q1"] < 0.5 * good["q1"]
@@ -155,10 +156,10 @@ def test_a_scene_without_a_cloud_counts_as_not_lifted(job, monkeypatch):
     found = evaluate_scene(job)
     assert found["problem"] == "nothing there"
     assert found["lying"] == "high"
-    assert found["height"] == pytest.approx(0.14, abs=0.03)
+    assert found["height"] == pytest.approx(0.107, abs=0.001)
     assert list(found["rows"]) == list(job.settings.rows)
     for row in found["rows"].values():
-        assert (row["lift_single"], row["lift_best"]) == (0, 0)
+        assert (row["lift_single"], row["lift_best"], row["kept_best"]) == (0, 0, 0)
         assert (row["lost_at"], row["best_lost_at"]) == (["perception"] * 3, ["perception"])
 
 
@@ -277,7 +278,7 @@ class TestCommand:
             thin = job.object == "spoon/0"
             lost = "approach" if thin else ""
             row = {"lift_single": 1.0 - thin, "lift_best": 1.0 - thin}
-            row |= {"lost_at": [lost], "best_lost_at": [lost]}
+            row |= {"lost_at": [lost], "best_lost_at": [lost], "kept_single": 1.0, "kept_best": 1.0}
             return {"problem": "", "lying": "thin" if thin else "high", "rows": {"analytic": row}}
 
         monkeypatch.setattr(proposal_evaluation, "evaluate_scene", evaluated)
@@ -286,6 +287,7 @@ class TestCommand:
         told = self.told(*asked, "--workers", 1)
         assert "under 25 mm high: 2 scenes" in told
         assert "approach 2" in told
+        assert "lifted, looked at twice only" in told
         found = json.loads(out.read_text())
         (group,) = found["groups"].values()
         assert group["rows"]["analytic"]["figures"]["lift_best"]["mean"] == 0.5

@@ -99,11 +99,12 @@ def test_the_file_tells_weights_seeds_and_machine(tmp_path, monkeypatch):
     command = ["bench", "grasp", "--objects", "can", "--seed", "3", "--poses", "2", "--out"]
     told = CliRunner(env={"COLUMNS": "160"}).invoke(app, [*command, str(out), "--workers", "1"])
     assert told.exit_code == 0, told.output
-    for text in ("seeds 3 to 4", "50% (9% to 91%)", "under 25 mm high", "lift 1"):
+    for text in ("seeds 3 to 4", "50% (9% to 91%)", "under 25 mm high", "lift 1", "twice only"):
         assert text in told.output
     found = json.loads(out.read_text())
     assert found["notes"]["digest"] == weights_digest(network_files())
     assert found["seed"] == 3
+    assert (found["all"]["successes"], found["all"]["raised_and_kept"]) == (1, 0)
     assert found["machine"]["torch"]
 
 

@@ -15,8 +15,9 @@ LOST, BEST_LOST = "lost_at", "best_lost_at"
 """Under these names a row's result has lists of the stages at which single proposals, and the best
 one, were lost; an empty text for one that was lifted."""
 
-RATES = ("lift_single", "lift_best")
-"""Figures that are shares of something in each scene."""
+RATES = ("lift_single", "lift_best", "kept_single", "kept_best")
+"""Figures that are shares in each scene: of the single proposals that were lifted, and whether the
+best one was; and both by the rule of earlier figures, `Lift.raised_and_kept`."""
 
 _RESAMPLES = 2000
 

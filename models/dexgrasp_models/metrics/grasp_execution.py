@@ -14,7 +14,7 @@ LIFT_TARGET = 0.3
 LIFT_TOLERANCE = 0.05
 """How near (m) it must end for success."""
 LIFTED_HEIGHT = 0.1
-"""Rise (m) of the object that GraspGF asks for."""
+"""Rise (m) of the object that GraspGF asks for; whatever is said to be lifted here rose so far."""
 HELD_TOLERANCE = 0.05
 """Change (m) of the distance between object and hand that GraspGF allows while lifting."""
 

@@ -89,8 +89,9 @@ def summarise(results: Sequence[EpisodeResult]) -> dict[str, Any]:
 
     Returns:
         `all`; `objects`, by their names; `lying`, by `Lying`, the groups that occur. Each has
-        attempts, successes, success_rate, low and high (its 95 % interval, `wilson`), and lost_at,
-        how many were lost at each stage.
+        attempts, successes, success_rate, low and high (its 95 % interval, `wilson`);
+        raised_and_kept, the successes by the rule of earlier figures; and lost_at, how many were
+        lost at each stage.
     """
     return {
         "all": _counts(results),
@@ -114,6 +115,7 @@ def _counts(results: Sequence[EpisodeResult]) -> dict[str, Any]:
         "successes": successes,
         "success_rate": rate,
         **wilson(rate, len(results))._asdict(),
+        "raised_and_kept": sum(r.raised_and_kept for r in results),
         "lost_at": dict(Counter(r.lost_at for r in results if not r.success).most_common()),
     }
 

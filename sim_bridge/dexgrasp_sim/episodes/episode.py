@@ -22,7 +22,8 @@ from dexgrasp_models.proposals.proposer import PROPOSERS, make_proposer, propose
 from dexgrasp_models.proposals.reachability import NoProposalError
 from dexgrasp_models.synthesis.object_surface import CloudError
 from dexgrasp_sim.backends import make_simulator
-from dexgrasp_sim.episodes.grasp_cell import GraspCell, Lift
+from dexgrasp_sim.episodes.grasp_cell import GraspCell
+from dexgrasp_sim.episodes.lift import Lift
 from dexgrasp_sim.episodes.perturbation import Perturbation, perturb
 from dexgrasp_sim.episodes.resting import Lying, lying, resting_height
 from dexgrasp_sim.interface import Simulator, SimulatorError
@@ -69,11 +70,11 @@ class EpisodeResult:
     height: float
     """Of the object as it was placed."""
     raised: float = 0.0
-    """How far the object was raised at the end of the hold."""
+    """This and the following as in `Lift`."""
     slip: float = 0.0
-    """How far the object moved in the palm's frame from before the lift to the end of the hold."""
     knocked: float = 0.0
-    """How far the object moved before the fingers closed."""
+    clearance: float = 0.0
+    raised_and_kept: bool = False
     simulated_time: float = 0.0
     seconds: Mapping[str, float] | None = None
     """Wall time by stage."""

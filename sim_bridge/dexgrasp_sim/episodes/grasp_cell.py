@@ -7,9 +7,8 @@ is planned anew: lifts are open-loop.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -27,35 +26,14 @@ from dexgrasp_models.perception.cameras import DepthFrame
 from dexgrasp_models.perception.fusion import FusedCloud, fuse, load_fusion_config
 from dexgrasp_models.perception.robot_mask import robot_distance
 from dexgrasp_models.synthesis.types import Grasp
+from dexgrasp_sim.episodes.lift import Lift, LiftWatch
 from dexgrasp_sim.interface import Simulator
 
-LIFT_HEIGHT = 0.10
-"""Metres the object must have been raised at the end of the lift, and still be after the hold."""
-SLIP_LIMIT = 0.05
-"""Metres the object may have moved in the palm's frame from before the lift to the hold's end."""
-KNOCK_DISTANCE = 0.02
-"""Metres the object may move before the fingers close; beyond, it counts as knocked."""
 TIME_LIMIT = 60.0
 """Seconds of simulated time after which an execution is given up."""
 
 OFFERED = frozenset({Need.PLAN, Need.GOAL, Need.CLOUD, Need.TACTILE})
 """What a controller is given here."""
-
-
-@dataclass(frozen=True)
-class Lift:
-    """What came of a grasp; lengths in metres, measured on the simulator's true poses."""
-
-    success: bool
-    lost_at: str
-    """Stage at which the object was lost, ``""`` for a success."""
-    reason: str
-    raised: float = 0.0
-    """How far the object was raised at the end of the hold."""
-    slip: float = 0.0
-    """How far the object moved in the palm's frame from before the lift to the end of the hold."""
-    knocked: float = 0.0
-    """How far the object moved before the fingers closed."""
 
 
 class GraspCell:
@@ -135,16 +113,16 @@ class GraspCell:
             observe: shown each measured state, and the controller after it was stepped with it.
         """
         simulator = self.simulator
-        start = simulator.object_pose()
+        watch = LiftWatch(simulator.object_model, simulator.object_pose())
         setup = ControllerSetup(
             simulator.config.control_period,
             plan,
             self.hand,
+            coupled=simulator.config.hand == "coupled",
             place=False,
             lift_check=self._control.lift_check,
         )
         controller = self._control.make_controller(self._controller, setup)
-        entered: dict[Phase, _Truth] = {}
         while simulator.time < TIME_LIMIT:
             state = self._state()
             tactile = simulator.hand_contacts() if Need.TACTILE in self._needs else None
@@ -152,15 +130,20 @@ class GraspCell:
             command = controller.step(observation, state.time)
             if observe is not None:
                 observe(state, controller)
-            if controller.phase not in entered:
-                entered[controller.phase] = _Truth(simulator.object_pose(), state.wrist_pose)
+            watch.see(controller.phase, simulator.object_pose(), state.wrist_pose)
             if controller.outcome is not None:
                 break
             assert command is not None
             simulator.set_targets(_command_as_received(command))
             simulator.step()
-        end = _Truth(simulator.object_pose(), simulator.state().wrist_pose)
-        return _judged(controller, start[:3, 3], entered, end)
+        # At the end of the hold the controller gives its verdict; what is true does not depend on
+        # it, and its own word gives the reason only.
+        held_out = controller.phase is Phase.HOLD and controller.progress >= 1.0
+        outcome = controller.outcome
+        failed = outcome is not None and outcome.kind is not OutcomeKind.SUCCEEDED
+        return watch.judged(
+            held_out, controller.stage, outcome.reason if outcome is not None and failed else ""
+        )
 
     def _state(self) -> RobotState:
         state = self.simulator.state()
@@ -172,50 +155,6 @@ class GraspCell:
             return None
         positions = self.simulator.joint_positions()
         return np.array([positions[name] for name in self.arm.arm.joint_names])
-
-
-@dataclass(frozen=True)
-class _Truth:
-    object_pose: np.ndarray
-    palm_pose: np.ndarray
-
-    @property
-    def in_palm(self) -> np.ndarray:
-        """(4, 4) the object's pose in the palm's frame."""
-        return np.linalg.inv(self.palm_pose) @ self.object_pose
-
-
-def _judged(
-    controller: GuardedController, start: np.ndarray, entered: Mapping[Phase, _Truth], end: _Truth
-) -> Lift:
-    """By the object's true poses; the controller's own word gives the reason only."""
-    # At the end of the hold the controller gives its verdict; what is true does not depend on it.
-    held_out = controller.phase is Phase.HOLD and controller.progress >= 1.0
-    measured: dict[str, Any] = {"raised": float((end.object_pose[:3, 3] - start)[2])}
-    if Phase.CLOSE in entered:
-        moved = entered[Phase.CLOSE].object_pose[:3, 3] - start
-        measured["knocked"] = float(np.linalg.norm(moved))
-    if Phase.LIFT in entered:
-        slip = end.in_palm[:3, 3] - entered[Phase.LIFT].in_palm[:3, 3]
-        measured["slip"] = float(np.linalg.norm(slip))
-    lifted = False
-    if Phase.HOLD in entered:
-        lifted = (entered[Phase.HOLD].object_pose[:3, 3] - start)[2] >= LIFT_HEIGHT
-    held = (
-        lifted and held_out and measured["raised"] >= LIFT_HEIGHT and measured["slip"] <= SLIP_LIMIT
-    )
-    if held:
-        lost_at = ""
-    elif measured.get("knocked", 0.0) > KNOCK_DISTANCE:
-        lost_at = "approach"
-    elif lifted:
-        lost_at = "hold"
-    else:
-        lost_at = "lift" if Phase.LIFT in entered else controller.stage
-    outcome = controller.outcome
-    failed = outcome is not None and outcome.kind is not OutcomeKind.SUCCEEDED
-    said = outcome.reason if outcome is not None and failed and not held else ""
-    return Lift(bool(held), lost_at, said, **measured)
 
 
 def _grasp_as_received(grasp: Grasp) -> Grasp:

@@ -30,7 +30,7 @@ from dexgrasp_models.evaluation.figures import (
 )
 from dexgrasp_models.evaluation.networks import NetworkFolder
 from dexgrasp_models.evaluation.proposers import ADAPTATION_STEPS, RowProposer, make_row
-from dexgrasp_models.evaluation.summary import BEST_LOST, LOST
+from dexgrasp_models.evaluation.summary import BEST_LOST, LOST, RATES
 from dexgrasp_models.hand.distance import HandDistance
 from dexgrasp_models.hand.kinematics import HandKinematics
 from dexgrasp_models.hand.spec import load_hand
@@ -49,7 +49,8 @@ from dexgrasp_models.training.data import derived_seed
 from dexgrasp_sim.backends import make_simulator
 from dexgrasp_sim.datasets.cloud_data import TableView, placed_at_random
 from dexgrasp_sim.datasets.grasp_trials import library_object
-from dexgrasp_sim.episodes.grasp_cell import GraspCell, Lift
+from dexgrasp_sim.episodes.grasp_cell import GraspCell
+from dexgrasp_sim.episodes.lift import Lift
 from dexgrasp_sim.episodes.perturbation import Perturbation, perturb
 from dexgrasp_sim.episodes.resting import lying, resting_height
 from dexgrasp_sim.interface import SimulatorError
@@ -164,11 +165,10 @@ def evaluate_scene(job: SceneJob) -> dict[str, Any]:
         `object`, `scale`, `seed` of the scene; `height` (m) and `lying` (`Lying`) of the object as
         it was placed; `problem`, why there is no cloud of it, or an empty text; `rows`, the figures
         of each row by its name: those of `proposal_figures` and `conditional_figures`,
-        log_likelihood (nats), seconds (of processor time), lift_single (share of the single
-        proposals), lift_best (0 or 1), `LOST` and `BEST_LOST`. None where a row has no such figure.
-        A row that failed has its `problem`, and like all rows of a scene without a cloud nothing
-        else but lifts, none of which succeeded. Of an object that can't be used there is only the
-        `problem`, and no rows.
+        log_likelihood (nats), seconds (of processor time), `RATES`, `LOST` and `BEST_LOST`. None
+        where a row has no such figure. A row that failed has its `problem`, and like all rows of a
+        scene without a cloud nothing else but lifts, none of which succeeded. Of an object that
+        can't be used there is only the `problem`, and no rows.
 
     Raises:
         WeightsError: weights are missing or can't be used.
@@ -190,8 +190,7 @@ def evaluate_scene(job: SceneJob) -> dict[str, Any]:
 def _nothing_lifted(stage: str, settings: EvaluationSettings) -> dict[str, Any]:
     """What a row has that proposed nothing: all its lifts were lost there, as in the bench."""
     return {
-        "lift_single": 0.0,
-        "lift_best": 0.0,
+        **dict.fromkeys(RATES, 0.0),
         LOST: [stage] * min(settings.singles, settings.proposals),
         BEST_LOST: [stage],
     }
@@ -271,6 +270,8 @@ class _Scene:
         return {
             "lift_single": float(np.mean([lift.success for lift in singles])),
             "lift_best": float(best.success),
+            "kept_single": float(np.mean([lift.raised_and_kept for lift in singles])),
+            "kept_best": float(best.raised_and_kept),
             LOST: [str(lift.lost_at) for lift in singles],
             BEST_LOST: [str(best.lost_at)],
         }

@@ -9,9 +9,6 @@ from typing import Any
 from dexgrasp_bringup.graph import SimulationOptions
 from dexgrasp_bringup.recording import Moment, at_wall_time
 
-LIFTED = 0.10
-"""Metres above its place on the table at which the object counts as lifted."""
-
 MOTION = ("pregrasp", "approach", "close", "squeeze", "lift", "hold", "place", "release")
 """The stages in which the robot moves."""
 
@@ -40,13 +37,15 @@ def summarise(
 ) -> dict[str, Any]:
     """The content of ``result.json``.
 
-    ``success`` needs both: the object is raised by `LIFTED` at the end of the hold, and the control
-    node was content to the end.
+    ``success`` needs both: the object is raised by `LIFTED_HEIGHT` at the end of the hold, and the
+    control node was content to the end.
     """
+    from dexgrasp_models.metrics.grasp_execution import LIFTED_HEIGHT
+
     lift = _lift_height(intervals, moments)
     last_pose = moments[-1].snapshot.object_pose.ravel().tolist() if moments else None
     return {
-        "success": lift >= LIFTED and outcome == "succeeded",
+        "success": lift >= LIFTED_HEIGHT and outcome == "succeeded",
         "outcome": outcome,
         "reason": reason,
         "object": options.object,

@@ -193,5 +193,9 @@ def _table(summary: dict[str, Any]) -> Table:
     for group, row in summary["lying"].items():
         table.add_row(LYING[group], *rate_cells(row))
     table.add_section()
-    table.add_row("all", *rate_cells(summary["all"]))
+    everything = summary["all"]
+    table.add_row("all", *rate_cells(everything))
+    kept, attempts = everything["raised_and_kept"], everything["attempts"]
+    if kept != everything["successes"]:
+        table.add_row("all, looked at twice only", str(kept), str(attempts), "", "")
     return table
