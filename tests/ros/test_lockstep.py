@@ -60,9 +60,9 @@ def test_two_runs_over_ros_and_one_in_process_end_alike():
     # The cameras looked at the same moment of the hold, and saw the same.
     assert first_outcome.lifted_by == "cameras", first_outcome.reason
     assert first_outcome.reason == second_outcome.reason
-    assert np.abs(first - second).max() < 1e-9
+    assert np.abs(first - second).max() < 1e-12
     in_process = np.reshape(episode.object_pose, (4, 4))
-    assert np.abs(first - in_process).max() < 1e-9
+    assert np.abs(first - in_process).max() < 1e-12
     assert episode.success
 
 
