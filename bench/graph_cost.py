@@ -196,7 +196,7 @@ def _propose_alone(cloud: PointCloud2, scene: str) -> list[float]:
     """Seconds of the same proposals in this process."""
     torch.set_num_threads(ProposalParameters().threads)
     points, normals = conversions.cloud_from_message(cloud)
-    fused = FusedCloud(points, normals, points[:0], cameras_used=(), warnings=())
+    fused = FusedCloud(points, normals)
     arm = ArmKinematics() if scene == "arm" else None
     proposer = make_proposer(ProposalParameters().proposer, arm=arm)
     times = []

@@ -118,8 +118,6 @@ def _object_cloud(table: CloudTable, config: FusionConfig, scale: float, up: str
     return FusedCloud(
         object_points=points[spread].astype(np.float32),
         object_normals=normals[spread].astype(np.float32),
-        scene_points=np.zeros((0, 3), dtype=np.float32),
-        cameras_used=(),
         warnings=tuple(notes),
     )
 

@@ -134,9 +134,9 @@ class FusedCloud:
 
     object_points: np.ndarray
     object_normals: np.ndarray
-    scene_points: np.ndarray
-    cameras_used: tuple[str, ...]
-    warnings: tuple[str, ...]
+    scene_points: np.ndarray = field(default_factory=lambda: np.zeros((0, 3), dtype=np.float32))
+    cameras_used: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 def fuse(

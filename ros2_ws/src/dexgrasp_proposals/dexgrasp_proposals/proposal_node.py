@@ -111,7 +111,7 @@ class ProposalNode(ManagedNode):
             topic = self.resolve_topic_name(contract.OBJECT_CLOUD.name)
             self.report(WARN, f"ignored a cloud on {topic}: {error}")
             return
-        cloud = FusedCloud(points, normals, points[:0], cameras_used=(), warnings=())
+        cloud = FusedCloud(points, normals)
         with self._cloud_changed:
             self._cloud = conversions.stamp_to_ns(message.header.stamp), cloud
             self._cloud_changed.notify_all()
