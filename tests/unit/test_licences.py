@@ -10,6 +10,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 RESTRICTIVE = re.compile(r"(?<!L)(?<!Lesser )(GPL|General Public License)|non-?commercial", re.I)
+DATA = {".yaml", ".safetensors", ".obj", ".stl", ".npz", ".npy"}
 PERMISSIVE = re.compile(r"\b(Apache|BSD|MIT|ISC|MPL|PSF|Python|zlib|Public Domain)\b", re.I)
 
 
@@ -56,3 +57,19 @@ def test_every_pinned_package_fits(lock):
 )
 def test_licences_are_told_apart(text, expected):
     assert fits(text) is expected
+
+
+def test_the_notice_names_all_data_that_comes_along():
+    """Data of packages, the shipped grasps, pictures, and the message of another project."""
+    notice = (ROOT / "NOTICE").read_text(encoding="utf-8")
+    named = [ROOT / path for path in re.findall(r"\b[\w.-]+/[\w./-]*\w", notice)]
+    named = [path for path in named if path.exists()]
+    data = [
+        *ROOT.glob("datasets/*/*.safetensors"),
+        *ROOT.glob("docs/**/*.png"),
+        *ROOT.glob("compat/*/msg/*"),
+        *(path for path in ROOT.glob("models/dexgrasp_models/**/*") if path.suffix in DATA),
+    ]
+    assert data
+    unnamed = [path for path in data if not any(path.is_relative_to(place) for place in named)]
+    assert not unnamed
