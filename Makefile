@@ -2,13 +2,14 @@
 # make test    set up everything, then run the tests                           (ARGS="tests/unit")
 # make bench   the benchmarks behind the figures in docs/
 # make lint    ruff, mypy, and the direction of imports
+# make docs    the public interfaces as pages, from the docstrings: build/docs/index.html
 # make setup   only the environment: .venv, pinned packages, the workspace built into it
 # make lock    write the versions in .venv to requirements*.txt
 # make clean   remove .venv and everything built
 
 .DEFAULT_GOAL := demo
 .DELETE_ON_ERROR:
-.PHONY: setup demo test bench lint lock clean
+.PHONY: setup demo test bench lint docs lock clean
 
 IS_SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))
 PYTHON ?= $(shell for python in python3 python3.12 python3.11; do \
@@ -75,7 +76,10 @@ lint: $(STAMPS)/packages
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 
-lock: $(STAMPS)/requirements $(STAMPS)/ray
+docs: $(STAMPS)/packages $(STAMPS)/docs
+	$(BIN)/python tools/api_pages.py build/docs
+
+lock: $(STAMPS)/requirements $(STAMPS)/ray $(STAMPS)/docs
 	$(BIN)/python tools/lock.py
 
 clean:
@@ -104,6 +108,11 @@ $(STAMPS)/requirements: $(LOCKS) | $(STAMPS)/venv
 # An option that the tests cover.
 $(STAMPS)/ray: requirements-ray.txt | $(STAMPS)/requirements
 	$(BIN)/python -m pip install --disable-pip-version-check -r requirements-ray.txt
+	@touch $@
+
+# Only for `make docs`.
+$(STAMPS)/docs: requirements-docs.txt | $(STAMPS)/requirements
+	$(BIN)/python -m pip install --disable-pip-version-check -r requirements-docs.txt
 	@touch $@
 
 # Slow (C++), so apart from the Python packages. tf2_msgs is built only where no ROS brings it.

@@ -10,6 +10,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 ROS_OR_ITS_BUILD_TOOLS = re.compile(r"(ros-|colcon|catkin|empy|lark|cmake==|setuptools)")
 RAY_OR_ITS_NEEDS = re.compile(r"(ray|msgpack)==")
+PDOC_OR_ITS_NEEDS = re.compile(r"(pdoc|markdown2)==")
 BUILD_LABEL = re.compile(r"\+\w+$")
 
 HEADER = """\
@@ -24,6 +25,10 @@ HEADER_ROS = """\
 HEADER_RAY = """\
 # Ray, an option: `dexgrasp data synth --ray` runs on a cluster. Exact, beside requirements.txt;
 # `make lock` renews this file.
+"""
+HEADER_DOCS = """\
+# What makes the pages of `make docs`. Exact, beside requirements.txt, which pins what it needs
+# besides; `make lock` renews this file.
 """
 
 
@@ -41,10 +46,12 @@ def write_locks() -> None:
     )
     ros = [pin for pin in pins if ROS_OR_ITS_BUILD_TOOLS.match(pin)]
     ray = [pin for pin in pins if RAY_OR_ITS_NEEDS.match(pin)]
-    others = [pin for pin in pins if pin not in ros and pin not in ray]
+    docs = [pin for pin in pins if PDOC_OR_ITS_NEEDS.match(pin)]
+    others = [pin for pin in pins if pin not in {*ros, *ray, *docs}]
     _write("requirements.txt", HEADER, others)
     _write("requirements-ros.txt", HEADER_ROS, ros)
     _write("requirements-ray.txt", HEADER_RAY, ray)
+    _write("requirements-docs.txt", HEADER_DOCS, docs)
 
 
 def _write(name: str, header: str, pins: list[str]) -> None:

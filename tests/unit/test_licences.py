@@ -27,7 +27,9 @@ def licence(name: str) -> str:
     return about.get("License-Expression") or "; ".join(classifiers) or about.get("License") or ""
 
 
-@pytest.mark.parametrize("lock", ["requirements.txt", "requirements-ray.txt"])
+@pytest.mark.parametrize(
+    "lock", ["requirements.txt", "requirements-ray.txt", "requirements-docs.txt"]
+)
 def test_every_pinned_package_fits(lock):
     pins = re.findall(r"^([\w.-]+)==", (ROOT / lock).read_text(), re.M)
     assert pins
