@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from dexgrasp_models.parameters import Parameters, parameter
+from dexgrasp_models.parameters import Parameters, flag, parameter
 
 NO_READING = 0
 """Value of a pixel without a measurement, as in 16UC1 depth images."""
@@ -24,7 +24,7 @@ _NEIGHBOURS = np.ones((3, 3), dtype=np.uint8)
 class NoiseConfig(Parameters):
     """Strength of each effect; `enabled=False` gives exact depth rounded to millimetres."""
 
-    enabled: bool = True
+    enabled: bool = flag(True, "whether depth is noisy")
     baseline: float = parameter(0.055, 0.001, 1.0, "m", "between the two infrared imagers")
     disparity_error: float = parameter(
         0.08, 0.0, 2.0, "px", "standard deviation of the matched disparity"

@@ -11,12 +11,10 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from dexgrasp_models.config import load_config
-from dexgrasp_models.parameters import Parameters, parameter
+from dexgrasp_models.parameters import Parameters, choice, flag, parameter, text
 from dexgrasp_sim.noise import NoiseConfig
 
 SceneKind = Literal["floating", "arm"]
-
-_CHOICES = {"scene": ("floating", "arm"), "hand": ("coupled", "independent")}
 
 
 @dataclass(frozen=True)
@@ -29,14 +27,18 @@ class SceneConfig(Parameters):
         ValueError: a value is out of range or not among the choices.
     """
 
-    scene: SceneKind = "floating"
-    """Hand free in space, or mounted on the arm."""
-    hand: Literal["coupled", "independent"] = "coupled"
-    """J1 and J2 of the fingers on one tendon (18 actuators), or all 22 joints actuated."""
-    cameras: str = "cameras/four_d415.yaml"
-    """Rig file, looked up in the configuration folders."""
-    self_collision: bool = True
-    """Whether the hand's links touch each other."""
+    scene: SceneKind = choice(
+        "floating", ("floating", "arm"), "hand free in space, or mounted on the arm"
+    )
+    hand: Literal["coupled", "independent"] = choice(
+        "coupled",
+        ("coupled", "independent"),
+        "J1 and J2 of the fingers on one tendon (18 actuators), or all 22 joints actuated",
+    )
+    cameras: str = text(
+        "cameras/four_d415.yaml", "rig file, looked up in the configuration folders"
+    )
+    self_collision: bool = flag(True, "whether the hand's links touch each other")
     object_mass: float = parameter(0.1, 0.001, 5.0, "kg", "mass of the object")
     friction: float = parameter(1.0, 0.01, 3.0, "", "sliding friction of all contacts")
     object_position: tuple[float, float] = parameter(
@@ -60,11 +62,6 @@ class SceneConfig(Parameters):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name, choices in _CHOICES.items():
-            if getattr(self, name) not in choices:
-                raise ValueError(
-                    f"{name} must be one of {', '.join(choices)}, not {getattr(self, name)!r}"
-                )
         steps = self.control_period / self.timestep
         if abs(steps - round(steps)) > 1e-9:
             raise ValueError(

@@ -12,9 +12,9 @@ import rclpy
 from rclpy.lifecycle import TransitionCallbackReturn
 from ros_graph import Graph, eventually, graph
 
+from dexgrasp_models.parameters import Parameters, parameter
 from dexgrasp_ros import contract, neighbours
 from dexgrasp_ros.node import ConfigurationError, ManagedNode
-from dexgrasp_ros.parameters import parameter
 from dexgrasp_sim_bridge.bridge_node import BridgeNode
 
 TOY_PROCESS = """
@@ -26,8 +26,8 @@ sys.exit(main(ToyNode))
 
 
 @dataclass(frozen=True)
-class ToyParameters:
-    size: float = parameter(1.0, "how large it is")
+class ToyParameters(Parameters):
+    size: float = parameter(1.0, 0.0, 9.0, "", "how large it is")
 
 
 class ToyNode(ManagedNode):

@@ -17,6 +17,7 @@ from sensor_msgs.msg import JointState
 from std_srvs.srv import Trigger
 
 from dexgrasp_models.geometry.poses import through_quaternion
+from dexgrasp_models.parameters import Parameters, choice, flag, parameter, text
 from dexgrasp_models.synthesis.types import Grasp
 from dexgrasp_ros import contract, conversions
 from dexgrasp_ros.conversions import MessageError
@@ -25,7 +26,7 @@ from dexgrasp_ros.parameters import (
     ParameterError,
     current_parameters,
     declare_parameters,
-    parameter,
+    settable_while_active,
 )
 
 NAMES = ("a", "b", "c")
@@ -128,14 +129,17 @@ def test_a_grasp_comes_back_in_any_joint_order():
 
 
 @dataclass(frozen=True)
-class ToyParameters:
-    length: float = parameter(0.5, "how long it is", unit="m", low=0.1, high=1.0, read_only=False)
-    kind: str = parameter("plain", "what it is", choices=("plain", "fancy"))
-    parts: tuple[str, ...] = parameter((), "what it has")
-    fewest: int = parameter(0, "fewest parts", low=0, high=9)
-    most: int = parameter(9, "most parts", low=0, high=9)
+class ToyParameters(Parameters):
+    length: float = settable_while_active(parameter(0.5, 0.1, 1.0, "m", "how long it is"))
+    kind: str = choice("plain", lambda: ("plain", "fancy"), "what it is")
+    parts: tuple[str, ...] = text((), "what it has")
+    fewest: int = parameter(0, 0, 9, "", "fewest parts")
+    most: int = parameter(9, 0, 9, "", "most parts")
+    corner: tuple[float, float] = parameter((0.0, 0.0), -1.0, 1.0, "m", "where it stands")
+    hollow: bool = flag(False, "whether it is")
 
     def __post_init__(self):
+        super().__post_init__()
         if self.fewest > self.most:
             raise ValueError("fewest must not be above most")
 
@@ -240,6 +244,9 @@ def test_parameters_set_while_inactive_take_effect_when_it_is_activated():
         ("length", float("nan"), "is nan m"),
         ("length", "long", "must be a number with a decimal point"),
         ("kind", "odd", "must be one of: plain, fancy"),
+        ("corner", [0.0, 0.0, 0.0], r"is \[0.0, 0.0, 0.0\], must be 2 numbers"),
+        ("corner", [0.0, 2.0], "must be -1 to 1 m"),
+        ("hollow", "no", "must be true or false"),
     ],
 )
 def test_parameters_at_the_start(name, value, complaint):
@@ -247,13 +254,25 @@ def test_parameters_at_the_start(name, value, complaint):
         ros.create(ToyNode, **{name: value})
 
 
+def test_fields_that_are_no_parameters_keep_their_values():
+    with graph() as ros:
+        node = ros.create(ToyNode, length=0.7)
+        other = declare_parameters(
+            node, ToyParameters(most=5), prefix="other.", leave_out=("most",)
+        )
+        assert (other.length, other.most) == (0.5, 5)
+        assert not node.has_parameter("other.most")
+        assert current_parameters(node, other, prefix="other.") == other
+
+
 def test_values_that_do_not_go_together_are_refused():
     @dataclass(frozen=True)
-    class Box:
-        low: float = parameter(0.0, "lower end")
-        high: float = parameter(1.0, "upper end")
+    class Box(Parameters):
+        low: float = parameter(0.0, 0.0, 9.0, "", "lower end")
+        high: float = parameter(1.0, 0.0, 9.0, "", "upper end")
 
         def __post_init__(self):
+            super().__post_init__()
             if self.low >= self.high:
                 raise ValueError("low must be below high")
 

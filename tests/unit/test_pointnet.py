@@ -209,7 +209,7 @@ def test_named_configurations(config):
 
 def test_a_network_without_layers_is_refused():
     for build in (PointNetConfig, SetAbstractionConfig):
-        with pytest.raises(ValueError, match="at least one layer"):
+        with pytest.raises(ValueError, match="at least one number"):
             build(widths=())
     with pytest.raises(ValueError, match=r"PointNet2Config\.head"):
         PointNet2Config(head=())

@@ -429,7 +429,10 @@ def test_shipped_settings():
         ({"annealing": {"standoff": [0.3, 0.2]}}, "least, largest"),
         ({"annealing": 6000}, "annealing must be a mapping"),
         ({"energy": None}, "energy must be a mapping"),
-        ({"method": "magic"}, "method must be refinement or annealing"),
+        (
+            {"method": "magic"},
+            "method = 'magic': expected one of: refinement, annealing",
+        ),
     ],
 )
 def test_bad_settings_are_refused(values, message):

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 from scipy.spatial.transform import Rotation
@@ -37,14 +35,6 @@ class Mounting(Parameters):
         "rad",
         "the arm's joints at rest",
     )
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        for item in dataclasses.fields(self):
-            values = getattr(self, item.name)
-            default: Any = item.default
-            if len(values) != len(default):
-                raise ValueError(f"Mounting.{item.name} needs {len(default)} numbers: {values}")
 
     @cached_property
     def world_T_base(self) -> np.ndarray:

@@ -22,7 +22,12 @@ class ApproachConfig(Parameters):
     distance: float = parameter(0.12, 0.02, 0.4, "m", "from the pre-grasp to the grasp")
     steps: int = parameter(11, 2, 100, "", "distances checked on the way")
     openings: tuple[float, ...] = parameter(
-        (0.6, 1.2, 2.0), 0.0, 5.0, "", "openings tried, in units of the proposal's own"
+        (0.6, 1.2, 2.0),
+        0.0,
+        5.0,
+        "",
+        "openings tried, in units of the proposal's own",
+        any_length=True,
     )
     points: int = parameter(
         96, 8, 4096, "", "points of the object, and of the scene, to which all ways are judged"

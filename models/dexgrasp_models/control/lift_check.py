@@ -10,7 +10,7 @@ from enum import StrEnum
 import numpy as np
 from scipy.spatial import cKDTree
 
-from dexgrasp_models.parameters import Parameters, option, parameter
+from dexgrasp_models.parameters import Parameters, flag, parameter
 
 _RISE_STEP = 0.004
 """Metres from one rise that is tried to the next."""
@@ -31,7 +31,7 @@ class LiftedBy(StrEnum):
 class LiftCheckConfig(Parameters):
     """When an object counts as lifted."""
 
-    cameras: bool = option(True, "ask the cameras during the hold; else the grip alone tells")
+    cameras: bool = flag(True, "ask the cameras during the hold; else the grip alone tells")
     least_points: int = parameter(
         60, 10, 16384, "", "points of the object, held up, below which the cameras give no verdict"
     )

@@ -23,7 +23,7 @@ from torch.nn import functional
 
 from dexgrasp_models.language.clip import Clip, load_clip
 from dexgrasp_models.language.grasp_images import VIEWS, GraspRenderer
-from dexgrasp_models.parameters import Parameters, option, parameter
+from dexgrasp_models.parameters import Parameters, parameter, text
 from dexgrasp_models.perception.fusion import FusedCloud
 from dexgrasp_models.proposals.proposer import Proposer
 from dexgrasp_models.proposals.rank import rank_order
@@ -34,7 +34,7 @@ from dexgrasp_models.synthesis.types import Grasp
 class LanguageConfig(Parameters):
     """Settings of :class:`LanguageSelector`."""
 
-    weights: str = option(
+    weights: str = text(
         "", "folder of CLIP, as published or fine-tuned; without it a text is refused"
     )
     weight: float = parameter(1.0, 0, 100, "", "of the text against the proposer's own ranking")

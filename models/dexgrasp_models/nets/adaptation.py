@@ -27,7 +27,7 @@ from dexgrasp_models.nets.losses import (
 )
 from dexgrasp_models.nets.pointnet import farthest_points
 from dexgrasp_models.nets.types import GraspTensors
-from dexgrasp_models.parameters import Parameters, parameter
+from dexgrasp_models.parameters import Parameters, flag, parameter
 from dexgrasp_models.progress import Progress
 
 _STEPS_AT_ONCE = 10  # between looks at the clock
@@ -55,7 +55,7 @@ class ContactTarget:
 class AdaptationConfig(Parameters):
     """Settings of :class:`Adaptation`."""
 
-    coupled: bool = False  # J1 = J2 of the four fingers, as their common tendon moves them
+    coupled: bool = flag(False, "J1 = J2 of the four fingers, as their common tendon moves them")
 
     steps: int = parameter(300, 0, 10_000, "", "steps of the optimisation (3.2.4)")
     step_size: float = parameter(0.001, 0, 0.1, "m or rad", "of Adam (Table 6)")

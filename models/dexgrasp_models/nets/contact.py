@@ -87,7 +87,12 @@ class ContactNetConfig(Parameters):
 
     encoder: PointNetConfig = field(default_factory=lambda: PointNetConfig(align_input=False))
     widths: tuple[int, ...] = parameter(
-        (512, 256, 128), 1, 4096, "", "layers of each point's MLP, before that to the bins"
+        (512, 256, 128),
+        1,
+        4096,
+        "",
+        "layers of each point's MLP, before that to the bins",
+        any_length=True,
     )
 
     @classmethod

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from dexgrasp_models.nets.checks import checked_clouds, checked_rotations
 from dexgrasp_models.nets.pointnet import PointNet, PointNetConfig
 from dexgrasp_models.nets.types import GraspTensors
-from dexgrasp_models.parameters import Parameters, parameter
+from dexgrasp_models.parameters import Parameters, flag, parameter
 
 JOINTS = 22
 
@@ -33,7 +33,7 @@ class FlowConfig(Parameters):
     hidden: int = parameter(64, 1, 4096, "", "width of the couplings' networks")
     residual_blocks: int = parameter(2, 0, 16, "", "of two layers each, in a coupling's network")
     dropout: float = parameter(0.5, 0, 0.9, "", "in the residual blocks")
-    batch_norm: bool = True  # in the residual blocks
+    batch_norm: bool = flag(True, "in the residual blocks")
     max_log_scale: float = parameter(1.0, 0.1, 10, "", "bound of the couplings' log scales")
     noise: float = parameter(
         0.0, 0, 1, "", "added to the data in training, in its standard deviations"

@@ -27,7 +27,7 @@ from dexgrasp_models.nets.checks import checked_clouds, checked_rotations
 from dexgrasp_models.nets.clouds import upright_axes
 from dexgrasp_models.nets.likelihood import rotation_log_likelihood
 from dexgrasp_models.nets.pointnet import PointNet2, PointNet2Config
-from dexgrasp_models.parameters import Parameters, parameter
+from dexgrasp_models.parameters import Parameters, flag, parameter
 
 GRID_LEVEL = 3
 """Of the grid for evaluation: 36,864 rotations, 7.5 degrees apart."""
@@ -45,16 +45,13 @@ class GraspIPDFConfig(Parameters):
     frequencies: int = parameter(
         1, 1, 8, "", "sines and cosines of each element of the rotation, the frequency doubling"
     )
-    widths: tuple[int, ...] = parameter((256, 256, 256), 1, 4096, "", "hidden layers of the MLP")
-    upright: bool = False  # see cloud and rotations in the object's axes from above
+    widths: tuple[int, ...] = parameter(
+        (256, 256, 256), 1, 4096, "", "hidden layers of the MLP", any_length=True
+    )
+    upright: bool = flag(False, "see cloud and rotations in the object's axes from above")
     grid_level: int = parameter(
         2, 0, 4, "", "of the grid that normalises in training: 72 * 8^level rotations"
     )
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if not self.widths:
-            raise ValueError("GraspIPDFConfig.widths must name at least one layer")
 
     @classmethod
     def paper(cls) -> GraspIPDFConfig:

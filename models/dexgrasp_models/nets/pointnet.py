@@ -14,13 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from dexgrasp_models.nets.checks import checked_clouds
-from dexgrasp_models.parameters import Parameters, parameter
-
-
-def _check_layers(config: Parameters, *names: str) -> None:
-    for name in names:
-        if not getattr(config, name):
-            raise ValueError(f"{type(config).__name__}.{name} must name at least one layer")
+from dexgrasp_models.parameters import Parameters, flag, parameter
 
 
 @dataclass(frozen=True)
@@ -28,15 +22,11 @@ class PointNetConfig(Parameters):
     """Settings of :class:`PointNet`. The defaults are those of UniDexGrasp."""
 
     widths: tuple[int, ...] = parameter(
-        (64, 128, 1024), 1, 4096, "", "layers of the MLP that all points share"
+        (64, 128, 1024), 1, 4096, "", "layers of the MLP that all points share", any_length=True
     )
-    align_input: bool = True  # turn the cloud by a matrix that a smaller PointNet predicts
-    batch_norm: bool = True
+    align_input: bool = flag(True, "turn the cloud by a matrix that a smaller PointNet predicts")
+    batch_norm: bool = flag(True, "normalise each layer over the batch")
     unit_length: float = parameter(0.1, 1e-3, 10, "m", "length that is one to the network")
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        _check_layers(self, "widths")
 
     @classmethod
     def paper(cls) -> PointNetConfig:
@@ -134,11 +124,9 @@ class SetAbstractionConfig(Parameters):
     centres: int = parameter(512, 1, 65536, "", "points that the cloud is reduced to")
     radius: float = parameter(0.1, 1e-4, 10, "m", "of the ball around a centre")
     neighbours: int = parameter(64, 1, 1024, "", "most points of a ball, its nearest to the centre")
-    widths: tuple[int, ...] = parameter((64, 64, 128), 1, 4096, "", "layers of the MLP")
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        _check_layers(self, "widths")
+    widths: tuple[int, ...] = parameter(
+        (64, 64, 128), 1, 4096, "", "layers of the MLP", any_length=True
+    )
 
 
 @dataclass(frozen=True)
@@ -150,17 +138,18 @@ class PointNet2Config(Parameters):
         SetAbstractionConfig(128, 0.2, 64, (128, 128, 256)),
     )
     pooled: tuple[int, ...] = parameter(
-        (256, 512, 1024), 1, 4096, "", "MLP of the last centres, before the maximum over them"
+        (256, 512, 1024),
+        1,
+        4096,
+        "",
+        "MLP of the last centres, before the maximum over them",
+        any_length=True,
     )
     head: tuple[int, ...] = parameter(
-        (512, 256, 128), 1, 4096, "", "layers from the maximum to the feature"
+        (512, 256, 128), 1, 4096, "", "layers from the maximum to the feature", any_length=True
     )
-    batch_norm: bool = True
+    batch_norm: bool = flag(True, "normalise each layer over the batch")
     unit_length: float = parameter(0.1, 1e-3, 10, "m", "length that is one to the network")
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        _check_layers(self, "pooled", "head")
 
     @classmethod
     def paper(cls) -> PointNet2Config:

@@ -9,12 +9,12 @@ deterministic: equal frames give equal bits.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
 from dexgrasp_models.config import load_node_parameters
-from dexgrasp_models.parameters import Parameters, parameter
+from dexgrasp_models.parameters import Parameters, flag, parameter
 from dexgrasp_models.perception.cameras import CameraModel, DepthFrame
 from dexgrasp_models.perception.surface import local_planes, sample_evenly
 from dexgrasp_models.perception.table import TablePlane, distance_factor, fit_table
@@ -68,12 +68,8 @@ class FusionConfig(Parameters):
     table_margin: float = parameter(
         0.004, 0.0, 0.05, "m", "height over the table up to which points are taken for the table"
     )
-    refine_table: bool = field(
-        default=True,
-        metadata={
-            "unit": "",
-            "description": "fit the table's plane in each image, against errors of calibration",
-        },
+    refine_table: bool = flag(
+        True, "fit the table's plane in each image, against errors of calibration"
     )
     voxel_size: float = parameter(0.0025, 0.001, 0.02, "m", "voxels that pixels are averaged over")
     outlier_neighbours: int = parameter(
@@ -100,8 +96,6 @@ class FusionConfig(Parameters):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not isinstance(self.refine_table, bool):
-            raise ValueError(f"refine_table must be true or false, got {self.refine_table!r}")
         for low, high in (("workspace_min", "workspace_max"), ("scene_min", "scene_max")):
             corners = zip(getattr(self, low), getattr(self, high), strict=True)
             if not all(lower < upper for lower, upper in corners):

@@ -38,7 +38,7 @@ from dexgrasp_models.nets.losses import HandBody
 from dexgrasp_models.nets.rotation_picture import draw_rotation_density
 from dexgrasp_models.nets.types import GraspTensors
 from dexgrasp_models.nets.weights import WeightsError, config_from, load_network
-from dexgrasp_models.parameters import Parameters, option, parameter
+from dexgrasp_models.parameters import Parameters, parameter, text
 from dexgrasp_models.perception.fusion import FusedCloud
 from dexgrasp_models.progress import Progress, Report
 from dexgrasp_models.proposals.proposer import ProposerKind
@@ -60,7 +60,7 @@ WEIGHTS = Path(__file__).parents[1] / "weights"
 class LearnedConfig(Parameters):
     """Settings of :class:`LearnedProposer`."""
 
-    weights: str = option(
+    weights: str = text(
         "",
         "folder with the files that `dexgrasp train` leaves: `ipdf`, `contact`, and `joint` or, "
         "before the end-to-end training, `glow`; by default those that come with the package",

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Self
 
 from dexgrasp_models.config import load_config
-from dexgrasp_models.parameters import Parameters, parameter
+from dexgrasp_models.parameters import Parameters, choice, parameter
 from dexgrasp_models.synthesis.energy_config import AnalyticConfig
 
 
@@ -54,7 +54,7 @@ class AnnealingConfig(Parameters):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if len(self.standoff) != 2 or self.standoff[0] > self.standoff[1]:
+        if self.standoff[0] > self.standoff[1]:
             raise ValueError(f"standoff must be (least, largest), not {self.standoff}")
 
 
@@ -66,9 +66,12 @@ class SynthesisConfig(Parameters):
         ValueError: a value is out of range or not among the choices.
     """
 
-    method: Literal["refinement", "annealing"] = "refinement"
-    """`refinement`: the analytic proposer's, on the object's whole surface. `annealing`: the
-    papers' 6,000 steps with random contacts, see `annealing`."""
+    method: Literal["refinement", "annealing"] = choice(
+        "refinement",
+        ("refinement", "annealing"),
+        "`refinement`: the analytic proposer's, on the object's whole surface; `annealing`: the "
+        "papers' 6,000 steps with random contacts",
+    )
     surface_samples: int = parameter(2048, 64, 65536, "", "points of the object's surface")
     scenes_at_once: int = parameter(2, 1, 4096, "", "scenes that are optimised in one batch")
     energy: AnalyticConfig = field(default_factory=AnalyticConfig)
@@ -76,11 +79,6 @@ class SynthesisConfig(Parameters):
     scene, `coupled`, and the points and balls of the object that repel the hand."""
     annealing: AnnealingConfig = field(default_factory=AnnealingConfig)
     """Energy and steps of the annealing."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.method not in ("refinement", "annealing"):
-            raise ValueError(f"method must be refinement or annealing, not {self.method!r}")
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> Self:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from dexgrasp_models.parameters import Parameters, option, parameter
+from dexgrasp_models.parameters import Parameters, flag, parameter
 
 
 @dataclass(frozen=True)
@@ -16,7 +16,7 @@ class AnalyticConfig(Parameters):
     metres and radians.
     """
 
-    coupled: bool = option(
+    coupled: bool = flag(
         True, "plan with J1 = J2 of the four fingers, as their common tendon moves them"
     )
 

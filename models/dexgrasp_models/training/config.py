@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple
 from dexgrasp_models.config import load_config
 from dexgrasp_models.nets.clouds import CloudConfig
 from dexgrasp_models.nets.weights import config_from
-from dexgrasp_models.parameters import Parameters, parameter
+from dexgrasp_models.parameters import Parameters, choice, flag, parameter
 
 
 @dataclass(frozen=True)
@@ -27,13 +27,16 @@ class TrainingConfig(Parameters):
     grasps: int = parameter(1, 1, 1024, "", "grasps of each cloud")
     samples: int = parameter(8, 1, 1024, "", "grasps drawn for each cloud, end-to-end (C.2)")
     learning_rate: float = parameter(1e-3, 1e-8, 1, "", "of Adam")
-    schedule: Literal["constant", "cosine"] = "constant"
-    """Of the learning rate over the steps; `cosine` ends at a hundredth."""
+    schedule: Literal["constant", "cosine"] = choice(
+        "constant",
+        ("constant", "cosine"),
+        "of the learning rate over the steps; `cosine` ends at a hundredth",
+    )
     clip: float = parameter(10.0, 0, 1e9, "", "longest gradient; 0 doesn't clip")
     quality_from: float = parameter(
         0.5, 0, 1, "", "part of the steps before the losses of physical quality come in, if ever"
     )
-    turn: bool = True  # clouds with their grasps about the vertical
+    turn: bool = flag(True, "clouds with their grasps about the vertical")
     jitter: float = parameter(0.0005, 0, 0.05, "m", "deviation of noise on the object's points")
     flaw_translation: float = parameter(
         0.03, 0, 1, "m", "deviation of the palm's place in what ContactNet sees (3.2.3)"
@@ -43,11 +46,6 @@ class TrainingConfig(Parameters):
     validation_clouds: int = parameter(128, 1, 1_000_000, "", "clouds for validation")
     validation_grasps: int = parameter(8, 1, 1024, "", "grasps of each")
     cloud: CloudConfig = field(default_factory=CloudConfig)
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.schedule not in ("constant", "cosine"):
-            raise ValueError(f"schedule must be constant or cosine, not {self.schedule!r}")
 
 
 class RecipeSettings(NamedTuple):

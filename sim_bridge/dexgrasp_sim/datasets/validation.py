@@ -25,7 +25,7 @@ from dexgrasp_models.data.closing import CONTACT_DISTANCE, GAIN, balanced_forces
 from dexgrasp_models.data.grasps import Grasps
 from dexgrasp_models.hand.spec import load_hand
 from dexgrasp_models.objects import ObjectModel
-from dexgrasp_models.parameters import Parameters, parameter
+from dexgrasp_models.parameters import Parameters, choice, flag, parameter
 from dexgrasp_sim.backends.mujoco import physics
 from dexgrasp_sim.backends.mujoco.mujoco_model import (
     OBJECT,
@@ -71,14 +71,20 @@ _STATE = mujoco.mjtState.mjSTATE_INTEGRATION
 class ValidationConfig(Parameters):
     """How grasps are tried, and what passes."""
 
-    drive: Literal["coupled", "independent"] = "coupled"
-    """J1 and J2 of the fingers on one tendon, as on the hardware, or 22 actuators."""
-    self_collision: bool = True
-    """Whether the hand's links touch each other. Published hands overlap a little; to push them
-    apart would spoil their grasps."""
-    squeeze: Literal["balanced", "normals"] = "balanced"
-    """Forces that the fingers close with: those that leave no net wrench, or equal ones along the
-    surface's normals; see closing.py."""
+    drive: Literal["coupled", "independent"] = choice(
+        "coupled",
+        ("coupled", "independent"),
+        "J1 and J2 of the fingers on one tendon, as on the hardware, or 22 actuators",
+    )
+    self_collision: bool = flag(True, "whether the hand's links touch each other")
+    """Published hands overlap a little; to push them apart would spoil their grasps."""
+    squeeze: Literal["balanced", "normals"] = choice(
+        "balanced",
+        ("balanced", "normals"),
+        "forces that the fingers close with: those that leave no net wrench, or equal ones along "
+        "the surface's normals",
+    )
+    """See closing.py."""
     mass: float = parameter(0.1, 0.001, 5.0, "kg", "mass of the object")
     friction: float = parameter(1.0, 0.01, 3.0, "", "sliding friction of all contacts")
     gain: float = parameter(GAIN, -10.0, 10.0, "rad/m", "joint travel for a unit force's torque")
@@ -106,13 +112,6 @@ class ValidationConfig(Parameters):
     squeezed_shift: float = parameter(
         0.02, 0.0, 1.0, "m", "displacement under gravity from the squeezed pose"
     )
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.drive not in ("coupled", "independent"):
-            raise ValueError(f"drive must be coupled or independent, not {self.drive!r}")
-        if self.squeeze not in ("balanced", "normals"):
-            raise ValueError(f"squeeze must be balanced or normals, not {self.squeeze!r}")
 
 
 PUBLISHED = ValidationConfig(

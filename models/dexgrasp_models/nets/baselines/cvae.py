@@ -23,7 +23,7 @@ from dexgrasp_models.nets.glow import JOINTS
 from dexgrasp_models.nets.losses import GraspLosses, HandBody, Losses, LossWeights
 from dexgrasp_models.nets.pointnet import PointNet, PointNetConfig, point_mlp
 from dexgrasp_models.nets.types import GraspTensors
-from dexgrasp_models.parameters import Parameters, parameter
+from dexgrasp_models.parameters import Parameters, flag, parameter
 
 GRASPTTA_WEIGHTS = LossWeights(cmap=1e-4, pen=840.0, tpen=84.0, spen=0.84, dis=7500.0, points=3000)
 """Of GraspTTA's adaptation, from its published code; without a table or self-collision of its own,
@@ -42,12 +42,18 @@ def grasptta_adaptation(hand: HandBody, config: AdaptationConfig | None = None) 
 class GraspCVAEConfig(Parameters):
     """Settings of :class:`GraspCVAE`; the sizes are those of GraspTTA's published network."""
 
-    given_rotation: bool = False  # of t and q alone, for a rotation: "C" in "R + C + T" of Table 1
+    given_rotation: bool = flag(
+        False, "of t and q alone, for a rotation: 'C' in 'R + C + T' of Table 1"
+    )
 
     encoder: PointNetConfig = field(default_factory=lambda: PointNetConfig(align_input=False))
     latents: int = parameter(64, 1, 1024, "", "size of the latent vector")
-    encoder_widths: tuple[int, ...] = parameter((512, 256), 1, 4096, "", "of hand and object")
-    decoder_widths: tuple[int, ...] = parameter((1024, 256), 1, 4096, "", "of latents and object")
+    encoder_widths: tuple[int, ...] = parameter(
+        (512, 256), 1, 4096, "", "of hand and object", any_length=True
+    )
+    decoder_widths: tuple[int, ...] = parameter(
+        (1024, 256), 1, 4096, "", "of latents and object", any_length=True
+    )
 
     weight_pose: float = parameter(1.0, 0, 1e6, "", "of the squared error of (R, t, q)")
     weight_surface: float = parameter(

@@ -30,7 +30,9 @@ class DDGConfig(Parameters):
     """Settings of :class:`DDG`."""
 
     encoder: PointNetConfig = field(default_factory=lambda: PointNetConfig(align_input=False))
-    widths: tuple[int, ...] = parameter((512, 256), 1, 4096, "", "from the feature to the grasp")
+    widths: tuple[int, ...] = parameter(
+        (512, 256), 1, 4096, "", "from the feature to the grasp", any_length=True
+    )
     quality: LossWeights = field(default_factory=lambda: LossWeights(cmap=0.0, dis=1000.0))
     weight_closure: float = parameter(1.0, 0, 1e6, "", "of the force closure residual")
 

@@ -5,79 +5,65 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dexgrasp_models.control.controllers import CONTROLLERS
+from dexgrasp_models.parameters import Parameters, choice, flag, parameter
 from dexgrasp_ros import contract
-from dexgrasp_ros.parameters import parameter
 
 
 @dataclass(frozen=True)
-class ControlParameters:
+class ControlParameters(Parameters):
     """What the node does, with whom, and how long it waits for them."""
 
-    controller: str = parameter(
-        CONTROLLERS.default, "what carries grasps out", choices=CONTROLLERS.names
+    controller: str = choice(
+        CONTROLLERS.default, lambda: CONTROLLERS.names, "what carries grasps out"
     )
-    scene: str = parameter(
-        "floating",
-        "whether the hand is free, or an arm carries it",
-        choices=("floating", "arm"),
+    scene: str = choice(
+        "floating", ("floating", "arm"), "whether the hand is free, or an arm carries it"
     )
-    hand: str = parameter(
-        "coupled", "whether tendons couple the outer joints", choices=("coupled", "independent")
+    hand: str = choice(
+        "coupled", ("coupled", "independent"), "whether tendons couple the outer joints"
     )
-    lock_step: bool = parameter(
+    lock_step: bool = flag(
         False,
         "time stands still until a state is answered: the cameras' word on the lift is waited for"
         " so, and not by holding longer",
     )
-    proposals: int = parameter(8, "ranked grasps to ask for and to choose from", low=1, high=256)
-    seed: int = parameter(0, "of the proposals", low=0, high=2**31 - 1)
+    proposals: int = parameter(8, 1, 256, "", "ranked grasps to ask for and to choose from")
+    seed: int = parameter(0, 0, 2**31 - 1, "", "of the proposals")
     control_period: float = parameter(
-        1.0 / contract.CONTROL_RATE,
-        "from one measured state to the next",
-        unit="s",
-        low=0.001,
-        high=0.1,
+        1.0 / contract.CONTROL_RATE, 0.001, 0.1, "s", "from one measured state to the next"
     )
     state_timeout: float = parameter(
-        0.5,
-        "without a measured state for this long the motion stops",
-        unit="s of wall time",
-        low=0.02,
-        high=60.0,
+        0.5, 0.02, 60.0, "s of wall time", "without a measured state for this long the motion stops"
     )
     stamp_tolerance: float = parameter(
-        0.005,
-        "greatest difference between the stamps of joints and wrist",
-        unit="s",
-        low=0.0,
-        high=0.1,
+        0.005, 0.0, 0.1, "s", "greatest difference between the stamps of joints and wrist"
     )
     capture_timeout: float = parameter(
         10.0,
+        0.1,
+        600.0,
+        "s of wall time",
         "without a sign of life of the perception node for this long, its answer is given up",
-        unit="s of wall time",
-        low=0.1,
-        high=600.0,
     )
     proposal_timeout: float = parameter(
         60.0,
+        0.1,
+        600.0,
+        "s of wall time",
         "without a sign of life of the proposal node for this long, its answer is given up",
-        unit="s of wall time",
-        low=0.1,
-        high=600.0,
     )
     answer_timeout: float = parameter(
         600.0,
+        0.1,
+        36000.0,
+        "s of wall time",
         "an answer is given up after this long, even if its node gives signs of life",
-        unit="s of wall time",
-        low=0.1,
-        high=36000.0,
     )
     sight_timeout: float = parameter(
         10.0,
+        0.0,
+        600.0,
+        "s of wall time",
         "without a sign of life of the perception node for this long, the object is no longer held"
         " up for the cameras' word on the lift, and the grip tells",
-        unit="s of wall time",
-        low=0.0,
-        high=600.0,
     )

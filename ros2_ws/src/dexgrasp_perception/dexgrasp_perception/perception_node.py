@@ -17,6 +17,7 @@ from tf2_msgs.msg import TFMessage
 
 from dexgrasp_interfaces.srv import Capture
 from dexgrasp_models.config import find_config
+from dexgrasp_models.parameters import Parameters, choice, flag, parameter, text
 from dexgrasp_models.perception.cameras import DepthFrame, RigError, load_rig
 from dexgrasp_models.perception.fusion import (
     FusedCloud,
@@ -29,7 +30,7 @@ from dexgrasp_perception.camera_input import CameraInput, camera_transforms
 from dexgrasp_perception.robot_input import RobotInput
 from dexgrasp_ros import contract, conversions
 from dexgrasp_ros.node import ERROR, OK, WARN, ManagedNode, main, when_active
-from dexgrasp_ros.parameters import current_parameters, declare_parameters, parameter
+from dexgrasp_ros.parameters import current_parameters, declare_parameters
 from dexgrasp_ros.transforms import Transforms
 
 RIG, TF = "rig", "tf"
@@ -43,37 +44,37 @@ WAIT_PERIOD = 0.1
 
 
 @dataclass(frozen=True)
-class PerceptionParameters:
+class PerceptionParameters(Parameters):
     """Parameters of the node beside those of the fusion (`FusionConfig`, prefix `fusion.`)."""
 
-    rig: str = parameter("cameras/four_d415.yaml", "camera rig, a file in config/ or a path")
-    extrinsics: str = parameter(
+    rig: str = text("cameras/four_d415.yaml", "camera rig, a file in config/ or a path")
+    extrinsics: str = choice(
         RIG,
+        (RIG, TF),
         "where the cameras stand: as the rig says, or as tf says of the frames of their images",
-        choices=(RIG, TF),
     )
     frame_timeout: float = parameter(
         4.0,
+        0.0,
+        600.0,
+        "s of wall time",
         "a camera that nothing has come from for this long is not waited for by a capture",
-        unit="s of wall time",
-        low=0.0,
-        high=600.0,
     )
     max_frame_age: float = parameter(
         0.5,
+        0.0,
+        60.0,
+        "s",
         "where no newer image comes, how much before the request one may have been taken",
-        unit="s",
-        low=0.0,
-        high=60.0,
     )
     camera_timeout: float = parameter(
         5.0,
+        0.1,
+        600.0,
+        "s of wall time",
         "a camera that nothing has come from for this long is reported as silent",
-        unit="s of wall time",
-        low=0.1,
-        high=600.0,
     )
-    mask_robot: bool = parameter(True, "leave out the robot's own points")
+    mask_robot: bool = flag(True, "leave out the robot's own points")
 
 
 class _Captured(NamedTuple):

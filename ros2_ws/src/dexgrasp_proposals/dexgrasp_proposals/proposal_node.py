@@ -19,6 +19,7 @@ from dexgrasp_models.arm.kinematics import ArmKinematics
 from dexgrasp_models.hand.spec import load_hand
 from dexgrasp_models.language.clip import NO_CLIP
 from dexgrasp_models.language.selection import LanguageConfig, LanguageSelector
+from dexgrasp_models.parameters import Parameters, choice, parameter
 from dexgrasp_models.perception.fusion import FusedCloud
 from dexgrasp_models.proposals.proposer import (
     PROPOSERS,
@@ -34,25 +35,25 @@ from dexgrasp_ros import contract, conversions
 from dexgrasp_ros.conversions import MessageError
 from dexgrasp_ros.kinds import declare_kinds
 from dexgrasp_ros.node import OK, WARN, ManagedNode, main, when_active
-from dexgrasp_ros.parameters import current_parameters, declare_parameters, parameter
+from dexgrasp_ros.parameters import current_parameters, declare_parameters
 
 CLOUD_TIMEOUT = 2.0
 """Seconds to wait for the cloud that a request names; it may still be on its way."""
 
 
 @dataclass(frozen=True)
-class ProposalParameters:
+class ProposalParameters(Parameters):
     """Parameters of the proposal node beside those of the proposer."""
 
-    proposer: str = parameter(PROPOSERS.default, "what proposes grasps", choices=PROPOSERS.names)
-    scene: str = parameter(
+    proposer: str = choice(PROPOSERS.default, lambda: PROPOSERS.names, "what proposes grasps")
+    scene: str = choice(
         "floating",
+        ("floating", "arm"),
         "whether the hand is free, or an arm carries it and has to reach",
-        choices=("floating", "arm"),
     )
-    count: int = parameter(8, "grasps to return where a request does not say", low=1, high=256)
-    shown: int = parameter(4, "best grasps that are drawn as markers", low=0, high=64)
-    threads: int = parameter(1, "threads that the proposer may use", low=1, high=64)
+    count: int = parameter(8, 1, 256, "", "grasps to return where a request does not say")
+    shown: int = parameter(4, 0, 64, "", "best grasps that are drawn as markers")
+    threads: int = parameter(1, 1, 64, "", "threads that the proposer may use")
 
 
 class ProposalNode(ManagedNode):

@@ -28,6 +28,7 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 from rclpy.parameter import Parameter
 from rclpy.signals import SignalHandlerOptions
 
+from dexgrasp_models.parameters import Parameters, flag
 from dexgrasp_ros import contract
 from dexgrasp_ros.deferred_service import answer_later
 from dexgrasp_ros.neighbours import Neighbours
@@ -36,7 +37,6 @@ from dexgrasp_ros.parameters import (
     current_parameters,
     declare_parameters,
     is_fixed_while_active,
-    parameter,
     refuse_while_active,
 )
 from dexgrasp_ros.process_end import Ended, EndRequest
@@ -59,8 +59,8 @@ class ConfigurationError(ValueError):
 
 
 @dataclass(frozen=True)
-class _CommonParameters:
-    autostart: bool = parameter(True, "Configure and activate at the start, without a manager.")
+class _CommonParameters(Parameters):
+    autostart: bool = flag(True, "Configure and activate at the start, without a manager.")
 
 
 class ManagedNode(LifecycleNode):

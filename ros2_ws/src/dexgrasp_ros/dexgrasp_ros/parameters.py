@@ -1,26 +1,26 @@
 """Typed node parameters, declared from a frozen dataclass with range, unit and description.
 
-The fields carry the metadata of :mod:`dexgrasp_models.parameters`, so a core's configuration class
-is declared as it stands, and a node's own class is written the same way with :func:`parameter`::
+Its fields are those of :mod:`dexgrasp_models.parameters`: a core's configuration class is declared
+as it stands, and a node's own class is written the same way::
 
     @dataclass(frozen=True)
-    class ProposalParameters:
-        count: int = parameter(16, "how many grasps to return", low=1, high=256)
+    class ProposalParameters(Parameters):
+        count: int = parameter(16, 1, 256, "", "how many grasps to return")
 
     parameters = declare_parameters(node, ProposalParameters)
     executor = declare_parameters(node, ExecutorConfig, prefix="executor.")
 
-Unless it is marked with ``read_only=False`` a parameter is fixed while the node is active. Set
-before, it takes effect when the node is configured or activated next: a node reads what
+Unless it is made by :func:`settable_while_active` a parameter is fixed while the node is active.
+Set before, it takes effect when the node is configured or activated next: a node reads what
 :func:`current_parameters` gives in its ``configure``.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import math
 import typing
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Collection
+from typing import Any, Literal, TypeVar
 
 from rcl_interfaces.msg import (
     FloatingPointRange,
@@ -32,10 +32,9 @@ from rclpy.exceptions import InvalidParameterTypeException
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
-if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
+from dexgrasp_models.parameters import Parameters, choices_of, expected_instead
 
-Parameters = TypeVar("Parameters", bound="DataclassInstance")
+Declared = TypeVar("Declared", bound=Parameters)
 
 _FIXED = "fixed while the node is active"
 """Among the constraints in a parameter's description."""
@@ -56,49 +55,28 @@ class ParameterError(ValueError):
     """A parameter has a value that it must not have; the message says which are allowed."""
 
 
-def parameter(
-    default: Any,
-    description: str,
-    *,
-    unit: str = "",
-    low: float | None = None,
-    high: float | None = None,
-    choices: tuple[str, ...] = (),
-    read_only: bool = True,
-) -> Any:
-    """A dataclass field that is a parameter of a node.
-
-    Args:
-        default: the value where none is given.
-        description: what it does.
-        unit: SI unit where it has one.
-        low, high: the allowed range of a number, both or neither.
-        choices: the allowed texts.
-        read_only: whether it is fixed while the node is active.
-    """
-    metadata = {
-        "description": description,
-        "unit": unit,
-        "choices": choices,
-        "read_only": read_only,
-    }
-    if low is not None and high is not None:
-        metadata["range"] = (low, high)
-    return dataclasses.field(default=default, metadata=metadata)
+def settable_while_active(field: Any) -> Any:
+    """The same field, for a parameter that is not fixed while the node is active."""
+    metadata = {**field.metadata, "settable_while_active": True}
+    return dataclasses.field(default=field.default, metadata=metadata)
 
 
 def declare_parameters(
-    node: Node, defaults: Parameters | type[Parameters], prefix: str = ""
-) -> Parameters:
+    node: Node,
+    defaults: Declared | type[Declared],
+    prefix: str = "",
+    leave_out: Collection[str] = (),
+) -> Declared:
     """Declares the fields of a dataclass on ``node`` and returns the present values.
 
     Args:
         node: gets the parameters.
         defaults: the dataclass, or an instance of it whose values are the defaults.
         prefix: of the parameters' names.
+        leave_out: names of fields that are no parameters, and keep their default.
 
-    Fields without metadata are no parameters and keep their default. Values out of range are
-    refused: at the start by raising, at runtime by an unsuccessful set.
+    Neither are fields without metadata. Values out of range are refused: at the start by raising,
+    at runtime by an unsuccessful set.
 
     Raises:
         ParameterError: naming the node, the parameter, its value and what is allowed.
@@ -106,7 +84,7 @@ def declare_parameters(
     if isinstance(defaults, type):
         defaults = defaults()
     types = typing.get_type_hints(type(defaults))
-    fields = {prefix + f.name: f for f in _parameter_fields(defaults)}
+    fields = {prefix + f.name: f for f in _parameter_fields(defaults) if f.name not in leave_out}
     for name, field in fields.items():
         _declare(node, name, field, types[field.name], getattr(defaults, field.name))
 
@@ -126,7 +104,7 @@ def declare_parameters(
     return current_parameters(node, defaults, prefix)
 
 
-def current_parameters(node: Node, declared: Parameters, prefix: str = "") -> Parameters:
+def current_parameters(node: Node, declared: Declared, prefix: str = "") -> Declared:
     """The present values of parameters declared by :func:`declare_parameters`.
 
     Args:
@@ -137,11 +115,15 @@ def current_parameters(node: Node, declared: Parameters, prefix: str = "") -> Pa
     Raises:
         ParameterError: if the values are allowed one by one, but not together.
     """
-    values = {f.name: _present_value(node, prefix + f.name, f) for f in _parameter_fields(declared)}
+    values = {
+        f.name: _plain(node.get_parameter_or(prefix + f.name).value, f)
+        for f in _parameter_fields(declared)
+        if node.has_parameter(prefix + f.name)
+    }
     return _replaced(node, declared, values)
 
 
-def _replaced(node: Node, parameters: Parameters, values: dict[str, Any]) -> Parameters:
+def _replaced(node: Node, parameters: Declared, values: dict[str, Any]) -> Declared:
     try:
         return dataclasses.replace(parameters, **values)
     except ValueError as error:
@@ -170,7 +152,7 @@ def _refused(reason: str) -> SetParametersResult:
     return SetParametersResult(successful=False, reason=reason)
 
 
-def _parameter_fields(parameters: Any) -> list[dataclasses.Field]:
+def _parameter_fields(parameters: Parameters) -> list[dataclasses.Field]:
     return [field for field in dataclasses.fields(parameters) if field.metadata]
 
 
@@ -195,6 +177,8 @@ def _declare(
 
 
 def _ros_type(python_type: Any) -> tuple[Parameter.Type, str]:
+    if typing.get_origin(python_type) is Literal:
+        return _SCALARS[str]
     if typing.get_origin(python_type) is tuple:
         return _LISTS[typing.get_args(python_type)[0]]
     return _SCALARS[python_type]
@@ -207,16 +191,16 @@ def _descriptor(
     text = about["description"]
     if about["unit"]:
         text += f" [{about['unit']}]"
-    if about.get("choices"):
-        text += f"; one of: {', '.join(about['choices'])}"
+    if choices := choices_of(field):
+        text += f"; one of: {', '.join(choices)}"
     descriptor = ParameterDescriptor(
         name=name,
         type=ros_type.value,
         description=text,
     )
-    constraints = [_FIXED] if about.get("read_only", True) else []
-    if allowed := _range(field):
-        low, high = allowed
+    constraints = [] if about.get("settable_while_active") else [_FIXED]
+    if "range" in about:
+        low, high = about["range"]
         if ros_type == Parameter.Type.INTEGER:
             descriptor.integer_range = [IntegerRange(from_value=int(low), to_value=int(high))]
         elif ros_type == Parameter.Type.DOUBLE:
@@ -229,28 +213,16 @@ def _descriptor(
     return descriptor
 
 
-def _range(field: dataclasses.Field) -> tuple[float, float] | None:
-    about = field.metadata
-    return about.get("range") or ((about["low"], about["high"]) if "low" in about else None)
-
-
 def _problem(value: Any, field: dataclasses.Field) -> str | None:
     """Why ``value`` is not allowed, or None."""
+    expected = expected_instead(field, _plain(value, field))
+    if expected is None:
+        return None
     about = field.metadata
-    unit = f" {about['unit']}" if about["unit"] else ""
-    items = value if isinstance(value, (tuple, list)) else [value]
-    for item in items:
-        if about.get("choices") and item not in about["choices"]:
-            return f"is '{item}', must be one of: {', '.join(about['choices'])}"
-        if allowed := _range(field):
-            low, high = allowed
-            if not (math.isfinite(item) and low <= item <= high):
-                return f"is {item:g}{unit}, must be between {low:g} and {high:g}{unit}"
-    return None
-
-
-def _present_value(node: Node, name: str, field: dataclasses.Field) -> Any:
-    return _plain(node.get_parameter_or(name).value, field)
+    if "range" in about and isinstance(value, (int, float)):
+        (low, high), unit = about["range"], f" {about['unit']}".rstrip()
+        return f"is {value:g}{unit}, must be between {low:g} and {high:g}{unit}"
+    return f"is {value!r}, must be {expected}"
 
 
 def _plain(value: Any, field: dataclasses.Field) -> Any:

@@ -23,9 +23,14 @@ from dexgrasp_models.control.config import load_control_config
 from dexgrasp_models.control.types import Command, RobotState
 from dexgrasp_models.hand.spec import load_hand
 from dexgrasp_models.objects import load_object
+from dexgrasp_models.parameters import Parameters, choice, flag, parameter, text
 from dexgrasp_ros import contract, conversions
 from dexgrasp_ros.node import ManagedNode, main, when_active
-from dexgrasp_ros.parameters import current_parameters, declare_parameters, parameter
+from dexgrasp_ros.parameters import (
+    current_parameters,
+    declare_parameters,
+    settable_while_active,
+)
 from dexgrasp_sim.backends import BACKENDS, make_simulator
 from dexgrasp_sim.cameras.camera_process import CameraProcess
 from dexgrasp_sim.interface import Simulator, SimulatorError
@@ -50,67 +55,59 @@ its command."""
 
 
 @dataclass(frozen=True)
-class BridgeParameters:
+class BridgeParameters(Parameters):
     """Parameters of the bridge beside those of the scene (`SceneConfig`, from scene.yaml)."""
 
-    backend: str = parameter("mujoco", "simulator", choices=BACKENDS)
-    scene: str = parameter("floating", "free hand, or hand on the arm", choices=("floating", "arm"))
-    hand: str = parameter(
+    backend: str = choice("mujoco", BACKENDS, "simulator")
+    scene: str = choice("floating", ("floating", "arm"), "free hand, or hand on the arm")
+    hand: str = choice(
         "coupled",
+        ("coupled", "independent"),
         "18 actuators with coupled outer joints, or 22 independent ones",
-        choices=("coupled", "independent"),
     )
-    cameras: str = parameter("cameras/four_d415.yaml", "camera rig, a file in config/ or a path")
-    object: str = parameter(
-        "can", "object on the table: a generated shape, a mesh file or a folder"
-    )
-    scale: float = parameter(1.0, "factor on the size of the object", low=1e-4, high=1e4)
-    seed: int = parameter(
-        0, "draws the object's pose and the cameras' noise", low=0, high=2**31 - 1
-    )
-    mode: str = parameter(
-        "real_time",
-        "who advances time: the clock or the controller",
-        choices=("real_time", "lock_step"),
+    cameras: str = text("cameras/four_d415.yaml", "camera rig, a file in config/ or a path")
+    object: str = text("can", "object on the table: a generated shape, a mesh file or a folder")
+    scale: float = parameter(1.0, 1e-4, 1e4, "", "factor on the size of the object")
+    seed: int = parameter(0, 0, 2**31 - 1, "", "draws the object's pose and the cameras' noise")
+    mode: str = choice(
+        "real_time", ("real_time", "lock_step"), "who advances time: the clock or the controller"
     )
     real_time_rate: float = parameter(
-        1.0, "simulated seconds per second in real time", low=0.01, high=10.0
+        1.0, 0.01, 10.0, "", "simulated seconds per second in real time"
     )
     deadline: float = parameter(
-        2.0, "how long lock-step waits for a command", unit="s of wall time", low=0.01, high=600.0
+        2.0, 0.01, 600.0, "s of wall time", "how long lock-step waits for a command"
     )
     patience: float = parameter(
         0.3,  # less than the controller's own patience, its state_timeout
+        0.0,
+        10.0,
+        "s of wall time",
         "how long real time waits for a command that is late; 0: not at all",
-        unit="s of wall time",
-        low=0.0,
-        high=10.0,
     )
     commander_timeout: float = parameter(
         1.5,
+        0.1,
+        60.0,
+        "s of simulated time",
         "a commander that has been silent for so long in real time is let go",
-        unit="s of simulated time",
-        low=0.1,
-        high=60.0,
     )
     camera_rate: float = parameter(
-        2.0, "images of each camera per simulated second", unit="Hz", low=0.1, high=50.0
+        2.0, 0.1, 50.0, "Hz", "images of each camera per simulated second"
     )
     clock_rate: float = parameter(
         contract.CLOCK_RATE,
+        1.0,
+        1000.0,
+        "Hz",
         "simulated time on /clock in real time; each message wakes every node",
-        unit="Hz",
-        low=1.0,
-        high=1000.0,
     )
-    camera_noise: bool = parameter(True, "whether the depth images are noisy")
-    camera_reliability: str = parameter(
-        "reliable",
-        "how images are offered; camera drivers do either",
-        choices=("reliable", "best_effort"),
+    camera_noise: bool = flag(True, "whether the depth images are noisy")
+    camera_reliability: str = choice(
+        "reliable", ("reliable", "best_effort"), "how images are offered; camera drivers do either"
     )
-    disabled_cameras: tuple[str, ...] = parameter(
-        (), "cameras that publish nothing, as if unplugged", read_only=False
+    disabled_cameras: tuple[str, ...] = settable_while_active(
+        text((), "cameras that publish nothing, as if unplugged")
     )
 
 
@@ -124,9 +121,9 @@ class BridgeNode(ManagedNode):
 
     def __init__(self, **options: Any) -> None:
         super().__init__("sim_bridge", **options)
-        # The scene's own parameters have the defaults of scene.yaml.
-        self._scene = declare_parameters(self, load_scene())
-        declare_parameters(self, self._scene.noise, prefix="noise.")
+        # The scene's own parameters have the defaults of scene.yaml; some are the bridge's, too.
+        self._scene = declare_parameters(self, load_scene(), leave_out=("scene", "hand", "cameras"))
+        declare_parameters(self, self._scene.noise, prefix="noise.", leave_out=("enabled",))
         self._limits = declare_parameters(self, load_control_config().limits, prefix="limits.")
         self._given_up = False
         self._joint_positions_before: dict[str, float] | None = None

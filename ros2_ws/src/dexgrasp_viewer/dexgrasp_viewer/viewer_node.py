@@ -13,9 +13,9 @@ from dexgrasp_models.arm.mounting import load_mounting
 from dexgrasp_models.arm.spec import load_arm
 from dexgrasp_models.config import find_config
 from dexgrasp_models.hand.spec import load_hand
+from dexgrasp_models.parameters import Parameters, choice, parameter, text
 from dexgrasp_models.perception.cameras import load_rig
 from dexgrasp_ros.node import ManagedNode, main
-from dexgrasp_ros.parameters import parameter
 from dexgrasp_viewer.graph_commands import GraphCommands
 from dexgrasp_viewer.graph_view import GraphView
 from dexgrasp_viewer.grasp_watch import GraspWatch
@@ -29,29 +29,21 @@ _FIELD_OF_VIEW = 0.8
 
 
 @dataclass(frozen=True)
-class ViewerParameters:
+class ViewerParameters(Parameters):
     """Parameters of the viewer node; see config/viewer.yaml."""
 
-    host: str = parameter(
+    host: str = text(
         "localhost",
         "address to listen on; with 0.0.0.0 everybody in the network can press the buttons",
     )
-    port: int = parameter(8080, "port to listen on; 0: any free one", low=0, high=65535)
-    rig: str = parameter(
-        "cameras/four_d415.yaml", "the cameras: a file in config/, or an absolute path"
-    )
-    rate: float = parameter(12.0, "how often the page is updated", unit="Hz", low=1.0, high=30.0)
-    image_rate: float = parameter(
-        2.0, "how often the cameras' images are updated", unit="Hz", low=0.1, high=30.0
-    )
-    image_width: int = parameter(
-        213, "what images are reduced to", unit="pixels", low=16, high=1920
-    )
-    images: str = parameter(
-        "depth", "the images shown at first; the page can change it", choices=IMAGE_KINDS
-    )
+    port: int = parameter(8080, 0, 65535, "", "port to listen on; 0: any free one")
+    rig: str = text("cameras/four_d415.yaml", "the cameras: a file in config/, or an absolute path")
+    rate: float = parameter(12.0, 1.0, 30.0, "Hz", "how often the page is updated")
+    image_rate: float = parameter(2.0, 0.1, 30.0, "Hz", "how often the cameras' images are updated")
+    image_width: int = parameter(213, 16, 1920, "pixels", "what images are reduced to")
+    images: str = choice("depth", IMAGE_KINDS, "the images shown at first; the page can change it")
     proposals: int = parameter(
-        0, "grasps to ask for; 0: as many as the proposer's configuration says", low=0, high=256
+        0, 0, 256, "", "grasps to ask for; 0: as many as the proposer's configuration says"
     )
 
 
