@@ -1,19 +1,26 @@
-"""Fit the analytic proposer's ranker on executions in simulation.
+"""Fit the ranker on executions in simulation, on objects of the library's split `training`.
 
-    python bench/fit_ranker.py [--scenes 64] [--trials trials.jsonl] [--write]
+    python bench/fit_ranker.py [--scenes 128] [--trials out/ranker.jsonl] [--workers 2] [--write]
+    python bench/fit_ranker.py --split validation --trials out/ranker_validation.jsonl
 
-Scenes are generated objects of random scale at rest, with seeds far from the benchmarks'. In each,
-the best-ranked and some random proposals are carried out from the same state; figures and outcomes
-are appended to a file, so that an interrupted run goes on where it stopped. The fit is a logistic
-regression with an L2 penalty on standardised figures; its first-choice rate on scenes that it has
-not seen is printed beside that of the ranker in use.
+A scene is an object at one of the library's scales, at rest; each object once before any comes
+again. In it the best-ranked and some random proposals of the analytic proposer are carried out from
+the same state. Each scene's trials are kept in a file at once, so that an interrupted run goes on
+where it stopped; lines of it that can't be read are told, moved aside, and their scenes carried out
+again. The fit is a logistic regression with an L2 penalty on standardised figures; its first-choice
+rate on objects that it has not seen is printed beside that of the ranker in use, with 95 %
+intervals. Another split only judges the ranker in use.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import asdict, dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -25,20 +32,25 @@ from scipy.optimize import minimize
 from scipy.special import expit, log_expit
 
 from dexgrasp_models.control.approach_plan import NoApproach
+from dexgrasp_models.evaluation.intervals import wilson
+from dexgrasp_models.evaluation.run_record import run_record
 from dexgrasp_models.files import written_whole
-from dexgrasp_models.objects import SHAPES, load_object
+from dexgrasp_models.jobs.kept_results import KeptResults
+from dexgrasp_models.jobs.worker_processes import outcomes
+from dexgrasp_models.objects.library import SCALES, SPLITS, split_names
 from dexgrasp_models.perception.fusion import FusedCloud, PerceptionError
 from dexgrasp_models.proposals.analytic import AnalyticProposer
 from dexgrasp_models.proposals.rank import RANKER_FILE, Ranker
 from dexgrasp_models.proposals.reachability import rejection
 from dexgrasp_models.synthesis.object_surface import CloudError
 from dexgrasp_models.synthesis.types import Grasp
+from dexgrasp_models.training.data import derived_seed
 from dexgrasp_sim.backends import make_simulator
+from dexgrasp_sim.datasets.grasp_trials import library_object
 from dexgrasp_sim.episodes.grasp_cell import GraspCell
+from dexgrasp_sim.interface import SimulatorError
 from dexgrasp_sim.scene import load_scene
 
-FIRST_SEED = 12_000  # the benchmarks count up from small seeds
-SCALES = (0.7, 1.4)
 FRICTION, MASS = 0.6, 0.2  # harder than the benchmark's, so that there are failures to learn from
 BEST = 4  # of the proposals tried in a scene, how many are the best-ranked
 FIGURES = (
@@ -55,15 +67,52 @@ FIGURES = (
     "sweep",
 )
 
+Rows = Sequence[dict[str, Any]]
+"""Trials: `object`, `ok` (whether it lifted) and `figures` of each."""
+
+
+@dataclass(frozen=True)
+class SceneJob:
+    """One scene, and how many proposals are carried out in it."""
+
+    object: str
+    scale: float
+    """Radius of the sphere around it, m."""
+    seed: int
+    """Of its pose and place, the cameras' noise, the proposals and the choice of them."""
+    per_scene: int
+
+    @property
+    def key(self) -> str:
+        """Equal for equal scenes."""
+        return json.dumps({**asdict(self), "friction": FRICTION, "mass": MASS}, sort_keys=True)
+
+
+def draw_scenes(split: str, count: int, seed: int, per_scene: int) -> list[SceneJob]:
+    """Scenes of a split's objects; the first are the same however many are asked for."""
+    names = split_names(split)
+    order = np.random.default_rng(seed).permutation(len(names))
+    jobs = []
+    for index in range(count):
+        name = names[order[index % len(names)]]
+        scene_seed = derived_seed("ranker", seed, name, index // len(names))
+        scale = float(np.random.default_rng(scene_seed).choice(SCALES))
+        jobs.append(SceneJob(name, scale, scene_seed, per_scene))
+    return jobs
+
 
 class TrialScene:
-    """One object at rest on the table, seen once, on which grasps are tried from the same state."""
+    """One object at rest on the table, seen once, on which grasps are tried from the same state.
 
-    def __init__(self, shape: str, seed: int, scale: float) -> None:
+    Raises:
+        PerceptionError: too little is seen of it.
+    """
+
+    def __init__(self, job: SceneJob) -> None:
         self._simulator = make_simulator(
-            load_scene(friction=FRICTION, object_mass=MASS), load_object(shape, scale)
+            load_scene(friction=FRICTION, object_mass=MASS), library_object(job.object, job.scale)
         )
-        self._simulator.reset(seed)
+        self._simulator.reset(job.seed)
         self._cell = GraspCell(self._simulator)
         self.cloud: FusedCloud = self._cell.fuse(self._cell.depth_frames())
         self._start = self._simulator.save_state()
@@ -73,59 +122,78 @@ class TrialScene:
         self._simulator.restore_state(self._start)
         try:
             plan = self._cell.plan([grasp], self.cloud)
-        except NoApproach:
+            return self._cell.carry_out(plan, self.cloud.object_points).success
+        except (NoApproach, SimulatorError):
             return False
-        return self._cell.carry_out(plan).success
 
 
-def run_scene(index: int, per_scene: int, proposer: AnalyticProposer) -> Iterator[dict[str, Any]]:
-    """Rows of figures and outcomes of one training scene; none where nothing was proposed."""
-    seed = FIRST_SEED + index
-    generator = np.random.default_rng(seed)
-    shape = list(SHAPES)[index % len(SHAPES)]
-    scale = float(generator.uniform(*SCALES))
+def run_scene(job: SceneJob) -> dict[str, Any]:
+    """Trials of one scene, for JSON: `problem`, why there are none, or an empty text; `trials`."""
+    torch.set_num_threads(1)
+    proposer = _proposer()
     try:
-        scene = TrialScene(shape, seed, scale)
-        grasps = proposer.candidates(scene.cloud, seed)
-    except (PerceptionError, CloudError):
-        return
+        scene = TrialScene(job)
+        grasps = proposer.candidates(scene.cloud, job.seed)
+    except (PerceptionError, CloudError) as error:
+        return {"problem": str(error), "trials": []}
     grasps = [grasp for grasp in grasps if rejection(grasp, proposer.config) is None]
     best, rest = grasps[:BEST], grasps[BEST:]
-    chosen = generator.choice(len(rest), min(per_scene - BEST, len(rest)), replace=False)
-    for grasp in best + [rest[index] for index in sorted(chosen)]:
-        yield {
-            "object": shape,
-            "seed": seed,
-            "scale": scale,
-            "ok": scene.lifts(grasp),
-            "figures": grasp.figures,
-        }
+    count = min(max(job.per_scene - BEST, 0), len(rest))
+    chosen = np.random.default_rng(job.seed).choice(len(rest), count, replace=False)
+    tried = best + [rest[index] for index in sorted(chosen)]
+    trials = [
+        {"object": job.object, "ok": scene.lifts(grasp), "figures": dict(grasp.figures)}
+        for grasp in tried
+    ]
+    return {"problem": "" if trials else "all proposals are rejected", "trials": trials}
 
 
-def collect(path: Path, scenes: int, per_scene: int) -> None:
-    """Append the trials of all scenes that the file does not have yet."""
-    done = {row["seed"] for row in read(path)}
-    proposer = AnalyticProposer()
-    for index in track(range(scenes), "executing proposals"):
-        if FIRST_SEED + index in done:
-            continue
-        rows = list(run_scene(index, per_scene, proposer))
-        with path.open("a") as file:
-            file.write("".join(json.dumps(row) + "\n" for row in rows))
+@lru_cache(maxsize=1)
+def _proposer() -> AnalyticProposer:
+    return AnalyticProposer()
 
 
-def read(path: Path) -> list[dict[str, Any]]:
-    """Rows of a trial file; a line cut short by an interruption is left out."""
-    rows = []
-    for line in path.read_text().splitlines() if path.exists() else []:
-        try:
-            rows.append(json.loads(line))
-        except json.JSONDecodeError:
-            continue
-    return rows
+def collect(
+    jobs: Sequence[SceneJob], path: Path, workers: int | None = None
+) -> list[dict[str, Any]]:
+    """Results of all scenes; those that the file does not have yet are carried out."""
+    if moved := put_aside_unreadable(path):
+        print(f"{moved} lines of {path} can't be read: now in {unreadable(path)}; done again")
+    kept = KeptResults(path)
+    missing = [job for job in jobs if job.key not in kept]
+    with closing(outcomes(run_scene, missing, workers)) as finished:
+        for job, result in track(finished, "executing proposals", total=len(missing)):
+            kept.add(job.key, result)
+    return [kept[job.key] for job in jobs]
 
 
-def fit(rows: Sequence[dict[str, Any]], penalty: float) -> Ranker:
+def put_aside_unreadable(path: Path) -> int:
+    """Moves lines that are no JSON into a file beside; how many there are."""
+    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+    bad = [line for line in lines if not _is_json(line)]
+    if bad:
+        with unreadable(path).open("a", encoding="utf-8") as file:
+            file.writelines(line + "\n" for line in bad)
+        with written_whole(path) as temporary:
+            good = (line + "\n" for line in lines if line not in bad)
+            temporary.write_text("".join(good), encoding="utf-8")
+    return len(bad)
+
+
+def unreadable(path: Path) -> Path:
+    """Where such lines are put."""
+    return path.with_name(path.name + ".unreadable")
+
+
+def _is_json(line: str) -> bool:
+    try:
+        json.loads(line)
+    except json.JSONDecodeError:
+        return False
+    return True
+
+
+def fit(rows: Rows, penalty: float) -> Ranker:
     """Logistic regression of the outcome on the standardised figures."""
     values = np.array([[row["figures"][name] for name in FIGURES] for row in rows])
     outcomes = np.array([row["ok"] for row in rows], dtype=float)
@@ -147,42 +215,33 @@ def fit(rows: Sequence[dict[str, Any]], penalty: float) -> Ranker:
     )
 
 
-def scene_groups(rows: Sequence[dict[str, Any]]) -> list[list[dict[str, Any]]]:
-    """The rows of each scene."""
-    groups: dict[tuple[str, int], list[dict[str, Any]]] = {}
-    for row in rows:
-        groups.setdefault((row["object"], row["seed"]), []).append(row)
-    return list(groups.values())
-
-
-def first_choice_rate(ranker: Ranker, groups: Sequence[list[dict[str, Any]]]) -> float:
-    """Rate at which the best-ranked trial of a scene lifted."""
+def first_choices(ranker: Ranker, scenes: Sequence[Rows]) -> list[bool]:
+    """Of each scene, whether its best-ranked trial lifted."""
     picked = []
-    for rows in groups:
+    for rows in scenes:
         figures = {
             name: torch.tensor([row["figures"][name] for row in rows]) for name in ranker.names
         }
-        picked.append(rows[int(ranker.score(figures).argmax())]["ok"])
-    return float(np.mean(picked))
+        picked.append(bool(rows[int(ranker.score(figures).argmax())]["ok"]))
+    return picked
 
 
-def cross_validated_rate(
-    groups: Sequence[list[dict[str, Any]]], penalty: float, folds: int = 8
-) -> float:
-    """First-choice rate on scenes that the fit has not seen."""
-    rates, sizes = [], []
-    for fold in range(folds):
-        held_out = list(groups[fold::folds])
-        if not held_out:
-            continue
-        seen = [row for k, rows in enumerate(groups) if k % folds != fold for row in rows]
-        rates.append(first_choice_rate(fit(seen, penalty), held_out))
-        sizes.append(len(held_out))
-    return float(np.average(rates, weights=sizes))
+def cross_validated(scenes: Sequence[Rows], penalty: float, folds: int = 8) -> list[bool]:
+    """The same for scenes of objects that the fit has not seen."""
+    fold_of = {
+        name: index % folds
+        for index, name in enumerate(dict.fromkeys(s[0]["object"] for s in scenes))
+    }
+    picked = []
+    for fold in sorted(set(fold_of.values())):
+        held_out = [rows for rows in scenes if fold_of[rows[0]["object"]] == fold]
+        seen = [row for rows in scenes if fold_of[rows[0]["object"]] != fold for row in rows]
+        picked += first_choices(fit(seen, penalty), held_out)
+    return picked
 
 
-def write(ranker: Ranker, path: Path, trials: int, scenes: int) -> None:
-    """Store a ranker, whole or not at all."""
+def write(ranker: Ranker, path: Path, record: dict[str, Any]) -> None:
+    """Store a ranker with what it was fitted on, whole or not at all."""
     figures = {
         name: {"mean": round(mean, 6), "scale": round(scale, 6), "coefficient": round(weight, 4)}
         for name, mean, scale, weight in zip(
@@ -191,41 +250,70 @@ def write(ranker: Ranker, path: Path, trials: int, scenes: int) -> None:
     }
     text = (
         "# Log-odds of success = intercept + sum of coefficient * (figure - mean) / scale, each\n"
-        "# quotient kept within 4; see rank.py. Fitted by bench/fit_ranker.py on\n"
-        f"# {trials} executions in {scenes} scenes.\n"
+        "# quotient kept within 4; see rank.py. Fitted by bench/fit_ranker.py on what `fit` says.\n"
         f"intercept: {round(float(ranker.intercept), 4)}\nfigures:\n"
     )
     for name, row in figures.items():
         text += f"  {name}: {yaml.safe_dump(row, default_flow_style=True, sort_keys=False)}"
+    text += yaml.safe_dump({"fit": record}, width=100, sort_keys=False, default_flow_style=None)
     with written_whole(path) as temporary:
         temporary.write_text(text)
+
+
+def told(what: str, picked: Sequence[bool]) -> None:
+    """Print a rate with its interval."""
+    rate = float(np.mean(picked))
+    low, high = wilson(rate, len(picked))
+    print(f"{what:36s} {rate:.2f} ({low:.2f} to {high:.2f}) of {len(picked)}")
 
 
 def main() -> None:
     """Collect, fit, compare and, when asked to, store."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--scenes", type=int, default=64)
+    parser.add_argument("--scenes", type=int, default=128)
+    parser.add_argument("--split", choices=SPLITS, default="training", help="of the library")
+    parser.add_argument("--seed", type=int, default=0, help="of the scenes")
     parser.add_argument("--per-scene", type=int, default=12, help="proposals carried out in each")
-    parser.add_argument("--trials", type=Path, default=Path("ranker_trials.jsonl"))
+    parser.add_argument("--trials", type=Path, default=Path("out/ranker.jsonl"))
+    parser.add_argument("--workers", type=int, help="processes; by default one a core")
     parser.add_argument("--penalty", type=float, default=30.0, help="of the squared coefficients")
-    parser.add_argument("--write", action="store_true", help=f"store in {RANKER_FILE.name}")
+    parser.add_argument("--write", action="store_true", help="store the fitted ranker in --to")
+    parser.add_argument("--to", type=Path, default=RANKER_FILE)
     arguments = parser.parse_args()
+    if arguments.write and arguments.split != "training":
+        parser.error(f"--write: a ranker is fitted on training, not on {arguments.split}")
     torch.set_num_threads(1)
-    collect(arguments.trials, arguments.scenes, arguments.per_scene)
-    rows = read(arguments.trials)
-    groups = scene_groups(rows)
-    print(
-        f"{len(rows)} trials in {len(groups)} scenes, {np.mean([r['ok'] for r in rows]):.2f} lifted"
-    )
-    print(f"first choice, ranker in use:        {first_choice_rate(Ranker.load(), groups):.2f}")
-    rate = cross_validated_rate(groups, arguments.penalty)
-    print(f"first choice, fitted, unseen scene: {rate:.2f}")
+    jobs = draw_scenes(arguments.split, arguments.scenes, arguments.seed, arguments.per_scene)
+    try:
+        results = collect(jobs, arguments.trials, arguments.workers)
+    except ValueError as error:  # the file holds something else
+        parser.error(str(error))
+    problems = Counter(result["problem"] for result in results if result["problem"])
+    for problem, count in problems.items():
+        print(f"{count} scenes without trials: {problem}")
+    scenes = [result["trials"] for result in results if result["trials"]]
+    rows = [row for trials in scenes for row in trials]
+    if not rows:
+        parser.exit(1, "no scene has trials: nothing to judge or fit\n")
+    lifted = sum(row["ok"] for row in rows)
+    print(f"{len(rows)} trials in {len(scenes)} scenes, {lifted / len(rows):.2f} lifted")
+    told("first choice, ranker in use:", first_choices(Ranker.load(), scenes))
+    if arguments.split != "training":
+        return
+    told("first choice, fitted, unseen objects:", cross_validated(scenes, arguments.penalty))
     fitted = fit(rows, arguments.penalty)
     weights = zip(fitted.names, fitted.coefficients, strict=True)
     for name, weight in sorted(weights, key=lambda item: -abs(item[1])):
         print(f"  {name:18s} {weight:+.2f}")
     if arguments.write:
-        write(fitted, RANKER_FILE, len(rows), len(groups))
+        settings = {
+            "split": arguments.split, "per_scene": arguments.per_scene, "friction": FRICTION,
+            "mass": MASS, "penalty": arguments.penalty, "trials": len(rows), "lifted": lifted,
+            "scenes": len(scenes), "scenes_without_trials": sum(problems.values()),
+            "objects": sorted({row["object"] for row in rows}),
+        }  # fmt: skip
+        write(fitted, arguments.to, run_record(arguments.seed, settings))
+        print(f"written to {arguments.to}")
 
 
 if __name__ == "__main__":
