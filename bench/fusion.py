@@ -35,7 +35,7 @@ from dexgrasp_models.perception.fusion import FusionConfig, fuse, load_fusion_co
 o3d = import_open3d()
 
 TIME_LIMIT_MS = 50.0
-STRIDE = 16
+STRIDE = 6  # as of `fuse`
 PEERS = {"open3d": True, "open3d_ransac": False}
 """Peers, and whether they take the table away first, see `fuse_with_open3d`."""
 
@@ -78,7 +78,7 @@ def fuse_with_open3d(
     Args:
         frames: one of each camera.
         config: of the fusion.
-        table_first: as `fuse` does it, the table's plane is found in each image by every 16th pixel
+        table_first: as `fuse` does it, the table's plane is found in each image by every 6th pixel
             each way, and its points go before anything else is done with them. Otherwise as Open3D
             is commonly used: by RANSAC on the whole cloud.
     """
