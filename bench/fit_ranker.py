@@ -4,8 +4,8 @@
     python bench/fit_ranker.py --split validation --trials out/ranker_validation.jsonl
 
 A scene is an object at one of the library's scales, at rest; each object once before any comes
-again. In it the best-ranked and some random proposals of the analytic proposer are carried out from
-the same state. Each scene's trials are kept in a file at once, so that an interrupted run goes on
+again. In it the best-ranked and some random proposals of each proposer are carried out from the
+same state. Each scene's trials are kept in a file at once, so that an interrupted run goes on
 where it stopped; lines of it that can't be read are told, moved aside, and their scenes carried out
 again. The fit is a logistic regression with an L2 penalty on standardised figures; its first-choice
 rate on objects that it has not seen is printed beside that of the ranker in use, with 95 %
@@ -40,8 +40,10 @@ from dexgrasp_models.jobs.worker_processes import outcomes
 from dexgrasp_models.objects.library import SCALES, SPLITS, split_names
 from dexgrasp_models.perception.fusion import FusedCloud, PerceptionError
 from dexgrasp_models.proposals.analytic import AnalyticProposer
+from dexgrasp_models.proposals.learned import LearnedProposer
 from dexgrasp_models.proposals.rank import RANKER_FILE, Ranker
-from dexgrasp_models.proposals.reachability import rejection
+from dexgrasp_models.proposals.reachability import NoProposalError, rejection
+from dexgrasp_models.synthesis.energy_config import AnalyticConfig
 from dexgrasp_models.synthesis.object_surface import CloudError
 from dexgrasp_models.synthesis.types import Grasp
 from dexgrasp_models.training.data import derived_seed
@@ -52,7 +54,8 @@ from dexgrasp_sim.interface import SimulatorError
 from dexgrasp_sim.scene import load_scene
 
 FRICTION, MASS = 0.6, 0.2  # harder than the benchmark's, so that there are failures to learn from
-BEST = 4  # of the proposals tried in a scene, how many are the best-ranked
+BEST = 3  # of a proposer's grasps tried in a scene, how many are the best-ranked
+PROPOSERS = ("analytic", "learned")
 FIGURES = (
     "gap",
     "closure",
@@ -73,22 +76,23 @@ Rows = Sequence[dict[str, Any]]
 
 @dataclass(frozen=True)
 class SceneJob:
-    """One scene, and how many proposals are carried out in it."""
+    """One scene, and how many proposals of each proposer are carried out in it."""
 
     object: str
     scale: float
     """Radius of the sphere around it, m."""
     seed: int
     """Of its pose and place, the cameras' noise, the proposals and the choice of them."""
-    per_scene: int
+    per_proposer: int
 
     @property
     def key(self) -> str:
         """Equal for equal scenes."""
-        return json.dumps({**asdict(self), "friction": FRICTION, "mass": MASS}, sort_keys=True)
+        of_all = {"friction": FRICTION, "mass": MASS, "proposers": PROPOSERS}
+        return json.dumps({**asdict(self), **of_all}, sort_keys=True)
 
 
-def draw_scenes(split: str, count: int, seed: int, per_scene: int) -> list[SceneJob]:
+def draw_scenes(split: str, count: int, seed: int, per_proposer: int) -> list[SceneJob]:
     """Scenes of a split's objects; the first are the same however many are asked for."""
     names = split_names(split)
     order = np.random.default_rng(seed).permutation(len(names))
@@ -97,7 +101,7 @@ def draw_scenes(split: str, count: int, seed: int, per_scene: int) -> list[Scene
         name = names[order[index % len(names)]]
         scene_seed = derived_seed("ranker", seed, name, index // len(names))
         scale = float(np.random.default_rng(scene_seed).choice(SCALES))
-        jobs.append(SceneJob(name, scale, scene_seed, per_scene))
+        jobs.append(SceneJob(name, scale, scene_seed, per_proposer))
     return jobs
 
 
@@ -130,27 +134,33 @@ class TrialScene:
 def run_scene(job: SceneJob) -> dict[str, Any]:
     """Trials of one scene, for JSON: `problem`, why there are none, or an empty text; `trials`."""
     torch.set_num_threads(1)
-    proposer = _proposer()
     try:
         scene = TrialScene(job)
-        grasps = proposer.candidates(scene.cloud, job.seed)
-    except (PerceptionError, CloudError) as error:
+        proposed = [each.candidates(scene.cloud, job.seed) for each in _proposers()]
+    except (PerceptionError, CloudError, NoProposalError) as error:
         return {"problem": str(error), "trials": []}
-    grasps = [grasp for grasp in grasps if rejection(grasp, proposer.config) is None]
-    best, rest = grasps[:BEST], grasps[BEST:]
-    count = min(max(job.per_scene - BEST, 0), len(rest))
-    chosen = np.random.default_rng(job.seed).choice(len(rest), count, replace=False)
-    tried = best + [rest[index] for index in sorted(chosen)]
-    trials = [
-        {"object": job.object, "ok": scene.lifts(grasp), "figures": dict(grasp.figures)}
-        for grasp in tried
-    ]
+    generator = np.random.default_rng(job.seed)
+    trials = []
+    for grasps in proposed:
+        grasps = [grasp for grasp in grasps if rejection(grasp, AnalyticConfig()) is None]
+        best, rest = grasps[:BEST], grasps[BEST:]
+        count = min(max(job.per_proposer - BEST, 0), len(rest))
+        chosen = generator.choice(len(rest), count, replace=False)
+        trials += [
+            {
+                "object": job.object,
+                "proposer": grasp.proposer,
+                "ok": scene.lifts(grasp),
+                "figures": {name: grasp.figures[name] for name in FIGURES},
+            }
+            for grasp in best + [rest[index] for index in sorted(chosen)]
+        ]
     return {"problem": "" if trials else "all proposals are rejected", "trials": trials}
 
 
 @lru_cache(maxsize=1)
-def _proposer() -> AnalyticProposer:
-    return AnalyticProposer()
+def _proposers() -> tuple[AnalyticProposer, LearnedProposer]:
+    return AnalyticProposer(), LearnedProposer()
 
 
 def collect(
@@ -215,6 +225,14 @@ def fit(rows: Rows, penalty: float) -> Ranker:
     )
 
 
+def by_proposer(scenes: Sequence[Rows]) -> list[Rows]:
+    """The trials of each scene, those of each proposer by themselves."""
+    parted = [
+        [row for row in rows if row["proposer"] == name] for rows in scenes for name in PROPOSERS
+    ]
+    return [rows for rows in parted if rows]
+
+
 def first_choices(ranker: Ranker, scenes: Sequence[Rows]) -> list[bool]:
     """Of each scene, whether its best-ranked trial lifted."""
     picked = []
@@ -273,7 +291,9 @@ def main() -> None:
     parser.add_argument("--scenes", type=int, default=128)
     parser.add_argument("--split", choices=SPLITS, default="training", help="of the library")
     parser.add_argument("--seed", type=int, default=0, help="of the scenes")
-    parser.add_argument("--per-scene", type=int, default=12, help="proposals carried out in each")
+    parser.add_argument(
+        "--per-proposer", type=int, default=8, help="proposals of each carried out in a scene"
+    )
     parser.add_argument("--trials", type=Path, default=Path("out/ranker.jsonl"))
     parser.add_argument("--workers", type=int, help="processes; by default one a core")
     parser.add_argument("--penalty", type=float, default=30.0, help="of the squared coefficients")
@@ -283,7 +303,7 @@ def main() -> None:
     if arguments.write and arguments.split != "training":
         parser.error(f"--write: a ranker is fitted on training, not on {arguments.split}")
     torch.set_num_threads(1)
-    jobs = draw_scenes(arguments.split, arguments.scenes, arguments.seed, arguments.per_scene)
+    jobs = draw_scenes(arguments.split, arguments.scenes, arguments.seed, arguments.per_proposer)
     try:
         results = collect(jobs, arguments.trials, arguments.workers)
     except ValueError as error:  # the file holds something else
@@ -297,6 +317,7 @@ def main() -> None:
         parser.exit(1, "no scene has trials: nothing to judge or fit\n")
     lifted = sum(row["ok"] for row in rows)
     print(f"{len(rows)} trials in {len(scenes)} scenes, {lifted / len(rows):.2f} lifted")
+    scenes = by_proposer(scenes)
     told("first choice, ranker in use:", first_choices(Ranker.load(), scenes))
     if arguments.split != "training":
         return
@@ -307,9 +328,9 @@ def main() -> None:
         print(f"  {name:18s} {weight:+.2f}")
     if arguments.write:
         settings = {
-            "split": arguments.split, "per_scene": arguments.per_scene, "friction": FRICTION,
+            "split": arguments.split, "per_proposer": arguments.per_proposer, "friction": FRICTION,
             "mass": MASS, "penalty": arguments.penalty, "trials": len(rows), "lifted": lifted,
-            "scenes": len(scenes), "scenes_without_trials": sum(problems.values()),
+            "scenes": arguments.scenes, "scenes_without_trials": sum(problems.values()),
             "objects": sorted({row["object"] for row in rows}),
         }  # fmt: skip
         write(fitted, arguments.to, run_record(arguments.seed, settings))

@@ -24,10 +24,10 @@ def made_up(job) -> dict:
     """Trials whose odds rise with the one figure `gap`, and with nothing else."""
     rng = np.random.default_rng(job.seed)
     trials = []
-    for _ in range(job.per_scene):
+    for _ in range(job.per_proposer):
         figures = {name: float(rng.normal()) for name in fit_ranker.FIGURES}
         ok = bool(rng.random() < 1 / (1 + np.exp(-3 * figures["gap"])))
-        trials.append({"object": job.object, "ok": ok, "figures": figures})
+        trials.append({"object": job.object, "proposer": "learned", "ok": ok, "figures": figures})
     return {"problem": "", "trials": trials}
 
 
@@ -71,7 +71,7 @@ def test_the_fit_finds_what_decides_and_its_file_says_what_it_is_of(tmp_path, mo
     assert weights["gap"] > 1
     assert max(others) < 0.3
     text = to.read_text()
-    for part in ("split: training", "scenes: 60", "trials: 720", "seed: 0", "machine"):
+    for part in ("split: training", "scenes: 60", "trials: 480", "seed: 0", "machine"):
         assert part in text
     told = capsys.readouterr().out
     assert "first choice, fitted, unseen objects:" in told
