@@ -18,7 +18,7 @@ from dexgrasp_bringup.graph import GraphNode, SimulationOptions, simulation_grap
 from dexgrasp_bringup.grasp_client import GoalRefused, GraspClient, GraspRun, ServerLost
 from dexgrasp_bringup.pictures import write_pictures
 from dexgrasp_bringup.processes import GraphProcesses, graph_environment
-from dexgrasp_bringup.recording import Moment, Recording
+from dexgrasp_bringup.recording import Moment, ProposalRecording, Proposed, Recording
 from dexgrasp_bringup.summary import Interval, summarise
 from dexgrasp_interfaces.action import ExecuteGrasp
 from dexgrasp_models.files import written_whole
@@ -123,7 +123,7 @@ def run_demo(options: SimulationOptions, out: Path, console: Console | None = No
         GraphProcesses(graph, environment, out / "logs", show_problem) as processes,
         GraspClient(int(environment["ROS_DOMAIN_ID"])) as client,
     ):
-        recording = Recording(client.node)
+        recording, proposals = Recording(client.node), ProposalRecording(client.node)
         try:
             _wait_until_active(graph, processes, client, console)
             outcome = _grasp(client, processes, stages, console)
@@ -132,18 +132,19 @@ def run_demo(options: SimulationOptions, out: Path, console: Console | None = No
         finally:
             stages.end()
         time.sleep(0.3)  # the last poses are still on their way
-        moments = recording.moments()
+        moments, proposed = recording.moments(), proposals.last()
         if options.viewer:
-            lifted = _report(options, stages, moments, outcome, out, console)
+            lifted = _report(options, stages, moments, proposed, outcome, out, console)
             _leave_viewer_open(console)
             return lifted
-    return _report(options, stages, moments, outcome, out, console)
+    return _report(options, stages, moments, proposed, outcome, out, console)
 
 
 def _report(
     options: SimulationOptions,
     stages: StageLog,
     moments: list[Moment],
+    proposed: Proposed | None,
     outcome: tuple[str, str],
     out: Path,
     console: Console,
@@ -151,7 +152,7 @@ def _report(
     """Writes and prints what happened; returns whether the object was lifted."""
     result = summarise(options, stages.intervals(), moments, *outcome)
     if moments:
-        write_pictures(options, stages.intervals(), moments, out, console)
+        write_pictures(options, stages.intervals(), moments, proposed, out, console)
     with written_whole(out / "result.json") as temporary:
         temporary.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
     _print_result(result, out, console)

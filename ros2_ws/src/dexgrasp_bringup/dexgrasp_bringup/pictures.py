@@ -11,7 +11,8 @@ from rich.console import Console
 from rich.progress import track
 
 from dexgrasp_bringup.graph import SimulationOptions
-from dexgrasp_bringup.recording import Moment, at_wall_time
+from dexgrasp_bringup.plan_pictures import way_to_the_grasp, with_plan, with_proposals
+from dexgrasp_bringup.recording import Moment, Proposed, at_wall_time
 from dexgrasp_bringup.summary import Interval, motion_of
 from dexgrasp_models.objects import load_object
 from dexgrasp_sim.backends import make_simulator
@@ -32,23 +33,30 @@ def write_pictures(
     options: SimulationOptions,
     intervals: Sequence[Interval],
     moments: Sequence[Moment],
+    proposed: Proposed | None,
     out: Path,
     console: Console,
 ) -> None:
     """Draws the end of each stage as ``01_capture.png`` and so on, and the motion as a video.
 
-    The capture is shown as the cameras saw it, everything else from in front of the table.
+    The capture is shown as the cameras saw it, everything else from in front of the table. Into the
+    pictures of `propose` and `plan` is drawn what was proposed and chosen.
     """
     config = load_scene(scene=options.scene, cameras=options.cameras)
     simulator = make_simulator(config, load_object(options.object, options.scale))
     assert isinstance(simulator, MujocoSimulator)
     simulator.reset(options.seed)
-    renderer = Renderer(simulator)
+    view = viewpoint(options.scene)
+    renderer = Renderer(simulator, view)
     numbered = list(enumerate(intervals, start=1))
     for number, interval in track(numbered, "pictures", console=console, transient=True):
         simulator.show(moments[at_wall_time(moments, interval.end)].snapshot)
         captured = interval.stage == "capture"
         picture = depth_mosaic(simulator) if captured else renderer.picture()
+        if proposed is not None and interval.stage == "propose":
+            picture = with_proposals(picture, view, proposed)
+        if proposed is not None and interval.stage == "plan":
+            picture = with_plan(picture, view, proposed, way_to_the_grasp(intervals, moments))
         save_picture(out / f"{number:02}_{interval.stage}.png", picture)
 
     frames = list(_frames(intervals, moments))

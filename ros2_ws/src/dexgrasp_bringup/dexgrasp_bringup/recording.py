@@ -10,10 +10,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
+import numpy as np
 from geometry_msgs.msg import PoseStamped
 from rclpy.node import Node
-from sensor_msgs.msg import JointState
+from sensor_msgs.msg import JointState, PointCloud2
 
+from dexgrasp_interfaces.msg import GraspArray
+from dexgrasp_models.hand.spec import load_hand
+from dexgrasp_models.synthesis.types import Grasp
 from dexgrasp_ros import contract, conversions
 from dexgrasp_sim.interface import Snapshot
 
@@ -75,6 +79,52 @@ class Recording:
             # A broken message is no moment; whoever publishes it is told by the nodes.
             with contextlib.suppress(ValueError):
                 self._moments.append(Moment(_snapshot(stamp, parts), time.monotonic()))
+
+
+@dataclass(frozen=True, eq=False)
+class Proposed:
+    """Grasps that were proposed, and what for; in `world`, m."""
+
+    points: np.ndarray
+    """(N, 3) of the object's cloud."""
+    grasps: list[Grasp]
+    """At least one, best first."""
+
+
+class ProposalRecording:
+    """The newest proposals, put together with their cloud by its stamp: the cameras look again."""
+
+    def __init__(self, node: Node) -> None:
+        self._lock = threading.Lock()
+        self._clouds: dict[int, PointCloud2] = {}
+        self._grasps: GraspArray | None = None
+        for topic, put in (
+            (contract.OBJECT_CLOUD, self._put_cloud),
+            (contract.GRASPS, self._put_grasps),
+        ):
+            node.create_subscription(topic.type, topic.name, put, topic.qos)
+
+    def last(self) -> Proposed | None:
+        """None before the first, or where a message is broken."""
+        with self._lock:
+            found = self._grasps
+            cloud = found and self._clouds.get(conversions.stamp_to_ns(found.header.stamp))
+        if found is None or cloud is None or not found.grasps:
+            return None
+        names = load_hand().finger_joints
+        with contextlib.suppress(conversions.MessageError):
+            points, _ = conversions.cloud_from_message(cloud)
+            grasps = [conversions.grasp_from_message(grasp, names) for grasp in found.grasps]
+            return Proposed(points, grasps)
+        return None
+
+    def _put_cloud(self, message: PointCloud2) -> None:
+        with self._lock:
+            self._clouds[conversions.stamp_to_ns(message.header.stamp)] = message
+
+    def _put_grasps(self, message: GraspArray) -> None:
+        with self._lock:
+            self._grasps = message
 
 
 def at_wall_time(moments: Sequence[Moment], wall_time: float) -> int:
