@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import importlib.util
+import os
+import shutil
+import signal
+import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 
+import psutil
 import pytest
 import yaml
+from ros_graph import eventually
 
 from dexgrasp_bringup.graph import GraphError, GraphNode, SimulationOptions, simulation_graph
+from dexgrasp_bringup.grasp_client import GraspClient
+from dexgrasp_bringup.processes import free_domain_id
+from dexgrasp_interfaces.action import ExecuteGrasp
 
 LAUNCH_FOLDER = Path(__file__).resolve().parents[2] / "launch"
 
@@ -173,3 +183,32 @@ def test_when_a_node_ends_the_motion_is_stopped_before_the_others_end(
     assert service.run() == 0
     times = {path.name: float(path.read_text()) for path in programs.glob("*_*")}
     assert times["mover_ended"] < times["other_asked"]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("ros2") is None, reason="the command ros2 is not installed")
+def test_the_command_starts_a_graph_that_grasps_and_ctrl_c_ends_it() -> None:
+    domain = free_domain_id()
+    command = f"ros2 launch {LAUNCH_FOLDER}/sim.launch.py object:=can scene:=floating"
+    launched = subprocess.Popen(
+        [*command.split(), "mode:=lock_step", "seed:=3"],
+        env=os.environ | {"ROS_DOMAIN_ID": str(domain)},
+        start_new_session=True,
+        # Shells start background jobs, and so these tests, with Ctrl-C ignored.
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
+    )
+    names = ["sim_bridge", "perception", "proposals", "control"]
+    try:
+        with GraspClient(domain) as client:
+            assert eventually(lambda: not client.inactive(names, timeout=1.0))
+            run = client.grasp(ExecuteGrasp.Goal(choose=True), lambda feedback: None)
+            assert run.wait(120.0)
+            assert run.result.success, run.result.reason
+        nodes = psutil.Process(launched.pid).children(recursive=True)
+        assert len(nodes) >= len(names)
+        os.killpg(launched.pid, signal.SIGINT)
+        assert launched.wait(10.0) == 0
+        assert not psutil.wait_procs(nodes, timeout=5.0)[1]
+    finally:
+        if launched.poll() is None:
+            os.killpg(launched.pid, signal.SIGKILL)
