@@ -27,8 +27,8 @@ class PoseServo:
     """Turns a stream of palm poses into joint targets within the arm's speed and joint limits.
 
     Each tick takes a few damped least-squares steps from the present joint targets and follows them
-    as far as the slowest joint can, so the direction of motion in joint space is kept. Used by the
-    simulator and by the arm's driver alike.
+    as far as the slowest joint can, so the direction of motion in joint space is kept. The
+    simulator uses it, and a driver of the arm can.
 
     Args:
         kinematics: of the arm.

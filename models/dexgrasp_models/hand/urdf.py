@@ -27,8 +27,8 @@ def hand_urdf(spec: HandSpec, mounted: bool = False) -> str:
 def add_hand(robot: Element, spec: HandSpec, mounted: bool) -> None:
     """Add the hand's links and joints to a `<robot>`; the root link stays without a parent.
 
-    All 22 finger joints are independent here: the coupling is the controller's and the driver's
-    matter, and measured angles of both joints are known.
+    All 22 finger joints are independent here: the coupling is the matter of whoever moves
+    them, and measured angles of both joints are known.
     """
     mount = spec.mount
     if mounted:

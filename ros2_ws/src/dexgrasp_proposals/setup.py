@@ -10,7 +10,11 @@ setup(
         ("share/ament_index/resource_index/packages", [f"resource/{package_name}"]),
         (f"share/{package_name}", ["package.xml"]),
     ],
-    install_requires=["setuptools"],
+    install_requires=[
+        "numpy",
+        "torch",
+        "trimesh",
+    ],
     zip_safe=True,
     maintainer="dexgrasp maintainers",
     maintainer_email="dexgrasp@example.org",

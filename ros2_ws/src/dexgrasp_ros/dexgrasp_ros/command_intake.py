@@ -1,4 +1,4 @@
-"""What an executor of commands takes: the checks that the simulator and the drivers share.
+"""What an executor of commands takes: the simulator's checks, for drivers of a robot too.
 
 Anybody may publish on a command topic. A command is taken from one commander at a time, fit for the
 present state of the robot and within its bounds; any other is refused, with the reason.

@@ -1,4 +1,4 @@
-"""The topic contract: what the simulator bridge and the hardware drivers offer alike.
+"""The topic contract: what the simulator bridge offers, and drivers of a robot have to.
 
 One table for the nodes (names, QoS) and for the contract test (types, rates, frames). The names
 are relative: a graph in the namespace `cell1` has them under `/cell1/`, its transforms and its
