@@ -14,12 +14,15 @@ from dexgrasp_models.config import load_config
 from dexgrasp_models.parameters import Parameters, choice, flag, parameter, text
 from dexgrasp_sim.noise import NoiseConfig
 
+BACKENDS = ("mujoco",)
+"""The simulators there are, each a room of `dexgrasp_sim.backends`."""
+
 SceneKind = Literal["floating", "arm"]
 
 
 @dataclass(frozen=True)
 class SceneConfig(Parameters):
-    """Table, robot, object placement, cameras and physics of a scene.
+    """Simulator, table, robot, object placement, cameras and physics of a scene.
 
     Where the arm stands and waits is part of its mounting (`config/mounting.yaml`).
 
@@ -27,6 +30,7 @@ class SceneConfig(Parameters):
         ValueError: a value is out of range or not among the choices.
     """
 
+    backend: str = choice("mujoco", BACKENDS, "simulator")
     scene: SceneKind = choice(
         "floating", ("floating", "arm"), "hand free in space, or mounted on the arm"
     )

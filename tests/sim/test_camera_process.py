@@ -20,7 +20,7 @@ from dexgrasp_models.objects import load_object
 from dexgrasp_sim.cameras.camera_process import CameraProcess
 from dexgrasp_sim.scene import load_scene
 if __name__ == "__main__":
-    process = CameraProcess(load_scene(), load_object("box"), "mujoco")
+    process = CameraProcess(load_scene(), load_object("box"))
     process.wait_until_idle()
     print("ready", flush=True)
     time.sleep(60)
@@ -32,7 +32,7 @@ def test_images_equal_those_of_the_simulator():
     simulator = make_simulator(config, box)
     simulator.reset(seed=3)
     simulator.step(5)
-    process = CameraProcess(config, box, "mujoco")
+    process = CameraProcess(config, box)
     try:
         views = [View("camera_1", True, False), View("camera_2", True, True)]
         first, second = process.submit(simulator.save_state(), views).result(60.0)
@@ -45,7 +45,7 @@ def test_images_equal_those_of_the_simulator():
 
 
 def test_a_twin_that_cannot_be_built_is_an_error_not_a_hang():
-    process = CameraProcess(load_scene(), load_object("box"), "no such backend")
+    process = CameraProcess(load_scene(cameras="no such rig"), load_object("box"))
     with pytest.raises(BrokenProcessPool):
         process.wait_until_idle()
     process.close()

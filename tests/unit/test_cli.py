@@ -76,6 +76,19 @@ def test_the_configuration_chooses_the_proposer_unless_the_user_does() -> None:
         SimulationOptions(proposer="best")
 
 
+def test_the_scene_chooses_the_simulator_unless_the_user_does() -> None:
+    def bridge(**options: str) -> dict[str, object]:
+        return dict(simulation_graph(SimulationOptions(**options))[0].parameters)
+
+    assert "backend" not in bridge()
+    assert bridge(backend="mujoco")["backend"] == "mujoco"
+    with pytest.raises(GraphError, match="backend is 'gazebo', not mujoco"):
+        SimulationOptions(backend="gazebo")
+    result = CliRunner().invoke(app, ["bench", "grasp", "--objects", "can", "--backend", "gazebo"])
+    assert result.exit_code == 2
+    assert "backend = 'gazebo': expected one of: mujoco" in result.output.replace("\n", "")
+
+
 def test_benchmarks_refuse_weights_that_are_not_there(tmp_path: Path) -> None:
     command = ["bench", "grasp", "--proposer", "learned", "--weights", str(tmp_path)]
     result = CliRunner().invoke(app, command)

@@ -6,19 +6,14 @@ from dexgrasp_models.objects import ObjectModel
 from dexgrasp_sim.interface import Simulator
 from dexgrasp_sim.scene import SceneConfig
 
-BACKENDS = ("mujoco",)
 
-
-def make_simulator(
-    config: SceneConfig, object_model: ObjectModel, backend: str = "mujoco"
-) -> Simulator:
-    """The simulator that a configuration asks for; call `reset` before use.
+def make_simulator(config: SceneConfig, object_model: ObjectModel) -> Simulator:
+    """The simulator that a configuration asks for (`SceneConfig.backend`); `reset` it before use.
 
     Raises:
-        ValueError: there is no such backend.
+        ImportError: what the simulator needs is not installed.
     """
-    if backend == "mujoco":
-        from dexgrasp_sim.backends.mujoco.mujoco_sim import MujocoSimulator
+    # Only the simulator that is asked for is imported.
+    from dexgrasp_sim.backends.mujoco.mujoco_sim import MujocoSimulator
 
-        return MujocoSimulator(config, object_model)
-    raise ValueError(f"no simulator {backend!r}; there are {', '.join(BACKENDS)}")
+    return MujocoSimulator(config, object_model)

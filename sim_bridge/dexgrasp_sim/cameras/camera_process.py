@@ -56,12 +56,11 @@ class CameraProcess:
     Args:
         scene: what the simulator was built from.
         object_model: its object.
-        backend: its kind.
     """
 
-    def __init__(self, scene: SceneConfig, object_model: ObjectModel, backend: str) -> None:
+    def __init__(self, scene: SceneConfig, object_model: ObjectModel) -> None:
         self._pool = ProcessPoolExecutor(
-            1, get_context("spawn"), _build_twin, (scene, object_model, backend)
+            1, get_context("spawn"), _build_twin, (scene, object_model)
         )
         self._job: Future[Any] = self._pool.submit(_is_built)  # starts the process
 
@@ -92,13 +91,13 @@ _twin: Simulator | None = None
 """Of the rendering process alone."""
 
 
-def _build_twin(scene: SceneConfig, object_model: ObjectModel, backend: str) -> None:
+def _build_twin(scene: SceneConfig, object_model: ObjectModel) -> None:
     global _twin
     # The bridge ends this process; Ctrl-C, which reaches the whole group, must not do it first.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     os.nice(_NICENESS)
-    _twin = make_simulator(scene, object_model, backend)
+    _twin = make_simulator(scene, object_model)
 
 
 def _is_built() -> bool:

@@ -52,6 +52,7 @@ class EpisodeSettings:
     mass: float = 0.1
     friction: float = 1.0
     perturbation: Perturbation = Perturbation.NONE
+    backend: str = "mujoco"
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,12 @@ def run_episode(settings: EpisodeSettings) -> EpisodeResult:
         ValueError: a setting is out of range.
     """
     torch.set_num_threads(1)
-    config = load_scene(scene=settings.scene, object_mass=settings.mass, friction=settings.friction)
+    config = load_scene(
+        backend=settings.backend,
+        scene=settings.scene,
+        object_mass=settings.mass,
+        friction=settings.friction,
+    )
     simulator = make_simulator(config, load_object(settings.object, settings.scale))
     simulator.reset(settings.seed)
     return _Episode(settings, simulator).run()

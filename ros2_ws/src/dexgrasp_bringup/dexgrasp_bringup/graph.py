@@ -23,6 +23,7 @@ from dexgrasp_models.perception.cameras import load_rig
 from dexgrasp_models.proposals.proposer import PROPOSERS
 from dexgrasp_ros.process_end import PARENT_VARIABLE
 from dexgrasp_ros.transport import PROFILE_VARIABLE, use_transport_profile
+from dexgrasp_sim.scene import BACKENDS
 
 REMAPPINGS: Mapping[str, str] = {"/clock": "clock", "/tf": "tf", "/tf_static": "tf_static"}
 """ROS's own absolute names, which nodes in a namespace have as relative ones: one cell's time and
@@ -148,6 +149,9 @@ class SimulationOptions(GraspingOptions):
     object: str = _option("mug", "Generated shape, or mesh file or folder, on the table.")
     scale: float = _option(1.0, "Factor on the size of the object.")
     seed: int = _option(0, "Draws the object's pose, the cameras' noise and the proposals.")
+    backend: str = _option(
+        "", "The simulator; by default as config/scene.yaml says.", "", *BACKENDS
+    )
     scene: str = _option("arm", "The hand alone, or mounted on the UR10e.", "floating", "arm")
     mode: str = _option(
         "real_time", "Time runs freely, or waits for each command.", "real_time", "lock_step"
@@ -177,6 +181,7 @@ def simulation_graph(options: SimulationOptions) -> list[GraphNode]:
             "scene": options.scene,
             "mode": options.mode,
             "cameras": options.cameras,
+            **({"backend": options.backend} if options.backend else {}),
         },
     )
     nodes = grasping_nodes(options, options.seed, scene=options.scene, simulated=True)

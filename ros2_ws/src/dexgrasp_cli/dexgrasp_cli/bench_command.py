@@ -54,6 +54,9 @@ def grasp(
     split: Split = None,
     poses: Annotated[int, typer.Option(min=1, help="Attempts an object, each in its pose.")] = 5,
     scene: Annotated[str, typer.Option(help="floating or arm.")] = "floating",
+    backend: Annotated[
+        str | None, typer.Option(help="The simulator; by default as config/scene.yaml says.")
+    ] = None,
     scale: Annotated[float, typer.Option(help="Multiplies the size of all objects.")] = 1.0,
     seed: Annotated[int, typer.Option(min=0, help="Attempt k has the seed SEED + k.")] = 0,
     mass: Annotated[float, typer.Option(help="Mass of the object, kg.")] = 0.1,
@@ -107,6 +110,8 @@ def grasp(
                 console.print(f"[red]left out: {escape(str(error))}", soft_wrap=True)
         if not sources:
             raise ValueError(f"{objects}: none of its objects can be used")
+        backend = backend or load_scene().backend
+        load_scene(backend=backend, scene=scene, object_mass=mass, friction=friction)
         name = str(proposer)
         proposing = proposer_config(name, weights=str(weights) if weights else None)
         digest = _digest(proposing)
@@ -114,12 +119,11 @@ def grasp(
             EpisodeSettings(
                 source, seed + pose, scales[pose % len(scales)], scene, name, str(weights or ""),
                 str(controller), digest, mass=mass, friction=friction,
-                perturbation=Perturbation(control),
+                perturbation=Perturbation(control), backend=backend,
             )
             for source in sources
             for pose in range(poses)
         ]  # fmt: skip
-        load_scene(scene=scene, object_mass=mass, friction=friction)
         make_proposer(name, proposing)
         usable_controller(str(controller), OFFERED)
         attempts = out.with_suffix(".attempts.jsonl") if out else None
@@ -150,7 +154,7 @@ def grasp(
     done = {
         "objects": objects, "split": split, "scene": scene, "poses": poses, "scale": scale,
         "mass": mass, "friction": friction, "proposer": name, "weights": str(weights or ""),
-        "digest": digest, "controller": str(controller), "control": control,
+        "digest": digest, "controller": str(controller), "control": control, "backend": backend,
     }  # fmt: skip
     summary = {**run_record(seed, done), **bench_grasp.summarise(results)}
     console.print(_table(summary))

@@ -59,6 +59,9 @@ def demo(
     scene: Annotated[
         str, typer.Option(help="floating: the hand alone; arm: the hand on the UR10e.")
     ] = "arm",
+    backend: Annotated[
+        str, typer.Option(help="The simulator; by default as config/scene.yaml says.")
+    ] = "",
     proposer: Annotated[
         ProposerName | None,
         typer.Option(help="What proposes; by default as config/proposals.yaml says."),
@@ -104,6 +107,7 @@ def demo(
             scale=scale,
             seed=seed,
             scene=scene,
+            backend=backend,
             mode="lock_step" if lockstep else "real_time",
             proposer=str(proposer or ""),
             weights=str(weights.resolve()) if weights else "",

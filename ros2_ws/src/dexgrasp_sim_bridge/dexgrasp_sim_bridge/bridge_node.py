@@ -31,7 +31,7 @@ from dexgrasp_ros.parameters import (
     declare_parameters,
     settable_while_active,
 )
-from dexgrasp_sim.backends import BACKENDS, make_simulator
+from dexgrasp_sim.backends import make_simulator
 from dexgrasp_sim.cameras.camera_process import CameraProcess
 from dexgrasp_sim.interface import Simulator, SimulatorError
 from dexgrasp_sim.scene import load_scene
@@ -58,7 +58,6 @@ its command."""
 class BridgeParameters(Parameters):
     """Parameters of the bridge beside those of the scene (`SceneConfig`, from scene.yaml)."""
 
-    backend: str = choice("mujoco", BACKENDS, "simulator")
     scene: str = choice("floating", ("floating", "arm"), "free hand, or hand on the arm")
     hand: str = choice(
         "coupled",
@@ -137,7 +136,6 @@ class BridgeNode(ManagedNode):
     def configure(self) -> None:
         """Builds the simulator and all publishers."""
         p = self.parameters
-        self.hardware_id = f"{p.backend}, {p.scene} scene"
         noise = current_parameters(self, self._scene.noise, prefix="noise.")
         self._scene = dataclasses.replace(
             current_parameters(self, self._scene),
@@ -146,6 +144,7 @@ class BridgeNode(ManagedNode):
             cameras=p.cameras,
             noise=dataclasses.replace(noise, enabled=p.camera_noise),
         )
+        self.hardware_id = f"{self._scene.backend}, {p.scene} scene"
         period = self._scene.control_period
         self._tick_ns = conversions.seconds_to_ns(period)
         # In lock-step the controller's clock is that of the state which it answers.
@@ -154,7 +153,7 @@ class BridgeNode(ManagedNode):
         hand = load_hand()
         self._finger_names = hand.finger_joints
         object_model = load_object(p.object, p.scale)
-        self._simulator: Simulator = make_simulator(self._scene, object_model, p.backend)
+        self._simulator: Simulator = make_simulator(self._scene, object_model)
         self._health = BridgeHealth(self, period, p.real_time_rate)
         self._commands = BridgeCommands(
             self,
@@ -179,7 +178,7 @@ class BridgeNode(ManagedNode):
             self,
             self._simulator,
             # In lock-step time stands still while the cameras look.
-            None if p.mode == "lock_step" else CameraProcess(self._scene, object_model, p.backend),
+            None if p.mode == "lock_step" else CameraProcess(self._scene, object_model),
             period_ticks=max(1, round(1.0 / (p.camera_rate * period))),
             reliable=p.camera_reliability == "reliable",
         )
