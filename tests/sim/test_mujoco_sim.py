@@ -15,8 +15,8 @@ from dexgrasp_models.control.types import Command
 from dexgrasp_models.hand.spec import load_hand
 from dexgrasp_models.objects import load_object
 from dexgrasp_sim.backends import make_simulator
-from dexgrasp_sim.backends.mujoco.stable_pose import StablePose
 from dexgrasp_sim.interface import SimulatorError
+from dexgrasp_sim.placement import StablePose
 from dexgrasp_sim.scene import SceneConfig, load_scene
 
 OPEN = np.zeros(22)

@@ -62,13 +62,6 @@ def test_found_again_from_the_cache(cache):
         assert np.array_equal(a.rotation, b.rotation)
 
 
-def test_placement_turns_about_the_vertical():
-    pose = find_stable_poses(load_object("box"))[0]
-    placed = pose.placed(0.1, -0.2, 1.0)
-    assert placed[:2, 3] == pytest.approx([0.1, -0.2])
-    assert placed[2, :3] == pytest.approx(pose.rotation[2])
-
-
 def test_a_larger_object_rests_as_a_smaller_one_does():
     small, large = (find_stable_poses(load_object("box", scale)) for scale in (0.8, 1.2))
     for pose in small:

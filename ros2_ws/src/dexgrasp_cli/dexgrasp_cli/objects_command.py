@@ -17,7 +17,7 @@ from dexgrasp_cli.progress import bars
 
 if TYPE_CHECKING:
     from dexgrasp_models.perception.ray_casting import Body
-    from dexgrasp_sim.backends.mujoco.stable_pose import StablePose
+    from dexgrasp_sim.placement import StablePose
 
 Made = TypeVar("Made")
 

@@ -22,10 +22,11 @@ from dexgrasp_models.perception.ray_casting import Body, Hits, RayCaster
 from dexgrasp_sim.backends.mujoco import physics
 from dexgrasp_sim.backends.mujoco.mujoco_model import OBJECT, OBJECT_JOINT, TABLE, build_scene
 from dexgrasp_sim.backends.mujoco.robot_model import PALM_JOINT, Collides
-from dexgrasp_sim.backends.mujoco.stable_pose import StablePose, find_stable_poses
+from dexgrasp_sim.backends.mujoco.stable_pose import find_stable_poses
 from dexgrasp_sim.backends.mujoco.wrist_drive import ArmDrive, PalmServoDrive, WristDrive
 from dexgrasp_sim.interface import Snapshot
 from dexgrasp_sim.noise import measure_depth
+from dexgrasp_sim.placement import draw_placement
 from dexgrasp_sim.scene import SceneConfig
 
 _FULL_STATE = mujoco.mjtState.mjSTATE_INTEGRATION
@@ -60,8 +61,6 @@ class MujocoSimulator:
         self.cameras: Mapping[str, CameraModel] = {
             camera.name: camera for camera in load_rig(find_config(config.cameras))
         }
-        self.placement: StablePose | None = None
-        """The resting pose that the last reset drew."""
         self._hand = load_hand()
         self._palm = self.model.body(self._hand.root).id
         self._object = self.model.body(OBJECT).id
@@ -92,17 +91,10 @@ class MujocoSimulator:
         return round(self._tick * self.config.control_period, 9)
 
     def reset(self, seed: int) -> None:
-        generator = np.random.default_rng(seed)
-        poses = find_stable_poses(self.object_model)
-        self.placement = poses[generator.choice(len(poses), p=[pose.frequency for pose in poses])]
-        radius = self.config.placement_radius * np.sqrt(generator.random())
-        angle, yaw = generator.uniform(-np.pi, np.pi, size=2)
-        x, y = np.add(
-            self.config.object_position, radius * np.array([np.cos(angle), np.sin(angle)])
-        )
+        resting = find_stable_poses(self.object_model)
         mujoco.mj_resetData(self.model, self.data)
         self._wrist.reset(self.data)
-        self.place_object(self.placement.placed(x, y, yaw))
+        self.place_object(draw_placement(self.config, resting, seed))
         self._seed, self._tick = seed, 0
         self.set_targets(Command(self._palm_pose(), np.zeros(len(self._joint_positions))))
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-
 import mujoco
 import numpy as np
 from scipy.spatial.transform import Rotation
@@ -13,6 +11,7 @@ from dexgrasp_models.objects.meshes import cache_folder, content_hash, save_arra
 from dexgrasp_sim.backends.mujoco import physics
 from dexgrasp_sim.backends.mujoco.mujoco_model import add_object, add_table, new_spec
 from dexgrasp_sim.interface import SimulatorError
+from dexgrasp_sim.placement import StablePose
 
 _DROPS = 32
 _DROP_HEIGHT = 0.01  # m between table and the lowest point
@@ -23,31 +22,6 @@ _REST_STEPS = 20
 _ROLLING = 2e-2  # m/s; what still rolls as slowly as this counts where nothing comes to rest
 _SAME_TILT = np.deg2rad(10.0)
 _VERSION = 1  # raise when poses change for the same object
-
-
-@dataclass(frozen=True, eq=False)
-class StablePose:
-    """A way of resting on the table; any yaw and place are the same."""
-
-    rotation: np.ndarray
-    """(3, 3) attitude of the object's mesh frame in `world`, at some yaw."""
-    height: float
-    """z of the mesh frame's origin, m."""
-    frequency: float
-    """Part of the random drops that end like this."""
-    top: float
-    """Height of the object's highest point over the table, m."""
-
-    def scaled(self, factor: float) -> StablePose:
-        """The pose of the same object made larger."""
-        return replace(self, height=factor * self.height, top=factor * self.top)
-
-    def placed(self, x: float, y: float, yaw: float) -> np.ndarray:
-        """(4, 4) pose with the centre of the mesh frame over (x, y), turned by `yaw` about z."""
-        pose = np.eye(4)
-        pose[:3, :3] = Rotation.from_euler("z", yaw).as_matrix() @ self.rotation
-        pose[:3, 3] = (x, y, self.height)
-        return pose
 
 
 def find_stable_poses(object_model: ObjectModel) -> tuple[StablePose, ...]:
