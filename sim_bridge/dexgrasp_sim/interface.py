@@ -1,4 +1,4 @@
-"""What every simulator offers, and how one is chosen."""
+"""What every simulator offers: the physics of a scene, and snapshots for cameras to draw."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import numpy as np
 
 from dexgrasp_models.control.types import Command, RobotState
 from dexgrasp_models.objects import ObjectModel
-from dexgrasp_models.perception.cameras import CameraModel
 from dexgrasp_sim.scene import SceneConfig
 
 
@@ -29,13 +28,24 @@ class Snapshot:
     """(4, 4) pose of `rh_palm` in `world`."""
     object_pose: np.ndarray
     """(4, 4) pose of the object's mesh frame in `world`."""
+    seed: int = 0
+    """Of the reset; the cameras' noise depends on it, and on the time."""
+
+    def equals(self, other: Snapshot) -> bool:
+        """Whether nothing differs, to the bit."""
+        return (
+            (self.time, self.seed) == (other.time, other.seed)
+            and self.joints == other.joints
+            and np.array_equal(self.wrist_pose, other.wrist_pose)
+            and np.array_equal(self.object_pose, other.object_pose)
+        )
 
 
-class Simulator(Protocol):
-    """A table, one object, the hand (free or on the arm) and depth cameras.
+class Physics(Protocol):
+    """A table, one object and the hand (free or on the arm), which move.
 
-    Time advances in control ticks only. The same seed and commands give the same states and images
-    to the bit. Poses are (4, 4) in `world`.
+    Time advances in control ticks only. The same seed and commands give the same states to the bit.
+    Poses are (4, 4) in `world`. Nothing is seen here: cameras draw a `Snapshot`.
     """
 
     @property
@@ -47,15 +57,15 @@ class Simulator(Protocol):
         """The object on the table."""
 
     @property
-    def cameras(self) -> Mapping[str, CameraModel]:
-        """The depth cameras by name."""
-
-    @property
     def time(self) -> float:
-        """Seconds of simulated time since the last reset."""
+        """Seconds of simulated time since the last reset, to the nanosecond."""
 
     def reset(self, seed: int) -> None:
-        """Back to time 0: the hand at its home pose, the object at rest where `seed` puts it."""
+        """Back to time 0: the hand at its home pose, the object at rest where `draw_placement` puts
+        it for `seed`."""
+
+    def place_object(self, pose: np.ndarray) -> None:
+        """Put the object at rest at a (4, 4) pose of its mesh frame."""
 
     def set_targets(self, command: Command) -> None:
         """The command followed from the next tick on."""
@@ -79,18 +89,8 @@ class Simulator(Protocol):
     def hand_contacts(self) -> dict[str, float]:
         """Normal force (N) on the object by the hand's link, for the links that touch it."""
 
-    def read_depth(self, camera: str) -> np.ndarray:
-        """(H, W) uint16 depth along the optical axis in the camera's `depth_unit`, 0 where nothing
-        was measured."""
-
-    def read_color(self, camera: str) -> np.ndarray:
-        """(H, W, 3) uint8 RGB."""
-
     def snapshot(self) -> Snapshot:
         """Where everything visible is now."""
-
-    def show(self, snapshot: Snapshot) -> None:
-        """Put everything where a snapshot has it, to be looked at; `reset` before going on."""
 
     def save_state(self) -> Any:
         """The whole state, for `restore_state` of the same simulator."""

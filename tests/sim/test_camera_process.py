@@ -35,7 +35,7 @@ def test_images_equal_those_of_the_simulator():
     process = CameraProcess(config, box)
     try:
         views = [View("camera_1", True, False), View("camera_2", True, True)]
-        first, second = process.submit(simulator.save_state(), views).result(60.0)
+        first, second = process.submit(simulator.snapshot(), views).result(60.0)
         assert first.color is None
         np.testing.assert_array_equal(first.depth, simulator.read_depth("camera_1"))
         np.testing.assert_array_equal(second.depth, simulator.read_depth("camera_2"))
@@ -44,7 +44,7 @@ def test_images_equal_those_of_the_simulator():
         process.close()
 
 
-def test_a_twin_that_cannot_be_built_is_an_error_not_a_hang():
+def test_cameras_that_cannot_be_built_are_an_error_not_a_hang():
     process = CameraProcess(load_scene(cameras="no such rig"), load_object("box"))
     with pytest.raises(BrokenProcessPool):
         process.wait_until_idle()

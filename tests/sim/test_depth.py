@@ -176,7 +176,7 @@ def test_the_second_rig_has_five_cameras_that_see_the_object():
     simulator.reset(0)
     assert len(simulator.cameras) == 5
     for camera in simulator.cameras.values():
-        hits, _ = simulator.cast(camera)
+        hits, _ = simulator.depth_cameras.cast(simulator.snapshot(), camera)
         assert (hits.bodies == 0).sum() > 500
 
 
@@ -188,5 +188,5 @@ def test_the_waiting_hand_hides_the_object_from_no_camera(scene):
     alone = RayCaster([Body(simulator.object_model.visual, (1.0, 1.0, 1.0))])
     alone.place(simulator.object_pose()[None])
     for camera in simulator.cameras.values():
-        hits, _ = simulator.cast(camera)
+        hits, _ = simulator.depth_cameras.cast(simulator.snapshot(), camera)
         assert (hits.bodies == 0).sum() >= 0.98 * (alone.cast(camera).bodies == 0).sum()

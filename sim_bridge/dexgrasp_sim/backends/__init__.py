@@ -3,17 +3,30 @@
 from __future__ import annotations
 
 from dexgrasp_models.objects import ObjectModel
-from dexgrasp_sim.interface import Simulator
+from dexgrasp_sim.cameras.depth_cameras import DepthCameras
+from dexgrasp_sim.interface import Physics
 from dexgrasp_sim.scene import SceneConfig
+from dexgrasp_sim.simulator import Simulator
 
 
 def make_simulator(config: SceneConfig, object_model: ObjectModel) -> Simulator:
-    """The simulator that a configuration asks for (`SceneConfig.backend`); `reset` it before use.
+    """Physics and cameras of a scene; `reset` it before use.
+
+    Raises:
+        ImportError: what the simulator needs is not installed.
+        FileNotFoundError: the cameras' rig is not there.
+        RigError: the rig can't be used.
+    """
+    return Simulator(make_physics(config, object_model), DepthCameras(config, object_model))
+
+
+def make_physics(config: SceneConfig, object_model: ObjectModel) -> Physics:
+    """The physics that a configuration asks for (`SceneConfig.backend`); `reset` it before use.
 
     Raises:
         ImportError: what the simulator needs is not installed.
     """
     # Only the simulator that is asked for is imported.
-    from dexgrasp_sim.backends.mujoco.mujoco_sim import MujocoSimulator
+    from dexgrasp_sim.backends.mujoco.mujoco_sim import MujocoPhysics
 
-    return MujocoSimulator(config, object_model)
+    return MujocoPhysics(config, object_model)

@@ -16,8 +16,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from dexgrasp_models.objects import ObjectModel
-from dexgrasp_sim.backends import make_simulator
-from dexgrasp_sim.interface import Simulator
+from dexgrasp_sim.cameras.depth_cameras import DepthCameras
+from dexgrasp_sim.interface import Snapshot
 from dexgrasp_sim.scene import SceneConfig
 
 _NICENESS = 5
@@ -39,36 +39,36 @@ class Images(NamedTuple):
     color: np.ndarray | None
 
 
-def render(simulator: Simulator, views: Sequence[View]) -> list[Images]:
-    """The images of a simulator's present state, in the order of ``views``."""
+def render(cameras: DepthCameras, snapshot: Snapshot, views: Sequence[View]) -> list[Images]:
+    """The images of a snapshot, in the order of ``views``."""
     return [
         Images(
-            simulator.read_depth(view.camera) if view.depth else None,
-            simulator.read_color(view.camera) if view.color else None,
+            cameras.read_depth(snapshot, view.camera) if view.depth else None,
+            cameras.read_color(snapshot, view.camera) if view.color else None,
         )
         for view in views
     ]
 
 
 class CameraProcess:
-    """Renders saved states on a twin of the simulator.
+    """Renders snapshots.
 
     Args:
-        scene: what the simulator was built from.
-        object_model: its object.
+        scene: the cameras and what they see.
+        object_model: the object on the table.
     """
 
     def __init__(self, scene: SceneConfig, object_model: ObjectModel) -> None:
         self._pool = ProcessPoolExecutor(
-            1, get_context("spawn"), _build_twin, (scene, object_model)
+            1, get_context("spawn"), _build_cameras, (scene, object_model)
         )
         self._job: Future[Any] = self._pool.submit(_is_built)  # starts the process
 
     def wait_until_idle(self) -> None:
-        """Returns when the twin is built and the images asked for last are rendered.
+        """Returns when the cameras are built and the images asked for last are rendered.
 
         Raises:
-            BrokenProcessPool: the process has ended, as when the twin could not be built.
+            BrokenProcessPool: the process has ended, as when the cameras could not be built.
         """
         self._job.result()
 
@@ -77,9 +77,9 @@ class CameraProcess:
         """Whether the images asked for last are still to come."""
         return not self._job.done()
 
-    def submit(self, saved_state: Any, views: Sequence[View]) -> Future[list[Images]]:
-        """Images of a state from `Simulator.save_state`."""
-        self._job = job = self._pool.submit(_render_saved, saved_state, views)
+    def submit(self, snapshot: Snapshot, views: Sequence[View]) -> Future[list[Images]]:
+        """Images of a snapshot."""
+        self._job = job = self._pool.submit(_render, snapshot, views)
         return job
 
     def close(self) -> None:
@@ -87,21 +87,21 @@ class CameraProcess:
         self._pool.shutdown(cancel_futures=True)
 
 
-_twin: Simulator | None = None
+_cameras: DepthCameras | None = None
 """Of the rendering process alone."""
 
 
-def _build_twin(scene: SceneConfig, object_model: ObjectModel) -> None:
-    global _twin
+def _build_cameras(scene: SceneConfig, object_model: ObjectModel) -> None:
+    global _cameras
     # The bridge ends this process; Ctrl-C, which reaches the whole group, must not do it first.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     os.nice(_NICENESS)
-    _twin = make_simulator(scene, object_model)
+    _cameras = DepthCameras(scene, object_model)
 
 
 def _is_built() -> bool:
-    return _twin is not None
+    return _cameras is not None
 
 
 def _end_with_parent() -> None:
@@ -112,7 +112,6 @@ def _end_with_parent() -> None:
     os._exit(0)
 
 
-def _render_saved(saved_state: Any, views: Sequence[View]) -> list[Images]:
-    assert _twin is not None
-    _twin.restore_state(saved_state)
-    return render(_twin, views)
+def _render(snapshot: Snapshot, views: Sequence[View]) -> list[Images]:
+    assert _cameras is not None
+    return render(_cameras, snapshot, views)

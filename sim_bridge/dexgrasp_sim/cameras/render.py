@@ -12,7 +12,7 @@ import numpy as np
 from dexgrasp_models.files import written_whole
 from dexgrasp_models.perception.cameras import CameraModel, look_at
 from dexgrasp_models.perception.ray_casting import Hits, RayCaster
-from dexgrasp_sim.backends.mujoco.mujoco_sim import MujocoSimulator
+from dexgrasp_sim.cameras.depth_cameras import DepthCameras
 from dexgrasp_sim.interface import Snapshot
 
 _LIGHT = np.array([0.30, -0.45, 0.85], dtype=np.float32)
@@ -38,36 +38,34 @@ def viewpoint(scene: str, width: int = 960, height: int = 720) -> CameraModel:
 
 
 class Renderer:
-    """Draws what a simulator holds, with shadows; colours as in the color images.
+    """Draws snapshots of a scene, with shadows; colours as in the color images.
 
     Args:
-        simulator: of the scene; `pictures` moves it.
+        cameras: of the scene; they know what it consists of.
         camera: from where; a `viewpoint` by default.
         supersampling: rays along each side of a pixel.
     """
 
     def __init__(
         self,
-        simulator: MujocoSimulator,
+        cameras: DepthCameras,
         camera: CameraModel | None = None,
         supersampling: int = 2,
     ) -> None:
-        self._simulator = simulator
-        self._camera = camera or viewpoint(simulator.config.scene)
+        self._cameras = cameras
+        self._camera = camera or viewpoint(cameras.config.scene)
         self._fine = _refined(self._camera, supersampling)
 
-    def picture(self) -> np.ndarray:
-        """(H, W, 3) uint8 RGB of the simulator's present state."""
-        hits, caster = self._simulator.cast(self._fine)
+    def picture(self, snapshot: Snapshot) -> np.ndarray:
+        """(H, W, 3) uint8 RGB."""
+        hits, caster = self._cameras.cast(snapshot, self._fine)
         fine = _shaded(hits, caster, self._fine)
         size = (self._camera.width, self._camera.height)
         return cv2.resize(fine, size, interpolation=cv2.INTER_AREA)
 
     def pictures(self, snapshots: Iterable[Snapshot]) -> Iterator[np.ndarray]:
-        """One picture for each recorded snapshot, drawn as it is asked for."""
-        for snapshot in snapshots:
-            self._simulator.show(snapshot)
-            yield self.picture()
+        """One picture for each snapshot, drawn as it is asked for."""
+        return map(self.picture, snapshots)
 
 
 def save_picture(path: Path, image: np.ndarray) -> None:

@@ -36,10 +36,10 @@ from dexgrasp_models.perception.fusion import (
     load_fusion_config,
 )
 from dexgrasp_models.perception.ray_casting import Body, RayCaster
+from dexgrasp_sim.cameras.scene_surfaces import table_surface
 from dexgrasp_sim.noise import measure_depth
 from dexgrasp_sim.scene import SceneConfig, load_scene
 
-_TABLE_THICKNESS = 0.03  # m
 _GREY = (0.5, 0.5, 0.5)
 
 
@@ -146,8 +146,7 @@ class TableView:
 
     def __init__(self, surface: trimesh.Trimesh, config: SceneConfig, fusion: FusionConfig) -> None:
         """`surface`: of the object, in its own units."""
-        table = trimesh.creation.box(extents=(*config.table_size, _TABLE_THICKNESS))
-        table.apply_translation((0.0, 0.0, -_TABLE_THICKNESS / 2))
+        table = table_surface(config.table_size)
         self._caster = RayCaster([Body(surface, _GREY), Body(table, _GREY)])
         self._cameras = load_rig(find_config(config.cameras))
         self._noise, self._fusion = config.noise, fusion

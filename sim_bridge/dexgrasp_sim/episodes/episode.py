@@ -26,8 +26,9 @@ from dexgrasp_sim.episodes.grasp_cell import GraspCell
 from dexgrasp_sim.episodes.lift import Lift
 from dexgrasp_sim.episodes.perturbation import Perturbation, perturb
 from dexgrasp_sim.episodes.resting import Lying, lying, resting_height
-from dexgrasp_sim.interface import Simulator, SimulatorError
+from dexgrasp_sim.interface import SimulatorError
 from dexgrasp_sim.scene import load_scene
+from dexgrasp_sim.simulator import Simulator
 
 
 @dataclass(frozen=True)

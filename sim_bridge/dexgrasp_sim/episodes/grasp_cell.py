@@ -27,7 +27,7 @@ from dexgrasp_models.perception.fusion import FusedCloud, fuse, load_fusion_conf
 from dexgrasp_models.perception.robot_mask import robot_distance
 from dexgrasp_models.synthesis.types import Grasp
 from dexgrasp_sim.episodes.lift import Lift, LiftWatch
-from dexgrasp_sim.interface import Simulator
+from dexgrasp_sim.simulator import Simulator
 
 TIME_LIMIT = 60.0
 """Seconds of simulated time after which an execution is given up."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -15,10 +16,9 @@ from dexgrasp_bringup.plan_pictures import way_to_the_grasp, with_plan, with_pro
 from dexgrasp_bringup.recording import Moment, Proposed, at_wall_time
 from dexgrasp_bringup.summary import Interval, motion_of
 from dexgrasp_models.objects import load_object
-from dexgrasp_sim.backends import make_simulator
-from dexgrasp_sim.backends.mujoco.mujoco_sim import MujocoSimulator
+from dexgrasp_sim.cameras.depth_cameras import DepthCameras
 from dexgrasp_sim.cameras.render import Renderer, save_picture, save_video, viewpoint
-from dexgrasp_sim.interface import Simulator, Snapshot
+from dexgrasp_sim.interface import Snapshot
 from dexgrasp_sim.scene import load_scene
 
 VIDEO_RATE = 12.0
@@ -43,16 +43,16 @@ def write_pictures(
     pictures of `propose` and `plan` is drawn what was proposed and chosen.
     """
     config = load_scene(scene=options.scene, cameras=options.cameras)
-    simulator = make_simulator(config, load_object(options.object, options.scale))
-    assert isinstance(simulator, MujocoSimulator)
-    simulator.reset(options.seed)
+    cameras = DepthCameras(config, load_object(options.object, options.scale))
     view = viewpoint(options.scene)
-    renderer = Renderer(simulator, view)
+    renderer = Renderer(cameras, view)
     numbered = list(enumerate(intervals, start=1))
     for number, interval in track(numbered, "pictures", console=console, transient=True):
-        simulator.show(moments[at_wall_time(moments, interval.end)].snapshot)
-        captured = interval.stage == "capture"
-        picture = depth_mosaic(simulator) if captured else renderer.picture()
+        snapshot = moments[at_wall_time(moments, interval.end)].snapshot
+        if interval.stage == "capture":
+            picture = depth_mosaic(cameras, replace(snapshot, seed=options.seed))
+        else:
+            picture = renderer.picture(snapshot)
         if proposed is not None and interval.stage == "propose":
             picture = with_proposals(picture, view, proposed)
         if proposed is not None and interval.stage == "plan":
@@ -61,14 +61,14 @@ def write_pictures(
 
     frames = list(_frames(intervals, moments))
     if frames:
-        small = Renderer(simulator, viewpoint(options.scene, 640, 480), supersampling=1)
+        small = Renderer(cameras, viewpoint(options.scene, 640, 480), supersampling=1)
         shown = small.pictures(track(frames, "video", console=console, transient=True))
         save_video(out / "grasp.mp4", shown, VIDEO_RATE)
 
 
-def depth_mosaic(simulator: Simulator, columns: int = 2) -> np.ndarray:
+def depth_mosaic(cameras: DepthCameras, snapshot: Snapshot, columns: int = 2) -> np.ndarray:
     """(H, W, 3) uint8: the depth images of all cameras, near ones warm, without a reading black."""
-    tiles = [_coloured(simulator.read_depth(name)) for name in simulator.cameras]
+    tiles = [_coloured(cameras.read_depth(snapshot, name)) for name in cameras.cameras]
     tiles += [np.zeros_like(tiles[0])] * (-len(tiles) % columns)
     rows = [np.hstack(tiles[i : i + columns]) for i in range(0, len(tiles), columns)]
     return np.vstack(rows)

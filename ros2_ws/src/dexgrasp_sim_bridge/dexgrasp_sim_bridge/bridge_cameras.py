@@ -15,7 +15,7 @@ from dexgrasp_models.perception.cameras import CameraModel
 from dexgrasp_ros import contract, conversions, qos
 from dexgrasp_ros.node import ERROR, ManagedNode
 from dexgrasp_sim.cameras.camera_process import CameraProcess, Images, View, render
-from dexgrasp_sim.interface import Simulator
+from dexgrasp_sim.simulator import Simulator
 
 REPEAT_EVERY = 5
 """Calls of :meth:`BridgeCameras.repeat` for one repetition of the images."""
@@ -63,7 +63,7 @@ class BridgeCameras:
 
     Images come at a fixed rate while somebody subscribes, the first at once. Their intrinsics come
     at that rate all the time, and tell that the camera is there. In lock-step the images are
-    rendered between two ticks. In real time another process renders them from a saved state; images
+    rendered between two ticks. In real time another process renders them from a snapshot; images
     that are due while it is still at work are left out, and most of their intrinsics too: to who
     listens many of these without an image are images that got lost.
 
@@ -120,7 +120,7 @@ class BridgeCameras:
             # When the images are taken: they come later, and intrinsics in the order of time.
             self._publish_infos(ns, disabled)
             job = self._process.submit(
-                self._simulator.save_state(), [topics.view for topics in wanted]
+                self._simulator.snapshot(), [topics.view for topics in wanted]
             )
             job.add_done_callback(partial(self._publish_rendered, wanted, ns, self._epoch))
         elif due and (not wanted or time.monotonic() - self._infos_at > SIGN_OF_LIFE):
@@ -175,8 +175,9 @@ class BridgeCameras:
     def _publish_now(self, ns: int, disabled: Collection[str]) -> None:
         self._audience = self._subscribers()
         self._publish_infos(ns, disabled)
+        cameras, snapshot = self._simulator.depth_cameras, self._simulator.snapshot()
         for topics in self._wanted(disabled):
-            (images,) = render(self._simulator, [topics.view])
+            (images,) = render(cameras, snapshot, [topics.view])
             topics.publish(images, ns)
 
     def _publish_rendered(

@@ -33,7 +33,7 @@ from dexgrasp_ros.parameters import (
 )
 from dexgrasp_sim.backends import make_simulator
 from dexgrasp_sim.cameras.camera_process import CameraProcess
-from dexgrasp_sim.interface import Simulator, SimulatorError
+from dexgrasp_sim.interface import SimulatorError
 from dexgrasp_sim.scene import load_scene
 from dexgrasp_sim_bridge.bridge_cameras import BridgeCameras
 from dexgrasp_sim_bridge.bridge_commands import BridgeCommands
@@ -153,7 +153,7 @@ class BridgeNode(ManagedNode):
         hand = load_hand()
         self._finger_names = hand.finger_joints
         object_model = load_object(p.object, p.scale)
-        self._simulator: Simulator = make_simulator(self._scene, object_model)
+        self._simulator = make_simulator(self._scene, object_model)
         self._health = BridgeHealth(self, period, p.real_time_rate)
         self._commands = BridgeCommands(
             self,

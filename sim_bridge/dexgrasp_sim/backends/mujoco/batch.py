@@ -14,7 +14,7 @@ from dexgrasp_models.hand.spec import load_hand
 from dexgrasp_models.objects import ObjectModel
 from dexgrasp_sim.backends.mujoco import physics
 from dexgrasp_sim.backends.mujoco.mujoco_model import OBJECT_JOINT
-from dexgrasp_sim.backends.mujoco.mujoco_sim import MujocoSimulator
+from dexgrasp_sim.backends.mujoco.mujoco_sim import MujocoPhysics
 from dexgrasp_sim.backends.mujoco.robot_model import PALM_JOINT, PalmServo
 from dexgrasp_sim.backends.mujoco.wrist_drive import palm_inputs
 from dexgrasp_sim.scene import SceneConfig
@@ -34,7 +34,7 @@ class _Scene(NamedTuple):
 class BatchSimulator:
     """N floating-hand scenes of one object that differ in their seeds and targets.
 
-    Each scene moves as a `MujocoSimulator` with the same seed and targets does. MuJoCo releases
+    Each scene moves as a `MujocoPhysics` with the same seed and targets does. MuJoCo releases
     Python's lock while it steps, so threads run in parallel; results don't depend on their number.
 
     Args:
@@ -55,7 +55,7 @@ class BatchSimulator:
         if count < 1 or threads < 1:
             raise ValueError(f"count and threads must be positive, not {count} and {threads}")
         self.config = config
-        self._single = MujocoSimulator(config, object_model)
+        self._single = MujocoPhysics(config, object_model)
         self.model = self._single.model
         self.data = [mujoco.MjData(self.model) for _ in range(count)]
         self._scenes = [_Scene(d, d.ctrl, d.mocap_pos, d.mocap_quat) for d in self.data]

@@ -2,46 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
 
 import mujoco
 import numpy as np
-import trimesh
 from scipy.spatial.transform import Rotation
 
 from dexgrasp_models.arm.kinematics import ArmKinematics
 from dexgrasp_models.arm.servo import PoseServo
-from dexgrasp_models.config import find_config
 from dexgrasp_models.control.types import Command, RobotState
 from dexgrasp_models.hand.spec import load_hand
 from dexgrasp_models.objects import ObjectModel
-from dexgrasp_models.perception.cameras import CameraModel, load_rig
-from dexgrasp_models.perception.ray_casting import Body, Hits, RayCaster
 from dexgrasp_sim.backends.mujoco import physics
-from dexgrasp_sim.backends.mujoco.mujoco_model import OBJECT, OBJECT_JOINT, TABLE, build_scene
-from dexgrasp_sim.backends.mujoco.robot_model import PALM_JOINT, Collides
+from dexgrasp_sim.backends.mujoco.mujoco_model import OBJECT, OBJECT_JOINT, build_scene
 from dexgrasp_sim.backends.mujoco.stable_pose import find_stable_poses
 from dexgrasp_sim.backends.mujoco.wrist_drive import ArmDrive, PalmServoDrive, WristDrive
 from dexgrasp_sim.interface import Snapshot
-from dexgrasp_sim.noise import measure_depth
 from dexgrasp_sim.placement import draw_placement
 from dexgrasp_sim.scene import SceneConfig
 
 _FULL_STATE = mujoco.mjtState.mjSTATE_INTEGRATION
-_TABLE_THICKNESS = 0.03  # m, drawn
-_COLORS = {
-    TABLE: (0.80, 0.72, 0.60),
-    OBJECT: (0.90, 0.45, 0.12),
-    Collides.HAND: (0.30, 0.33, 0.38),
-    Collides.ARM: (0.62, 0.70, 0.80),
-}
 
 
 @dataclass(frozen=True, eq=False)
 class SavedState:
-    """A snapshot of a `MujocoSimulator`."""
+    """A snapshot of a `MujocoPhysics`."""
 
     physics: np.ndarray
     wrist_memory: np.ndarray
@@ -50,17 +35,14 @@ class SavedState:
     tick: int
 
 
-class MujocoSimulator:
-    """A scene in MuJoCo; see `interface.Simulator` for what the public methods promise."""
+class MujocoPhysics:
+    """A scene in MuJoCo; see `interface.Physics` for what the public methods promise."""
 
     def __init__(self, config: SceneConfig, object_model: ObjectModel) -> None:
         self.config = config
         self.object_model = object_model
         self.model = build_scene(config, object_model)
         self.data = mujoco.MjData(self.model)
-        self.cameras: Mapping[str, CameraModel] = {
-            camera.name: camera for camera in load_rig(find_config(config.cameras))
-        }
         self._hand = load_hand()
         self._palm = self.model.body(self._hand.root).id
         self._object = self.model.body(OBJECT).id
@@ -79,8 +61,6 @@ class MujocoSimulator:
         }
         self._seed = 0
         self._tick = 0
-        self._hits: dict[str, Hits] = {}
-        self._placed = False
         self._command = Command(config.home_pose, np.zeros(len(joints)))
 
     # Time and control
@@ -100,10 +80,7 @@ class MujocoSimulator:
 
     def place_object(self, pose: np.ndarray) -> None:
         """Put the object at rest at a (4, 4) pose of its mesh frame in `world`."""
-        self._place(OBJECT_JOINT, pose)
-
-    def _place(self, free_joint: str, pose: np.ndarray) -> None:
-        joint = self.model.joint(free_joint)
+        joint = self.model.joint(OBJECT_JOINT)
         position, speed = joint.qposadr[0], joint.dofadr[0]
         self.data.qpos[position : position + 3] = pose[:3, 3]
         attitude = Rotation.from_matrix(pose[:3, :3]).as_quat(scalar_first=True)
@@ -127,15 +104,9 @@ class MujocoSimulator:
         self._moved()
 
     def snapshot(self) -> Snapshot:
-        return Snapshot(self.time, self.joint_positions(), self._palm_pose(), self.object_pose())
-
-    def show(self, snapshot: Snapshot) -> None:
-        for name, angle in snapshot.joints.items():
-            if name in self._reported_joints:
-                self.data.qpos[self._reported_joints[name]] = angle
-        if self.config.scene == "floating":
-            self._place(PALM_JOINT, snapshot.wrist_pose)
-        self._place(OBJECT_JOINT, snapshot.object_pose)
+        return Snapshot(
+            self.time, self.joint_positions(), self._palm_pose(), self.object_pose(), self._seed
+        )
 
     def save_state(self) -> SavedState:
         physics = np.empty(mujoco.mj_stateSize(self.model, _FULL_STATE))
@@ -152,8 +123,6 @@ class MujocoSimulator:
     def _moved(self) -> None:
         """Bring body poses up to date with the joints; MuJoCo's own lag one step behind."""
         mujoco.mj_kinematics(self.model, self.data)
-        self._hits = {}
-        self._placed = False
 
     # Measurements
 
@@ -193,82 +162,9 @@ class MujocoSimulator:
         pose[:3, 3] = self.data.xpos[body]
         return pose
 
-    # Cameras
-
-    def read_depth(self, camera: str) -> np.ndarray:
-        hits = self._look(camera)
-        stream = np.random.SeedSequence([self._seed, list(self.cameras).index(camera), self._tick])
-        return measure_depth(
-            hits.depth,
-            hits.cosine,
-            self.cameras[camera].fx,
-            self.config.noise,
-            np.random.default_rng(stream),
-            self.cameras[camera].depth_unit,
-        )
-
-    def read_color(self, camera: str) -> np.ndarray:
-        return self._ray_caster.shade(self._look(camera))
-
-    def cast(self, camera: CameraModel) -> tuple[Hits, RayCaster]:
-        """What any camera sees now, and the caster that can shade it."""
-        if not self._placed:
-            self._ray_caster.place(self._surface_poses())
-            self._placed = True
-        return self._ray_caster.cast(camera), self._ray_caster
-
-    def _look(self, camera: str) -> Hits:
-        if camera not in self.cameras:
-            raise KeyError(f"no camera {camera!r}; there are {', '.join(self.cameras)}")
-        if camera not in self._hits:
-            self._hits[camera], _ = self.cast(self.cameras[camera])
-        return self._hits[camera]
-
-    @cached_property
-    def _drawn_geoms(self) -> list[int]:
-        """Ids of the robot's and the table's geoms; the object is drawn by its visual mesh."""
-        return [g for g in range(self.model.ngeom) if self.model.geom_bodyid[g] != self._object]
-
-    @cached_property
-    def _ray_caster(self) -> RayCaster:
-        bodies = [Body(self.object_model.visual, _COLORS[OBJECT])]
-        for geom in self._drawn_geoms:
-            bodies.append(Body(_geom_mesh(self.model, geom), _geom_color(self.model, geom)))
-        return RayCaster(bodies)
-
-    def _surface_poses(self) -> np.ndarray:
-        poses = np.tile(np.eye(4), (1 + len(self._drawn_geoms), 1, 1))
-        poses[0] = self.object_pose()
-        poses[1:, :3, :3] = self.data.geom_xmat[self._drawn_geoms].reshape(-1, 3, 3)
-        poses[1:, :3, 3] = self.data.geom_xpos[self._drawn_geoms]
-        return poses
-
 
 def _wrist_drive(model: mujoco.MjModel, config: SceneConfig) -> WristDrive:
     if config.scene == "arm":
         servo = PoseServo(ArmKinematics(), config.control_period)
         return ArmDrive(model, servo, config.steps_per_tick)
     return PalmServoDrive(model, config.home_pose, config.steps_per_tick)
-
-
-def _geom_color(model: mujoco.MjModel, geom: int) -> tuple[float, float, float]:
-    if model.geom(geom).name == TABLE:
-        return _COLORS[TABLE]
-    return _COLORS[Collides(int(model.geom_contype[geom]))]
-
-
-def _geom_mesh(model: mujoco.MjModel, geom: int) -> trimesh.Trimesh:
-    """Surface of a primitive geom in its own frame."""
-    size = model.geom_size[geom]
-    match mujoco.mjtGeom(model.geom_type[geom]):
-        case mujoco.mjtGeom.mjGEOM_PLANE:
-            slab = trimesh.creation.box(extents=(2 * size[0], 2 * size[1], _TABLE_THICKNESS))
-            return slab.apply_translation((0.0, 0.0, -_TABLE_THICKNESS / 2))
-        case mujoco.mjtGeom.mjGEOM_BOX:
-            return trimesh.creation.box(extents=2 * size)
-        case mujoco.mjtGeom.mjGEOM_CAPSULE:
-            return trimesh.creation.capsule(height=2 * size[1], radius=size[0], count=(24, 16))
-        case mujoco.mjtGeom.mjGEOM_CYLINDER:
-            return trimesh.creation.cylinder(radius=size[0], height=2 * size[1], sections=32)
-        case kind:
-            raise ValueError(f"no surface for geoms of type {kind.name}")
