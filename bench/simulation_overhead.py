@@ -1,6 +1,6 @@
 """What stepping a batch of floating-hand scenes costs beyond MuJoCo's own step.
 
-Compares `BatchSimulator` with a bare loop of `mj_step` over the same scenes, tick by tick, from the
+Compares `MujocoBatch` with a bare loop of `mj_step` over the same scenes, tick by tick, from the
 same states with the same controls, on one thread. Hands are closed around their objects, so that
 there are contacts.
 
@@ -18,7 +18,7 @@ import mujoco
 import numpy as np
 
 from dexgrasp_models.objects import load_object
-from dexgrasp_sim.backends.mujoco.batch import BatchSimulator
+from dexgrasp_sim.backends.mujoco.batch import MujocoBatch
 from dexgrasp_sim.scene import SceneConfig
 
 REPEATS = 5
@@ -35,20 +35,22 @@ def main() -> None:
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     config = SceneConfig(placement_radius=0.0)
-    batch = BatchSimulator(config, load_object(options.object), options.scenes)
+    batch = MujocoBatch(config, [load_object(options.object)] * options.scenes)
+    every = range(options.scenes)
     _reach(batch)
-    saved = [_state(batch.model, data) for data in batch.data]
+    saved = batch.save(every)
+    model = batch.models[0]
     contacts = float(np.mean([data.ncon for data in batch.data]))
     raw, ours = [], []
     for _ in range(REPEATS):  # interleaved, so that both see the same load of the machine
-        _restore(batch, saved)
+        batch.restore(every, saved)
         start = process_time()
         for _ in range(options.ticks):
             for data in batch.data:
                 for _ in range(config.steps_per_tick):
-                    mujoco.mj_step(batch.model, data)
+                    mujoco.mj_step(model, data)
         raw.append(process_time() - start)
-        _restore(batch, saved)
+        batch.restore(every, saved)
         start = process_time()
         for _ in range(options.ticks):
             batch.step()
@@ -62,16 +64,16 @@ def main() -> None:
     }
     print(f"object {options.object}, {options.scenes} scenes, {contacts:.1f} contacts in each")
     print(f"mj_step alone     {rates['mj_step_per_s']:10.0f} steps/s")
-    print(f"BatchSimulator    {rates['batch_step_per_s']:10.0f} steps/s")
+    print(f"MujocoBatch       {rates['batch_step_per_s']:10.0f} steps/s")
     print(f"share             {rates['share']:10.2f}   (aim: at least {AIM})")
     if options.out:
         options.out.write_text(json.dumps(rates, indent=2) + "\n")
 
 
-def _reach(batch: BatchSimulator) -> None:
+def _reach(batch: MujocoBatch) -> None:
     """Bring the hands down onto the objects and half close them."""
     count = len(batch.data)
-    batch.reset(range(count))
+    batch.reset(range(count), range(count))
     home = batch.config.home_pose
     above = np.tile(home, (count, 1, 1))
     above[:, :3, 3] = (-0.10, 0.0, 0.11)
@@ -81,17 +83,6 @@ def _reach(batch: BatchSimulator) -> None:
         batch.step()
     batch.set_targets(above, fingers + 0.8)
     batch.step(40)
-
-
-def _state(model: mujoco.MjModel, data: mujoco.MjData) -> np.ndarray:
-    state = np.empty(mujoco.mj_stateSize(model, mujoco.mjtState.mjSTATE_INTEGRATION))
-    mujoco.mj_getState(model, data, state, mujoco.mjtState.mjSTATE_INTEGRATION)
-    return state
-
-
-def _restore(batch: BatchSimulator, saved: list[np.ndarray]) -> None:
-    for data, state in zip(batch.data, saved, strict=True):
-        mujoco.mj_setState(batch.model, data, state, mujoco.mjtState.mjSTATE_INTEGRATION)
 
 
 if __name__ == "__main__":

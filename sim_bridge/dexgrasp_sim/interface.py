@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -44,7 +44,8 @@ class Snapshot:
 class Physics(Protocol):
     """A table, one object and the hand (free or on the arm), which move.
 
-    Time advances in control ticks only. The same seed and commands give the same states to the bit.
+    `SinglePhysics` makes one of any `BatchPhysics`. Time advances in control ticks only. The same
+    seed and commands give the same states to the bit, where the simulator does not say otherwise.
     Poses are (4, 4) in `world`. Nothing is seen here: cameras draw a `Snapshot`.
     """
 
@@ -81,13 +82,23 @@ class Physics(Protocol):
         """What the robot's own sensors measure now."""
 
     def joint_positions(self) -> dict[str, float]:
-        """All measured robot joints by name (rad): the fingers, and the arm where there is one."""
+        """All robot joints by name (rad): the fingers, and the arm where there is one."""
+
+    def joint_velocities(self) -> dict[str, float]:
+        """Their velocities, rad/s."""
+
+    def efforts(self) -> dict[str, float]:
+        """What the drives put on them in the last step, N m; zero before the first."""
 
     def object_pose(self) -> np.ndarray:
         """(4, 4) true pose of the object's mesh frame."""
 
+    def object_velocity(self) -> np.ndarray:
+        """(6,) true velocity of the object's mesh frame in `world`: linear m/s, angular rad/s."""
+
     def hand_contacts(self) -> dict[str, float]:
-        """Normal force (N) on the object by the hand's link, for the links that touch it."""
+        """Normal force (N) on the object by the hand's link in the last step, for the links that
+        press on it."""
 
     def snapshot(self) -> Snapshot:
         """Where everything visible is now."""
@@ -97,3 +108,125 @@ class Physics(Protocol):
 
     def restore_state(self, saved: Any) -> None:
         """Back to a saved state."""
+
+
+class BatchPhysics(Protocol):
+    """N environments, each a scene as `Physics` has one, that differ in objects, seeds and targets.
+
+    All have one configuration. They don't influence each other: each moves as it would alone,
+    whichever others are reset, restored or unstable. Where the same seed and targets can't give the
+    same states to the bit (as on a GPU), the simulator says so.
+
+    Arrays are new ones of floats, rows by environment: poses (N, 4, 4) in `world`; velocities
+    (N, 6) of these frames in `world`, linear m/s and angular rad/s; joints (N, J) in the order of
+    `SceneConfig.joint_names`, the 22 of the fingers first. `indices` are distinct environments.
+
+    Raises:
+        ValueError: an array has a wrong shape.
+    """
+
+    @property
+    def config(self) -> SceneConfig:
+        """What all scenes were built from."""
+
+    @property
+    def object_models(self) -> Sequence[ObjectModel]:
+        """The N objects, one on the table of each environment."""
+
+    @property
+    def ticks(self) -> np.ndarray:
+        """(N,) control ticks since the last reset of each."""
+
+    @property
+    def faults(self) -> Mapping[int, str]:
+        """What went wrong, by the index of each environment whose physics has become unstable.
+
+        It stands still, and what is measured of it means nothing, until it is reset or restored.
+        The others go on.
+        """
+
+    def reset(self, indices: Sequence[int], seeds: Sequence[int]) -> None:
+        """Each to its tick 0: the hand at its home pose with straight fingers, to stay there; the
+        object at rest where `draw_placement` puts it for the seed.
+
+        Every environment has to be reset before use.
+        """
+
+    def place(
+        self,
+        indices: Sequence[int],
+        *,
+        wrist_poses: np.ndarray | None = None,
+        joints: np.ndarray | None = None,
+        object_poses: np.ndarray | None = None,
+    ) -> None:
+        """Put what is given at rest where it is given; the ticks go on.
+
+        Joints and wrist that are placed are also their own new targets.
+
+        Args:
+            indices: n environments.
+            wrist_poses: (n, 4, 4) of `rh_palm`, in floating scenes.
+            joints: (n, J) rad; in arm scenes they place the wrist too.
+            object_poses: (n, 4, 4) of the object's mesh frame.
+
+        Raises:
+            ValueError: wrist poses are given in an arm scene.
+        """
+
+    def set_targets(self, wrists: np.ndarray, fingers: np.ndarray) -> None:
+        """Followed by all from the next tick on.
+
+        Args:
+            wrists: (N, 4, 4) of `rh_palm`.
+            fingers: (N, 22) rad.
+
+        Raises:
+            ValueError: a wrist target is not finite, and its environment not unstable.
+        """
+
+    def step(self, ticks: int = 1) -> None:
+        """Advance by control ticks all that are not unstable; see `faults` afterwards."""
+
+    def joints(self) -> np.ndarray:
+        """(N, J) rad."""
+
+    def joint_velocities(self) -> np.ndarray:
+        """(N, J) rad/s."""
+
+    def efforts(self) -> np.ndarray:
+        """(N, J) what the drives put on the joints in the last step, N m.
+
+        Zero where there was none since `reset` or `place`; after `restore` what it was.
+        """
+
+    def wrist_poses(self) -> np.ndarray:
+        """(N, 4, 4) of `rh_palm`."""
+
+    def wrist_velocities(self) -> np.ndarray:
+        """(N, 6) of `rh_palm`."""
+
+    def object_poses(self) -> np.ndarray:
+        """(N, 4, 4) of the objects' mesh frames."""
+
+    def object_velocities(self) -> np.ndarray:
+        """(N, 6) of the objects' mesh frames."""
+
+    def hand_contacts(self) -> np.ndarray:
+        """(N, L) normal force (N) on the object by each link, in the order of `HandSpec.links`.
+
+        Of the last step, as `efforts`.
+        """
+
+    def snapshot(self, index: int) -> Snapshot:
+        """Where everything visible in one environment is now."""
+
+    def save(self, indices: Sequence[int]) -> Any:
+        """The whole state of n environments, for `restore`."""
+
+    def restore(self, indices: Sequence[int], saved: Any) -> None:
+        """Put n environments, with the same objects in the same order, back to a saved state.
+
+        Raises:
+            ValueError: they have other objects.
+        """

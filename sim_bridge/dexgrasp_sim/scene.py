@@ -10,7 +10,9 @@ from typing import Any, Literal, Self
 import numpy as np
 from scipy.spatial.transform import Rotation
 
+from dexgrasp_models.arm.spec import load_arm
 from dexgrasp_models.config import load_config
+from dexgrasp_models.hand.spec import load_hand
 from dexgrasp_models.parameters import Parameters, choice, flag, parameter, text
 from dexgrasp_sim.noise import NoiseConfig
 
@@ -85,6 +87,13 @@ class SceneConfig(Parameters):
     def steps_per_tick(self) -> int:
         """Physics steps in one control tick."""
         return round(self.control_period / self.timestep)
+
+    @property
+    def joint_names(self) -> tuple[str, ...]:
+        """The robot's J joints in the order of all arrays: the 22 of the fingers, and behind them
+        the six of the arm where there is one."""
+        arm = load_arm().joint_names if self.scene == "arm" else ()
+        return (*load_hand().finger_joints, *arm)
 
     @property
     def home_pose(self) -> np.ndarray:

@@ -214,7 +214,7 @@ def test_unstable_physics_stands_still_with_an_error_until_the_reset(mode):
     with graph() as ros:
         bridge = ros.start(BridgeNode, **SLOW, mode=mode)
         robot = Robot(ros)
-        bridge._simulator.physics.data.qvel[0] = 1e300
+        bridge._simulator.physics.batch.data[0].qvel[0] = 1e300
         robot.send(robot.wrist_pose, robot.fingers(), robot.now_ns if mode == "lock_step" else 0)
         assert eventually(
             lambda: robot.said("unstable: ") and robot.said("stands still until"), timeout=30.0

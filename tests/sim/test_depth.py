@@ -170,6 +170,13 @@ def test_images_of_one_tick_agree_and_cameras_differ_in_their_noise():
     assert not np.array_equal(first, simulator.read_depth("camera_1"))
 
 
+def test_an_unknown_camera_is_refused():
+    simulator = make_simulator(load_scene(), load_object("can"))
+    simulator.reset(0)
+    with pytest.raises(KeyError, match="no camera 'camera_9'; there are camera_1"):
+        simulator.read_depth("camera_9")
+
+
 def test_the_second_rig_has_five_cameras_that_see_the_object():
     config = load_scene(cameras="cameras/unidexgrasp_five.yaml")
     simulator = make_simulator(config, load_object("can"))

@@ -40,7 +40,7 @@ def _surface(model: mujoco.MjModel, geom: int) -> trimesh.Trimesh:
 
 def _mujoco_caster(simulator) -> RayCaster:
     """Of the object's visual mesh and of the geoms where MuJoCo has them."""
-    model, data = simulator.physics.model, simulator.physics.data
+    model, data = simulator.physics.batch.models[0], simulator.physics.batch.data[0]
     drawn = np.flatnonzero(model.geom_bodyid != model.body("object").id)
     poses = np.tile(np.eye(4), (1 + len(drawn), 1, 1))
     poses[0] = simulator.object_pose()

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from dexgrasp_models.objects import ObjectModel
 from dexgrasp_sim.cameras.depth_cameras import DepthCameras
-from dexgrasp_sim.interface import Physics
+from dexgrasp_sim.interface import BatchPhysics, Physics
 from dexgrasp_sim.scene import SceneConfig
 from dexgrasp_sim.simulator import Simulator
+from dexgrasp_sim.single_physics import SinglePhysics
 
 
 def make_simulator(config: SceneConfig, object_model: ObjectModel) -> Simulator:
@@ -21,12 +24,29 @@ def make_simulator(config: SceneConfig, object_model: ObjectModel) -> Simulator:
 
 
 def make_physics(config: SceneConfig, object_model: ObjectModel) -> Physics:
-    """The physics that a configuration asks for (`SceneConfig.backend`); `reset` it before use.
+    """One scene of the physics that a configuration asks for; `reset` it before use.
 
     Raises:
         ImportError: what the simulator needs is not installed.
     """
-    # Only the simulator that is asked for is imported.
-    from dexgrasp_sim.backends.mujoco.mujoco_sim import MujocoPhysics
+    return SinglePhysics(make_batch_physics(config, [object_model]))
 
-    return MujocoPhysics(config, object_model)
+
+def make_batch_physics(
+    config: SceneConfig, object_models: Sequence[ObjectModel], threads: int = 1
+) -> BatchPhysics:
+    """Many scenes of the physics that a configuration asks for (`SceneConfig.backend`).
+
+    Args:
+        config: of all environments.
+        object_models: the object of each; one that is there several times is prepared once.
+        threads: that step the environments, where the simulator uses the processor's cores.
+
+    Raises:
+        ImportError: what the simulator needs is not installed.
+        ValueError: there is no environment or no thread.
+    """
+    # Only the simulator that is asked for is imported.
+    from dexgrasp_sim.backends.mujoco.batch import MujocoBatch
+
+    return MujocoBatch(config, object_models, threads)

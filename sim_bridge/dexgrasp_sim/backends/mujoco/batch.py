@@ -1,143 +1,345 @@
-"""Many copies of the floating-hand scene, stepped together at about MuJoCo's own cost."""
+"""Scenes in MuJoCo, stepped together at about MuJoCo's own cost; bit-exact for one seed."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import mujoco
 import numpy as np
-from scipy.spatial.transform import Rotation
 
 from dexgrasp_models.hand.spec import load_hand
 from dexgrasp_models.objects import ObjectModel
 from dexgrasp_sim.backends.mujoco import physics
-from dexgrasp_sim.backends.mujoco.mujoco_model import OBJECT_JOINT
-from dexgrasp_sim.backends.mujoco.mujoco_sim import MujocoPhysics
-from dexgrasp_sim.backends.mujoco.robot_model import PALM_JOINT, PalmServo
-from dexgrasp_sim.backends.mujoco.wrist_drive import palm_inputs
+from dexgrasp_sim.backends.mujoco.scene_model import SceneModel
+from dexgrasp_sim.backends.mujoco.wrist_drive import WristDrives, wrist_drives
+from dexgrasp_sim.interface import Snapshot
+from dexgrasp_sim.placement import draw_placement
 from dexgrasp_sim.scene import SceneConfig
 
 _STATE = mujoco.mjtState.mjSTATE_INTEGRATION
 
 
-class _Scene(NamedTuple):
+class _Environment(NamedTuple):
     """A scene's state and the views of it that are written in every step."""
 
+    scene: SceneModel
     data: mujoco.MjData
     controls: np.ndarray
-    position: np.ndarray
-    quaternion: np.ndarray
+    positions: np.ndarray
+    quaternions: np.ndarray
 
 
-class BatchSimulator:
-    """N floating-hand scenes of one object that differ in their seeds and targets.
+@dataclass(frozen=True, eq=False)
+class SavedEnvironments:
+    """What `MujocoBatch.save` keeps of n environments, in arrays of n rows."""
 
-    Each scene moves as a `MujocoPhysics` with the same seed and targets does. MuJoCo releases
-    Python's lock while it steps, so threads run in parallel; results don't depend on their number.
+    objects: tuple[tuple[str, float], ...]
+    """Names and scales."""
+    physics: np.ndarray
+    wrists: np.ndarray
+    targets: np.ndarray
+    fingers: np.ndarray
+    seeds: np.ndarray
+    ticks: np.ndarray
+    efforts: np.ndarray
+    contacts: np.ndarray
+
+
+class MujocoBatch:
+    """Environments in MuJoCo; see `interface.BatchPhysics` for what the public methods promise.
+
+    MuJoCo releases Python's lock while it steps, so threads run in parallel; results don't depend
+    on their number.
 
     Args:
-        config: of all scenes.
-        object_model: of all scenes.
-        count: N.
-        threads: that step the scenes.
+        config: of all environments.
+        object_models: the N objects; environments with the same `ObjectModel` share its model.
+        threads: that step the environments.
 
     Raises:
-        ValueError: the configuration is of the arm, or a number is not positive.
+        ValueError: there is no environment or no thread.
     """
 
     def __init__(
-        self, config: SceneConfig, object_model: ObjectModel, count: int, threads: int = 1
+        self, config: SceneConfig, object_models: Sequence[ObjectModel], threads: int = 1
     ) -> None:
-        if config.scene != "floating":
-            raise ValueError(f"batches are of the floating hand, not of scene {config.scene!r}")
+        count = len(object_models)
         if count < 1 or threads < 1:
-            raise ValueError(f"count and threads must be positive, not {count} and {threads}")
+            raise ValueError(f"{count} environments on {threads} threads: one is the least of both")
         self.config = config
-        self._single = MujocoPhysics(config, object_model)
-        self.model = self._single.model
-        self.data = [mujoco.MjData(self.model) for _ in range(count)]
-        self._scenes = [_Scene(d, d.ctrl, d.mocap_pos, d.mocap_quat) for d in self.data]
+        self.object_models = tuple(object_models)
+        scenes: dict[int, SceneModel] = {}
+        for item in object_models:
+            if id(item) not in scenes:
+                scenes[id(item)] = SceneModel(config, item)
+        self._environments = [_environment(scenes[id(item)]) for item in object_models]
         self._threads = threads
         self._pool = ThreadPoolExecutor(threads) if threads > 1 else None
         hand = load_hand()
-        self._to_drives = hand.reduction if config.hand == "coupled" else np.eye(len(hand.joints))
-        self._joints = [self.model.joint(name).qposadr[0] for name in hand.finger_joints]
-        self._palm = _free_joint(self.model, PALM_JOINT)
-        self._object = _free_joint(self.model, OBJECT_JOINT)
-        self._targets = self._reached = np.tile(config.home_pose, (count, 1, 1))
+        model = self._environments[0].scene.model
+        self._controls = model.nu
+        coupled = config.hand == "coupled"
+        drives = hand.actuators if coupled else hand.finger_joints
+        self._finger_controls = [model.actuator(name).id for name in drives]
+        self._to_drives = hand.reduction if coupled else np.eye(len(drives))
+        self._wrists: WristDrives = wrist_drives(model, config, count)
+        self._targets = np.tile(config.home_pose, (count, 1, 1))
         self._fingers = np.zeros((count, len(hand.joints)))
-        self._servo = PalmServo()
+        self._seeds = np.zeros(count, dtype=np.int64)
+        self._ticks = np.zeros(count, dtype=np.int64)
+        self._faults: dict[int, str] = {}
+        self._moved = np.ones(count, dtype=bool)
+        """Whose bodies' poses lag behind the joints, as MuJoCo's do after a step."""
+        self._unread = np.zeros(count, dtype=bool)
+        """Whose efforts and contacts are newer than those kept here."""
+        self._efforts = np.zeros((count, len(config.joint_names)))
+        self._contacts = np.zeros((count, len(hand.links)))
 
-    def reset(self, seeds: Sequence[int]) -> None:
-        """Back to the start; scene i as a single simulator resets with `seeds[i]`."""
-        state = np.empty(mujoco.mj_stateSize(self.model, _STATE))
-        for data, seed in zip(self.data, seeds, strict=True):
-            self._single.reset(seed)
-            mujoco.mj_getState(self.model, self._single.data, state, _STATE)
-            mujoco.mj_setState(self.model, data, state, _STATE)
-            data.warning.number[:] = 0
-        self._targets = self._reached = np.tile(self.config.home_pose, (len(self.data), 1, 1))
-        self._fingers = np.zeros_like(self._fingers)
+    @property
+    def models(self) -> list[mujoco.MjModel]:
+        """MuJoCo's model of each environment."""
+        return [environment.scene.model for environment in self._environments]
+
+    @property
+    def data(self) -> list[mujoco.MjData]:
+        """MuJoCo's state of each environment."""
+        return [environment.data for environment in self._environments]
+
+    # Beginning
+
+    def reset(self, indices: Sequence[int], seeds: Sequence[int]) -> None:
+        for index, seed in zip(indices, seeds, strict=True):
+            scene, data = self._environments[index][:2]
+            mujoco.mj_resetData(scene.model, data)
+            self._wrists.reset(index, data)
+            scene.put_object(data, draw_placement(self.config, scene.resting, seed))
+            self._seeds[index], self._ticks[index] = seed, 0
+            self._fingers[index] = 0.0
+            self._begin(index)
+            self._targets[index] = self._pose(index, scene.palm)
+
+    def place(
+        self,
+        indices: Sequence[int],
+        *,
+        wrist_poses: np.ndarray | None = None,
+        joints: np.ndarray | None = None,
+        object_poses: np.ndarray | None = None,
+    ) -> None:
+        if wrist_poses is not None and self.config.scene == "arm":
+            raise ValueError("the arm's joints place the wrist in arm scenes: give joints")
+        count, fingers = len(indices), self._fingers.shape[1]
+        if wrist_poses is not None:
+            wrist_poses = _rows("wrist_poses", wrist_poses, (count, 4, 4))
+        if joints is not None:
+            joints = _rows("joints", joints, (count, self._efforts.shape[1]))
+        if object_poses is not None:
+            object_poses = _rows("object_poses", object_poses, (count, 4, 4))
+        for row, index in enumerate(indices):
+            scene, data = self._environments[index][:2]
+            if joints is not None:
+                data.qpos[scene.qpos], data.qvel[scene.dofs] = joints[row], 0.0
+                self._fingers[index] = joints[row, :fingers]
+            if wrist_poses is not None:
+                scene.put_palm(data, wrist_poses[row])
+            if object_poses is not None:
+                scene.put_object(data, object_poses[row])
+            data.qacc_warmstart[:] = 0.0  # what follows depends on nothing that was before
+            self._begin(index)
+            if wrist_poses is not None or (joints is not None and self.config.scene == "arm"):
+                self._targets[index] = self._pose(index, scene.palm)
+                self._wrists.hold(index, data, self._targets[index])
+
+    def _begin(self, index: int) -> None:
+        """From where the environment was put, with no step behind it."""
+        self._environments[index].data.warning.number[:] = 0
+        self._faults.pop(index, None)
+        self._moved[index] = True
+        self._unread[index] = False
+        self._efforts[index] = self._contacts[index] = 0.0
+
+    def save(self, indices: Sequence[int]) -> SavedEnvironments:
+        self._read()
+        at = np.asarray(indices, dtype=int)
+        size = mujoco.mj_stateSize(self.models[0], _STATE)
+        states = np.empty((len(at), size))
+        for state, index in zip(states, at, strict=True):
+            scene, data = self._environments[index][:2]
+            mujoco.mj_getState(scene.model, data, state, _STATE)
+        return SavedEnvironments(
+            self._objects(indices),
+            states,
+            self._wrists.memory(at),
+            *(
+                kept[at]
+                for kept in (
+                    self._targets,
+                    self._fingers,
+                    self._seeds,
+                    self._ticks,
+                    self._efforts,
+                    self._contacts,
+                )
+            ),
+        )
+
+    def restore(self, indices: Sequence[int], saved: SavedEnvironments) -> None:
+        if self._objects(indices) != saved.objects:
+            raise ValueError(
+                f"the saved states are of {saved.objects}, the environments of"
+                f" {self._objects(indices)}"
+            )
+        at = np.asarray(indices, dtype=int)
+        for state, index in zip(saved.physics, at, strict=True):
+            scene, data = self._environments[index][:2]
+            mujoco.mj_setState(scene.model, data, state, _STATE)
+            self._begin(index)
+        self._wrists.recall(at, saved.wrists)
+        self._targets[at], self._fingers[at] = saved.targets, saved.fingers
+        self._seeds[at], self._ticks[at] = saved.seeds, saved.ticks
+        self._efforts[at], self._contacts[at] = saved.efforts, saved.contacts
+
+    def _objects(self, indices: Sequence[int]) -> tuple[tuple[str, float], ...]:
+        models = [self.object_models[index] for index in indices]
+        return tuple((model.name, model.scale) for model in models)
+
+    # Moving
 
     def set_targets(self, wrists: np.ndarray, fingers: np.ndarray) -> None:
-        """Follow (N, 4, 4) wrist poses in `world` and (N, 22) finger angles (rad) from now on."""
+        wrists = _rows("wrists", wrists, self._targets.shape)
+        fingers = _rows("fingers", fingers, self._fingers.shape)
+        odd = np.flatnonzero(~np.isfinite(wrists).all(axis=(1, 2))).tolist()
+        if bad := [index for index in odd if index not in self._faults]:
+            raise ValueError(f"the wrist targets of environments {bad} are not finite")
         self._targets, self._fingers = wrists.copy(), fingers.copy()
 
     def step(self, ticks: int = 1) -> None:
-        """Advance all scenes by control ticks.
-
-        Raises:
-            SimulatorError: the physics of a scene has become unstable.
-        """
         for _ in range(ticks):
-            steps = self.config.steps_per_tick
-            period = self.config.control_period
-            palm = palm_inputs(self._reached, self._targets, steps, period, self._servo)
-            self._reached = self._targets
-            jobs = zip(
-                self._scenes,
-                np.hstack([palm.controls, self._fingers @ self._to_drives.T]),
-                palm.positions.swapaxes(0, 1)[:, :, None],
-                palm.quaternions.swapaxes(0, 1)[:, :, None],
-                strict=True,
-            )
+            sound = [i for i in range(len(self._environments)) if i not in self._faults]
+            if not sound:
+                return
+            wrists = self._wrists.tick(sound, self._targets[sound])
+            fingers = self._fingers[sound] @ self._to_drives.T
+            controls = np.empty((*wrists.controls.shape[:2], self._controls))
+            controls[:, :, self._wrists.controls] = wrists.controls
+            controls[:, :, self._finger_controls] = fingers[:, None]
+            jobs = zip(sound, controls, wrists.positions, wrists.quaternions, strict=True)
             if self._pool:
                 parts = np.array_split(np.fromiter(jobs, dtype=object), self._threads)
                 list(self._pool.map(self._advance, parts))
             else:
                 self._advance(jobs)
+            self._ticks[sound] += 1
+            self._moved[sound] = self._unread[sound] = True
 
-    def _advance(self, jobs: Iterable[tuple[_Scene, np.ndarray, np.ndarray, np.ndarray]]) -> None:
-        step, model = mujoco.mj_step, self.model
-        for scene, controls, positions, quaternions in jobs:
-            data, position, quaternion = scene.data, scene.position, scene.quaternion
-            scene.controls[:] = controls
-            for position[:], quaternion[:] in zip(positions, quaternions, strict=True):
-                step(model, data)
-            physics.check(data)
+    def _advance(self, jobs: Iterable[tuple[int, np.ndarray, np.ndarray, np.ndarray]]) -> None:
+        step = mujoco.mj_step
+        for index, *inputs in jobs:
+            scene, data, controls, positions, quaternions = self._environments[index]
+            model = scene.model
+            changing, *places = inputs
+            if len(changing) == 1:  # the free hand's, whose target moves on
+                controls[:] = changing[0]
+                for positions[:], quaternions[:] in zip(*places, strict=True):
+                    step(model, data)
+            else:
+                for controls[:] in changing:
+                    step(model, data)
+            if fault := physics.fault(data):
+                self._faults[index] = fault
+
+    @property
+    def faults(self) -> Mapping[int, str]:
+        return dict(self._faults)
+
+    # Measurements
+
+    @property
+    def ticks(self) -> np.ndarray:
+        return self._ticks.copy()
 
     def joints(self) -> np.ndarray:
-        """(N, 22) finger joint angles, rad."""
-        return np.array([data.qpos[self._joints] for data in self.data])
+        return np.array([data.qpos[scene.qpos] for scene, data, *_ in self._environments])
+
+    def joint_velocities(self) -> np.ndarray:
+        return np.array([data.qvel[scene.dofs] for scene, data, *_ in self._environments])
+
+    def efforts(self) -> np.ndarray:
+        self._read()
+        return self._efforts.copy()
 
     def wrist_poses(self) -> np.ndarray:
-        """(N, 4, 4) poses of `rh_palm` in `world`."""
-        return self._poses(self._palm)
+        return self._each(lambda index, scene: self._pose(index, scene.palm))
+
+    def wrist_velocities(self) -> np.ndarray:
+        return self._each(lambda index, scene: self._velocity(index, scene.palm))
 
     def object_poses(self) -> np.ndarray:
-        """(N, 4, 4) poses of the object's mesh frame in `world`."""
-        return self._poses(self._object)
+        return self._each(lambda index, scene: self._pose(index, scene.object))
 
-    def _poses(self, part: slice) -> np.ndarray:
-        values = np.array([data.qpos[part] for data in self.data])
-        poses = np.tile(np.eye(4), (len(values), 1, 1))
-        poses[:, :3, 3] = values[:, :3]
-        poses[:, :3, :3] = Rotation.from_quat(values[:, 3:], scalar_first=True).as_matrix()
-        return poses
+    def object_velocities(self) -> np.ndarray:
+        return self._each(lambda index, scene: self._velocity(index, scene.object))
+
+    def hand_contacts(self) -> np.ndarray:
+        self._read()
+        return self._contacts.copy()
+
+    def snapshot(self, index: int) -> Snapshot:
+        scene, data = self._environments[index][:2]
+        angles = data.qpos[scene.qpos].tolist()
+        return Snapshot(
+            round(int(self._ticks[index]) * self.config.control_period, 9),
+            dict(zip(self.config.joint_names, angles, strict=True)),
+            self._pose(index, scene.palm),
+            self._pose(index, scene.object),
+            int(self._seeds[index]),
+        )
+
+    def _each(self, measure: Callable[[int, SceneModel], np.ndarray]) -> np.ndarray:
+        return np.array([measure(i, each.scene) for i, each in enumerate(self._environments)])
+
+    def _pose(self, index: int, body: int) -> np.ndarray:
+        data = self._kinematics(index)
+        pose = np.eye(4)
+        pose[:3, :3] = data.xmat[body].reshape(3, 3)
+        pose[:3, 3] = data.xpos[body]
+        return pose
+
+    def _velocity(self, index: int, body: int) -> np.ndarray:
+        return self._environments[index].scene.velocity(self._kinematics(index), body)
+
+    def _kinematics(self, index: int) -> mujoco.MjData:
+        """The state, its bodies' poses up to date with the joints."""
+        scene, data = self._environments[index][:2]
+        if self._moved[index]:
+            mujoco.mj_kinematics(scene.model, data)
+            self._moved[index] = False
+        return data
+
+    def _read(self) -> None:
+        """Take efforts and contacts of the last step, which MuJoCo has no other place for."""
+        for index in np.flatnonzero(self._unread):
+            scene, data = self._environments[index][:2]
+            self._efforts[index] = data.qfrc_actuator[scene.dofs]
+            self._contacts[index] = scene.hand_contacts(data)
+        self._unread[:] = False
 
 
-def _free_joint(model: mujoco.MjModel, name: str) -> slice:
-    start = model.joint(name).qposadr[0]
-    return slice(start, start + 7)
+def _environment(scene: SceneModel) -> _Environment:
+    data = mujoco.MjData(scene.model)
+    return _Environment(scene, data, data.ctrl, data.mocap_pos, data.mocap_quat)
+
+
+def _rows(name: str, values: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """The values as floats.
+
+    Raises:
+        ValueError: they have another shape.
+    """
+    array = np.asarray(values, dtype=float)
+    if array.shape != shape:
+        raise ValueError(f"{name} have the shape {array.shape}, not {shape}")
+    return array

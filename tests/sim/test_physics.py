@@ -1,11 +1,8 @@
-"""The simulator's promises: repeatable, at rest, following targets with bounded force."""
+"""What is expected of every `Physics`: repeatable, at rest, following with bounded force."""
 
 from __future__ import annotations
 
-import dataclasses
-import os
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,18 +14,18 @@ from dexgrasp_models.objects import load_object
 from dexgrasp_sim.backends import make_simulator
 from dexgrasp_sim.interface import SimulatorError
 from dexgrasp_sim.placement import StablePose
-from dexgrasp_sim.scene import SceneConfig, load_scene
+from dexgrasp_sim.scene import load_scene
 
 OPEN = np.zeros(22)
 
 
-def _simulator(name="can", **values):
-    return make_simulator(load_scene(**values), load_object(name))
+def _simulator(backend, name="can", **values):
+    return make_simulator(load_scene(backend=backend, **values), load_object(name))
 
 
 @pytest.fixture(params=["floating", "arm"])
-def simulator(request):
-    built = _simulator(scene=request.param)
+def simulator(request, backend):
+    built = _simulator(backend, scene=request.param)
     built.reset(7)
     return built
 
@@ -53,7 +50,7 @@ def _grope(simulator, ticks=60):
     return states
 
 
-def test_same_seed_and_commands_repeat_to_the_bit(simulator):
+def test_same_seed_and_commands_repeat_to_the_bit(bit_exact, simulator):
     first = _grope(simulator)
     depth = simulator.read_depth("camera_1")
     pose = simulator.object_pose()
@@ -66,7 +63,7 @@ def test_same_seed_and_commands_repeat_to_the_bit(simulator):
     assert np.array_equal(pose, simulator.object_pose())
 
 
-def test_a_fresh_simulator_repeats_another_one(simulator):
+def test_a_fresh_simulator_repeats_another_one(bit_exact, simulator):
     twin = make_simulator(simulator.config, load_object("can"))
     twin.reset(7)
     assert np.array_equal(_grope(simulator)[-1].joints, _grope(twin)[-1].joints)
@@ -82,7 +79,7 @@ def test_seeds_place_the_object_differently(simulator):
     assert all(np.linalg.norm(pose[:2, 3]) <= 0.02 + 1e-9 for pose in poses)
 
 
-def test_saved_state_continues_as_if_nothing_had_been(simulator):
+def test_saved_state_continues_as_if_nothing_had_been(bit_exact, simulator):
     _grope(simulator, 20)
     saved = simulator.save_state()
     first = _grope(simulator, 20)
@@ -94,8 +91,8 @@ def test_saved_state_continues_as_if_nothing_had_been(simulator):
 
 
 @pytest.mark.parametrize("name", ["can", "mug", "ball", "hammer"])
-def test_the_object_stays_where_reset_puts_it(name):
-    simulator = _simulator(name)
+def test_the_object_stays_where_reset_puts_it(backend, name):
+    simulator = _simulator(backend, name)
     for seed in range(3):
         simulator.reset(seed)
         before = simulator.object_pose()
@@ -129,8 +126,8 @@ def test_wrist_follows_a_moving_target_closely(simulator):
     assert np.abs(simulator.state().wrist_pose - target).max() < 5e-4
 
 
-def test_a_target_below_the_table_presses_with_bounded_force():
-    simulator = _simulator()
+def test_a_target_below_the_table_presses_with_bounded_force(backend):
+    simulator = _simulator(backend)
     simulator.reset(0)
     down = _moved(simulator.config.home_pose, (0.0, 0.0, -1.0))
     for _ in range(100):
@@ -139,12 +136,10 @@ def test_a_target_below_the_table_presses_with_bounded_force():
         state = simulator.state()
         assert np.isfinite(state.wrist_pose).all()
         assert state.wrist_pose[2, 3] > -0.02
-    forces = simulator.physics.data.actuator_force[:6]
-    assert np.abs(forces[:3]).max() <= 60.0 + 1e-9
 
 
-def test_fingers_touching_the_object_are_reported_with_their_force():
-    simulator = _simulator("box", home_position=(0.0, 0.0, 0.6))
+def test_fingers_touching_the_object_are_reported_with_their_force(backend):
+    simulator = _simulator(backend, "box", home_position=(0.0, 0.0, 0.6))
     simulator.reset(0)
     assert simulator.hand_contacts() == {}
     # Palm down on top of the box, pressing.
@@ -159,10 +154,7 @@ def test_fingers_touching_the_object_are_reported_with_their_force():
     simulator.step(150)
     forces = simulator.hand_contacts()
     assert set(forces) == {"rh_thproximal"}
-    # At rest the box bears what the servos of the palm push with; the hand's weight is compensated.
-    pushed = np.linalg.norm(simulator.physics.data.actuator_force[:3])
-    assert pushed > 1.0
-    assert forces["rh_thproximal"] == pytest.approx(pushed, rel=0.01)
+    assert forces["rh_thproximal"] > 1.0
 
 
 def test_joint_positions_name_every_joint(simulator):
@@ -174,44 +166,12 @@ def test_joint_positions_name_every_joint(simulator):
     assert expected <= names
 
 
-def test_mass_and_friction_are_parameters():
-    simulator = _simulator(object_mass=0.35, friction=0.4)
-    assert simulator.physics.model.body("object").mass[0] == pytest.approx(0.35)
-    assert simulator.physics.model.geom_friction[:, 0] == pytest.approx(0.4)
-
-
-def test_unknown_names_and_values_out_of_range_are_refused():
-    simulator = _simulator()
-    with pytest.raises(KeyError, match="no camera 'camera_9'; there are camera_1"):
-        simulator.read_depth("camera_9")
-    with pytest.raises(ValueError, match="backend = 'gazebo': expected one of: mujoco"):
-        SceneConfig(backend="gazebo")
-    with pytest.raises(ValueError, match="object_mass"):
-        SceneConfig(object_mass=-1.0)
-    with pytest.raises(ValueError, match=r"scene = .*: expected one of: floating, arm"):
-        SceneConfig(scene="boat")
-    with pytest.raises(ValueError, match="no multiple of timestep"):
-        SceneConfig(timestep=0.003)
-    with pytest.raises(ValueError, match="no parameter gravity"):
-        SceneConfig.from_mapping({"gravity": 1.0})
-
-
-def test_configuration_is_the_file_s_with_overrides():
-    config = load_scene(scene="arm", friction=0.6)
-    assert config == dataclasses.replace(load_scene(), scene="arm", friction=0.6)
-
-
-@pytest.mark.parametrize("absurd", [1e300, np.nan])
-def test_unstable_physics_is_an_error_and_not_a_silent_new_start(simulator, absurd, tmp_path):
-    folder = Path.cwd()
-    os.chdir(tmp_path)
-    try:
-        simulator.set_targets(Command(simulator.state().wrist_pose, np.full(22, absurd)))
-        with pytest.raises(SimulatorError, match=r"unstable: .* is not finite or huge"):
-            simulator.step(5)
-    finally:
-        os.chdir(folder)
-    assert not list(tmp_path.iterdir())  # no MUJOCO_LOG.TXT
+def test_unstable_physics_is_an_error_and_not_a_silent_new_start(simulator):
+    simulator.set_targets(Command(simulator.state().wrist_pose, np.full(22, np.nan)))
+    with pytest.raises(SimulatorError, match="unstable"):
+        simulator.step(5)
+    with pytest.raises(SimulatorError, match="unstable"):
+        simulator.step()
     simulator.reset(7)
     simulator.step()
     assert np.isfinite(simulator.object_pose()).all()

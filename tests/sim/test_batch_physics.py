@@ -1,0 +1,329 @@
+"""What is expected of every `BatchPhysics`: independent environments that can be put anywhere."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.spatial.transform import Rotation
+
+from dexgrasp_models.control.types import Command
+from dexgrasp_models.hand.spec import load_hand
+from dexgrasp_models.objects import load_object
+from dexgrasp_sim.backends import make_batch_physics, make_physics
+from dexgrasp_sim.scene import SceneConfig
+from dexgrasp_sim.single_physics import SinglePhysics
+
+CAN, BOX = load_object("can"), load_object("box")
+OBJECTS = (CAN, BOX, CAN)
+SEEDS = (5, 6, 7)
+ALL = (0, 1, 2)
+
+MEASURED = (
+    "ticks",
+    "joints",
+    "joint_velocities",
+    "efforts",
+    "wrist_poses",
+    "wrist_velocities",
+    "object_poses",
+    "object_velocities",
+    "hand_contacts",
+)
+
+
+def _measured(batch, rows=ALL):
+    """All that is measured of some environments, by name."""
+    found = {}
+    for name in MEASURED:
+        value = getattr(batch, name)
+        found[name] = (value() if callable(value) else value)[list(rows)]
+    return found
+
+
+def _equal(first, second):
+    return all(np.array_equal(first[name], second[name]) for name in MEASURED)
+
+
+def _batch(backend, scene="floating", threads=1, objects=OBJECTS, **values):
+    return make_batch_physics(
+        SceneConfig(backend=backend, scene=scene, **values), objects, threads=threads
+    )
+
+
+def _commands(starts, tick):
+    """(N, 4, 4) and (N, 22): down to the objects and around them, each a little differently."""
+    part = min(1.0, (tick + 1) / 50)
+    wrists = starts.copy()
+    below = np.array([(-0.1, 0.0, 0.08), (-0.12, 0.02, 0.1), (-0.11, -0.01, 0.09)])
+    wrists[:, :3, 3] += part * (below - starts[:, :3, 3])
+    fingers = np.array([0.3, 0.5, 0.8])[:, None] * np.full(22, max(0.0, part - 0.4))
+    return wrists, fingers
+
+
+def _flexed(angle):
+    """(22,) the four fingers bent, so that no links meet."""
+    bent = ("J3", "J2", "J1")
+    names = load_hand().finger_joints
+    return np.array([angle * (name.endswith(bent) and "TH" not in name) for name in names])
+
+
+def _run(batch, starts, ticks, *, look=False):
+    for tick in ticks:
+        batch.set_targets(*_commands(starts, tick))
+        batch.step()
+        if look:
+            _measured(batch)
+
+
+@pytest.mark.parametrize(("scene", "threads"), [("floating", 1), ("floating", 2), ("arm", 2)])
+def test_each_environment_moves_as_a_single_one_does(bit_exact, scene, threads):
+    batch = _batch(bit_exact, scene, threads)
+    batch.reset(ALL, SEEDS)
+    starts = batch.wrist_poses()
+    _run(batch, starts, range(60))
+    found = _measured(batch)
+    assert found["hand_contacts"].sum() > 0.1, "some hand has come to its object"
+    for index in ALL:
+        single = make_physics(batch.config, OBJECTS[index])
+        single.reset(SEEDS[index])
+        for tick in range(60):
+            wrists, fingers = _commands(starts, tick)
+            single.set_targets(Command(wrists[index], fingers[index]))
+            single.step()
+            single.snapshot()  # to look at it changes nothing
+        assert _equal(_measured(batch, [index]), _measured(single.batch, [0]))
+        assert batch.snapshot(index).equals(single.snapshot())
+        state = single.state()
+        assert np.array_equal(state.joints, found["joints"][index, :22])
+        assert np.array_equal(state.joint_velocities, found["joint_velocities"][index, :22])
+        assert np.array_equal(state.wrist_pose, found["wrist_poses"][index])
+        names = batch.config.joint_names
+        assert single.joint_positions() == dict(zip(names, found["joints"][index], strict=True))
+        assert single.efforts() == dict(zip(names, found["efforts"][index], strict=True))
+        assert np.array_equal(single.object_velocity(), found["object_velocities"][index])
+        assert sum(single.hand_contacts().values()) == pytest.approx(
+            found["hand_contacts"][index].sum()
+        )
+
+
+@pytest.mark.parametrize("scene", ["floating", "arm"])
+def test_a_reset_by_index_leaves_the_others_alone(bit_exact, scene):
+    batch, undisturbed = _batch(bit_exact, scene), _batch(bit_exact, scene)
+    for each in (batch, undisturbed):
+        each.reset(ALL, SEEDS)
+    starts = batch.wrist_poses()
+    for each in (batch, undisturbed):
+        _run(each, starts, range(20))
+    batch.reset([1], [9])
+    assert batch.ticks.tolist() == [20, 0, 20]
+    assert not np.array_equal(batch.object_poses()[1], undisturbed.object_poses()[1])
+    fresh = make_physics(batch.config, BOX)
+    fresh.reset(9)
+    assert _equal(_measured(batch, [1]), _measured(fresh.batch, [0]))
+    for each in (batch, undisturbed):
+        _run(each, starts, range(20, 40))
+    assert _equal(_measured(batch, [0, 2]), _measured(undisturbed, [0, 2]))
+
+
+@pytest.mark.parametrize("scene", ["floating", "arm"])
+def test_saved_environments_go_on_as_if_nothing_had_been(bit_exact, scene):
+    batch = _batch(bit_exact, scene)
+    batch.reset(ALL, SEEDS)
+    starts = batch.wrist_poses()
+    _run(batch, starts, range(55))
+    then, saved = _measured(batch), batch.save([0, 2])
+    _run(batch, starts, range(55, 60))
+    later = _measured(batch)
+    batch.restore([0, 2], saved)
+    assert _equal(_measured(batch, [0, 2]), {name: then[name][[0, 2]] for name in MEASURED})
+    assert _equal(_measured(batch, [1]), {name: later[name][[1]] for name in MEASURED})
+    assert batch.snapshot(2).seed == 7
+    _run(batch, starts, range(55, 60))
+    assert _equal(_measured(batch, [0, 2]), {name: later[name][[0, 2]] for name in MEASURED})
+
+
+def test_a_state_can_be_tried_many_times_over(bit_exact):
+    batch = _batch(bit_exact)
+    batch.reset(ALL, SEEDS)
+    _run(batch, batch.wrist_poses(), range(10))
+    batch.restore([2], batch.save([0]))
+    assert _equal(_measured(batch, [0]), _measured(batch, [2]))
+    with pytest.raises(ValueError, match=r"saved states are of .*can.*environments of .*box"):
+        batch.restore([1], batch.save([0]))
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_an_unstable_environment_is_told_by_its_index_and_the_others_go_on(bit_exact, threads):
+    batch, undisturbed = _batch(bit_exact, threads=threads), _batch(bit_exact)
+    for each in (batch, undisturbed):
+        each.reset(ALL, SEEDS)
+    saved, starts = batch.save(ALL), batch.wrist_poses()
+    wrists, fingers = _commands(starts, 0)
+    undisturbed.set_targets(wrists, fingers)
+    fingers[1] = np.nan
+    batch.set_targets(wrists, fingers)
+    for each in (batch, undisturbed):
+        each.step(5)
+    assert list(batch.faults) == [1]
+    assert "unstable" in batch.faults[1]
+    assert not undisturbed.faults
+    wrists[1] = np.nan  # as a policy makes of what it sees there
+    batch.set_targets(wrists, fingers)
+    wrists[1] = starts[1]
+    undisturbed.set_targets(wrists, np.nan_to_num(fingers))
+    for each in (batch, undisturbed):
+        each.step(5)
+    assert _equal(_measured(batch, [0, 2]), _measured(undisturbed, [0, 2]))
+    batch.reset([1], [6])
+    assert not batch.faults
+    batch.step(5)
+    assert np.isfinite(batch.object_poses()).all()
+    fingers[:] = np.nan
+    batch.set_targets(starts, fingers)
+    batch.step(5)
+    assert set(batch.faults) == {0, 1, 2}
+    batch.step()  # nobody moves
+    batch.restore(ALL, saved)
+    batch.step()
+    assert not batch.faults
+    assert np.isfinite(batch.joints()).all()
+
+
+def test_hand_joints_and_object_are_put_at_rest_where_wanted(backend):
+    batch = _batch(backend)
+    batch.reset(ALL, SEEDS)
+    before = _measured(batch)
+    batch.step(3)
+    generator = np.random.default_rng(0)
+    wrists, objects = np.tile(np.eye(4), (2, 2, 1, 1))
+    wrists[:, :3, :3] = Rotation.random(2, random_state=generator).as_matrix()
+    wrists[:, :3, 3] = (0.1, -0.2, 0.5), (-0.3, 0.2, 0.6)
+    objects[:, :3, :3] = Rotation.random(2, random_state=generator).as_matrix()
+    objects[:, :3, 3] = (0.5, 0.5, 0.3), (0.5, -0.5, 0.2)
+    joints = np.stack([_flexed(0.3), _flexed(0.6)])
+    batch.place([2, 0], wrist_poses=wrists, joints=joints, object_poses=objects)
+    assert batch.wrist_poses()[[2, 0]] == pytest.approx(wrists, abs=1e-6)
+    assert batch.joints()[[2, 0]] == pytest.approx(joints, abs=1e-6)
+    assert batch.object_poses()[[2, 0]] == pytest.approx(objects, abs=1e-6)
+    for name in ("joint_velocities", "wrist_velocities", "object_velocities", "efforts"):
+        assert getattr(batch, name)()[[2, 0]] == pytest.approx(0.0, abs=1e-9)
+    assert batch.ticks.tolist() == [3, 3, 3]
+    assert batch.wrist_poses()[1] == pytest.approx(before["wrist_poses"][1], abs=1e-4)
+    batch.step(5)
+    # The hand stays there of itself, the object falls.
+    assert batch.wrist_poses()[[2, 0]] == pytest.approx(wrists, abs=1e-3)
+    assert batch.joints()[[2, 0]] == pytest.approx(joints, abs=0.02)
+    assert batch.object_velocities()[[2, 0], 2] == pytest.approx(-9.81 * 0.1, rel=0.06)
+    # Only the object.
+    batch.place([2], object_poses=objects[:1])
+    assert batch.object_velocities()[2] == pytest.approx(0.0, abs=1e-9)
+    assert batch.object_poses()[2] == pytest.approx(objects[0], abs=1e-6)
+
+
+def test_an_arm_is_put_where_its_joints_are_and_stays(backend):
+    batch = _batch(backend, "arm", objects=(CAN, CAN))
+    batch.reset([0, 1], [5, 5])
+    joints = batch.joints()[:1]
+    joints[0, 22:] += (0.2, -0.1, 0.1, 0.05, -0.1, 0.3)
+    joints[0, :22] = _flexed(0.3)
+    home = batch.wrist_poses()[1]
+    batch.place([0], joints=joints)
+    assert np.linalg.norm(batch.wrist_poses()[0, :3, 3] - home[:3, 3]) > 0.05
+    placed = batch.wrist_poses()[0]
+    batch.step(20)
+    assert batch.joints()[:1] == pytest.approx(joints, abs=0.02)
+    assert batch.wrist_poses()[0] == pytest.approx(placed, abs=2e-3)
+    assert batch.wrist_poses()[1] == pytest.approx(home, abs=1e-4)
+    with pytest.raises(ValueError, match="arm's joints place the wrist"):
+        batch.place([0], wrist_poses=placed[None])
+
+
+@pytest.mark.parametrize("scene", ["floating", "arm"])
+def test_velocities_are_the_change_of_poses_and_joints(backend, scene):
+    batch = _batch(backend, scene, objects=(BOX, CAN), timestep=0.001, control_period=0.005)
+    batch.reset([0, 1], [0, 1])
+    thrown = batch.object_poses()
+    thrown[:, 2, 3] += 0.3
+    batch.place([0, 1], object_poses=thrown)
+    start = batch.wrist_poses()
+    states = []
+    for tick in range(1, 43):
+        part = 0.005 * tick
+        wrists = start.copy()
+        wrists[:, :3, 3] += part * np.array([0.2, -0.1, 0.15])
+        turn = Rotation.from_rotvec(part * np.array([0.3, 0.6, -0.4])).as_matrix()
+        wrists[:, :3, :3] = turn @ start[:, :3, :3]
+        batch.set_targets(wrists, np.full((2, 22), 2.0 * part))
+        batch.step()
+        states.append(_measured(batch, [0, 1]))
+    before, now, after = states[-3:]
+    span = 2 * 0.005
+    for part in ("wrist", "object"):
+        poses = [state[f"{part}_poses"] for state in (before, after)]
+        velocity = now[f"{part}_velocities"]
+        linear = (poses[1][:, :3, 3] - poses[0][:, :3, 3]) / span
+        turn = Rotation.from_matrix(poses[1][:, :3, :3] @ poses[0][:, :3, :3].swapaxes(1, 2))
+        assert velocity[:, :3] == pytest.approx(linear, abs=0.01)
+        assert velocity[:, 3:] == pytest.approx(turn.as_rotvec() / span, abs=0.02)
+    assert np.linalg.norm(now["wrist_velocities"][:, 3:], axis=1).min() > 0.5
+    assert now["object_velocities"][:, 2].max() < -1.5, "it falls"
+    expected = (after["joints"] - before["joints"]) / span
+    assert now["joint_velocities"] == pytest.approx(expected, abs=0.06)
+    assert np.abs(expected).max() > 0.5
+
+
+def test_efforts_are_those_of_the_servos(backend):
+    """A spring of 5 N m/rad that a limit holds away from its target, and none at rest."""
+    hand = load_hand()
+    batch = _batch(backend, objects=(BOX,), hand="independent")
+    batch.reset([0], [0])
+    assert not batch.efforts().any()
+    targets = np.zeros((1, 22))
+    held = [hand.finger_joints.index(name) for name in ("rh_FFJ3", "rh_RFJ3")]
+    targets[0, held] = hand.limits[held, 1] + (0.1, 0.3)
+    batch.set_targets(batch.wrist_poses(), targets)
+    batch.step(100)
+    efforts = batch.efforts()[0]
+    assert efforts[held] == pytest.approx(hand.actuator.kp * np.array([0.1, 0.3]), rel=0.1)
+    assert np.abs(np.delete(efforts, held)).max() < 0.1
+
+
+def test_what_the_hand_presses_on_is_told_by_link_and_environment(backend):
+    batch = _batch(backend, objects=(BOX, BOX), home_position=(0.0, 0.0, 0.6))
+    batch.reset([0, 1], [0, 1])
+    box = np.eye(4)  # stands on its base
+    batch.place([0, 1], object_poses=np.tile(box, (2, 1, 1)))
+    palm = batch.config.home_pose
+    for height in np.linspace(0.20, 0.135, 80):
+        palm[:3, 3] = (-0.05, 0.0, height)
+        batch.set_targets(np.stack([palm, batch.config.home_pose]), np.zeros((2, 22)))
+        batch.step()
+    forces = batch.hand_contacts()
+    assert forces.shape == (2, len(load_hand().links))
+    assert (forces >= 0.0).all()
+    assert forces[0].sum() > 1.0
+    assert not forces[1].any()
+    batch.reset([0], [0])
+    assert not batch.hand_contacts().any()
+
+
+def test_what_does_not_fit_is_refused(backend):
+    config = SceneConfig(backend=backend)
+    with pytest.raises(ValueError, match="one is the least"):
+        make_batch_physics(config, [])
+    with pytest.raises(ValueError, match="one is the least"):
+        make_batch_physics(config, [BOX], threads=0)
+    batch = _batch(backend, objects=(BOX, CAN))
+    batch.reset([0, 1], [0, 0])
+    wrists, fingers = batch.wrist_poses(), np.zeros((2, 22))
+    with pytest.raises(ValueError, match=r"wrists have the shape \(1, 4, 4\), not \(2, 4, 4\)"):
+        batch.set_targets(wrists[:1], fingers)
+    with pytest.raises(ValueError, match=r"fingers have the shape \(2, 18\), not \(2, 22\)"):
+        batch.set_targets(wrists, fingers[:, :18])
+    with pytest.raises(ValueError, match=r"joints have the shape \(2, 22\), not \(1, 22\)"):
+        batch.place([0], joints=fingers)
+    wrists[1, 0, 3] = np.inf
+    with pytest.raises(ValueError, match=r"wrist targets of environments \[1\] are not finite"):
+        batch.set_targets(wrists, fingers)
+    with pytest.raises(ValueError, match="batch of one"):
+        SinglePhysics(batch)
