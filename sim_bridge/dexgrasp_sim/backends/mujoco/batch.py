@@ -80,7 +80,7 @@ class MujocoBatch:
         self._pool = ThreadPoolExecutor(threads) if threads > 1 else None
         hand = load_hand()
         model = self._environments[0].scene.model
-        self._controls = model.nu
+        self._control_count = model.nu
         coupled = config.hand == "coupled"
         drives = hand.actuators if coupled else hand.finger_joints
         self._finger_controls = [model.actuator(name).id for name in drives]
@@ -223,7 +223,7 @@ class MujocoBatch:
                 return
             wrists = self._wrists.tick(sound, self._targets[sound])
             fingers = self._fingers[sound] @ self._to_drives.T
-            controls = np.empty((*wrists.controls.shape[:2], self._controls))
+            controls = np.empty((*wrists.controls.shape[:2], self._control_count))
             controls[:, :, self._wrists.controls] = wrists.controls
             controls[:, :, self._finger_controls] = fingers[:, None]
             jobs = zip(sound, controls, wrists.positions, wrists.quaternions, strict=True)
