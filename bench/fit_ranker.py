@@ -43,7 +43,7 @@ from dexgrasp_models.proposals.analytic import AnalyticProposer
 from dexgrasp_models.proposals.learned import LearnedProposer
 from dexgrasp_models.proposals.rank import RANKER_FILE, Ranker
 from dexgrasp_models.proposals.reachability import NoProposalError, rejection
-from dexgrasp_models.synthesis.energy_config import AnalyticConfig
+from dexgrasp_models.synthesis.energy_config import ExecutionConfig
 from dexgrasp_models.synthesis.object_surface import CloudError
 from dexgrasp_models.synthesis.types import Grasp
 from dexgrasp_models.training.data import derived_seed
@@ -142,7 +142,7 @@ def run_scene(job: SceneJob) -> dict[str, Any]:
     generator = np.random.default_rng(job.seed)
     trials = []
     for grasps in proposed:
-        grasps = [grasp for grasp in grasps if rejection(grasp, AnalyticConfig()) is None]
+        grasps = [grasp for grasp in grasps if rejection(grasp, ExecutionConfig()) is None]
         best, rest = grasps[:BEST], grasps[BEST:]
         count = min(max(job.per_proposer - BEST, 0), len(rest))
         chosen = generator.choice(len(rest), count, replace=False)

@@ -41,7 +41,7 @@ from dexgrasp_models.proposals.learned import (
     load_networks,
 )
 from dexgrasp_models.proposals.reachability import NoProposalError
-from dexgrasp_models.synthesis.energy_config import AnalyticConfig
+from dexgrasp_models.synthesis.execution_config import ExecutionConfig
 from dexgrasp_models.training.config import load_training
 
 OBJECTS = ("can", "box", "hammer")
@@ -67,7 +67,7 @@ def main() -> None:
     torch.manual_seed(0)
     networks = load_networks(arguments.weights) if arguments.weights else random_networks()
     # Whatever random networks propose goes on to the ranking, so that this is timed too.
-    execution = AnalyticConfig(max_penetration=0.05, workspace_radius=2.0, workspace_height=2.0)
+    execution = ExecutionConfig(max_penetration=0.05, workspace_radius=2.0, workspace_height=2.0)
     default = LearnedConfig(batch=arguments.batch)
     papers = replace(default, samples_per_grasp=1, adaptation_steps=STEPS, refinement_steps=0)
     refining, proposer = (

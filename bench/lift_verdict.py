@@ -31,7 +31,7 @@ from dexgrasp_models.objects import SHAPES, load_object
 from dexgrasp_models.perception.fusion import FusedCloud, PerceptionError
 from dexgrasp_models.proposals.analytic import AnalyticProposer
 from dexgrasp_models.proposals.reachability import NoProposalError
-from dexgrasp_models.synthesis.energy_config import AnalyticConfig
+from dexgrasp_models.synthesis.energy_config import EnergyConfig
 from dexgrasp_models.synthesis.types import Grasp
 from dexgrasp_sim.backends import make_simulator
 from dexgrasp_sim.episodes.grasp_cell import GraspCell
@@ -40,7 +40,7 @@ from dexgrasp_sim.scene import load_scene
 
 MASSES = (0.1, 0.1, 0.3)
 FRICTIONS = (0.4, 0.7, 1.0, 1.0)
-EFFORT = AnalyticConfig(batch=24, iterations=60)
+EFFORT = EnergyConfig(batch=24, iterations=60)
 LINGERING_TICKS = 50
 LEAST_RISE = 0.02
 """Metres that the palm must have risen for anything to be lifted."""

@@ -16,7 +16,7 @@ import trimesh
 from dexgrasp_models.objects.shapes import SHAPES, make_shape
 from dexgrasp_models.perception.fusion import FusedCloud
 from dexgrasp_models.proposals.analytic import AnalyticProposer
-from dexgrasp_models.synthesis.energy_config import AnalyticConfig
+from dexgrasp_models.synthesis.energy_config import EnergyConfig
 
 
 def cloud_of(shape: str, count: int = 1024) -> FusedCloud:
@@ -44,7 +44,7 @@ def main() -> None:
     parser.add_argument("--objects", default="can,box,hammer", help=f"of {', '.join(SHAPES)}")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    proposer = AnalyticProposer(AnalyticConfig(batch=arguments.batch))
+    proposer = AnalyticProposer(EnergyConfig(batch=arguments.batch))
     proposer.propose(cloud_of("ball"), 1, seed=0)  # warm up
     print(f"batch {arguments.batch}, {proposer.config.iterations} iterations, median seconds")
     for shape in arguments.objects.split(","):

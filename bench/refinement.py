@@ -21,7 +21,7 @@ from dexgrasp_models.hand.planning_hand import PlanningHand
 from dexgrasp_models.hand.spec import load_hand
 from dexgrasp_models.progress import Progress
 from dexgrasp_models.synthesis.energy import GraspEnergy
-from dexgrasp_models.synthesis.energy_config import AnalyticConfig
+from dexgrasp_models.synthesis.energy_config import EnergyConfig
 from dexgrasp_models.synthesis.object_surface import ObjectSurface
 from dexgrasp_models.synthesis.refine import GraspBatch, evaluate, refine_alone, refine_together
 from dexgrasp_models.synthesis.sampling import sample_grasps
@@ -37,7 +37,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    config = AnalyticConfig(batch=arguments.batch)
+    config = EnergyConfig(batch=arguments.batch)
     hand = PlanningHand(load_hand())
     for name in OBJECTS:
         cloud = cloud_of(name)
@@ -63,7 +63,7 @@ def main() -> None:
 
 
 def timed(
-    way: Callable[..., GraspBatch], energy: GraspEnergy, start: GraspBatch, config: AnalyticConfig
+    way: Callable[..., GraspBatch], energy: GraspEnergy, start: GraspBatch, config: EnergyConfig
 ) -> tuple[float, GraspBatch]:
     """Seconds of the processors, and what came out."""
     started = process_time()

@@ -123,7 +123,7 @@ class TestSynth:
             (("--scale", "-0.1"), "scale must be a positive number, not -0.1"),
             (("--config", "slow"), "no configuration file 'synthesis/slow.yaml'"),
             (("--config", "nowhere.yaml"), "no configuration file 'nowhere.yaml'"),
-            (("--grasps", 100_000), "AnalyticConfig.batch = 100000: expected 1 to 1024"),
+            (("--grasps", 100_000), "EnergyConfig.batch = 100000: expected 1 to 1024"),
             (("--budget", "soon"), "'soon' is no time: expected a number and s, m or h"),
         ],
     )

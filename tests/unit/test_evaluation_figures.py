@@ -31,7 +31,7 @@ from dexgrasp_models.metrics.penetration import (
 from dexgrasp_models.metrics.q1 import relaxed_q1
 from dexgrasp_models.nets.types import GraspTensors
 from dexgrasp_models.proposals.analytic import AnalyticProposer
-from dexgrasp_models.synthesis.energy_config import AnalyticConfig
+from dexgrasp_models.synthesis.energy_config import EnergyConfig
 from dexgrasp_models.synthesis.types import Grasp
 
 HAND = load_hand()
@@ -40,7 +40,7 @@ DISTANCE = HandDistance(HandKinematics(HAND))
 
 @pytest.fixture(scope="module")
 def grasps() -> list[Grasp]:
-    config = AnalyticConfig(batch=12)
+    config = EnergyConfig(batch=12)
     return AnalyticProposer(config).candidates(seen(standing("cylinder")), seed=0)
 
 

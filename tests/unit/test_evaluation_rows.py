@@ -23,7 +23,7 @@ from dexgrasp_models.nets.clouds import CloudConfig, horizontal_centre, table_to
 from dexgrasp_models.nets.contact import ContactNet
 from dexgrasp_models.nets.weights import WeightsError
 from dexgrasp_models.proposals.learned import LearnedConfig, LearnedProposer
-from dexgrasp_models.synthesis.energy_config import AnalyticConfig
+from dexgrasp_models.synthesis.energy_config import EnergyConfig
 from dexgrasp_models.synthesis.types import Grasp
 from dexgrasp_models.training.objectives import RECIPES
 
@@ -109,7 +109,7 @@ def test_refined_does_what_its_settings_say(folder, cloud):
 
 def test_the_analytic_row_descends_with_as_many_as_are_asked_for(folder, cloud):
     def proposed(iterations: int) -> list[Grasp]:
-        config = AnalyticConfig(iterations=iterations, batch=99)
+        config = EnergyConfig(iterations=iterations, batch=99)
         return make_row("analytic", folder, config).propose(cloud, 5, 2)
 
     started, descended = proposed(1), proposed(60)

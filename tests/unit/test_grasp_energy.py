@@ -14,7 +14,7 @@ from dexgrasp_models.geometry.so3 import rotation_from_vector
 from dexgrasp_models.hand.planning_hand import PlanningHand
 from dexgrasp_models.hand.spec import load_hand
 from dexgrasp_models.synthesis.energy import GraspEnergy
-from dexgrasp_models.synthesis.energy_config import AnalyticConfig
+from dexgrasp_models.synthesis.energy_config import EnergyConfig
 from dexgrasp_models.synthesis.object_surface import (
     CloudError,
     ObjectSurface,
@@ -41,7 +41,7 @@ DEPTHS = {  # distance of inner points to the surface of the solids in grasp_clo
 
 
 def surface_of(
-    name: str, config: AnalyticConfig, dtype: torch.dtype = torch.float32
+    name: str, config: EnergyConfig, dtype: torch.dtype = torch.float32
 ) -> ObjectSurface:
     cloud = seen(standing(name))
     return ObjectSurface.from_cloud(cloud.object_points, cloud.object_normals, config, dtype)
@@ -56,7 +56,7 @@ def in_double(batch: GraspBatch) -> GraspBatch:
 @pytest.mark.parametrize("coupled", [True, False])
 def test_gradient_agrees_with_finite_differences(coupled: bool) -> None:
     # Forces are re-solved to convergence at each point; pads keep their identity over small steps.
-    config = AnalyticConfig(coupled=coupled, batch=4, closure_steps=1000)
+    config = EnergyConfig(batch=4, closure_steps=1000)
     hand = PlanningHand(load_hand(), coupled, dtype=DOUBLE)
     energy = GraspEnergy(hand, surface_of("box", config, DOUBLE), config)
     single = GraspEnergy(PlanningHand(load_hand(), coupled), surface_of("box", config), config)
@@ -86,7 +86,7 @@ def test_gradient_agrees_with_finite_differences(coupled: bool) -> None:
 
 
 def test_penetration_of_one_point_is_its_depth() -> None:
-    config = AnalyticConfig(penetration_margin=0.002)
+    config = EnergyConfig(penetration_margin=0.002)
     hand = PlanningHand(load_hand())
     energy = GraspEnergy(hand, surface_of("sphere", config), config)
     palm, joints = torch.eye(4)[None].clone(), torch.zeros(1, 22)
@@ -109,7 +109,7 @@ def test_penetration_of_one_point_is_its_depth() -> None:
 
 
 def test_table_term_counts_what_is_below_its_margin() -> None:
-    config = AnalyticConfig(table_margin=0.006)
+    config = EnergyConfig(table_margin=0.006)
     hand = PlanningHand(load_hand())
     energy = GraspEnergy(hand, surface_of("sphere", config), config)
     palm, joints = torch.eye(4)[None].clone(), torch.zeros(1, 22)
@@ -125,7 +125,7 @@ def test_table_term_counts_what_is_below_its_margin() -> None:
 
 def test_open_hand_is_free_of_self_penetration_and_crossed_fingers_are_not() -> None:
     hand = PlanningHand(load_hand())
-    config = AnalyticConfig()
+    config = EnergyConfig()
     energy = GraspEnergy(hand, surface_of("sphere", config), config)
     palm = torch.eye(4)[None]
     joints = torch.zeros(1, 22)
@@ -155,7 +155,7 @@ def test_pads_lie_on_the_hand_and_face_outwards() -> None:
 
 
 def test_smoothed_surface_of_a_sphere() -> None:
-    config = AnalyticConfig()
+    config = EnergyConfig()
     surface = surface_of("sphere", config)
     center = torch.tensor([0.0, 0.0, 0.035])
     generator = torch.Generator().manual_seed(0)
@@ -168,7 +168,7 @@ def test_smoothed_surface_of_a_sphere() -> None:
 
 @pytest.mark.parametrize("name", ["sphere", "box", "cylinder"])
 def test_inner_balls_fit_inside(name: str) -> None:
-    config = AnalyticConfig()
+    config = EnergyConfig()
     surface = surface_of(name, config)
     radii = surface.obstacle_radii[0]
     balls = radii > 0
@@ -191,7 +191,7 @@ def test_center_of_mass_of_an_uneven_object() -> None:
 
 
 def test_walls_reach_the_table() -> None:
-    assert surface_of("box", AnalyticConfig()).points[..., 2].min() < 0.003
+    assert surface_of("box", EnergyConfig()).points[..., 2].min() < 0.003
 
 
 def test_farthest_points_spread_and_are_distinct() -> None:
@@ -217,11 +217,11 @@ def test_clouds_that_cannot_be_planned_on(points: np.ndarray, message: str) -> N
     normals = np.zeros_like(points)
     normals[:, -1] = 1.0
     with pytest.raises(CloudError, match=message):
-        ObjectSurface.from_cloud(points, normals, AnalyticConfig())
+        ObjectSurface.from_cloud(points, normals, EnergyConfig())
 
 
 def test_drawn_grasps_come_from_above_within_limits_and_repeat() -> None:
-    config = AnalyticConfig(min_elevation=0.5)
+    config = EnergyConfig(min_elevation=0.5)
     hand = PlanningHand(load_hand())
     surface = surface_of("cylinder", config)
     one, two = (draw(hand, surface, 200, config, np.random.default_rng(7)) for _ in range(2))
@@ -242,7 +242,7 @@ def test_drawn_grasps_come_from_above_within_limits_and_repeat() -> None:
 
 
 def test_refinement_lowers_the_energy_within_the_limits() -> None:
-    config = AnalyticConfig(batch=8, samples_per_grasp=2, iterations=60)
+    config = EnergyConfig(batch=8, samples_per_grasp=2, iterations=60)
     hand = PlanningHand(load_hand())
     energy = GraspEnergy(hand, surface_of("cylinder", config), config)
     start = sample_grasps(energy, config, np.random.default_rng(0))

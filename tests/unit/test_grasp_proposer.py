@@ -26,12 +26,13 @@ from dexgrasp_models.proposals.reachability import (
     rejection,
 )
 from dexgrasp_models.synthesis.energy import GraspEnergy
-from dexgrasp_models.synthesis.energy_config import AnalyticConfig
+from dexgrasp_models.synthesis.energy_config import EnergyConfig
+from dexgrasp_models.synthesis.execution_config import ExecutionConfig
 from dexgrasp_models.synthesis.object_surface import CloudError, ObjectSurface
 from dexgrasp_models.synthesis.squeeze import squeeze_targets
 from dexgrasp_models.synthesis.types import Grasp
 
-SMALL = AnalyticConfig(batch=16, samples_per_grasp=16)
+SMALL = EnergyConfig(batch=16, samples_per_grasp=16)
 SPEC = load_hand()
 
 
@@ -80,7 +81,7 @@ def test_same_seed_gives_the_same_bits_and_another_does_not() -> None:
 
 def test_independent_fingers_use_their_freedom() -> None:
     cloud = seen(standing("cylinder"))
-    grasp = AnalyticProposer(replace(SMALL, coupled=False)).propose(cloud, 1, seed=0)[0]
+    grasp = AnalyticProposer(SMALL, ExecutionConfig(coupled=False)).propose(cloud, 1, seed=0)[0]
     assert not np.allclose(grasp.joints, SPEC.couple(grasp.joints), atol=1e-3)
 
 
@@ -116,7 +117,7 @@ def grasp_with(score: float = 0.0, **figures: float) -> Grasp:
 
 
 def test_rejections_and_their_reasons() -> None:
-    config = AnalyticConfig()
+    config = ExecutionConfig()
     assert rejection(grasp_with(), config) is None
     assert "penetrate" in rejection(grasp_with(penetration=0.05), config)
     assert "table" in rejection(grasp_with(table_clearance=-0.01), config)
@@ -131,7 +132,7 @@ def test_reach_is_asked_by_rank_and_only_until_enough_are_found() -> None:
         return "are out of reach" if len(asked) == 1 else None
 
     grasps = [grasp_with(score=-float(i)) for i in range(6)]
-    kept = first_reachable(grasps, 2, AnalyticConfig(), reach)
+    kept = first_reachable(grasps, 2, ExecutionConfig(), reach)
     assert [g.score for g in kept] == [-1.0, -2.0]
     assert len(asked) == 3
 
@@ -170,7 +171,9 @@ def test_squeeze_presses_the_pads_towards_the_object() -> None:
     joints = torch.tensor(np.stack([g.joints for g in grasps]), dtype=torch.float32)
     poses = hand.link_poses(palm, joints)
     result = energy(poses, joints, joints)
-    targets = squeeze_targets(hand, poses, joints, result.contacts, result.forces, config)
+    targets = squeeze_targets(
+        hand, poses, joints, result.contacts, result.forces, ExecutionConfig()
+    )
     moved = hand.pads(hand.link_poses(palm, targets)).points
     digits = torch.arange(5)
     pads = torch.stack([m[digits, p] for m, p in zip(moved, result.contacts.pads, strict=True)])
@@ -221,7 +224,7 @@ def test_proposers_are_made_by_name() -> None:
     assert make_proposer("analytic", SMALL).name == "analytic"
     with pytest.raises(ValueError, match="there are: learned, analytic"):
         make_proposer("oracle")
-    assert proposer_config("analytic", batch=3, coupled=None) == AnalyticConfig(batch=3)
+    assert proposer_config("analytic", batch=3, iterations=None) == EnergyConfig(batch=3)
     with pytest.raises(ValueError, match="no parameter weights"):
         proposer_config("analytic", weights="folder")
 
@@ -234,7 +237,7 @@ def test_an_installed_package_brings_a_proposer(tmp_path, monkeypatch) -> None:
     look_again(PROPOSERS, monkeypatch)
     assert PROPOSERS.names == ("learned", "absent", "analytic", "mine", "wrong")
     assert make_proposer("mine", proposer_config("mine", batch=3)).config.batch == 3
-    assert make_proposer("mine").execution.batch == 64
+    assert make_proposer("mine").execution == ExecutionConfig()
     with pytest.raises(ValueError, match=r"absent .* can't be loaded: No module"):
         make_proposer("absent")
     with pytest.raises(ValueError, match=r"wrong: .* is a int, no ProposerKind"):
@@ -243,6 +246,6 @@ def test_an_installed_package_brings_a_proposer(tmp_path, monkeypatch) -> None:
 
 def test_settings_out_of_range_are_named() -> None:
     with pytest.raises(ValueError, match="friction"):
-        AnalyticConfig(friction=-1.0)
+        EnergyConfig(friction=-1.0)
     with pytest.raises(ValueError, match="no parameter"):
-        AnalyticConfig.from_mapping({"frction": 0.5})
+        EnergyConfig.from_mapping({"frction": 0.5})

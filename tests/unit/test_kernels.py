@@ -26,7 +26,7 @@ from dexgrasp_models.nets.contact import contact_heat
 from dexgrasp_models.progress import Progress
 from dexgrasp_models.synthesis import refinement_kernel as refinement_kernel
 from dexgrasp_models.synthesis.energy import GraspEnergy
-from dexgrasp_models.synthesis.energy_config import AnalyticConfig
+from dexgrasp_models.synthesis.energy_config import EnergyConfig
 from dexgrasp_models.synthesis.object_surface import ObjectSurface, stacked
 from dexgrasp_models.synthesis.refine import (
     GraspBatch,
@@ -45,7 +45,7 @@ def planned(
     coupled: bool, names: tuple[str, ...] = ("box",), batch: int = 8
 ) -> tuple[GraspEnergy, GraspBatch]:
     """Initial grasps of some objects, double precision, with all terms of the energy at work."""
-    config = AnalyticConfig(coupled=coupled, batch=batch, gravity_load=0.1)
+    config = EnergyConfig(batch=batch, gravity_load=0.1)
     hands = (PlanningHand(load_hand(), coupled, forearm=True, dtype=t) for t in _TYPES)
     single, double = (
         GraspEnergy(
@@ -67,7 +67,7 @@ def planned(
 _TYPES = (torch.float32, DOUBLE)
 
 
-def surface(name: str, config: AnalyticConfig, kind: torch.dtype) -> ObjectSurface:
+def surface(name: str, config: EnergyConfig, kind: torch.dtype) -> ObjectSurface:
     cloud = seen(standing(name))
     points, normals = cloud.object_points[:900], cloud.object_normals[:900]
     return ObjectSurface.from_surface(points, normals, points.mean(0), config, kind)
@@ -141,7 +141,7 @@ def test_a_step_goes_against_the_gradient_along_and_about_the_palms_axes() -> No
 def test_steps_are_those_of_the_tensors() -> None:
     """As on a GPU, but that tensors look at the nearest obstacles alone: here at all."""
     energy, batch = planned(True, batch=4)
-    config = AnalyticConfig(iterations=8, nearest_obstacles=4096)
+    config = EnergyConfig(iterations=8, nearest_obstacles=4096)
     alone, together = (
         way(energy, batch, config, Progress()) for way in (refine_alone, refine_together)
     )
@@ -152,7 +152,7 @@ def test_steps_are_those_of_the_tensors() -> None:
 
 def test_grasps_do_not_depend_on_the_batch_or_the_threads() -> None:
     energy, batch = planned(True)
-    config = AnalyticConfig(iterations=20)
+    config = EnergyConfig(iterations=20)
     before = torch.get_num_threads()
     try:
         found = []
@@ -192,7 +192,7 @@ def test_refinement_out_of_time_gives_what_it_has(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(progress_module, "perf_counter", lambda: float(next(ticks)))
     progress = Progress(budget=3.5)  # at 0, the stage begins at 1, looks at 2, 3 and 4
     progress.begin("refinement")
-    found = refine(energy, batch, AnalyticConfig(iterations=100), progress)
+    found = refine(energy, batch, EnergyConfig(iterations=100), progress)
     assert progress.shortened == {"refinement": (20, 100)}
     assert progress.remark == "within the time budget of 3.5 s: 20 of 100 steps of refinement"
     assert (found.coordinates != batch.coordinates).any(1).all()
@@ -203,7 +203,7 @@ def test_progress_is_reported_and_timed_stage_by_stage() -> None:
     told: list[tuple[str, float]] = []
     progress = Progress(report=lambda stage, done: told.append((stage, done)))
     progress.begin("refinement")
-    refine(energy, batch, AnalyticConfig(iterations=20), progress)
+    refine(energy, batch, EnergyConfig(iterations=20), progress)
     progress.begin("rank")
     progress.end()
     assert told == [

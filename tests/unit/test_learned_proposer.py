@@ -25,13 +25,14 @@ from dexgrasp_models.proposals.learned import (
 )
 from dexgrasp_models.proposals.proposer import make_proposer
 from dexgrasp_models.proposals.reachability import NoProposalError
-from dexgrasp_models.synthesis.energy_config import AnalyticConfig
+from dexgrasp_models.synthesis.energy_config import EnergyConfig
+from dexgrasp_models.synthesis.execution_config import ExecutionConfig
 from dexgrasp_models.synthesis.object_surface import CloudError
 from dexgrasp_models.synthesis.types import Grasp
 
 CONFIG = LearnedConfig(batch=6, samples_per_grasp=2, adaptation_steps=4, refinement_steps=2)
 CLOUD = CloudConfig(object_points=192, table_points=32)
-ANYTHING = AnalyticConfig(max_penetration=0.05, workspace_radius=2.0, workspace_height=2.0)
+ANYTHING = ExecutionConfig(max_penetration=0.05, workspace_radius=2.0, workspace_height=2.0)
 
 
 @pytest.fixture(scope="module")
@@ -101,8 +102,9 @@ def test_the_best_of_the_samples_go_on(networks, cloud) -> None:
     few, many = (
         LearnedProposer(
             LearnedConfig(batch=4, samples_per_grasp=each, adaptation_steps=0, refinement_steps=0),
-            replace(ANYTHING, diverse_fraction=0.0),
+            ANYTHING,
             networks=networks,
+            energy=EnergyConfig(diverse_fraction=0.0),
         ).candidates(cloud, 1)
         for each in (1, 16)
     )

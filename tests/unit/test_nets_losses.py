@@ -11,7 +11,7 @@ from dexgrasp_models.nets.contact import contact_heat
 from dexgrasp_models.nets.losses import ADAPTATION_WEIGHTS, NEAR, GraspLosses, HandBody, LossWeights
 from dexgrasp_models.nets.types import GraspTensors
 from dexgrasp_models.synthesis.energy import GraspEnergy
-from dexgrasp_models.synthesis.energy_config import AnalyticConfig
+from dexgrasp_models.synthesis.energy_config import EnergyConfig
 
 BALL = sphere((0, 0, 0.035), 0.035, 300)
 FAR = torch.tensor([0.0, 0.0, 1.0], dtype=torch.float64)
@@ -141,9 +141,7 @@ def test_self_penetration_is_that_of_the_planner(hand):
     """The balls are the planner's, and so is the figure, computed by its own code."""
     grasps = random_grasps(20, dtype=torch.float64)
     planning = PlanningHand(HAND, dtype=torch.float64)
-    expected = GraspEnergy(planning, None, AnalyticConfig()).self_penetration(
-        hand.link_poses(grasps)
-    )
+    expected = GraspEnergy(planning, None, EnergyConfig()).self_penetration(hand.link_poses(grasps))
     found = GraspLosses(hand)(grasps, BALL, torch.zeros(20, len(BALL))).terms["spen"]
     assert (expected > 0).any()
     torch.testing.assert_close(found, expected)

@@ -18,7 +18,7 @@ from dexgrasp_models.hand.spec import load_hand
 from dexgrasp_models.synthesis.annealing import Annealing, anneal, initial_states
 from dexgrasp_models.synthesis.config import AnnealingConfig, SynthesisConfig, load_synthesis
 from dexgrasp_models.synthesis.energy import GraspEnergy
-from dexgrasp_models.synthesis.energy_config import AnalyticConfig
+from dexgrasp_models.synthesis.energy_config import EnergyConfig
 from dexgrasp_models.synthesis.object_surface import ObjectSurface, stacked
 from dexgrasp_models.synthesis.paper_energy import PaperEnergy, force_closure_energy
 from dexgrasp_models.synthesis.refine import GraspBatch, energy_gradient
@@ -27,7 +27,7 @@ from dexgrasp_sim.datasets.grasp_synthesis import SynthesisJob
 from dexgrasp_sim.datasets.synthesis_run import _same
 
 paper = bench_script("paper_synthesis")
-POINTS = AnalyticConfig(surface_points=300, interior_balls=0)
+POINTS = EnergyConfig(surface_points=300, interior_balls=0)
 
 
 @cache

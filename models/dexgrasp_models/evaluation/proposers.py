@@ -27,12 +27,15 @@ from dexgrasp_models.proposals.learned import LearnedConfig, LearnedProposer, Ne
 from dexgrasp_models.proposals.rank import Ranker
 from dexgrasp_models.proposals.ranked import ranked_grasps
 from dexgrasp_models.synthesis.energy import GraspEnergy
-from dexgrasp_models.synthesis.energy_config import AnalyticConfig
+from dexgrasp_models.synthesis.energy_config import EnergyConfig
+from dexgrasp_models.synthesis.execution_config import ExecutionConfig
 from dexgrasp_models.synthesis.object_surface import ObjectSurface
 from dexgrasp_models.synthesis.refine import GraspBatch
 from dexgrasp_models.synthesis.types import Grasp
 
 ADAPTATION_STEPS = AdaptationConfig().steps
+ENERGY = EnergyConfig()
+"""What the ranker's figures of networks' grasps are of."""
 
 
 class RowProposer(ABC):
@@ -72,15 +75,15 @@ class AnalyticRow(RowProposer):
     """The analytic proposer, whose batch is what is asked for.
 
     Args:
-        execution: its settings, but for the batch.
+        energy: its settings, but for the batch.
     """
 
-    def __init__(self, execution: AnalyticConfig | None = None) -> None:
-        self._execution = execution or AnalyticConfig()
+    def __init__(self, energy: EnergyConfig | None = None) -> None:
+        self._energy = energy or EnergyConfig()
 
     def propose(self, cloud: FusedCloud, count: int, seed: int) -> list[Grasp]:
         """See the base."""
-        return AnalyticProposer(replace(self._execution, batch=count)).candidates(cloud, seed)
+        return AnalyticProposer(replace(self._energy, batch=count)).candidates(cloud, seed)
 
 
 class LearnedRow(RowProposer):
@@ -100,14 +103,14 @@ class LearnedRow(RowProposer):
         self,
         name: str,
         folder: NetworkFolder,
-        execution: AnalyticConfig | None = None,
+        execution: ExecutionConfig | None = None,
         steps: int = ADAPTATION_STEPS,
     ) -> None:
         row = ROWS[name]
         self._networks, self._cloud = folder.load(row.needs)
         self.name = name
         self._source = row.source(self._networks)
-        self._execution = execution or AnalyticConfig()
+        self._execution = execution or ExecutionConfig()
         spec = load_hand()
         self._hand = PlanningHand(spec, self._execution.coupled)
         self._ranker = Ranker.load()
@@ -119,16 +122,14 @@ class LearnedRow(RowProposer):
     def propose(self, cloud: FusedCloud, count: int, seed: int) -> list[Grasp]:
         """See the base."""
         # First, as it says what is wrong with a cloud.
-        surface = ObjectSurface.from_cloud(
-            cloud.object_points, cloud.object_normals, self._execution
-        )
+        surface = ObjectSurface.from_cloud(cloud.object_points, cloud.object_normals, ENERGY)
         points = torch.as_tensor(cloud.object_points, dtype=torch.float32)
         centre = horizontal_centre(points)
         found = self.adapted(points - centre, count, seed)
         moved = found._replace(translations=found.translations + centre)
-        energy = GraspEnergy(self._hand, surface, self._execution)
+        energy = GraspEnergy(self._hand, surface, ENERGY)
         batch = GraspBatch.planned(self._hand, moved.palm_poses, moved.joints)
-        return ranked_grasps(energy, batch, self._ranker, self.name)
+        return ranked_grasps(energy, batch, self._execution, self._ranker, self.name)
 
     def with_one_rotation(
         self, cloud: FusedCloud, rotations: int, count: int, seed: int
@@ -172,7 +173,7 @@ class RefinedRow(LearnedRow):
         self,
         name: str,
         folder: NetworkFolder,
-        execution: AnalyticConfig | None = None,
+        execution: ExecutionConfig | None = None,
         config: LearnedConfig | None = None,
     ) -> None:
         super().__init__(name, folder, execution)
@@ -191,14 +192,15 @@ class RefinedRow(LearnedRow):
 def make_row(
     name: str,
     folder: NetworkFolder,
-    execution: AnalyticConfig | None = None,
+    energy: EnergyConfig | None = None,
     steps: int = ADAPTATION_STEPS,
     learned: LearnedConfig | None = None,
 ) -> RowProposer:
     """The row of a name.
 
     Args:
-        name, folder, execution, steps: as of `LearnedRow`.
+        name, folder, steps: as of `LearnedRow`.
+        energy: of `AnalyticRow`.
         learned: `config` of `RefinedRow`.
 
     Raises:
@@ -207,7 +209,7 @@ def make_row(
     """
     check_rows([name])
     if name == ANALYTIC:
-        return AnalyticRow(execution)
+        return AnalyticRow(energy)
     if ROWS[name].refined:
-        return RefinedRow(name, folder, execution, learned)
-    return LearnedRow(name, folder, execution, steps)
+        return RefinedRow(name, folder, config=learned)
+    return LearnedRow(name, folder, steps=steps)

@@ -14,7 +14,8 @@ from dexgrasp_models.proposals.rank import Ranker
 from dexgrasp_models.proposals.ranked import ranked_grasps
 from dexgrasp_models.proposals.reachability import ArmReach, first_reachable
 from dexgrasp_models.synthesis.energy import GraspEnergy
-from dexgrasp_models.synthesis.energy_config import AnalyticConfig
+from dexgrasp_models.synthesis.energy_config import EnergyConfig
+from dexgrasp_models.synthesis.execution_config import ExecutionConfig
 from dexgrasp_models.synthesis.object_surface import ObjectSurface
 from dexgrasp_models.synthesis.refine import refine
 from dexgrasp_models.synthesis.sampling import sample_grasps
@@ -26,6 +27,7 @@ class AnalyticProposer:
 
     Args:
         config: settings.
+        execution: what is asked of grasps that are carried out: squeeze, limits, workspace.
         hand: the hand to plan for; by default the Shadow Hand.
         ranker: model of success; by default the fitted one that comes with the package.
         arm: the arm that carries the hand; without it the hand is free and has no forearm.
@@ -39,13 +41,17 @@ class AnalyticProposer:
 
     def __init__(
         self,
-        config: AnalyticConfig | None = None,
+        config: EnergyConfig | None = None,
+        execution: ExecutionConfig | None = None,
         hand: HandSpec | None = None,
         ranker: Ranker | None = None,
         arm: ArmKinematics | None = None,
     ) -> None:
-        self.config = config or AnalyticConfig()
-        self._hand = PlanningHand(hand or load_hand(), self.config.coupled, forearm=arm is not None)
+        self.config = config or EnergyConfig()
+        self.execution = execution or ExecutionConfig()
+        self._hand = PlanningHand(
+            hand or load_hand(), self.execution.coupled, forearm=arm is not None
+        )
         self._ranker = ranker or Ranker.load()
         self._reach = ArmReach(arm) if arm else None
         self.progress = Progress()
@@ -73,7 +79,7 @@ class AnalyticProposer:
             raise ValueError(f"n = {n}: ask for at least one grasp")
         grasps = self.candidates(cloud, seed)
         self.progress.begin("reachability")
-        reachable = first_reachable(grasps, n, self.config, self._reach)
+        reachable = first_reachable(grasps, n, self.execution, self._reach)
         self.progress.end()
         return reachable
 
@@ -83,7 +89,7 @@ class AnalyticProposer:
         Raises:
             CloudError: the cloud cannot be planned on.
         """
-        self.progress = progress = Progress(self.config.time_budget, self.report)
+        self.progress = progress = Progress(self.execution.time_budget, self.report)
         progress.begin("surface")
         surface = ObjectSurface.from_cloud(cloud.object_points, cloud.object_normals, self.config)
         energy = GraspEnergy(self._hand, surface, self.config)
@@ -92,9 +98,11 @@ class AnalyticProposer:
         progress.begin("refinement")
         batch = refine(energy, batch, self.config, progress)
         progress.begin("rank")
-        grasps = ranked_grasps(energy, batch, self._ranker, self.name)
+        grasps = ranked_grasps(energy, batch, self.execution, self._ranker, self.name)
         progress.end()
         return grasps
 
 
-KIND = ProposerKind(AnalyticConfig, lambda config, _, arm: AnalyticProposer(config, arm=arm))
+KIND = ProposerKind(
+    EnergyConfig, lambda config, execution, arm: AnalyticProposer(config, execution, arm=arm)
+)

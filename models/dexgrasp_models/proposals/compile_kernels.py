@@ -15,7 +15,7 @@ from dexgrasp_models.nets.adaptation import Adaptation, AdaptationConfig
 from dexgrasp_models.nets.losses import HandBody
 from dexgrasp_models.nets.types import GraspTensors
 from dexgrasp_models.synthesis.energy import GraspEnergy
-from dexgrasp_models.synthesis.energy_config import AnalyticConfig
+from dexgrasp_models.synthesis.energy_config import EnergyConfig
 from dexgrasp_models.synthesis.object_surface import ObjectSurface
 from dexgrasp_models.synthesis.refine import GraspBatch, refine
 
@@ -25,9 +25,9 @@ def compile_all() -> None:
     directions = np.random.default_rng(0).normal(size=(200, 3))
     directions /= np.linalg.norm(directions, axis=1, keepdims=True)
     points = 0.03 * directions + (0.0, 0.0, 0.03)
-    config = AnalyticConfig(iterations=1)
+    config = EnergyConfig(iterations=1)
     surface = ObjectSurface.from_cloud(points, directions, config)
-    hand = PlanningHand(load_hand(), config.coupled)
+    hand = PlanningHand(load_hand())
     palm_poses, coordinates = torch.eye(4)[None], torch.zeros(1, len(hand.lower))
     start = GraspBatch(palm_poses, coordinates, coordinates)
     refine(GraspEnergy(hand, surface, config), start, config)

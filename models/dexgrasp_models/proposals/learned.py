@@ -46,7 +46,8 @@ from dexgrasp_models.proposals.rank import Ranker
 from dexgrasp_models.proposals.ranked import ranked_grasps
 from dexgrasp_models.proposals.reachability import ArmReach, NoProposalError, first_reachable
 from dexgrasp_models.synthesis.energy import GraspEnergy
-from dexgrasp_models.synthesis.energy_config import AnalyticConfig
+from dexgrasp_models.synthesis.energy_config import EnergyConfig
+from dexgrasp_models.synthesis.execution_config import ExecutionConfig
 from dexgrasp_models.synthesis.object_surface import ObjectSurface
 from dexgrasp_models.synthesis.refine import GraspBatch, evaluate, refine
 from dexgrasp_models.synthesis.sampling import selected
@@ -95,6 +96,7 @@ class LearnedProposer:
         ranker: model of success; by default the fitted one that comes with the package.
         arm: the arm that carries the hand; without it the hand is free and has no forearm.
         networks: in the place of those in `config.weights`.
+        energy: what the selection and the refinement minimise; `config` has batch and steps.
 
     Attributes:
         progress: of the last proposal, and whether it was cut short.
@@ -109,22 +111,28 @@ class LearnedProposer:
     def __init__(
         self,
         config: LearnedConfig | None = None,
-        execution: AnalyticConfig | None = None,
+        execution: ExecutionConfig | None = None,
         hand: HandSpec | None = None,
         ranker: Ranker | None = None,
         arm: ArmKinematics | None = None,
         networks: Networks | None = None,
+        energy: EnergyConfig | None = None,
     ) -> None:
         self.config = config or LearnedConfig()
-        self._execution = execution or AnalyticConfig()
+        self.execution = execution or ExecutionConfig()
+        self._energy = replace(
+            energy or EnergyConfig(),
+            batch=self.config.batch,
+            iterations=self.config.refinement_steps,
+        )
         spec = hand or load_hand()
         self._networks = networks or load_networks(self.config.weights)
-        self._hand = PlanningHand(spec, self._execution.coupled, forearm=arm is not None)
+        self._hand = PlanningHand(spec, self.execution.coupled, forearm=arm is not None)
         self._body = HandBody(HandKinematics(spec))
         self._adaptation = Adaptation(
             self._body,
             config=AdaptationConfig(
-                coupled=self._execution.coupled, steps=self.config.adaptation_steps
+                coupled=self.execution.coupled, steps=self.config.adaptation_steps
             ),
         )
         self._ranker = ranker or Ranker.load()
@@ -154,7 +162,7 @@ class LearnedProposer:
             raise ValueError(f"n = {n}: ask for at least one grasp")
         grasps = self.candidates(cloud, seed)
         self.progress.begin("reachability")
-        reachable = first_reachable(grasps, n, self._execution, self._reach)
+        reachable = first_reachable(grasps, n, self.execution, self._reach)
         self.progress.end()
         return reachable
 
@@ -168,18 +176,16 @@ class LearnedProposer:
             CloudError: the cloud cannot be planned on.
             NoProposalError: the adaptation of all of them diverged.
         """
-        self.progress = progress = Progress(self._execution.time_budget, self.report)
+        self.progress = progress = Progress(self.execution.time_budget, self.report)
         progress.begin("surface")
         # First, as it says what is wrong with a cloud.
-        surface = ObjectSurface.from_cloud(
-            cloud.object_points, cloud.object_normals, self._execution
-        )
-        energy = GraspEnergy(self._hand, surface, self._execution)
+        surface = ObjectSurface.from_cloud(cloud.object_points, cloud.object_normals, self._energy)
+        energy = GraspEnergy(self._hand, surface, self._energy)
         points, centre = self._seen(cloud)
         grasps, likelihood = self._samples(points, seed)
         progress.begin("selection")
         scores = evaluate(energy, self._planned(grasps, centre)).total
-        kept = selected(scores, replace(self._execution, batch=self.config.batch))
+        kept = selected(scores, self._energy)
         grasps, figures = grasps.select(kept), {"log_likelihood": likelihood[kept]}
         if self.config.adaptation_steps:
             progress.begin("adaptation")
@@ -188,11 +194,10 @@ class LearnedProposer:
             figures = {name: values[kept] for name, values in figures.items()}
             figures |= {f"adaptation_{name}": v for name, v in adapted.after.terms.items()}
         batch = self._planned(grasps, centre)
-        steps = self.config.refinement_steps
         progress.begin("refinement")
-        batch = refine(energy, batch, replace(self._execution, iterations=steps), progress)
+        batch = refine(energy, batch, self._energy, progress)
         progress.begin("rank")
-        ranked = ranked_grasps(energy, batch, self._ranker, self.name, figures)
+        ranked = ranked_grasps(energy, batch, self.execution, self._ranker, self.name, figures)
         progress.end()
         return ranked
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from dexgrasp_models.parameters import Parameters
 from dexgrasp_models.registry import Registry
-from dexgrasp_models.synthesis.energy_config import AnalyticConfig
+from dexgrasp_models.synthesis.execution_config import ExecutionConfig
 
 if TYPE_CHECKING:
     import numpy as np
@@ -65,7 +65,7 @@ class ProposerKind:
     """
 
     config: type[Parameters]
-    make: Callable[[Any, AnalyticConfig, ArmKinematics | None], Proposer]
+    make: Callable[[Any, ExecutionConfig, ArmKinematics | None], Proposer]
 
 
 PROPOSERS = Registry(
@@ -93,7 +93,7 @@ def make_proposer(
     name: str,
     config: Parameters | None = None,
     *,
-    execution: AnalyticConfig | None = None,
+    execution: ExecutionConfig | None = None,
     arm: ArmKinematics | None = None,
 ) -> Proposer:
     """The proposer of this name.
@@ -109,4 +109,4 @@ def make_proposer(
         WeightsError: the learned proposer has no weights, or they can't be used.
     """
     kind = PROPOSERS[name]
-    return kind.make(config or kind.config(), execution or AnalyticConfig(), arm)
+    return kind.make(config or kind.config(), execution or ExecutionConfig(), arm)

@@ -10,6 +10,7 @@ from torch import Tensor
 from dexgrasp_models.geometry.poses import nearest_proper
 from dexgrasp_models.proposals.rank import Ranker, grasp_figures, rank_order
 from dexgrasp_models.synthesis.energy import GraspEnergy
+from dexgrasp_models.synthesis.execution_config import ExecutionConfig
 from dexgrasp_models.synthesis.refine import GraspBatch
 from dexgrasp_models.synthesis.squeeze import pregrasp_joints, squeeze_targets
 from dexgrasp_models.synthesis.types import Grasp
@@ -19,6 +20,7 @@ from dexgrasp_models.synthesis.types import Grasp
 def ranked_grasps(
     energy: GraspEnergy,
     batch: GraspBatch,
+    execution: ExecutionConfig,
     ranker: Ranker,
     proposer: str,
     extra: Mapping[str, Tensor] | None = None,
@@ -28,16 +30,17 @@ def ranked_grasps(
     Args:
         energy: of the object.
         batch: hand poses.
+        execution: how they are carried out.
         ranker: model of success.
         proposer: name of what made them.
         extra: (B,) further figures by name.
     """
-    hand, config = energy.hand, energy.config
+    hand = energy.hand
     joints = hand.joints(batch.coordinates)
     poses = hand.link_poses(batch.palm_poses, joints)
     result = energy(poses, joints, hand.joints(batch.preshape))
-    opened = pregrasp_joints(hand, poses, batch.coordinates, result.contacts, config)
-    squeezed = squeeze_targets(hand, poses, joints, result.contacts, result.forces, config)
+    opened = pregrasp_joints(hand, poses, batch.coordinates, result.contacts, execution)
+    squeezed = squeeze_targets(hand, poses, joints, result.contacts, result.forces, execution)
     figures = grasp_figures(energy, result, poses, joints, opened)
     scores = ranker.score(figures)
     figures |= extra or {}

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 
 from dexgrasp_models.arm.kinematics import ArmKinematics
-from dexgrasp_models.synthesis.energy_config import AnalyticConfig
+from dexgrasp_models.synthesis.execution_config import ExecutionConfig
 from dexgrasp_models.synthesis.types import Grasp
 
 ReachCheck = Callable[[np.ndarray], str | None]
@@ -58,7 +58,7 @@ class NoProposalError(RuntimeError):
         super().__init__(f"none of {reasons.total()} grasps can be carried out: {listed}")
 
 
-def rejection(grasp: Grasp, config: AnalyticConfig, reach: ReachCheck | None = None) -> str | None:
+def rejection(grasp: Grasp, config: ExecutionConfig, reach: ReachCheck | None = None) -> str | None:
     """Why a grasp can't be carried out, or None.
 
     Args:
@@ -77,7 +77,7 @@ def rejection(grasp: Grasp, config: AnalyticConfig, reach: ReachCheck | None = N
 
 
 def first_reachable(
-    grasps: list[Grasp], count: int, config: AnalyticConfig, reach: ReachCheck | None = None
+    grasps: list[Grasp], count: int, config: ExecutionConfig, reach: ReachCheck | None = None
 ) -> list[Grasp]:
     """The first ``count`` grasps that can be carried out; later ones are not looked at.
 

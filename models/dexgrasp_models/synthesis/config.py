@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Self
 
 from dexgrasp_models.config import load_config
-from dexgrasp_models.parameters import Parameters, choice, parameter
-from dexgrasp_models.synthesis.energy_config import AnalyticConfig
+from dexgrasp_models.parameters import Parameters, choice, flag, parameter
+from dexgrasp_models.synthesis.energy_config import EnergyConfig
 
 
 @dataclass(frozen=True)
@@ -73,10 +73,13 @@ class SynthesisConfig(Parameters):
         "papers' 6,000 steps with random contacts",
     )
     surface_samples: int = parameter(2048, 64, 65536, "", "points of the object's surface")
+    coupled: bool = flag(
+        True, "with J1 = J2 of the four fingers, as their common tendon moves them"
+    )
     scenes_at_once: int = parameter(2, 1, 4096, "", "scenes that are optimised in one batch")
-    energy: AnalyticConfig = field(default_factory=AnalyticConfig)
+    energy: EnergyConfig = field(default_factory=EnergyConfig)
     """Energy and steps of the refinement. For both methods: `batch`, the number of grasps of each
-    scene, `coupled`, and the points and balls of the object that repel the hand."""
+    scene, and the points and balls of the object that repel the hand."""
     annealing: AnnealingConfig = field(default_factory=AnnealingConfig)
     """Energy and steps of the annealing."""
 
@@ -88,7 +91,7 @@ class SynthesisConfig(Parameters):
             ValueError: an unknown name, or a value that is out of range or no mapping.
         """
         values = dict(values)
-        for name, kind in (("energy", AnalyticConfig), ("annealing", AnnealingConfig)):
+        for name, kind in (("energy", EnergyConfig), ("annealing", AnnealingConfig)):
             if name in values:
                 if not isinstance(values[name], Mapping):
                     raise ValueError(f"{name} must be a mapping, not {values[name]!r}")

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from dexgrasp_models.hand.planning_hand import PlanningHand
 from dexgrasp_models.mechanics.force_closure import force_closure
-from dexgrasp_models.synthesis.energy_config import AnalyticConfig
+from dexgrasp_models.synthesis.energy_config import EnergyConfig
 from dexgrasp_models.synthesis.object_surface import ObjectSurface
 
 MISALIGNMENT_LENGTH = 0.1
@@ -56,7 +56,7 @@ class Energy:
 class GraspEnergy:
     """Energy of batches of grasps, as many of each object."""
 
-    def __init__(self, hand: PlanningHand, surface: ObjectSurface, config: AnalyticConfig) -> None:
+    def __init__(self, hand: PlanningHand, surface: ObjectSurface, config: EnergyConfig) -> None:
         self.hand = hand
         self.surface = surface
         self.config = config

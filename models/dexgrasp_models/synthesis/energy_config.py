@@ -1,24 +1,23 @@
-"""Names of the proposers, and settings of the analytic one: the one place for their defaults."""
+"""Settings of the energy of grasps, and of its minimisation."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
 
-from dexgrasp_models.parameters import Parameters, flag, parameter
+from dexgrasp_models.parameters import Parameters, parameter
 
 
 @dataclass(frozen=True)
-class AnalyticConfig(Parameters):
-    """Settings of :class:`~dexgrasp_models.proposals.analytic.AnalyticProposer`.
+class EnergyConfig(Parameters):
+    """The energy of grasps, and how it is minimised.
+
+    These are the settings of :class:`~dexgrasp_models.proposals.analytic.AnalyticProposer`; the
+    learned one refines with their defaults, synthesis with its own.
 
     Weights multiply the terms of the energy, which are sums over contacts, points or joints in
     metres and radians.
     """
-
-    coupled: bool = flag(
-        True, "plan with J1 = J2 of the four fingers, as their common tendon moves them"
-    )
 
     batch: int = parameter(64, 1, 1024, "", "grasps that are refined together")
     samples_per_grasp: int = parameter(32, 1, 1024, "", "initial poses scored for each of them")
@@ -28,15 +27,6 @@ class AnalyticConfig(Parameters):
     iterations: int = parameter(150, 0, 10_000, "", "steps of the refinement")
     min_elevation: float = parameter(
         math.radians(15), 0, 1.5, "rad", "least slope of the initial approaches towards the table"
-    )
-
-    time_budget: float = parameter(
-        0.0,
-        0,
-        3600,
-        "s",
-        "wall time after which any proposer ends its optimisation with what it has found so far; "
-        "0: none, so that the same seed gives the same grasps however busy the machine is",
     )
 
     surface_points: int = parameter(256, 16, 4096, "", "object points that repel the hand")
@@ -74,25 +64,3 @@ class AnalyticConfig(Parameters):
     step_translation: float = parameter(0.003, 0, 0.1, "m", "first step of Adam, palm position")
     step_rotation: float = parameter(0.04, 0, 1, "rad", "first step of Adam, palm rotation")
     step_joints: float = parameter(0.04, 0, 1, "rad", "first step of Adam, joints")
-
-    squeeze_gain: float = parameter(
-        1.5, 0, 20, "rad/(N m)", "joint target offset for a torque of the squeeze"
-    )
-    squeeze_force: float = parameter(5.0, 0, 50, "N", "total normal force of the squeeze")
-    pregrasp_opening: float = parameter(
-        4.0, 0, 20, "rad/m", "opening of the pre-grasp along the contacts' lever arms"
-    )
-    pregrasp_flexion: float = parameter(
-        0.25, 0, 1.5, "rad", "least opening of the base joints in the pre-grasp"
-    )
-
-    max_penetration: float = parameter(
-        0.006, 0, 0.05, "m", "deepest penetration of a proposal that is returned"
-    )
-    min_table_clearance: float = parameter(
-        0.0, -0.01, 0.05, "m", "least height above the table of a proposal that is returned"
-    )
-    workspace_radius: float = parameter(
-        0.6, 0.05, 2, "m", "largest horizontal distance of the palm from the table's centre"
-    )
-    workspace_height: float = parameter(0.8, 0.05, 2, "m", "largest height of the palm")

@@ -15,7 +15,7 @@ import torch
 from scipy.spatial import cKDTree
 from torch import Tensor
 
-from dexgrasp_models.synthesis.energy_config import AnalyticConfig
+from dexgrasp_models.synthesis.energy_config import EnergyConfig
 
 _MIN_POINTS = 64
 _SPARSE_POINTS = 256  # of the surface: where a digit looks for a contact
@@ -60,7 +60,7 @@ class ObjectSurface:
         cls,
         points: np.ndarray,
         normals: np.ndarray,
-        config: AnalyticConfig,
+        config: EnergyConfig,
         dtype: torch.dtype = torch.float32,
     ) -> ObjectSurface:
         """Complete and thin out a fused cloud of one object.
@@ -84,7 +84,7 @@ class ObjectSurface:
         points: np.ndarray,
         normals: np.ndarray,
         center: np.ndarray,
-        config: AnalyticConfig,
+        config: EnergyConfig,
         dtype: torch.dtype = torch.float32,
     ) -> ObjectSurface:
         """One object that is known from all sides.
@@ -107,7 +107,7 @@ class ObjectSurface:
         points: np.ndarray,
         normals: np.ndarray,
         center: np.ndarray,
-        config: AnalyticConfig,
+        config: EnergyConfig,
         dtype: torch.dtype,
     ) -> ObjectSurface:
         centers, radii = _inner_balls(points, normals, config.interior_balls)

@@ -13,7 +13,7 @@ from dexgrasp_models.geometry.so3 import rotation_from_vector
 from dexgrasp_models.hand.planning_hand import PlanningHand
 from dexgrasp_models.progress import Progress
 from dexgrasp_models.synthesis.energy import Energy, GraspEnergy
-from dexgrasp_models.synthesis.energy_config import AnalyticConfig
+from dexgrasp_models.synthesis.energy_config import EnergyConfig
 
 _FIRST_MOMENT, _SECOND_MOMENT = 0.9, 0.99  # of Adam
 _STEPS_AT_ONCE = 10  # between looks at the clock
@@ -88,7 +88,7 @@ def energy_gradient(
 def refine(
     energy: GraspEnergy,
     batch: GraspBatch,
-    config: AnalyticConfig,
+    config: EnergyConfig,
     progress: Progress | None = None,
 ) -> GraspBatch:
     """Minimise the energy of all grasps with Adam in the palm's own frame.
@@ -109,7 +109,7 @@ def refine(
     return refine_together(energy, batch, config, progress)
 
 
-def _step_sizes(config: AnalyticConfig, coordinates: int) -> list[float]:
+def _step_sizes(config: EnergyConfig, coordinates: int) -> list[float]:
     """Of the first step: three along and three about the palm's axes, then the coordinates'."""
     return (
         3 * [config.step_translation]
@@ -119,7 +119,7 @@ def _step_sizes(config: AnalyticConfig, coordinates: int) -> list[float]:
 
 
 def refine_alone(
-    energy: GraspEnergy, batch: GraspBatch, config: AnalyticConfig, progress: Progress
+    energy: GraspEnergy, batch: GraspBatch, config: EnergyConfig, progress: Progress
 ) -> GraspBatch:
     """Compiled, grasp by grasp."""
     # Imported here because Numba takes a while, which who only reads settings needn't wait for.
@@ -160,7 +160,7 @@ def refine_alone(
 
 
 def refine_together(
-    energy: GraspEnergy, batch: GraspBatch, config: AnalyticConfig, progress: Progress
+    energy: GraspEnergy, batch: GraspBatch, config: EnergyConfig, progress: Progress
 ) -> GraspBatch:
     """As tensors, the whole batch in each operation: for a GPU."""
     hand = energy.hand

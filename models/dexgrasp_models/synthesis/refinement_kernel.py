@@ -37,7 +37,7 @@ from dexgrasp_models.kernels.vectors import (
 )
 from dexgrasp_models.mechanics.closure_kernel import force_closure
 from dexgrasp_models.synthesis.energy import MISALIGNMENT_LENGTH
-from dexgrasp_models.synthesis.energy_config import AnalyticConfig
+from dexgrasp_models.synthesis.energy_config import EnergyConfig
 from dexgrasp_models.synthesis.object_surface import ObjectSurface
 
 TERMS = ("closure", "distance", "alignment", "penetration", "table", "self", "joints", "prior")
@@ -80,7 +80,7 @@ class SurfaceArrays(NamedTuple):
 
 
 class EnergyConstants(NamedTuple):
-    """Of `AnalyticConfig`, those of the energy."""
+    """Of `EnergyConfig`, those of the energy."""
 
     weights: np.ndarray
     """(8,) of the terms."""
@@ -95,7 +95,7 @@ class EnergyConstants(NamedTuple):
     table_margin: float
 
     @classmethod
-    def of(cls, config: AnalyticConfig) -> EnergyConstants:
+    def of(cls, config: EnergyConfig) -> EnergyConstants:
         """Those of the settings."""
         return cls(
             weights=np.array([getattr(config, f"weight_{name}") for name in TERMS], float),

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from dexgrasp_models.hand.planning_hand import PlanningHand
 from dexgrasp_models.synthesis.energy import GraspEnergy
-from dexgrasp_models.synthesis.energy_config import AnalyticConfig
+from dexgrasp_models.synthesis.energy_config import EnergyConfig
 from dexgrasp_models.synthesis.object_surface import ObjectSurface
 from dexgrasp_models.synthesis.refine import GraspBatch, evaluate
 
@@ -23,7 +23,7 @@ _EVALUATED = {"cpu": 256, "cuda": 65536}  # initial grasps at a time; 256 stay i
 
 
 def sample_grasps(
-    energy: GraspEnergy, config: AnalyticConfig, generator: np.random.Generator
+    energy: GraspEnergy, config: EnergyConfig, generator: np.random.Generator
 ) -> GraspBatch:
     """Draw ``batch * samples_per_grasp`` initial grasps of each object and keep ``batch`` of them.
 
@@ -48,7 +48,7 @@ def sample_grasps(
     return drawn[(kept + rows[:, :1]).flatten()]
 
 
-def selected(scores: Tensor, config: AnalyticConfig) -> Tensor:
+def selected(scores: Tensor, config: EnergyConfig) -> Tensor:
     """(batch,) indices of the least of (N,) scores in no order, and of the least of random groups.
 
     `config` says how many there are, and which part of them is of the second kind.
@@ -68,7 +68,7 @@ def draw(
     hand: PlanningHand,
     surface: ObjectSurface,
     count: int,
-    config: AnalyticConfig,
+    config: EnergyConfig,
     generator: np.random.Generator,
 ) -> GraspBatch:
     """Random grasps, ``count`` of each object.

@@ -9,7 +9,7 @@ import numpy as np
 from dexgrasp_models.data.closing import outer_surface
 from dexgrasp_models.data.grasps import table_plane
 from dexgrasp_models.objects import ObjectModel
-from dexgrasp_models.synthesis.energy_config import AnalyticConfig
+from dexgrasp_models.synthesis.energy_config import EnergyConfig
 from dexgrasp_models.synthesis.object_surface import ObjectSurface
 
 
@@ -27,7 +27,7 @@ class TableScene:
         return table_plane(self.world_T_object)
 
     def surface(
-        self, samples: int, config: AnalyticConfig, generator: np.random.Generator
+        self, samples: int, config: EnergyConfig, generator: np.random.Generator
     ) -> ObjectSurface:
         """What can be touched of the object, in `world`.
 

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from dexgrasp_models.hand.planning_hand import PlanningHand
 from dexgrasp_models.synthesis.energy import Contacts
-from dexgrasp_models.synthesis.energy_config import AnalyticConfig
+from dexgrasp_models.synthesis.execution_config import ExecutionConfig
 
 
 def squeeze_targets(
@@ -16,7 +16,7 @@ def squeeze_targets(
     joints: Tensor,
     contacts: Contacts,
     forces: Tensor,
-    config: AnalyticConfig,
+    config: ExecutionConfig,
 ) -> Tensor:
     """Position targets whose servos press with the balancing forces.
 
@@ -46,7 +46,7 @@ def pregrasp_joints(
     link_poses: Tensor,
     coordinates: Tensor,
     contacts: Contacts,
-    config: AnalyticConfig,
+    config: ExecutionConfig,
 ) -> Tensor:
     """Joints with the digits moved off the surface along its normals, and opened at their base.
 

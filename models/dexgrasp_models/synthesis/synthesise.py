@@ -51,7 +51,7 @@ class Synthesiser:
         self.device = torch.device(device)
         if self.device.type == "cuda" and not torch.cuda.is_available():
             raise ValueError("device cuda was asked for, but PyTorch finds no GPU; use cpu")
-        self._hand = PlanningHand(load_hand(), config.energy.coupled, device=self.device)
+        self._hand = PlanningHand(load_hand(), config.coupled, device=self.device)
 
     def __call__(
         self, scenes: Sequence[TableScene], generator: np.random.Generator

@@ -42,7 +42,7 @@ from dexgrasp_models.objects.library import SCALES
 from dexgrasp_models.perception.fusion import PerceptionError, load_fusion_config
 from dexgrasp_models.proposals.learned import LearnedConfig
 from dexgrasp_models.proposals.reachability import NoProposalError, first_reachable
-from dexgrasp_models.synthesis.energy_config import AnalyticConfig
+from dexgrasp_models.synthesis.execution_config import ExecutionConfig
 from dexgrasp_models.synthesis.object_surface import CloudError
 from dexgrasp_models.synthesis.types import Grasp
 from dexgrasp_models.training.data import derived_seed
@@ -264,7 +264,7 @@ class _Scene:
         chosen = generator.choice(len(grasps), count, replace=False)
         singles = [self._lift([grasps[index]]) for index in chosen]
         try:
-            best = self._lift(first_reachable(grasps, len(grasps), AnalyticConfig()))
+            best = self._lift(first_reachable(grasps, len(grasps), ExecutionConfig()))
         except NoProposalError as error:
             best = Lift(False, "proposal", str(error))
         return {

@@ -27,7 +27,7 @@ from dexgrasp_models.proposals.proposer import (
     make_proposer,
 )
 from dexgrasp_models.proposals.reachability import NoProposalError
-from dexgrasp_models.synthesis.energy_config import AnalyticConfig
+from dexgrasp_models.synthesis.execution_config import ExecutionConfig
 from dexgrasp_models.synthesis.object_surface import CloudError
 from dexgrasp_models.synthesis.types import Grasp
 from dexgrasp_proposals.markers import GraspMarkers
@@ -39,6 +39,8 @@ from dexgrasp_ros.parameters import current_parameters, declare_parameters
 
 CLOUD_TIMEOUT = 2.0
 """Seconds to wait for the cloud that a request names; it may still be on its way."""
+EXECUTION = "analytic."
+"""Prefix of what is asked of the grasps of any proposer."""
 
 
 @dataclass(frozen=True)
@@ -59,8 +61,8 @@ class ProposalParameters(Parameters):
 class ProposalNode(ManagedNode):
     """Ranked grasps for the newest cloud of the object, on request.
 
-    The settings of every proposer are parameters with its name before them. Those of the analytic
-    one also say what is asked of the grasps of the others.
+    The settings of every proposer are parameters with its name before them. What is asked of the
+    grasps of any of them (`ExecutionConfig`) stands among those of the analytic one.
     """
 
     parameters_type = ProposalParameters
@@ -68,6 +70,7 @@ class ProposalNode(ManagedNode):
     def __init__(self, **options: Any) -> None:
         super().__init__("proposals", **options)
         self._settings = declare_kinds(self, PROPOSERS)
+        self._execution = declare_parameters(self, ExecutionConfig, prefix=EXECUTION)
         self._language = declare_parameters(self, LanguageConfig, prefix="language.")
         self._cloud_changed = threading.Condition()
         self._cloud: tuple[int, FusedCloud] | None = None
@@ -77,14 +80,15 @@ class ProposalNode(ManagedNode):
             name: current_parameters(self, settings, prefix=f"{name}.")
             for name, settings in self._settings.items()
         }
+        self._execution = current_parameters(self, self._execution, prefix=EXECUTION)
         self._language = current_parameters(self, self._language, prefix="language.")
         torch.set_num_threads(self.parameters.threads)
         self._finger_joints = load_hand().finger_joints
         arm = ArmKinematics() if self.parameters.scene == "arm" else None
         name = self.parameters.proposer
-        execution = self._settings["analytic"]
-        assert isinstance(execution, AnalyticConfig)
-        self._proposer = make_proposer(name, self._settings.get(name), execution=execution, arm=arm)
+        self._proposer = make_proposer(
+            name, self._settings.get(name), execution=self._execution, arm=arm
+        )
         self._selector = LanguageSelector(self._language) if self._language.weights else None
         self._markers = GraspMarkers()
         self._grasps = self._publisher(contract.GRASPS)
