@@ -6,8 +6,8 @@ import numpy as np
 import trimesh
 from trimesh.creation import box, cylinder, icosphere
 
+from dexgrasp_models.geometry.farthest_points import farthest_points
 from dexgrasp_models.perception.fusion import FusedCloud
-from dexgrasp_models.synthesis.object_surface import farthest_points
 
 SOLIDS = {
     "sphere": lambda: icosphere(subdivisions=4, radius=0.035),

@@ -19,7 +19,6 @@ from dexgrasp_models.synthesis.object_surface import (
     CloudError,
     ObjectSurface,
     center_of_mass,
-    farthest_points,
 )
 from dexgrasp_models.synthesis.refine import (
     GraspBatch,
@@ -192,14 +191,6 @@ def test_center_of_mass_of_an_uneven_object() -> None:
 
 def test_walls_reach_the_table() -> None:
     assert surface_of("box", EnergyConfig()).points[..., 2].min() < 0.003
-
-
-def test_farthest_points_spread_and_are_distinct() -> None:
-    points = np.random.default_rng(0).random((500, 3))
-    chosen = farthest_points(points, 50)
-    assert len(set(chosen)) == 50
-    gaps = np.linalg.norm(points[chosen][:, None] - points[chosen][None], axis=-1)
-    assert (gaps + np.eye(50)).min() > 0.1
 
 
 @pytest.mark.parametrize(

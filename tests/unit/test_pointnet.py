@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from dexgrasp_models.geometry.farthest_point_batches import farthest_points_of_each
 from dexgrasp_models.nets.pointnet import (
     PointNet,
     PointNet2,
@@ -14,7 +15,6 @@ from dexgrasp_models.nets.pointnet import (
     SetAbstraction,
     SetAbstractionConfig,
     ball_query,
-    farthest_points,
     gather_rows,
 )
 
@@ -139,7 +139,7 @@ def slow_farthest_points(points: np.ndarray, count: int) -> list[int]:
 
 
 def test_farthest_points_against_brute_force(clouds):
-    found = farthest_points(clouds.double(), 20)
+    found = farthest_points_of_each(clouds.double(), 20)
     for cloud, index in zip(clouds.double().numpy(), found, strict=True):
         assert index.tolist() == slow_farthest_points(cloud, 20)
     spread = torch.cdist(gather_rows(clouds, found), gather_rows(clouds, found))
@@ -149,7 +149,7 @@ def test_farthest_points_against_brute_force(clouds):
 
 
 def test_farthest_points_of_a_small_cloud_are_all_of_it(clouds):
-    found = farthest_points(clouds[:, :5], 20)
+    found = farthest_points_of_each(clouds[:, :5], 20)
     assert torch.equal(found.sort(dim=1).values, torch.arange(5).expand(3, 5))
 
 

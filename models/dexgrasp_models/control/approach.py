@@ -23,9 +23,9 @@ from dexgrasp_models.control.approach_plan import (
     NoApproach,
     at_height,
 )
+from dexgrasp_models.geometry.farthest_points import farthest_points
 from dexgrasp_models.hand.distance import HandDistance
 from dexgrasp_models.hand.outline import HandOutline
-from dexgrasp_models.synthesis.object_surface import farthest_points
 from dexgrasp_models.synthesis.types import Grasp
 
 _CLOSING_PHASES = (0.25, 0.5, 0.75, 1.0)

@@ -1,1 +1,1 @@
-"""Rotations and poses: SO(3), its grid, rigid transforms."""
+"""Rotations and poses: SO(3), its grid, rigid transforms; farthest-point sampling."""

@@ -14,13 +14,13 @@ import trimesh
 
 from dexgrasp_models.data.grasp_set import Bounds, GraspSet
 from dexgrasp_models.data.grasps import Grasps, concatenate, table_pose
+from dexgrasp_models.geometry.farthest_points import farthest_points
 from dexgrasp_models.hand.distance import HandDistance
 from dexgrasp_models.hand.kinematics import HandKinematics
 from dexgrasp_models.hand.spec import load_hand
 from dexgrasp_models.language.captions import UNCLEAR, caption, touched_parts
 from dexgrasp_models.language.grasp_images import VIEWS, GraspRenderer
 from dexgrasp_models.objects.library import CATEGORIES, make_named
-from dexgrasp_models.synthesis.object_surface import farthest_points
 from dexgrasp_models.training.data import TrainingDataError, derived_seed
 
 _TOUCHED_POINTS = 4096  # of the surface, where it is asked which part is touched

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from dexgrasp_models.geometry.farthest_point_batches import farthest_points_of_each
 from dexgrasp_models.geometry.so3 import rotation_from_vector
 from dexgrasp_models.hand.planning_hand import PlanningHand
 from dexgrasp_models.nets.contact import ContactNet, canonical
@@ -25,7 +26,6 @@ from dexgrasp_models.nets.losses import (
     Losses,
     LossWeights,
 )
-from dexgrasp_models.nets.pointnet import farthest_points
 from dexgrasp_models.nets.types import GraspTensors
 from dexgrasp_models.parameters import Parameters, flag, parameter
 from dexgrasp_models.progress import Progress
@@ -196,7 +196,7 @@ class _Alone:
         from dexgrasp_models.nets.adaptation_kernel import TERMS, AdaptedArrays, LossConstants
 
         weights = adaptation.losses.weights
-        even = farthest_points(points[None], adaptation.config.map_points)[0]
+        even = farthest_points_of_each(points[None], adaptation.config.map_points)[0]
         self._even = even
         self._step_size = adaptation.config.step_size
         self._hand = HandArrays.of(adaptation.planning)
@@ -296,7 +296,7 @@ class _Subset:
 
     def __init__(self, points: Tensor, config: AdaptationConfig, count: int) -> None:
         self._points = points
-        self._even = farthest_points(points[None], config.map_points)[0]
+        self._even = farthest_points_of_each(points[None], config.map_points)[0]
         self._nearest_count = min(config.nearest_points, len(points))
         self._in_map = points.new_zeros(len(self._even) + self._nearest_count)
         self._in_map[: len(self._even)] = count / len(self._even)

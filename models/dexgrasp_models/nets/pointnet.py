@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from dexgrasp_models.geometry.farthest_point_batches import farthest_points_of_each
 from dexgrasp_models.nets.checks import checked_clouds
 from dexgrasp_models.parameters import Parameters, flag, parameter
 
@@ -230,7 +231,7 @@ class SetAbstraction(nn.Module):
 
     def forward(self, points: Tensor, features: Tensor | None) -> tuple[Tensor, Tensor]:
         """Points (B, N, 3), m, with features (B, N, F) -> centres (B, S, 3) with (B, S, G)."""
-        chosen = farthest_points(points, self.config.centres)
+        chosen = farthest_points_of_each(points, self.config.centres)
         centres = gather_rows(points, chosen)
         index = ball_query(points, centres, self.config.radius, self.config.neighbours)
         # A linear layer of (point - centre, feature) is the difference of one of the points and one
@@ -242,31 +243,6 @@ class SetAbstraction(nn.Module):
         rows = gather_rows(of_points, index) - of_centres[:, :, None]
         found = self.rest(self.first_norm(rows.flatten(0, 2)))
         return centres, found.unflatten(0, index.shape).max(dim=2).values
-
-
-@torch.no_grad()
-def farthest_points(points: Tensor, count: int) -> Tensor:
-    """Indices of points spread over a cloud, each the farthest from all chosen before.
-
-    The first is the one farthest from the mean, so that the set doesn't depend on the order.
-
-    Args:
-        points: (B, N, 3).
-        count: number wanted; N if that is less.
-
-    Returns:
-        (B, S) int64.
-    """
-    columns = points.transpose(1, 2).contiguous()
-    nearest = torch.full_like(columns[:, 0], torch.inf)
-    farthest = (columns - columns.mean(dim=2, keepdim=True)).square().sum(dim=1).argmax(dim=1)
-    chosen = []
-    for _ in range(min(count, points.shape[1])):
-        chosen.append(farthest)
-        newest = columns.gather(2, farthest[:, None, None].expand(-1, 3, 1))
-        nearest = torch.minimum(nearest, (columns - newest).square_().sum(dim=1))
-        farthest = nearest.argmax(dim=1)
-    return torch.stack(chosen, dim=1)
 
 
 @torch.no_grad()

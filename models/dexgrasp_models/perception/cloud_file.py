@@ -17,7 +17,7 @@ from dexgrasp_models.perception.cloud_tables import (
 from dexgrasp_models.perception.fusion import FusedCloud, FusionConfig
 from dexgrasp_models.perception.normals import are_normals, outward_normals
 from dexgrasp_models.perception.ply_pcd import read_pcd, read_ply
-from dexgrasp_models.perception.surface import farthest_points
+from dexgrasp_models.perception.surface import evenly_spread
 from dexgrasp_models.perception.voxels import group, largest_cluster
 
 _READERS: dict[str, Callable[[Path], CloudTable]] = {
@@ -114,7 +114,7 @@ def _object_cloud(table: CloudTable, config: FusionConfig, scale: float, up: str
     chosen, normals, doubts = outward_normals(points[kept], given)
     notes += [*told, *doubts]
     points = points[kept][chosen]
-    spread = farthest_points(points.T, min(config.n_points, len(points)))
+    spread = evenly_spread(points.T, min(config.n_points, len(points)))
     return FusedCloud(
         object_points=points[spread].astype(np.float32),
         object_normals=normals[spread].astype(np.float32),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.spatial import cKDTree
 
+from dexgrasp_models.geometry.farthest_points import farthest_points, outermost
 from dexgrasp_models.perception.voxels import VoxelCloud, group
 
 _NEIGHBOURS = 32
@@ -28,31 +29,16 @@ def sample_evenly(surface: VoxelCloud, size: float, count: int) -> np.ndarray:
         pool[cell[by_pixels]] = by_pixels
         if n_cells < count:
             pool = np.arange(len(surface))
-    return pool[farthest_points(surface.points[:, pool], count)]
+    return pool[evenly_spread(surface.points[:, pool], count)]
 
 
-def farthest_points(points: np.ndarray, count: int) -> np.ndarray:
-    """Indices of ``count`` of the points (3, N), each the farthest from all before it.
+def evenly_spread(points: np.ndarray, count: int) -> np.ndarray:
+    """Indices of ``count`` of the points (3, N) by farthest points, in single precision.
 
     Begins with the point farthest from the mean; all indices are returned when N <= ``count``.
     """
-    if points.shape[1] <= count:
-        return np.arange(points.shape[1])
     centred = points - points.mean(axis=1, keepdims=True)
-    columns = np.ascontiguousarray(centred, dtype=np.float32)
-    index = int((columns**2).sum(axis=0).argmax())
-    nearest = np.full(columns.shape[1], np.inf, dtype=np.float32)
-    squares = np.empty_like(columns)
-    chosen = np.empty(count, dtype=np.int64)
-    for position in range(count):
-        chosen[position] = index
-        np.subtract(columns, columns[:, index, None], out=squares)
-        np.multiply(squares, squares, out=squares)
-        np.add(squares[0], squares[1], out=squares[0])
-        np.add(squares[0], squares[2], out=squares[0])
-        np.minimum(nearest, squares[0], out=nearest)
-        index = int(nearest.argmax())
-    return chosen
+    return farthest_points(centred.astype(np.float32).T, count, first=outermost)
 
 
 def local_planes(

@@ -16,6 +16,7 @@ import torch
 import yaml
 from torch import Tensor
 
+from dexgrasp_models.geometry.farthest_points import farthest_points
 from dexgrasp_models.mechanics.force_closure import (
     force_closure,
     friction_cone,
@@ -23,7 +24,6 @@ from dexgrasp_models.mechanics.force_closure import (
     wrench_matrix,
 )
 from dexgrasp_models.synthesis.energy import Contacts, Energy, GraspEnergy
-from dexgrasp_models.synthesis.object_surface import farthest_points
 
 RANKER_FILE = Path(__file__).with_name("ranker.yaml")
 

@@ -15,6 +15,7 @@ import torch
 from scipy.spatial import cKDTree
 from torch import Tensor
 
+from dexgrasp_models.geometry.farthest_points import farthest_points
 from dexgrasp_models.synthesis.energy_config import EnergyConfig
 
 _MIN_POINTS = 64
@@ -217,25 +218,6 @@ def _rows(values: Tensor, indices: Tensor) -> Tensor:
     first = count * torch.arange(groups, device=values.device)
     shape = (groups, *(1,) * (indices.dim() - 1))
     return values.flatten(0, 1)[indices + first.view(shape)]
-
-
-def farthest_points(points: np.ndarray, count: int) -> np.ndarray:
-    """Indices of ``count`` points spread by farthest-point sampling, beginning with the lowest.
-
-    Args:
-        points: (N, 3).
-        count: number wanted; all points if there are fewer.
-    """
-    if len(points) <= count:
-        return np.arange(len(points))
-    chosen = np.empty(count, dtype=np.int64)
-    chosen[0] = np.argmin(points[:, 2])
-    distances = np.full(len(points), np.inf)
-    for index in range(1, count):
-        offsets = points - points[chosen[index - 1]]
-        np.minimum(distances, np.einsum("ij,ij->i", offsets, offsets), out=distances)
-        chosen[index] = np.argmax(distances)
-    return chosen
 
 
 def center_of_mass(points: np.ndarray) -> np.ndarray:
