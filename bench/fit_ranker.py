@@ -43,7 +43,7 @@ from dexgrasp_models.proposals.analytic import AnalyticProposer
 from dexgrasp_models.proposals.learned import LearnedProposer
 from dexgrasp_models.proposals.rank import RANKER_FILE, Ranker
 from dexgrasp_models.proposals.reachability import NoProposalError, rejection
-from dexgrasp_models.synthesis.energy_config import ExecutionConfig
+from dexgrasp_models.synthesis.execution_config import ExecutionConfig
 from dexgrasp_models.synthesis.object_surface import CloudError
 from dexgrasp_models.synthesis.types import Grasp
 from dexgrasp_models.training.data import derived_seed

@@ -14,8 +14,9 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing.resource_tracker import ensure_running
-from threading import Thread
 from typing import Any, TypeVar
+
+from dexgrasp_models.jobs.parent_process import end_with_parent
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
@@ -109,19 +110,7 @@ class WorkerPool(ProcessPoolExecutor):
 def _begin() -> None:
     """In each worker, before anything is loaded that asks how many threads it may start."""
     os.environ["OMP_NUM_THREADS"] = "1"
-    _end_with_parent()
-
-
-def _end_with_parent() -> None:
-    """Workers whose parent is killed would wait for their next job forever."""
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-
-    def follow() -> None:
-        parent.join()
-        os._exit(1)
-
-    Thread(target=follow, daemon=True).start()
+    end_with_parent()  # workers would wait for their next job forever
 
 
 @contextmanager

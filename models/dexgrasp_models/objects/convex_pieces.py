@@ -7,17 +7,17 @@ many objects or a node of the robot.
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
 import tempfile
-import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from dexgrasp_models.jobs.parent_process import end_with_input
 
 
 class DecompositionError(RuntimeError):
@@ -65,7 +65,7 @@ def convex_pieces(
 
 def _decompose(mesh: str, pieces: str, settings: str) -> None:
     """What the other process does."""
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    end_with_input()
     import coacd
 
     coacd.set_log_level("error")
@@ -74,11 +74,6 @@ def _decompose(mesh: str, pieces: str, settings: str) -> None:
             coacd.Mesh(given["vertices"], given["faces"]), **json.loads(settings)
         )
     np.savez(pieces, *(vertices for vertices, _ in parts))
-
-
-def _end_with_parent() -> None:
-    sys.stdin.read()
-    os._exit(1)
 
 
 if __name__ == "__main__":

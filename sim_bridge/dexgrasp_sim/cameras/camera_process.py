@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import os
 import signal
-import threading
 from collections.abc import Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
-from multiprocessing import get_context, parent_process
+from multiprocessing import get_context
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from dexgrasp_models.jobs.parent_process import end_with_parent
 from dexgrasp_models.objects import ObjectModel
 from dexgrasp_sim.cameras.depth_cameras import DepthCameras
 from dexgrasp_sim.interface import Snapshot
@@ -95,21 +95,13 @@ def _build_cameras(scene: SceneConfig, object_model: ObjectModel) -> None:
     global _cameras
     # The bridge ends this process; Ctrl-C, which reaches the whole group, must not do it first.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    end_with_parent()  # a bridge that was killed could not end this process itself
     os.nice(_NICENESS)
     _cameras = DepthCameras(scene, object_model)
 
 
 def _is_built() -> bool:
     return _cameras is not None
-
-
-def _end_with_parent() -> None:
-    """A bridge that was killed could not end this process itself."""
-    parent = parent_process()
-    assert parent is not None
-    parent.join()
-    os._exit(0)
 
 
 def _render(snapshot: Snapshot, views: Sequence[View]) -> list[Images]:

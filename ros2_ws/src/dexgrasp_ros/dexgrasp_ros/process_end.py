@@ -7,11 +7,12 @@ import signal
 import threading
 import time
 
+from dexgrasp_models.jobs.parent_process import end_with_process
+
 PARENT_VARIABLE = "DEXGRASP_PARENT"
 """Environment variable with the process id of whoever starts the nodes, who end with it."""
 GRACE = 1.5
 """Seconds from the request to end until a process that is still busy is ended by force."""
-_LOOK_PERIOD = 0.25
 
 
 class Ended(BaseException):
@@ -58,14 +59,7 @@ def end_with_parent() -> None:
     """
     parent = os.environ.get(PARENT_VARIABLE, "")
     if parent.isdecimal():
-        threading.Thread(target=_watch, args=(int(parent),), name="parent", daemon=True).start()
-
-
-def _watch(parent: int) -> None:
-    # Not signal 0 to the parent's id, which another process may have been given since.
-    while os.getppid() == parent:
-        time.sleep(_LOOK_PERIOD)
-    os.kill(os.getpid(), signal.SIGTERM)
+        end_with_process(int(parent), lambda: os.kill(os.getpid(), signal.SIGTERM))
 
 
 def _end_by_force() -> None:
