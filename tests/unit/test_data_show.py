@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 
 from dexgrasp_cli.cli import app
 from dexgrasp_cli.data_show_command import grasp_bodies
+from dexgrasp_models.data.dexgraspbench import find_object
 from dexgrasp_models.data.grasp_set import GraspSet, Provenance
 from dexgrasp_models.data.grasps import Grasps, concatenate, table_pose
 from dexgrasp_models.hand.distance import HandDistance
@@ -161,11 +162,19 @@ class TestCommand:
         told = self.told(folder, "--viewer", "--port", 0)
         assert "5 grasps at http://localhost:" in told
 
-    def test_an_object_that_cannot_be_shown_is_left_out(self, folder):
-        GraspSet.open(folder / "set").append(some_grasps("absent", 1), Provenance())
+    def test_an_object_that_cannot_be_shown_is_tried_once_and_left_out(self, folder, monkeypatch):
+        tried = []
+
+        def find(meshes, name, scale):
+            tried.append(name)
+            return find_object(meshes, name, scale)
+
+        monkeypatch.setattr("dexgrasp_models.data.dexgraspbench.find_object", find)
+        GraspSet.open(folder / "set").append(some_grasps("absent", 3), Provenance())
         told = self.told(folder, "--out", folder / "some.png", status=1)
         assert "left out: no mesh of absent" in told
-        assert "5 of 6 grasps, written to" in told
+        assert "5 of 8 grasps, written to" in told
+        assert tried.count("absent") == 1
         assert (folder / "some.png").exists()
 
     def test_bad_input(self, folder):

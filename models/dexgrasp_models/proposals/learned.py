@@ -21,7 +21,6 @@ from torch import Tensor, nn
 
 from dexgrasp_models.arm.kinematics import ArmKinematics
 from dexgrasp_models.hand.kinematics import HandKinematics
-from dexgrasp_models.hand.planning_hand import PlanningHand
 from dexgrasp_models.hand.spec import HandSpec, load_hand
 from dexgrasp_models.nets.adaptation import (
     Adaptation,
@@ -40,11 +39,12 @@ from dexgrasp_models.nets.types import GraspTensors
 from dexgrasp_models.nets.weights import WeightsError, config_from, load_network
 from dexgrasp_models.parameters import Parameters, parameter, text
 from dexgrasp_models.perception.fusion import FusedCloud
-from dexgrasp_models.progress import Progress, Report
+from dexgrasp_models.progress import Progress
+from dexgrasp_models.proposals.batch_proposer import BatchProposer
 from dexgrasp_models.proposals.proposer import ProposerKind
 from dexgrasp_models.proposals.rank import Ranker
 from dexgrasp_models.proposals.ranked import ranked_grasps
-from dexgrasp_models.proposals.reachability import ArmReach, NoProposalError, first_reachable
+from dexgrasp_models.proposals.reachability import NoProposalError
 from dexgrasp_models.synthesis.energy import GraspEnergy
 from dexgrasp_models.synthesis.energy_config import EnergyConfig
 from dexgrasp_models.synthesis.execution_config import ExecutionConfig
@@ -86,7 +86,7 @@ class Networks(NamedTuple):
     cloud: CloudConfig
 
 
-class LearnedProposer:
+class LearnedProposer(BatchProposer):
     """Samples grasps from trained networks, adapts and refines a batch, rejects and ranks.
 
     Args:
@@ -98,9 +98,7 @@ class LearnedProposer:
         networks: in the place of those in `config.weights`.
         energy: what the selection and the refinement minimise; `config` has batch and steps.
 
-    Attributes:
-        progress: of the last proposal, and whether it was cut short.
-        report: is told of a proposal's progress; none by default.
+    Attributes: those of `BatchProposer`.
 
     Raises:
         WeightsError: a file of weights is missing or can't be used.
@@ -118,16 +116,15 @@ class LearnedProposer:
         networks: Networks | None = None,
         energy: EnergyConfig | None = None,
     ) -> None:
+        spec = hand or load_hand()
+        super().__init__(spec, execution, ranker, arm)
         self.config = config or LearnedConfig()
-        self.execution = execution or ExecutionConfig()
         self._energy = replace(
             energy or EnergyConfig(),
             batch=self.config.batch,
             iterations=self.config.refinement_steps,
         )
-        spec = hand or load_hand()
         self._networks = networks or load_networks(self.config.weights)
-        self._hand = PlanningHand(spec, self.execution.coupled, forearm=arm is not None)
         self._body = HandBody(HandKinematics(spec))
         self._adaptation = Adaptation(
             self._body,
@@ -135,36 +132,6 @@ class LearnedProposer:
                 coupled=self.execution.coupled, steps=self.config.adaptation_steps
             ),
         )
-        self._ranker = ranker or Ranker.load()
-        self._reach = ArmReach(arm) if arm else None
-        self.progress = Progress()
-        self.report: Report | None = None
-
-    @property
-    def timings(self) -> dict[str, float]:
-        """Seconds that each stage of the last proposal took."""
-        return self.progress.timings
-
-    def propose(self, cloud: FusedCloud, n: int, seed: int) -> list[Grasp]:
-        """At most ``n`` grasps that can be carried out, best first.
-
-        Args:
-            cloud: object points and normals in ``world``.
-            n: how many, at most the configured batch.
-            seed: of the sampling; the same input gives the same grasps to the bit on one machine.
-
-        Raises:
-            CloudError: the cloud cannot be planned on.
-            NoProposalError: no grasp is left; its message counts the reasons.
-            ValueError: ``n`` is not positive.
-        """
-        if n < 1:
-            raise ValueError(f"n = {n}: ask for at least one grasp")
-        grasps = self.candidates(cloud, seed)
-        self.progress.begin("reachability")
-        reachable = first_reachable(grasps, n, self.execution, self._reach)
-        self.progress.end()
-        return reachable
 
     def candidates(self, cloud: FusedCloud, seed: int) -> list[Grasp]:
         """All grasps of a batch, best first, before any is rejected.

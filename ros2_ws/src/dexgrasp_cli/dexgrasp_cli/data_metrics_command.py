@@ -17,8 +17,8 @@ from dexgrasp_cli.set_options import (
     Where,
     drawn,
     object_loader,
+    objects_told,
     of_usable_objects,
-    problems_told,
     progress_bar,
 )
 
@@ -64,25 +64,22 @@ def metrics(
     from dexgrasp_models.hand.kinematics import HandKinematics
     from dexgrasp_models.hand.spec import load_hand
 
-    with problems_told() as console:
+    with objects_told() as (console, left_out):
         grasps = drawn(GraspSet.open(grasp_set), where, objects, None, seed)
         kinematics = HandKinematics(load_hand(), dtype=torch.float32)
         diversities = object_diversities(grasps, kinematics)
         sample = drawn(GraspSet.open(grasp_set), where, objects, count, seed)
-        left_out: dict[str, str] = {}
         with progress_bar(console, "grasps", len(sample)) as advance:
             figures = evaluated(
                 sample, HandDistance(kinematics), object_loader(meshes), advance, left_out
             )
         told = Console(stderr=True) if json else console
         _, figures = of_usable_objects(told, sample, figures, left_out)
-    summary = _summary(grasps, figures, diversities)
-    if json:
-        typer.echo(dumps(summary, indent=2))
-    else:
-        _print(console, str(grasp_set), summary)
-    if left_out:
-        raise typer.Exit(1)
+        summary = _summary(grasps, figures, diversities)
+        if json:
+            typer.echo(dumps(summary, indent=2))
+        else:
+            _print(console, str(grasp_set), summary)
 
 
 def evaluated(

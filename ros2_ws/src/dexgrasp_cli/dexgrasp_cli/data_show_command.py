@@ -15,8 +15,8 @@ from dexgrasp_cli.set_options import (
     SetFolder,
     Where,
     drawn,
+    objects_told,
     of_usable_objects,
-    problems_told,
 )
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def show(
     from dexgrasp_sim.cameras.render import save_picture
     from dexgrasp_sim.pictures.contact_sheet import contact_sheet
 
-    with problems_told() as console:
+    with objects_told() as (console, left_out):
         if out.suffix.lower() not in _PICTURES:
             raise ValueError(f"{out}: a picture is one of *{', *'.join(_PICTURES)}")
         source = GraspSet.open(grasp_set)
@@ -71,9 +71,11 @@ def show(
         if viewer:
             _serve(grasps, load, port, console)
             return
-        samples, left_out = [], dict[str, str]()
+        samples = []
         for row in range(len(grasps)):
             name, scale = grasps.names[grasps.objects[row]], float(grasps.scales[row])
+            if name in left_out:
+                continue
             try:
                 surface = load(name, scale)
             except (MeshError, GraspDataError) as error:
@@ -83,8 +85,6 @@ def show(
         shown, _ = of_usable_objects(console, grasps, {}, left_out)
         save_picture(out, contact_sheet(samples, _COLUMNS, _TILE))
         console.print(f"{len(shown)} of {len(source)} grasps, written to {out}", soft_wrap=True)
-    if left_out:
-        raise typer.Exit(1)
 
 
 def grasp_bodies(grasp: Grasps, surface: trimesh.Trimesh) -> list[Body]:

@@ -29,6 +29,7 @@ from dexgrasp_cli.set_options import (
     Where,
     drawn,
     object_loader,
+    objects_told,
     of_usable_objects,
     problems_told,
     progress_bar,
@@ -174,14 +175,13 @@ def validate(
     from dexgrasp_models.data.grasp_set import GraspSet, Provenance
     from dexgrasp_sim.datasets.grasp_trials import try_grasps
 
-    with problems_told() as console:
+    with objects_told() as (console, left_out):
         if out is not None:
             new = GraspSet.open(out, create=True)
             if len(new):
                 raise ValueError(f"{out} holds a set already; choose a new folder")
         grasps = drawn(GraspSet.open(grasp_set), where, objects, count, seed)
         with progress_bar(console, "trials", len(grasps)) as advance:
-            left_out: dict[str, str] = {}
             figures = try_grasps(
                 grasps,
                 object_loader(meshes),
@@ -197,8 +197,6 @@ def validate(
             new.append(replace(grasps, figures=known), Provenance(seed=seed, notes=notes))
             console.print(f"written to {out}", soft_wrap=True)
         console.print(_rates_table({"": figures}, len(grasps)))
-    if left_out:
-        raise typer.Exit(1)
 
 
 def controls(
@@ -220,9 +218,9 @@ def controls(
     from dexgrasp_models.data.grasp_set import GraspSet
     from dexgrasp_sim.datasets.grasp_trials import Control, try_grasps
 
-    with problems_told() as console:
+    with objects_told() as (console, left_out):
         grasps = drawn(GraspSet.open(grasp_set), where, objects, count, seed)
-        found, left_out = {}, dict[str, str]()
+        found = {}
         for control in Control:
             with progress_bar(console, str(control), len(grasps)) as advance:
                 found[str(control)] = try_grasps(
@@ -237,8 +235,6 @@ def controls(
                 )
         usable, _ = of_usable_objects(console, grasps, {}, left_out)
         console.print(_rates_table(found, len(usable)))
-    if left_out:
-        raise typer.Exit(1)
 
 
 def _report(console: Console, missing: int, finished: Generator[Finished, None, None]) -> int:

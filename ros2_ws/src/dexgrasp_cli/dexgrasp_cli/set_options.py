@@ -54,6 +54,19 @@ def problems_told() -> Iterator[Console]:
         raise typer.Exit(2) from error
 
 
+@contextmanager
+def objects_told() -> Iterator[tuple[Console, dict[str, str]]]:
+    """As `problems_told`, and takes the objects that can't be found or used, with the reason.
+
+    Where there are any, the command does the rest and ends with status 1.
+    """
+    left_out: dict[str, str] = {}
+    with problems_told() as console:
+        yield console, left_out
+    if left_out:
+        raise typer.Exit(1)
+
+
 def parse_bounds(conditions: Sequence[str]) -> Bounds:
     """Bounds from conditions like `lifted>=1`, all of which have to hold.
 
