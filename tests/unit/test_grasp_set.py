@@ -30,6 +30,7 @@ from dexgrasp_models.data.grasps import (
 )
 from dexgrasp_models.data.statistics import summarise
 from dexgrasp_models.data.torch_data import GraspDataset
+from dexgrasp_models.hand.spec import load_hand
 
 MADE = Provenance(seed=7, command="test", version="0", notes={"steps": 150})
 
@@ -193,6 +194,21 @@ class TestBadInput:
             path.write_bytes(content[:length])
             with pytest.raises(GraspDataError, match="is cut short or no shard"):
                 GraspSet.open(tmp_path)
+
+    def test_the_hand_is_named_and_another_one_refused(self, tmp_path):
+        from safetensors import safe_open
+        from safetensors.numpy import load, save
+
+        path = GraspSet.open(tmp_path, create=True).append(sample_grasps(3), MADE)
+        with safe_open(path, framework="np") as file:
+            header = file.metadata()
+        assert header.pop("hand") == load_hand().name
+        arrays = load(path.read_bytes())
+        path.write_bytes(save(arrays, header))  # as before hands were named
+        assert len(GraspSet.open(tmp_path)) == 3
+        path.write_bytes(save(arrays, header | {"hand": "left_claw"}))
+        with pytest.raises(GraspDataError, match=r"hand left_claw, .* is shadow_hand_right"):
+            GraspSet.open(tmp_path)
 
     def test_foreign_files(self, tmp_path):
         from safetensors.numpy import save

@@ -222,6 +222,13 @@ def test_other_settings_are_refused(tmp_path, scenes):
         train(tiny_objective("ipdf"), *scenes[::-1], TRAINING_CONFIG, run)
     progress = train(tiny_objective("ipdf"), *scenes, other, replace(run, resume=False))
     assert progress.finished
+    stored = checkpoint_of(run)
+    assert stored.pop("hand") == "shadow_hand_right"
+    torch.save(stored, run.checkpoint)  # as before hands were named
+    assert train(tiny_objective("ipdf"), *scenes, other, run).finished
+    torch.save(stored | {"hand": "left_claw"}, run.checkpoint)
+    with pytest.raises(TrainingError, match=r"hand left_claw, .* is shadow_hand_right"):
+        train(tiny_objective("ipdf"), *scenes, other, run)
     run.checkpoint.write_bytes(run.checkpoint.read_bytes()[:1000])
     with pytest.raises(TrainingError, match="cut short"):
         train(tiny_objective("ipdf"), *scenes, other, run)

@@ -7,8 +7,10 @@ from dataclasses import dataclass, replace
 
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import save_file
 
+from dexgrasp_models.hand.spec import load_hand
 from dexgrasp_models.nets.ipdf import GraspIPDF, GraspIPDFConfig
 from dexgrasp_models.nets.pointnet import PointNet2Config, PointNetConfig, SetAbstractionConfig
 from dexgrasp_models.nets.weights import (
@@ -105,6 +107,18 @@ def test_a_header_that_does_not_fit_is_refused(saved, tmp_path, config, reason):
     save_file(network.state_dict(), tmp_path / "less", {"format": header["format"]})
     with pytest.raises(WeightsError):
         load_weights(tmp_path / "less", GraspIPDFConfig)
+
+
+def test_the_hand_is_named_and_another_one_refused(saved, tmp_path):
+    path, network = saved
+    with safe_open(path, framework="pt") as file:
+        header = file.metadata()
+    assert header.pop("hand") == load_hand().name
+    save_file(network.state_dict(), tmp_path / "unnamed", header)  # as before hands were named
+    assert load_weights(tmp_path / "unnamed", GraspIPDFConfig).config == CONFIG
+    save_file(network.state_dict(), tmp_path / "other", header | {"hand": "left_claw"})
+    with pytest.raises(WeightsError, match=r"hand left_claw, .* is shadow_hand_right"):
+        load_weights(tmp_path / "other", GraspIPDFConfig)
 
 
 def test_configurations_inside_configurations_may_be_partial():

@@ -36,6 +36,7 @@ from safetensors.numpy import save
 
 from dexgrasp_models.data.grasps import PER_GRASP, GraspDataError, Grasps, merge_objects
 from dexgrasp_models.files import written_whole
+from dexgrasp_models.hand.file_header import check_hand, hand_header
 
 FORMAT = "dexgrasp grasps 1"
 SUFFIX = ".safetensors"
@@ -65,7 +66,7 @@ class Shard:
     """One file of a set, memory-mapped: its arrays are read when they are used.
 
     Raises:
-        GraspDataError: the file is cut short, or is no shard.
+        GraspDataError: the file is cut short, is no shard, or is for another hand.
     """
 
     def __init__(self, path: Path) -> None:
@@ -80,6 +81,7 @@ class Shard:
             ) from error
         if header.get("format") != FORMAT:
             raise GraspDataError(f"{path}: its format is {header.get('format')!r}, not {FORMAT!r}")
+        check_hand(path, header, GraspDataError)
         self._stored = set(self._file.keys())
         try:
             self.names: tuple[str, ...] = tuple(json.loads(header["objects"]))
@@ -312,6 +314,7 @@ def _serialised(grasps: Grasps, provenance: Provenance) -> bytes:
     arrays |= {_FIGURE + name: values for name, values in grasps.figures.items()}
     header = {
         "format": FORMAT,
+        **hand_header(),
         "objects": json.dumps([grasps.names[index] for index in used]),
         "provenance": json.dumps(asdict(provenance)),
     }

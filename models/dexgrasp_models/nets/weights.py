@@ -16,6 +16,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from dexgrasp_models.files import written_whole
+from dexgrasp_models.hand.file_header import check_hand, hand_header
 from dexgrasp_models.parameters import Parameters
 
 FORMAT = "dexgrasp weights 1"
@@ -55,6 +56,7 @@ def save_weights(
     """
     header = {
         "format": FORMAT,
+        **hand_header(),
         "config_type": type(config).__name__,
         "config": json.dumps(dataclasses.asdict(config)),
         "metadata": json.dumps(dict(metadata or {})),
@@ -74,8 +76,9 @@ def load_weights(path: str | os.PathLike[str], config_type: type[ConfigType]) ->
         config_type: of the configuration that it must hold.
 
     Raises:
-        WeightsError: there is no such file, it is no file of weights or is cut short, or its
-            configuration is of another type, has unknown parameters or values out of range.
+        WeightsError: there is no such file, it is no file of weights or is cut short, it is
+            for another hand, or its configuration is of another type, has unknown parameters or
+            values out of range.
     """
     if not Path(path).is_file():
         raise WeightsError(f"{path}: there is no such file of weights")
@@ -87,6 +90,7 @@ def load_weights(path: str | os.PathLike[str], config_type: type[ConfigType]) ->
         raise WeightsError(f"{path}: is cut short or no file of weights ({error})") from error
     if header.get("format") != FORMAT:
         raise WeightsError(f"{path}: its format is {header.get('format')!r}, not {FORMAT!r}")
+    check_hand(path, header, WeightsError)
     if header.get("config_type") != config_type.__name__:
         raise WeightsError(
             f"{path}: holds weights for {header.get('config_type')}, not {config_type.__name__}"

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from dexgrasp_models.files import written_whole
+from dexgrasp_models.hand.file_header import HAND, check_hand, hand_header
 
 FORMAT = "dexgrasp checkpoint 1"
 
@@ -49,7 +50,7 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint, settings: Mapping[str, A
     Raises:
         OSError: it can't be written, as on a full disk; an older one stays.
     """
-    content = {"format": FORMAT, "settings": json.dumps(settings, sort_keys=True)}
+    content = {"format": FORMAT, **hand_header(), "settings": json.dumps(settings, sort_keys=True)}
     # On a full disk PyTorch's own writer to files raises that a position is unexpected.
     buffer = io.BytesIO()
     torch.save(content | checkpoint.__dict__, buffer)
@@ -61,7 +62,7 @@ def load_checkpoint(path: Path, settings: Mapping[str, Any]) -> Checkpoint:
     """Read what `save_checkpoint` wrote; on the CPU.
 
     Raises:
-        TrainingError: it can't be read, or is of a run with other settings.
+        TrainingError: it can't be read, or is of a run with other settings or another hand.
     """
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
@@ -71,6 +72,8 @@ def load_checkpoint(path: Path, settings: Mapping[str, Any]) -> Checkpoint:
         ) from error
     if not isinstance(content, dict) or content.pop("format", None) != FORMAT:
         raise TrainingError(f"{path}: is no checkpoint of this version; remove it to begin anew")
+    check_hand(path, content, TrainingError)
+    content.pop(HAND, None)
     stored, given = json.loads(content.pop("settings")), json.loads(json.dumps(settings))
     if stored != given:
         changed = sorted(k for k in {*stored, *given} if stored.get(k) != given.get(k))
