@@ -144,7 +144,8 @@ SERVER = """
 import sys, time
 from dataclasses import dataclass
 from std_srvs.srv import Trigger
-from dexgrasp_ros.node import ManagedNode, main
+from dexgrasp_ros.node import ManagedNode
+from dexgrasp_ros.node_process import main
 
 @dataclass(frozen=True)
 class Parameters:

@@ -19,7 +19,7 @@ from dexgrasp_sim_bridge.bridge_node import BridgeNode
 
 TOY_PROCESS = """
 import sys
-from dexgrasp_ros.node import main
+from dexgrasp_ros.node_process import main
 from test_neighbours import ToyNode
 sys.exit(main(ToyNode))
 """

@@ -101,7 +101,8 @@ def test_a_node_destroys_what_another_thread_waits_for(node, thread_errors):
 NODE = """
 import sys, time
 from dataclasses import dataclass
-from dexgrasp_ros.node import ManagedNode, main
+from dexgrasp_ros.node import ManagedNode
+from dexgrasp_ros.node_process import main
 
 @dataclass(frozen=True)
 class Parameters:

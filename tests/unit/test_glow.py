@@ -10,12 +10,8 @@ import torch
 from scipy.spatial.transform import Rotation
 from scipy.stats import kstest, multivariate_normal
 
-from dexgrasp_models.nets.glow import (
-    ConditionalGlow,
-    FlowConfig,
-    GraspGlow,
-    GraspGlowConfig,
-)
+from dexgrasp_models.nets.conditional_glow import ConditionalGlow, FlowConfig
+from dexgrasp_models.nets.glow import GraspGlow, GraspGlowConfig
 from dexgrasp_models.nets.pointnet import PointNetConfig
 from dexgrasp_models.nets.types import GraspTensors
 from dexgrasp_models.nets.weights import load_network, save_weights

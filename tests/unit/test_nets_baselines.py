@@ -29,8 +29,9 @@ from dexgrasp_models.nets.baselines.relie import (
     log_stretch_into_ball,
     out_of_ball,
 )
+from dexgrasp_models.nets.conditional_glow import ConditionalGlow, FlowConfig
 from dexgrasp_models.nets.contact import contact_heat
-from dexgrasp_models.nets.glow import ConditionalGlow, FlowConfig, GraspGlowConfig
+from dexgrasp_models.nets.glow import GraspGlowConfig
 from dexgrasp_models.nets.losses import HandBody
 from dexgrasp_models.nets.pointnet import PointNetConfig
 from dexgrasp_models.nets.types import GraspTensors

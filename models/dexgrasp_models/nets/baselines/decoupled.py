@@ -12,8 +12,9 @@ from torch import Tensor, nn
 
 from dexgrasp_models.nets.baselines.grouping import grasps_per_cloud
 from dexgrasp_models.nets.checks import checked_clouds, checked_rotations
+from dexgrasp_models.nets.conditional_glow import ConditionalGlow
 from dexgrasp_models.nets.contact import canonical
-from dexgrasp_models.nets.glow import JOINTS, ConditionalGlow, GraspGlowConfig
+from dexgrasp_models.nets.glow import JOINTS, GraspGlowConfig
 from dexgrasp_models.nets.losses import Losses
 from dexgrasp_models.nets.pointnet import PointNet
 from dexgrasp_models.nets.types import GraspTensors

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from dexgrasp_models.nets.baselines.grouping import grasps_per_cloud
 from dexgrasp_models.nets.checks import checked_rotations
-from dexgrasp_models.nets.glow import JOINTS, ConditionalGlow, FlowConfig
+from dexgrasp_models.nets.conditional_glow import ConditionalGlow, FlowConfig
+from dexgrasp_models.nets.glow import JOINTS
 from dexgrasp_models.nets.losses import Losses
 from dexgrasp_models.nets.pointnet import PointNet, PointNetConfig
 from dexgrasp_models.nets.types import GraspTensors

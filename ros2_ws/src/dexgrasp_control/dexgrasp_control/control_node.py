@@ -41,7 +41,8 @@ from dexgrasp_models.hand.spec import load_hand
 from dexgrasp_ros import contract
 from dexgrasp_ros.action_server import ActionServer
 from dexgrasp_ros.kinds import declare_kinds
-from dexgrasp_ros.node import OK, WARN, ManagedNode, main, when_active
+from dexgrasp_ros.node import OK, WARN, ManagedNode, when_active
+from dexgrasp_ros.node_process import main
 from dexgrasp_ros.parameters import current_parameters, declare_parameters
 from dexgrasp_ros.transforms import Transforms
 

@@ -29,7 +29,8 @@ from dexgrasp_models.perception.fusion import (
 from dexgrasp_perception.camera_input import CameraInput, camera_transforms
 from dexgrasp_perception.robot_input import RobotInput
 from dexgrasp_ros import contract, conversions
-from dexgrasp_ros.node import ERROR, OK, WARN, ManagedNode, main, when_active
+from dexgrasp_ros.node import ERROR, OK, WARN, ManagedNode, when_active
+from dexgrasp_ros.node_process import main
 from dexgrasp_ros.parameters import current_parameters, declare_parameters
 from dexgrasp_ros.transforms import Transforms
 

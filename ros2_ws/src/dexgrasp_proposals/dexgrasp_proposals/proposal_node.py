@@ -34,7 +34,8 @@ from dexgrasp_proposals.markers import GraspMarkers
 from dexgrasp_ros import contract, conversions
 from dexgrasp_ros.conversions import MessageError
 from dexgrasp_ros.kinds import declare_kinds
-from dexgrasp_ros.node import OK, WARN, ManagedNode, main, when_active
+from dexgrasp_ros.node import OK, WARN, ManagedNode, when_active
+from dexgrasp_ros.node_process import main
 from dexgrasp_ros.parameters import current_parameters, declare_parameters
 
 CLOUD_TIMEOUT = 2.0

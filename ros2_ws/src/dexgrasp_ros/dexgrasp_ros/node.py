@@ -1,4 +1,4 @@
-"""The base of every dexgrasp node, and the function that runs one as a process.
+"""The base of every dexgrasp node.
 
 A node is a managed (lifecycle) node: it reads its configuration in ``configure``, starts in
 ``activate``, and reports its health on /diagnostics once a second.
@@ -6,11 +6,8 @@ A node is a managed (lifecycle) node: it reads its configuration in ``configure`
 
 from __future__ import annotations
 
-import contextlib
 import functools
-import gc
 import re
-import sys
 import threading
 import traceback
 from collections.abc import Callable, Mapping
@@ -18,29 +15,22 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, ClassVar
 
-import rclpy
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.clock import Clock, ClockType
-from rclpy.exceptions import InvalidHandle
-from rclpy.executors import SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
-from rclpy.signals import SignalHandlerOptions
 
 from dexgrasp_models.parameters import Parameters, flag
 from dexgrasp_ros import contract
 from dexgrasp_ros.deferred_service import answer_later
 from dexgrasp_ros.neighbours import Neighbours
 from dexgrasp_ros.parameters import (
-    ParameterError,
     current_parameters,
     declare_parameters,
     is_fixed_while_active,
     refuse_while_active,
 )
-from dexgrasp_ros.process_end import Ended, EndRequest
-from dexgrasp_ros.transport import use_transport_profile
 
 OK = DiagnosticStatus.OK
 WARN = DiagnosticStatus.WARN
@@ -49,8 +39,6 @@ STALE = DiagnosticStatus.STALE
 
 DIAGNOSTICS_PERIOD = 1.0
 """Seconds of wall time between two diagnostics."""
-_SPIN_PERIOD = 0.2
-"""Seconds after which the main thread looks for requests to end and for errors of other threads."""
 _NUMBER = re.compile(r"\d[\d.]*")
 
 
@@ -174,6 +162,12 @@ class ManagedNode(LifecycleNode):
         """Reports an error that the node can't go on after; its process ends."""
         self.fatal = error
         self.report(ERROR, f"stopped by an unexpected error: {error!r}")
+
+    def complain(self, message: str) -> None:
+        """Publishes and logs why the node ends."""
+        self._status = (ERROR, message, {})
+        self.publish_diagnostics()
+        self.get_logger().fatal(message)
 
     def publish_diagnostics(self) -> None:
         """Publishes the present status on /diagnostics."""
@@ -322,79 +316,6 @@ def when_active(callback: Callable) -> Callable:
         return callback(self, request, response)
 
     return refuse_or_call
-
-
-def main(node_type: Callable[[], ManagedNode], arguments: list[str] | None = None) -> int:
-    """Runs a node as a process until SIGINT or SIGTERM; returns the exit status.
-
-    With the parameter ``autostart`` (the default) the node configures and activates itself, and a
-    failure to do so ends the process with status 1. Without it a lifecycle manager does that.
-    """
-    end = EndRequest()
-    use_transport_profile()
-    node = None
-    try:
-        end.interrupting(True)
-        try:
-            rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
-        except RuntimeError as error:  # a variable of the shell, or an argument, that rcl refuses
-            raise ConfigurationError(f"ROS 2 can't start: {error}") from error
-        node = node_type()
-        if node.get_parameter("autostart").value and not _start(node):
-            return 1
-        # What is loaded by now stays; the garbage collector need not go through it time and again,
-        # while callbacks wait.
-        gc.collect()
-        gc.freeze()
-        end.interrupting(False)
-        _spin(node, end)
-        return 0
-    except Ended:
-        return 0
-    except (ConfigurationError, ParameterError) as error:
-        _complain(node, str(error))
-        return 1
-    except Exception as error:
-        traceback.print_exc()
-        _complain(node, f"stopped by an unexpected error: {error!r}")
-        return 1
-    finally:
-        end.interrupting(False)
-        if node is not None:
-            node.destroy_node()
-        if rclpy.ok():
-            rclpy.shutdown()
-
-
-def _start(node: ManagedNode) -> bool:
-    return all(
-        transition() == TransitionCallbackReturn.SUCCESS
-        for transition in (node.trigger_configure, node.trigger_activate)
-    )
-
-
-def _spin(node: ManagedNode, end: EndRequest) -> None:
-    executor = SingleThreadedExecutor()
-    executor.add_node(node)
-    try:
-        while not end.asked.is_set():
-            # One thread may destroy what another is about to call: then nothing is left to do.
-            with contextlib.suppress(InvalidHandle):
-                executor.spin_once(timeout_sec=_SPIN_PERIOD)
-            if node.fatal is not None:
-                raise node.fatal
-    finally:
-        node.trigger_shutdown()
-        executor.shutdown()
-
-
-def _complain(node: ManagedNode | None, message: str) -> None:
-    if node is None:
-        print(message, file=sys.stderr)
-    else:
-        node._status = (ERROR, message, {})
-        node.publish_diagnostics()
-        node.get_logger().fatal(message)
 
 
 def _kind(message: str) -> str:

@@ -25,7 +25,8 @@ from dexgrasp_models.hand.spec import load_hand
 from dexgrasp_models.objects import load_object
 from dexgrasp_models.parameters import Parameters, choice, flag, parameter, text
 from dexgrasp_ros import contract, conversions
-from dexgrasp_ros.node import ManagedNode, main, when_active
+from dexgrasp_ros.node import ManagedNode, when_active
+from dexgrasp_ros.node_process import main
 from dexgrasp_ros.parameters import (
     current_parameters,
     declare_parameters,

@@ -15,7 +15,8 @@ from dexgrasp_models.config import find_config
 from dexgrasp_models.hand.spec import load_hand
 from dexgrasp_models.parameters import Parameters, choice, parameter, text
 from dexgrasp_models.perception.cameras import load_rig
-from dexgrasp_ros.node import ManagedNode, main
+from dexgrasp_ros.node import ManagedNode
+from dexgrasp_ros.node_process import main
 from dexgrasp_viewer.graph_commands import GraphCommands
 from dexgrasp_viewer.graph_view import GraphView
 from dexgrasp_viewer.grasp_watch import GraspWatch
