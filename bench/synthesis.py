@@ -39,7 +39,8 @@ from dexgrasp_models.synthesis.config import load_synthesis  # noqa: E402
 from dexgrasp_models.synthesis.scene import TableScene  # noqa: E402
 from dexgrasp_models.synthesis.synthesise import SynthesisedGrasps, Synthesiser  # noqa: E402
 from dexgrasp_sim.backends.mujoco.stable_pose import find_stable_poses  # noqa: E402
-from dexgrasp_sim.datasets.validation import PUBLISHED, GraspValidator, ValidationConfig  # noqa: E402
+from dexgrasp_sim.datasets.validation import GraspValidator  # noqa: E402
+from dexgrasp_sim.datasets.validation_config import PUBLISHED, ValidationConfig  # noqa: E402
 
 COUPLED = ValidationConfig()
 INDEPENDENT = replace(

@@ -19,7 +19,8 @@ from dexgrasp_models.data.unidexgrasp import import_unidexgrasp
 from dexgrasp_models.hand.spec import load_hand
 from dexgrasp_models.objects import load_object
 from dexgrasp_sim.datasets.grasp_trials import Control, perturbed, rates, try_grasps
-from dexgrasp_sim.datasets.validation import FIGURES, PUBLISHED, GraspValidator, ValidationConfig
+from dexgrasp_sim.datasets.validation import FIGURES, GraspValidator
+from dexgrasp_sim.datasets.validation_config import PUBLISHED, ValidationConfig
 
 _REPOSITORY = Path(__file__).parents[2]
 DATA = Path(os.environ.get("DEXGRASP_DATA") or _REPOSITORY.parent / "shared" / "data")

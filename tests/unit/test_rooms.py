@@ -77,3 +77,17 @@ def test_a_planted_violation_is_found(tmp_path, package, module, line, contract)
     result = lint(tmp_path)
     assert result.returncode != 0
     assert f"{contract} BROKEN" in result.stdout or "attic" in result.stdout + result.stderr
+
+
+def test_no_module_is_longer_than_a_reader_follows():
+    folders = ("models", "sim_bridge", "ros2_ws/src", "bench", "tools", "examples", "launch")
+    lengths = {
+        str(file.relative_to(ROOT)): len(file.read_text().splitlines())
+        for folder in folders
+        for file in (ROOT / folder).rglob("*.py")
+        if "build" not in file.relative_to(ROOT).parts
+    }
+    assert len(lengths) > 300
+    # The peer of the synthesis is one script on purpose: what is timed stands in one place.
+    too_long = {name for name, length in lengths.items() if length > 400}
+    assert too_long <= {"bench/paper_synthesis.py"}

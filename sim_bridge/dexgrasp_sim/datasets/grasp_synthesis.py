@@ -21,7 +21,8 @@ from dexgrasp_models.synthesis.config import SynthesisConfig
 from dexgrasp_models.synthesis.scene import TableScene
 from dexgrasp_models.synthesis.synthesise import SynthesisedGrasps, Synthesiser
 from dexgrasp_sim.backends.mujoco.stable_pose import find_stable_poses
-from dexgrasp_sim.datasets.validation import FIGURES, GraspValidator, ValidationConfig
+from dexgrasp_sim.datasets.validation import FIGURES, GraspValidator
+from dexgrasp_sim.datasets.validation_config import ValidationConfig
 from dexgrasp_sim.placement import StablePose
 
 Keep = Literal["lifted", "stable", "both", "all"]

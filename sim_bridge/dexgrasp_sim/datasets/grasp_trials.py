@@ -13,7 +13,8 @@ from dexgrasp_models.data.grasps import GraspDataError, Grasps
 from dexgrasp_models.hand.spec import load_hand
 from dexgrasp_models.jobs.worker_processes import outcomes
 from dexgrasp_models.objects import LIBRARY_PREFIX, MeshError, ObjectModel, load_object
-from dexgrasp_sim.datasets.validation import FIGURES, GraspValidator, ValidationConfig
+from dexgrasp_sim.datasets.validation import FIGURES, GraspValidator
+from dexgrasp_sim.datasets.validation_config import ValidationConfig
 
 LoadObject = Callable[[str, float], ObjectModel]
 """The object of a name at a scale; has to be picklable."""

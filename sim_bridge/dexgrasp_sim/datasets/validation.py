@@ -15,17 +15,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Literal
 
 import mujoco
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from dexgrasp_models.data.closing import CONTACT_DISTANCE, GAIN, balanced_forces
+from dexgrasp_models.data.closing import CONTACT_DISTANCE, balanced_forces
 from dexgrasp_models.data.grasps import Grasps
 from dexgrasp_models.hand.spec import load_hand
 from dexgrasp_models.objects import ObjectModel
-from dexgrasp_models.parameters import Parameters, choice, flag, parameter
 from dexgrasp_sim.backends.mujoco import physics
 from dexgrasp_sim.backends.mujoco.mujoco_model import (
     OBJECT,
@@ -40,6 +38,7 @@ from dexgrasp_sim.backends.mujoco.robot_model import (
     add_fixed_hand,
     friction_coefficients,
 )
+from dexgrasp_sim.datasets.validation_config import ValidationConfig
 from dexgrasp_sim.interface import SimulatorError
 
 GRAVITY = 9.81
@@ -65,64 +64,6 @@ FIGURES = (
 _TABLE_SIDE, _TABLE_THICKNESS = 1.0, 0.1  # m, half of each
 _FAR = 10.0  # m: where the table waits while it is not wanted
 _STATE = mujoco.mjtState.mjSTATE_INTEGRATION
-
-
-@dataclass(frozen=True)
-class ValidationConfig(Parameters):
-    """How grasps are tried, and what passes."""
-
-    drive: Literal["coupled", "independent"] = choice(
-        "coupled",
-        ("coupled", "independent"),
-        "J1 and J2 of the fingers on one tendon, as on the hardware, or 22 actuators",
-    )
-    self_collision: bool = flag(True, "whether the hand's links touch each other")
-    """Published hands overlap a little; to push them apart would spoil their grasps."""
-    squeeze: Literal["balanced", "normals"] = choice(
-        "balanced",
-        ("balanced", "normals"),
-        "forces that the fingers close with: those that leave no net wrench, or equal ones along "
-        "the surface's normals",
-    )
-    """See closing.py."""
-    mass: float = parameter(0.1, 0.001, 5.0, "kg", "mass of the object")
-    friction: float = parameter(1.0, 0.01, 3.0, "", "sliding friction of all contacts")
-    gain: float = parameter(GAIN, -10.0, 10.0, "rad/m", "joint travel for a unit force's torque")
-    timestep: float = parameter(0.005, 0.0005, 0.01, "s", "one step of the physics")
-    squeeze_time: float = parameter(1.0, 0.05, 10.0, "s", "to close before anything pulls")
-    hold_time: float = parameter(1.0, 0.05, 10.0, "s", "in each direction, and after the lift")
-    lift_time: float = parameter(0.5, 0.05, 10.0, "s", "in which the table leaves")
-    lift_height: float = parameter(0.15, 0.01, 1.0, "m", "between the hand and the table, gained")
-    max_penetration: float = parameter(
-        0.001, 0.0, 0.1, "m", "deepest contact of a valid grasp (the paper's)"
-    )
-    max_self_penetration: float = parameter(
-        0.003, 0.0, 0.1, "m", "deepest contact of the hand's links with each other, if they touch"
-    )
-    max_table_penetration: float = parameter(
-        0.003, 0.0, 0.1, "m", "deepest contact of hand and table of a grasp that is lifted"
-    )
-    max_final_penetration: float = parameter(
-        0.003, 0.0, 0.1, "m", "deepest contact after the fingers have closed"
-    )
-    max_shift: float = parameter(0.05, 0.0, 1.0, "m", "displacement from the grasp that is held")
-    max_turn: float = parameter(
-        np.deg2rad(15.0), 0.0, np.pi, "rad", "turn from the grasp that resists all directions"
-    )
-    squeezed_shift: float = parameter(
-        0.02, 0.0, 1.0, "m", "displacement under gravity from the squeezed pose"
-    )
-
-
-PUBLISHED = ValidationConfig(
-    drive="independent",
-    self_collision=False,
-    squeeze="normals",
-    max_penetration=0.003,
-    max_table_penetration=0.01,
-)
-"""For the field's published grasps: made for 22 actuators and equal forces, on meshes that differ
-by a millimetre or two from their convex pieces."""
 
 
 @dataclass(frozen=True)

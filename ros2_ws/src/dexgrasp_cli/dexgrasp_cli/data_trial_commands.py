@@ -37,7 +37,7 @@ from dexgrasp_cli.set_options import (
 
 if TYPE_CHECKING:
     from dexgrasp_sim.datasets.synthesis_run import Finished
-    from dexgrasp_sim.datasets.validation import ValidationConfig
+    from dexgrasp_sim.datasets.validation_config import ValidationConfig
 
 
 class Keep(StrEnum):
@@ -293,7 +293,7 @@ def _named_sources(selection: Sequence[str] | None) -> list[tuple[str, str]]:
 
 
 def _validation(hand: Hand) -> ValidationConfig:
-    from dexgrasp_sim.datasets.validation import PUBLISHED, ValidationConfig
+    from dexgrasp_sim.datasets.validation_config import PUBLISHED, ValidationConfig
 
     return PUBLISHED if hand is Hand.PUBLISHED else ValidationConfig()
 

@@ -12,7 +12,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from rosgraph_msgs.msg import Clock
@@ -23,14 +22,12 @@ from dexgrasp_models.control.config import load_control_config
 from dexgrasp_models.control.types import Command, RobotState
 from dexgrasp_models.hand.spec import load_hand
 from dexgrasp_models.objects import load_object
-from dexgrasp_models.parameters import Parameters, choice, flag, parameter, text
 from dexgrasp_ros import contract, conversions
 from dexgrasp_ros.node import ManagedNode, when_active
 from dexgrasp_ros.node_process import main
 from dexgrasp_ros.parameters import (
     current_parameters,
     declare_parameters,
-    settable_while_active,
 )
 from dexgrasp_sim.backends import make_simulator
 from dexgrasp_sim.cameras.camera_process import CameraProcess
@@ -39,6 +36,7 @@ from dexgrasp_sim.scene import load_scene
 from dexgrasp_sim_bridge.bridge_cameras import BridgeCameras
 from dexgrasp_sim_bridge.bridge_commands import BridgeCommands
 from dexgrasp_sim_bridge.bridge_health import BridgeHealth
+from dexgrasp_sim_bridge.bridge_parameters import BridgeParameters
 from dexgrasp_sim_bridge.bridge_transforms import BridgeTransforms
 from dexgrasp_sim_bridge.command_inbox import CommandInbox
 
@@ -53,62 +51,6 @@ LOST = 50
 
 Shorter delays are made up for: a tick takes a tenth of its period, and every one still waits for
 its command."""
-
-
-@dataclass(frozen=True)
-class BridgeParameters(Parameters):
-    """Parameters of the bridge beside those of the scene (`SceneConfig`, from scene.yaml)."""
-
-    scene: str = choice("floating", ("floating", "arm"), "free hand, or hand on the arm")
-    hand: str = choice(
-        "coupled",
-        ("coupled", "independent"),
-        "18 actuators with coupled outer joints, or 22 independent ones",
-    )
-    cameras: str = text("cameras/four_d415.yaml", "camera rig, a file in config/ or a path")
-    object: str = text("can", "object on the table: a generated shape, a mesh file or a folder")
-    scale: float = parameter(1.0, 1e-4, 1e4, "", "factor on the size of the object")
-    seed: int = parameter(0, 0, 2**31 - 1, "", "draws the object's pose and the cameras' noise")
-    mode: str = choice(
-        "real_time", ("real_time", "lock_step"), "who advances time: the clock or the controller"
-    )
-    real_time_rate: float = parameter(
-        1.0, 0.01, 10.0, "", "simulated seconds per second in real time"
-    )
-    deadline: float = parameter(
-        2.0, 0.01, 600.0, "s of wall time", "how long lock-step waits for a command"
-    )
-    patience: float = parameter(
-        0.3,  # less than the controller's own patience, its state_timeout
-        0.0,
-        10.0,
-        "s of wall time",
-        "how long real time waits for a command that is late; 0: not at all",
-    )
-    commander_timeout: float = parameter(
-        1.5,
-        0.1,
-        60.0,
-        "s of simulated time",
-        "a commander that has been silent for so long in real time is let go",
-    )
-    camera_rate: float = parameter(
-        2.0, 0.1, 50.0, "Hz", "images of each camera per simulated second"
-    )
-    clock_rate: float = parameter(
-        contract.CLOCK_RATE,
-        1.0,
-        1000.0,
-        "Hz",
-        "simulated time on /clock in real time; each message wakes every node",
-    )
-    camera_noise: bool = flag(True, "whether the depth images are noisy")
-    camera_reliability: str = choice(
-        "reliable", ("reliable", "best_effort"), "how images are offered; camera drivers do either"
-    )
-    disabled_cameras: tuple[str, ...] = settable_while_active(
-        text((), "cameras that publish nothing, as if unplugged")
-    )
 
 
 class BridgeNode(ManagedNode):
