@@ -48,9 +48,9 @@ demo: setup
 	$(BIN)/dexgrasp demo $(ARGS)
 
 # PyTorch rounds otherwise on another processor: what leans on that fails on the plainest one too.
-ROUNDING := $(addprefix tests/unit/test_,$(addsuffix .py,glow grasp_energy grasp_force_closure \
-	hand_distance hand_kinematics ipdf kernels learned_proposer nets_adaptation nets_contact \
-	nets_losses pointnet so3))
+ROUNDING := $(foreach name,glow grasp_energy grasp_force_closure hand_distance hand_kinematics ipdf \
+	kernels learned_proposer nets_adaptation nets_contact nets_losses pointnet so3,\
+	$(wildcard tests/unit/*/test_$(name).py))
 
 # Two at a time, a file's tests one after the other: many of them wait for a robot in real time. A test
 # that hangs takes its process with it, which ends the run.

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,8 +15,6 @@ from dexgrasp_models.synthesis.types import Grasp
 from dexgrasp_ros import conversions
 from dexgrasp_ros.camera_info import intrinsics_from_message
 from dexgrasp_ros.conversions import MessageError
-
-sys.path.append(str(Path(__file__).resolve().parents[1] / "unit"))
 
 NAMES = ["FFJ1", "FFJ2", "FFJ3"]
 DEPTH = np.arange(1, 13, dtype=np.uint16).reshape(3, 4)

@@ -42,7 +42,6 @@ from dexgrasp_ros.process_end import GRACE
 from dexgrasp_ros.spinning import SpinningThread
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.append(str(ROOT / "tests" / "unit"))
 from depth_scenes import Box, Sphere, Table, render  # noqa: E402
 
 shared_domain = functools.cache(free_domain_id)

@@ -344,5 +344,5 @@ def _python(script: str, *arguments: object) -> subprocess.Popen:
         [sys.executable, "-c", script, *map(str, arguments)],
         stdout=subprocess.PIPE,
         text=True,
-        env=os.environ | {"PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path])},
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
     )

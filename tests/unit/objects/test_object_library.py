@@ -30,7 +30,7 @@ from dexgrasp_models.objects.library import (
 from dexgrasp_models.objects.overlap import overlap_share
 
 SEEDS = (0, 1, 2)
-DATA = Path(os.environ.get("DEXGRASP_DATA", Path(__file__).parents[3] / "shared" / "data"))
+DATA = Path(os.environ.get("DEXGRASP_DATA", Path(__file__).parents[4] / "shared" / "data"))
 
 _DIRECTIONS = np.random.default_rng(0).normal(size=(200, 3))
 _DIRECTIONS /= np.linalg.norm(_DIRECTIONS, axis=1, keepdims=True)

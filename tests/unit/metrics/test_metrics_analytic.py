@@ -24,7 +24,7 @@ from dexgrasp_models.metrics.penetration import (
 )
 
 DISTANCE = HandDistance(HandKinematics(HAND, dtype=torch.float64))
-DATA = Path(os.environ.get("DEXGRASP_DATA") or Path(__file__).parents[3] / "shared" / "data")
+DATA = Path(os.environ.get("DEXGRASP_DATA") or Path(__file__).parents[4] / "shared" / "data")
 PUBLISHED = DATA / "unidexgrasp"
 CAR = "sem/Car-669043a8ce40d9d78781f76a6db4ab62"
 

@@ -22,7 +22,7 @@ from dexgrasp_sim.datasets.grasp_trials import Control, perturbed, rates, try_gr
 from dexgrasp_sim.datasets.validation import FIGURES, GraspValidator
 from dexgrasp_sim.datasets.validation_config import PUBLISHED, ValidationConfig
 
-_REPOSITORY = Path(__file__).parents[2]
+_REPOSITORY = Path(__file__).parents[3]
 DATA = Path(os.environ.get("DEXGRASP_DATA") or _REPOSITORY.parent / "shared" / "data")
 needs_data = pytest.mark.skipif(not DATA.is_dir(), reason=f"needs published grasps in {DATA}")
 

@@ -19,7 +19,7 @@ from dexgrasp_models.data.grasps import GraspDataError, concatenate
 from dexgrasp_models.data.qpos import NAMES
 from dexgrasp_models.data.unidexgrasp import export_unidexgrasp, import_unidexgrasp
 
-DATA = Path(os.environ.get("DEXGRASP_DATA") or Path(__file__).parents[3] / "shared" / "data")
+DATA = Path(os.environ.get("DEXGRASP_DATA") or Path(__file__).parents[4] / "shared" / "data")
 PUBLISHED = DATA / "unidexgrasp" / "datasetv4.1"
 
 

@@ -15,7 +15,7 @@ import yaml
 from dexgrasp_models.hand.spec import HAND_DESCRIPTION, load_hand, parse_hand
 from dexgrasp_models.robot.links import DescriptionError, Link, Pose, Primitive, load_description
 
-DATA = Path(os.environ.get("DEXGRASP_DATA", Path(__file__).parents[3] / "shared" / "data"))
+DATA = Path(os.environ.get("DEXGRASP_DATA", Path(__file__).parents[4] / "shared" / "data"))
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from dexgrasp_models.data.grasps import GraspDataError, concatenate
 from dexgrasp_models.data.object_arrays import npy_bytes
 from dexgrasp_models.data.qpos import NAMES
 
-DATA = Path(os.environ.get("DEXGRASP_DATA") or Path(__file__).parents[3] / "shared" / "data")
+DATA = Path(os.environ.get("DEXGRASP_DATA") or Path(__file__).parents[4] / "shared" / "data")
 PUBLISHED = DATA / "dexgraspnet" / "dataset"
 
 

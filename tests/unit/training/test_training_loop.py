@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import training_process
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from training_process import train_tiny
 from training_samples import TRAINING_CONFIG, loaded, tiny_objective, write_sets
@@ -25,7 +26,7 @@ from dexgrasp_models.training.data import validation_batches
 from dexgrasp_models.training.loop import Run, train
 from dexgrasp_models.training.objectives import LOSS, RECIPES
 
-SCRIPT = Path(__file__).with_name("training_process.py")
+SCRIPT = Path(training_process.__file__)
 DEADLINE = 250  # s, for processes on a busy machine
 
 

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
+from bench_scripts import bench_script
 
 from dexgrasp_models.objects.library import split_names
 from dexgrasp_models.proposals.rank import Ranker
 
-_FILE = Path(__file__).parents[2] / "bench" / "fit_ranker.py"
-_SPEC = importlib.util.spec_from_file_location("fit_ranker", _FILE)
-fit_ranker = importlib.util.module_from_spec(_SPEC)
-sys.modules[_SPEC.name] = fit_ranker
-_SPEC.loader.exec_module(fit_ranker)
+fit_ranker = bench_script("fit_ranker")
 
 
 def made_up(job) -> dict:
