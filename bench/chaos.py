@@ -105,19 +105,23 @@ def main() -> None:
         watch = MotionWatch(graph)
         tally = {name: Counter() for name in ("without faults", "with a fault", "after a fault")}
         unanswered: list[str] = []
+        lost: list[str] = []
         for index in range(arguments.grasps):
             _reset(graph, watch)
-            tally["without faults"][_grasp(graph, None, watch, unanswered)] += 1
+            tally["without faults"][_grasp(graph, None, watch, unanswered, lost)] += 1
             _reset(graph, watch)
             fault = _drawn(generator, graph.names)
-            tally["with a fault"][_grasp(graph, fault, watch, unanswered)] += 1
+            tally["with a fault"][_grasp(graph, fault, watch, unanswered, [])] += 1
             _recover(graph, watch)
-            tally["after a fault"][_grasp(graph, None, watch, unanswered)] += 1
-            _console.print(f"{index + 1}: {fault}; {watch.found[-1:]} {unanswered[-1:]}")
+            tally["after a fault"][_grasp(graph, None, watch, unanswered, lost)] += 1
+            _console.print(
+                f"{index + 1}: {fault}; {watch.found[-1:]} {unanswered[-1:]} {lost[-1:]}"
+            )
             figures = {
                 "options": vars(arguments) | {"grasps": index + 1, "out": None},
                 "outcomes": {name: dict(counter) for name, counter in tally.items()},
                 "unanswered": unanswered,
+                "lost_without_a_fault": lost,
                 "unattended_motions": watch.found,
                 "tracebacks": tracebacks(Path(logs)),
             }
@@ -136,9 +140,16 @@ def _drawn(generator: np.random.Generator, names: list[str]) -> Fault:
 
 
 def _grasp(
-    graph: RunningGraph, fault: Fault | None, watch: MotionWatch, unanswered: list[str]
+    graph: RunningGraph,
+    fault: Fault | None,
+    watch: MotionWatch,
+    unanswered: list[str],
+    lost: list[str],
 ) -> str:
-    """The outcome of a grasp in words; a lost server is an answer too."""
+    """The outcome of a grasp in words; a lost server is an answer too.
+
+    Appends to `unanswered` and `lost` what has no answer, and why an object was not lifted.
+    """
     try:
         run = graph.start_grasp(place=False)
     except GoalRefused as error:
@@ -153,15 +164,18 @@ def _grasp(
     if outcome is None:
         unanswered.append(str(fault))
         return "no answer"
-    return outcome
+    if outcome[0] != "succeeded":
+        lost.append(": ".join(outcome))
+    return outcome[0]
 
 
-def _outcome(run: GraspRun) -> str | None:
+def _outcome(run: GraspRun) -> tuple[str, str] | None:
+    """What became of a grasp, and why."""
     try:
         result: ExecuteGrasp.Result | None = wait_for_end(run, GOAL_TIMEOUT)
-    except ServerLost:
-        return "server lost"
-    return result.outcome if result else None
+    except ServerLost as error:
+        return "server lost", str(error)
+    return (result.outcome, result.reason) if result else None
 
 
 def _cause(graph: RunningGraph, fault: Fault, watch: MotionWatch) -> None:

@@ -5,36 +5,17 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-from dataclasses import dataclass
 
 import pytest
 import rclpy
+import toy_node
 from rclpy.lifecycle import TransitionCallbackReturn
 from ros_graph import Graph, eventually, graph
+from toy_node import ToyNode
 
-from dexgrasp_models.parameters import Parameters, parameter
 from dexgrasp_ros import contract, neighbours
-from dexgrasp_ros.node import ConfigurationError, ManagedNode
+from dexgrasp_ros.node import ConfigurationError
 from dexgrasp_sim_bridge.bridge_node import BridgeNode
-
-TOY_PROCESS = """
-import sys
-from dexgrasp_ros.node_process import main
-from test_neighbours import ToyNode
-sys.exit(main(ToyNode))
-"""
-
-
-@dataclass(frozen=True)
-class ToyParameters(Parameters):
-    size: float = parameter(1.0, 0.0, 9.0, "", "how large it is")
-
-
-class ToyNode(ManagedNode):
-    parameters_type = ToyParameters
-
-    def __init__(self, **options):
-        super().__init__("toy", **options)
 
 
 def sees(ros: Graph, name: str, namespace: str = "/") -> bool:
@@ -50,8 +31,7 @@ def pair():
 
 def toy_process(ros: Graph) -> subprocess.Popen:
     return subprocess.Popen(
-        [sys.executable, "-c", TOY_PROCESS],
-        cwd=__file__.rpartition("/")[0],
+        [sys.executable, toy_node.__file__],
         env=ros.environment,
         stderr=subprocess.PIPE,
         text=True,

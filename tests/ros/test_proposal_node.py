@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+import time
+
 import numpy as np
 import pytest
 from builtin_interfaces.msg import Time
@@ -15,6 +18,7 @@ from ros_graph import eventually, graph
 from dexgrasp_models.hand.spec import load_hand
 from dexgrasp_models.language.clip import save_clip
 from dexgrasp_models.nets.clouds import CloudConfig
+from dexgrasp_proposals import proposal_node
 from dexgrasp_proposals.proposal_node import ProposalNode
 from dexgrasp_ros import contract, conversions
 from dexgrasp_ros.parameters import ParameterError
@@ -146,11 +150,28 @@ def test_an_object_out_of_reach_has_no_proposals(ros):
     assert "workspace" in response.message
 
 
-def test_a_cloud_that_never_came_is_not_replaced_by_another(ros):
+def test_a_cloud_that_never_came_is_not_replaced_by_another(ros, monkeypatch):
+    monkeypatch.setattr(proposal_node, "NAMED_CLOUD_TIMEOUT", 0.5)
     ros.cloud.publish(can_cloud())
     response = generate(ros, count=1, cloud_stamp=Time(sec=77))
     assert not response.success
     assert "no cloud" in response.message
+
+
+def test_a_cloud_that_comes_late_is_waited_for(ros):
+    """To a node that was just started a busy machine takes seconds to deliver it."""
+    late = threading.Timer(4.0, ros.cloud.publish, [can_cloud(CLOUD_NS + 2)])
+    late.start()
+    response = generate(ros, count=1, seed=1, cloud_stamp=Time(sec=5, nanosec=2))
+    assert response.success, response.message
+
+
+def test_a_cloud_that_a_newer_one_has_replaced_is_not_waited_for(ros):
+    ros.cloud.publish(can_cloud(CLOUD_NS + 3))
+    assert generate(ros, count=1, cloud_stamp=Time(sec=5, nanosec=3)).success
+    asked = time.monotonic()
+    assert "no cloud" in generate(ros, count=1, cloud_stamp=Time(sec=5, nanosec=1)).message
+    assert time.monotonic() - asked < 15.0
 
 
 def test_before_activation_it_refuses():

@@ -18,7 +18,7 @@ from dexgrasp_ros import conversions
 from dexgrasp_ros.conversions import MessageError
 from dexgrasp_ros.transforms import Transforms
 
-CLOUD_TIMEOUT = 10.0
+CLOUD_TIMEOUT = 20.0
 """Seconds of wall time in which the clouds of a capture must have come."""
 TRANSFORM_TIMEOUT = 2.0
 """Seconds of wall time in which the transform of a given grasp's frame must have come."""

@@ -39,7 +39,10 @@ from dexgrasp_ros.node_process import main
 from dexgrasp_ros.parameters import current_parameters, declare_parameters
 
 CLOUD_TIMEOUT = 2.0
-"""Seconds to wait for the cloud that a request names; it may still be on its way."""
+"""Seconds of wall time to wait for any cloud; one may be on its way."""
+NAMED_CLOUD_TIMEOUT = 20.0
+"""Seconds of wall time to wait for the cloud that a request names. It was captured, but a node that
+has just started may still have to discover who publishes it."""
 EXECUTION = "analytic."
 """Prefix of what is asked of the grasps of any proposer."""
 
@@ -122,6 +125,10 @@ class ProposalNode(ManagedNode):
             self._cloud = conversions.stamp_to_ns(message.header.stamp), cloud
             self._cloud_changed.notify_all()
 
+    def deactivate(self) -> None:
+        with self._cloud_changed:  # who waits for a cloud gets its answer now
+            self._cloud_changed.notify_all()
+
     @when_active
     def _on_generate(
         self, request: GenerateProposals.Request, response: GenerateProposals.Response
@@ -173,11 +180,17 @@ class ProposalNode(ManagedNode):
 
     def _wait_for_cloud(self, stamp_ns: int) -> tuple[int, FusedCloud] | None:
         """The cloud with that stamp, or the newest one where the stamp is zero."""
+
+        def decided() -> bool:
+            newest = -1 if self._cloud is None else self._cloud[0]
+            return stamp_ns <= newest or not self.active  # a later one doesn't make it come
+
         with self._cloud_changed:
-            came = self._cloud_changed.wait_for(
-                lambda: self._cloud is not None and stamp_ns in (0, self._cloud[0]), CLOUD_TIMEOUT
-            )
-            return self._cloud if came else None
+            timeout = NAMED_CLOUD_TIMEOUT if stamp_ns else CLOUD_TIMEOUT
+            self._cloud_changed.wait_for(decided, timeout)
+            if self._cloud is None or stamp_ns not in (0, self._cloud[0]):
+                return None
+            return self._cloud
 
     def _refused(
         self, response: GenerateProposals.Response, reason: str
