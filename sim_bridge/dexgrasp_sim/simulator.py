@@ -72,6 +72,14 @@ class Simulator:
         """As `Physics.joint_positions`."""
         return self.physics.joint_positions()
 
+    def joint_velocities(self) -> dict[str, float]:
+        """As `Physics.joint_velocities`."""
+        return self.physics.joint_velocities()
+
+    def efforts(self) -> dict[str, float]:
+        """As `Physics.efforts`."""
+        return self.physics.efforts()
+
     def object_pose(self) -> np.ndarray:
         """As `Physics.object_pose`."""
         return self.physics.object_pose()

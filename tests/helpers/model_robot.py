@@ -27,6 +27,7 @@ class ModelRobot:
         silent: publishes nothing any more.
         paused: follows no command any more: its time stands still, and its state comes again.
         extra: angles of more joints by name, rad, that it reports.
+        efforts: (22,) torques of the fingers, N m; empty: not measured.
         commands: how many pairs of commands it has followed.
         received: how many commands have come.
     """
@@ -40,6 +41,7 @@ class ModelRobot:
         self.paused = False
         self.commands = self.received = 0
         self.extra: dict[str, float] = {}
+        self.efforts = np.zeros(0)
         self._targets: dict[str, tuple[int, np.ndarray]] = {}
         self._clock, self._joint_states, self._wrist_pose = (
             node.create_publisher(topic.type, topic.name, topic.qos)
@@ -101,7 +103,9 @@ class ModelRobot:
             names = [*self._names, *self.extra]
             positions = [*self.joints, *self.extra.values()]
             self._joint_states.publish(
-                conversions.joint_state(names, positions, np.zeros(len(names)), self._ns)
+                conversions.joint_state(
+                    names, positions, np.zeros(len(names)), self._ns, self.efforts
+                )
             )
             self._wrist_pose.publish(
                 conversions.pose_stamped(self.wrist, self._ns, conversions.WORLD)

@@ -27,7 +27,7 @@ from dexgrasp_models.config import find_config
 from dexgrasp_models.hand.spec import load_hand
 from dexgrasp_models.perception.cameras import load_rig
 from dexgrasp_models.synthesis.types import Grasp
-from dexgrasp_ros import contract, conversions
+from dexgrasp_ros import contract, conversions, image_messages
 
 STATE_RATE = 50.0
 IMAGE_RATE = 5.0
@@ -137,10 +137,10 @@ class MadeUpGraph(Node):
         color[..., 0] = 200
         for camera in self._cameras:
             topic = contract.depth_image(camera.name)
-            depth = conversions.depth_to_message(DEPTH, self._now, topic.frame_id)
+            depth = image_messages.depth_to_message(DEPTH, self._now, topic.frame_id)
             self._publish(topic, depth)
             topic = contract.color_image(camera.name)
-            message = conversions.color_to_message(color, self._now, topic.frame_id)
+            message = image_messages.color_to_message(color, self._now, topic.frame_id)
             self._publish(topic, message)
 
     def _publish_diagnostics(self) -> None:

@@ -132,6 +132,8 @@ def test_joint_states_have_every_joint(running):
     for message in running.received[contract.JOINT_STATES.name]:
         assert wanted <= set(message.name)
         assert len(message.name) == len(message.position) == len(message.velocity)
+        # A source measures them, or leaves them out.
+        assert len(message.effort) in (0, len(message.name))
 
 
 def test_a_camera_looks_as_its_rig_says(running):

@@ -27,6 +27,7 @@ class Broken(Straight):
         return super().step(observation)
 
 BROKEN = ControllerKind(StraightConfig, Broken, needs=frozenset({Need.GOAL}))
+STRAINING = ControllerKind(StraightConfig, Straight, needs=frozenset({Need.GOAL, Need.EFFORTS}))
 FEELING = ControllerKind(StraightConfig, Straight, needs=frozenset({Need.GOAL, Need.TACTILE}))
 """
 
@@ -37,6 +38,7 @@ def own_package(tmp_path) -> Path:
     offers = [
         "straight = own_controllers:KIND",
         "broken = own_controllers:BROKEN",
+        "straining = own_controllers:STRAINING",
         "feeling = own_controllers:FEELING",
         "absent = nowhere:KIND",
     ]
@@ -93,12 +95,24 @@ def test_a_controller_that_fails_lets_the_robot_go(cell, own_package):
         assert outcome(cell) == failed  # the node goes on
 
 
+def test_efforts_that_are_needed_must_be_measured(cell, own_package):
+    with control_node(cell.ros, own_package, "straining"):
+        assert outcome(cell) == ("stale_input", "the controller lacks joint efforts")
+        assert cell.robot.commands == 0
+        cell.reset()
+        cell.robot.efforts = np.full(22, 0.1)
+        assert outcome(cell) == ("succeeded", "the hand is at the goal")
+        cell.reset()
+        cell.robot.efforts = np.full(22, np.nan)  # as drivers tell what they don't measure
+        assert outcome(cell)[0] == "stale_input"
+
+
 @pytest.mark.parametrize(
     ("controller", "reason"),
     [
         ("feeling", "controller feeling needs contact forces, which is not offered here"),
         ("absent", "controller absent (nowhere:KIND) can't be loaded"),
-        ("unknown", "must be one of: planned, absent, broken, feeling, straight"),
+        ("unknown", "must be one of: planned, absent, broken, feeling, straight, straining"),
     ],
 )
 def test_a_controller_that_cant_be_used_is_refused_at_once(own_package, controller, reason):

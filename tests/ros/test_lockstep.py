@@ -16,7 +16,7 @@ from dexgrasp_models.config import find_config
 from dexgrasp_models.perception.cameras import load_rig
 from dexgrasp_perception.perception_node import PerceptionNode
 from dexgrasp_proposals.proposal_node import ProposalNode
-from dexgrasp_ros import contract, conversions
+from dexgrasp_ros import contract, conversions, image_messages
 from dexgrasp_sim.episodes.episode import EpisodeSettings, run_episode
 from dexgrasp_sim_bridge.bridge_node import BridgeNode
 
@@ -100,10 +100,10 @@ def test_a_capture_that_was_asked_for_before_the_clock_went_back():
             for camera in rig:
                 frame = camera.optical_frame
                 infos[camera.name].publish(
-                    conversions.camera_info(camera.matrix, camera.width, camera.height, 0, frame)
+                    image_messages.camera_info(camera.matrix, camera.width, camera.height, 0, frame)
                 )
                 depth[camera.name].publish(
-                    conversions.depth_to_message(images[camera.name], 0, frame)
+                    image_messages.depth_to_message(images[camera.name], 0, frame)
                 )
             time.sleep(0.1)
             return response.done()

@@ -12,7 +12,7 @@ from trajectory_msgs.msg import JointTrajectory
 
 from dexgrasp_interfaces.msg import Grasp as GraspMessage
 from dexgrasp_models.synthesis.types import Grasp
-from dexgrasp_ros import conversions
+from dexgrasp_ros import conversions, image_messages
 from dexgrasp_ros.camera_info import intrinsics_from_message
 from dexgrasp_ros.conversions import MessageError
 
@@ -49,11 +49,14 @@ CASES = {
         lambda: conversions.joint_trajectory(NAMES, np.zeros(3), 5),
         lambda message: conversions.targets_from_message(message, NAMES),
     ),
-    "depth": (lambda: conversions.depth_to_message(DEPTH, 5, "a"), conversions.depth_from_message),
-    "metres": (lambda: image(DEPTH.astype("f4"), "32FC1"), conversions.depth_from_message),
+    "depth": (
+        lambda: image_messages.depth_to_message(DEPTH, 5, "a"),
+        image_messages.depth_from_message,
+    ),
+    "metres": (lambda: image(DEPTH.astype("f4"), "32FC1"), image_messages.depth_from_message),
     "colour": (
-        lambda: conversions.color_to_message(np.zeros((3, 4, 3)), 5, "a"),
-        conversions.color_from_message,
+        lambda: image_messages.color_to_message(np.zeros((3, 4, 3)), 5, "a"),
+        image_messages.color_from_message,
     ),
     "cloud": (
         lambda: conversions.cloud_to_message(POINTS, 5, "world", POINTS),
@@ -61,7 +64,7 @@ CASES = {
     ),
     "grasp": (grasp, lambda message: conversions.grasp_from_message(message, NAMES)),
     "camera_info": (
-        lambda: conversions.camera_info(MATRIX, 640, 480, 5, "a"),
+        lambda: image_messages.camera_info(MATRIX, 640, 480, 5, "a"),
         intrinsics_from_message,
     ),
 }
@@ -131,9 +134,9 @@ def test_data_that_are_some_bytes_short(case, short) -> None:
 
 def test_rows_may_be_padded_by_any_number_of_bytes() -> None:
     for encoding, kind, convert in (
-        ("16UC1", "u2", conversions.depth_from_message),
-        ("32FC1", "f4", conversions.depth_from_message),
-        ("rgb8", "u1", conversions.color_from_message),
+        ("16UC1", "u2", image_messages.depth_from_message),
+        ("32FC1", "f4", image_messages.depth_from_message),
+        ("rgb8", "u1", image_messages.color_from_message),
     ):
         values = np.arange(1, 13).astype(kind).reshape(3, 4)
         values = np.repeat(values[:, :, None], 3, axis=2) if encoding == "rgb8" else values
@@ -174,7 +177,7 @@ def test_figures_need_their_names() -> None:
 class TestCameraInfo:
     @staticmethod
     def info(**changes: object) -> CameraInfo:
-        message = conversions.camera_info(MATRIX, 640, 480, 5, "a")
+        message = image_messages.camera_info(MATRIX, 640, 480, 5, "a")
         for name, value in changes.items():
             setattr(message, name, value)
         return message

@@ -37,7 +37,7 @@ from dexgrasp_models.config import find_config
 from dexgrasp_models.hand.spec import load_hand
 from dexgrasp_models.perception.cameras import CameraModel, load_rig, look_at
 from dexgrasp_perception.perception_node import PerceptionNode
-from dexgrasp_ros import contract, conversions
+from dexgrasp_ros import contract, conversions, image_messages
 from dexgrasp_ros.process_end import GRACE
 from dexgrasp_ros.spinning import SpinningThread
 
@@ -185,7 +185,9 @@ class Bench:
             frame = shot.frame_id or contract.optical_frame(name)
             model = shot.model
             if shot.info:
-                told = conversions.camera_info(model.matrix, model.width, model.height, ns, frame)
+                told = image_messages.camera_info(
+                    model.matrix, model.width, model.height, ns, frame
+                )
                 for name, value in shot.calibration.items():
                     setattr(told, name, value)
                 info.publish(told)
@@ -202,7 +204,7 @@ class Bench:
     def image_message(shot, ns, frame):
         is_float = shot.image.dtype == np.float32
         blank = np.zeros_like(shot.image, np.uint16)
-        message = conversions.depth_to_message(blank if is_float else shot.image, ns, frame)
+        message = image_messages.depth_to_message(blank if is_float else shot.image, ns, frame)
         if is_float:
             message.encoding, message.step = "32FC1", 4 * message.width
             message.data = shot.image.tobytes()
@@ -610,8 +612,8 @@ def test_an_image_from_before_a_reset_is_not_a_newer_one():
                 ns, frame = int(1e9 * seconds), camera.optical_frame
                 image = render(camera, [body, Table()])
                 size = camera.width, camera.height
-                info.publish(conversions.camera_info(camera.matrix, *size, ns, frame))
-                depth.publish(conversions.depth_to_message(image, ns, frame))
+                info.publish(image_messages.camera_info(camera.matrix, *size, ns, frame))
+                depth.publish(image_messages.depth_to_message(image, ns, frame))
 
         clouds = ros.collect(contract.OBJECT_CLOUD)
         set_time(30.0)

@@ -19,7 +19,7 @@ from std_srvs.srv import Trigger
 from dexgrasp_models.geometry.poses import through_quaternion
 from dexgrasp_models.parameters import Parameters, choice, flag, parameter, text
 from dexgrasp_models.synthesis.types import Grasp
-from dexgrasp_ros import contract, conversions
+from dexgrasp_ros import contract, conversions, image_messages
 from dexgrasp_ros.conversions import MessageError
 from dexgrasp_ros.node import OK, WARN, ManagedNode, when_active
 from dexgrasp_ros.parameters import (
@@ -89,8 +89,8 @@ def test_incomplete_joints_are_refused(names, positions, complaint):
 
 def test_images_and_clouds_come_back_to_the_bit():
     depth = RNG.integers(0, 65535, (48, 64), dtype=np.uint16)
-    message = conversions.depth_to_message(depth, 5, "camera")
-    assert np.array_equal(conversions.depth_from_message(message), depth)
+    message = image_messages.depth_to_message(depth, 5, "camera")
+    assert np.array_equal(image_messages.depth_from_message(message), depth)
     points, normals = RNG.normal(size=(2, 100, 3)).astype(np.float32)
     message = conversions.cloud_to_message(points, 5, conversions.WORLD, normals)
     got_points, got_normals = conversions.cloud_from_message(message)
@@ -101,13 +101,13 @@ def test_images_and_clouds_come_back_to_the_bit():
 
 
 def test_a_depth_image_of_unknown_encoding_or_wrong_size_is_refused():
-    message = conversions.depth_to_message(np.zeros((4, 4), np.uint16), 0, "camera")
+    message = image_messages.depth_to_message(np.zeros((4, 4), np.uint16), 0, "camera")
     message.height = 5
     with pytest.raises(MessageError, match="4 x 5 with 32 bytes"):
-        conversions.depth_from_message(message)
+        image_messages.depth_from_message(message)
     message.encoding = "bgr8"
     with pytest.raises(MessageError, match="expected 16UC1"):
-        conversions.depth_from_message(message)
+        image_messages.depth_from_message(message)
 
 
 def test_a_grasp_comes_back_in_any_joint_order():

@@ -32,7 +32,7 @@ from dexgrasp_sim.simulator import Simulator
 TIME_LIMIT = 60.0
 """Seconds of simulated time after which an execution is given up."""
 
-OFFERED = frozenset({Need.PLAN, Need.GOAL, Need.CLOUD, Need.TACTILE})
+OFFERED = frozenset({Need.PLAN, Need.GOAL, Need.CLOUD, Need.EFFORTS, Need.TACTILE})
 """What a controller is given here."""
 
 
@@ -125,6 +125,8 @@ class GraspCell:
         controller = self._control.make_controller(self._controller, setup)
         while simulator.time < TIME_LIMIT:
             state = self._state()
+            if Need.EFFORTS in self._needs:
+                state = replace(state, efforts=self._efforts())
             tactile = simulator.hand_contacts() if Need.TACTILE in self._needs else None
             observation = Observation(state, plan.grasp, object_points, tactile=tactile)
             command = controller.step(observation, state.time)
@@ -148,6 +150,11 @@ class GraspCell:
     def _state(self) -> RobotState:
         state = self.simulator.state()
         return replace(state, wrist_pose=through_quaternion(state.wrist_pose))
+
+    def _efforts(self) -> np.ndarray:
+        """(22,) of the finger joints, N m."""
+        efforts = self.simulator.efforts()
+        return np.array([efforts[name] for name in self.hand.finger_joints])
 
     def _arm_joints(self) -> np.ndarray | None:
         """(6,) the arm's joints, rad, where there is an arm."""

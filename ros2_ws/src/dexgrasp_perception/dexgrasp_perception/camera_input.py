@@ -15,7 +15,7 @@ from sensor_msgs.msg import CameraInfo, Image
 
 from dexgrasp_models.perception.cameras import LINK_T_OPTICAL, CameraModel, DepthFrame, RigError
 from dexgrasp_models.perception.distortion import Distortion
-from dexgrasp_ros import contract, conversions, qos
+from dexgrasp_ros import contract, conversions, image_messages, qos
 from dexgrasp_ros.camera_info import intrinsics_from_message
 
 LOST_AFTER = 30
@@ -129,7 +129,7 @@ class CameraInput:
         camera, distortion, doubts = self._camera(info)
         if self.image_frame != camera.optical_frame and not self._any_frame:
             doubts.append(f"image in frame '{self.image_frame}', not '{camera.optical_frame}'")
-        depth = conversions.depth_from_message(image)
+        depth = image_messages.depth_from_message(image)
         if distortion is not None and depth.shape == (camera.height, camera.width):
             depth = distortion.rectified(depth, camera)
         stamp = conversions.stamp_to_ns(image.header.stamp) / conversions.NANOSECONDS

@@ -31,7 +31,7 @@ from dexgrasp_models.synthesis.execution_config import ExecutionConfig
 from dexgrasp_models.synthesis.object_surface import CloudError
 from dexgrasp_models.synthesis.types import Grasp
 from dexgrasp_proposals.markers import GraspMarkers
-from dexgrasp_ros import contract, conversions
+from dexgrasp_ros import contract, conversions, image_messages
 from dexgrasp_ros.conversions import MessageError
 from dexgrasp_ros.kinds import declare_kinds
 from dexgrasp_ros.node import OK, WARN, ManagedNode, when_active
@@ -169,7 +169,7 @@ class ProposalNode(ManagedNode):
     ) -> None:
         picture = proposer.rotation_picture(cloud, grasps)
         with suppress(InvalidHandle):  # the node has been cleaned up meanwhile
-            self._rotations.publish(conversions.color_to_message(picture, ns, conversions.WORLD))
+            self._rotations.publish(image_messages.color_to_message(picture, ns, conversions.WORLD))
 
     def _proposed(
         self, cloud: FusedCloud, count: int, request: GenerateProposals.Request

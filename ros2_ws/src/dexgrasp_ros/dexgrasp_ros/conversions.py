@@ -20,14 +20,14 @@ from geometry_msgs.msg import (
     Vector3,
 )
 from numpy.typing import ArrayLike
-from sensor_msgs.msg import CameraInfo, Image, JointState, PointCloud2, PointField
+from sensor_msgs.msg import JointState, PointCloud2, PointField
 from std_msgs.msg import Header
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
 from dexgrasp_interfaces.msg import Grasp as GraspMessage
 from dexgrasp_models.geometry import poses
 from dexgrasp_models.synthesis.types import Grasp
-from dexgrasp_ros.message_data import MessageError, float_fields, image_rows
+from dexgrasp_ros.message_data import MessageError, float_fields
 
 WORLD = "world"
 """The frame of all poses and clouds: the centre of the table's top, z up."""
@@ -133,14 +133,19 @@ def _parts(pose: np.ndarray) -> tuple[list[float], Quaternion]:
 
 
 def joint_state(
-    names: Sequence[str], positions: ArrayLike, velocities: ArrayLike, ns: int
+    names: Sequence[str],
+    positions: ArrayLike,
+    velocities: ArrayLike,
+    ns: int,
+    efforts: ArrayLike = (),
 ) -> JointState:
-    """Positions (J,) and velocities (J,) of ``names`` to a JointState."""
+    """Positions (J,), velocities (J,) and, where measured, efforts (J,) to a JointState."""
     return JointState(
         header=header(ns, ""),
         name=list(names),
         position=np.asarray(positions, float).tolist(),
         velocity=np.asarray(velocities, float).tolist(),
+        effort=np.asarray(efforts, float).tolist(),
     )
 
 
@@ -217,89 +222,6 @@ def _values(
     if len(values) != len(names):
         raise MessageError(f"{len(names)} joint names but {len(values)} {what}")
     return np.asarray(values, float)[indices]
-
-
-# Images
-
-
-def depth_to_message(depth: np.ndarray, ns: int, frame_id: str) -> Image:
-    """(H, W) uint16 counts, of a millimetre as a rule, to a 16UC1 image."""
-    return _image(np.ascontiguousarray(depth, np.uint16), "16UC1", 2, ns, frame_id)
-
-
-def color_to_message(color: np.ndarray, ns: int, frame_id: str) -> Image:
-    """(H, W, 3) uint8 to an rgb8 image."""
-    return _image(np.ascontiguousarray(color, np.uint8), "rgb8", 3, ns, frame_id)
-
-
-def _image(array: np.ndarray, encoding: str, pixel: int, ns: int, frame_id: str) -> Image:
-    height, width = array.shape[:2]
-    message = Image(
-        header=header(ns, frame_id),
-        height=height,
-        width=width,
-        encoding=encoding,
-        is_bigendian=0,
-        step=width * pixel,
-    )
-    message.data.frombytes(array.tobytes())
-    return message
-
-
-def depth_from_message(message: Image) -> np.ndarray:
-    """(H, W): uint16 counts of a 16UC1 image, float32 metres of a 32FC1 image.
-
-    What is no reading (0, NaN, infinity) is left for the fusion to tell.
-
-    Raises:
-        MessageError: on another encoding, or a size that does not fit the data.
-    """
-    kinds: dict[str, np.dtype] = {
-        "16UC1": np.dtype("u2"),
-        "mono16": np.dtype("u2"),
-        "32FC1": np.dtype("f4"),
-    }
-    if message.encoding not in kinds:
-        raise MessageError(
-            f"depth image with encoding '{message.encoding}', expected 16UC1 (millimetres)"
-            " or 32FC1 (metres)"
-        )
-    kind = kinds[message.encoding].newbyteorder(">" if message.is_bigendian else "<")
-    rows = np.ascontiguousarray(image_rows(message, kind.itemsize, "depth"))
-    return rows.view(kind).astype(kind.newbyteorder("="))
-
-
-def color_from_message(message: Image) -> np.ndarray:
-    """(H, W, 3) uint8, red first, of an rgb8 or bgr8 image.
-
-    Raises:
-        MessageError: on another encoding, or a size that does not fit the data.
-    """
-    if message.encoding not in ("rgb8", "bgr8"):
-        raise MessageError(
-            f"colour image with encoding '{message.encoding}', expected rgb8 or bgr8"
-        )
-    rows = image_rows(message, 3, "colour")
-    color = rows.reshape(message.height, message.width, 3)
-    return color if message.encoding == "rgb8" else color[:, :, ::-1]
-
-
-def camera_info(
-    intrinsics: np.ndarray, width: int, height: int, ns: int, frame_id: str
-) -> CameraInfo:
-    """Pinhole (3, 3) intrinsics without distortion to a CameraInfo."""
-    projection = np.zeros((3, 4))
-    projection[:, :3] = intrinsics
-    return CameraInfo(
-        header=header(ns, frame_id),
-        width=width,
-        height=height,
-        distortion_model="plumb_bob",
-        d=[0.0] * 5,
-        k=np.asarray(intrinsics, float).ravel().tolist(),
-        r=np.eye(3).ravel().tolist(),
-        p=projection.ravel().tolist(),
-    )
 
 
 # Clouds

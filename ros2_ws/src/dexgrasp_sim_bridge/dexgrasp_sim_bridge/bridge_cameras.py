@@ -12,7 +12,7 @@ from functools import partial
 from rclpy.publisher import Publisher
 
 from dexgrasp_models.perception.cameras import CameraModel
-from dexgrasp_ros import contract, conversions, qos
+from dexgrasp_ros import contract, image_messages, qos
 from dexgrasp_ros.node import ERROR, ManagedNode
 from dexgrasp_sim.cameras.camera_process import CameraProcess, Images, View, render
 from dexgrasp_sim.simulator import Simulator
@@ -46,16 +46,16 @@ class _CameraTopics:
 
     def publish_info(self, ns: int) -> None:
         camera, frame = self.camera, self.camera.optical_frame
-        message = conversions.camera_info(camera.matrix, camera.width, camera.height, ns, frame)
+        message = image_messages.camera_info(camera.matrix, camera.width, camera.height, ns, frame)
         self.info.publish(message)
         self.color_info.publish(message)  # one sensor takes both images
 
     def publish(self, images: Images, ns: int) -> None:
         frame = self.camera.optical_frame
         if images.depth is not None:
-            self.depth.publish(conversions.depth_to_message(images.depth, ns, frame))
+            self.depth.publish(image_messages.depth_to_message(images.depth, ns, frame))
         if images.color is not None:
-            self.color.publish(conversions.color_to_message(images.color, ns, frame))
+            self.color.publish(image_messages.color_to_message(images.color, ns, frame))
 
 
 class BridgeCameras:

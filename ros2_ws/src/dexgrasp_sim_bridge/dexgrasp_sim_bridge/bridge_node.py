@@ -68,7 +68,6 @@ class BridgeNode(ManagedNode):
         declare_parameters(self, self._scene.noise, prefix="noise.", leave_out=("enabled",))
         self._limits = declare_parameters(self, load_control_config().limits, prefix="limits.")
         self._given_up = False
-        self._joint_positions_before: dict[str, float] | None = None
         self._thread: threading.Thread | None = None
         self._stop = threading.Event()
         self._reset_asked = threading.Event()
@@ -94,7 +93,6 @@ class BridgeNode(ManagedNode):
         every_tick = p.mode == "lock_step"
         self._clock_ticks = 1 if every_tick else max(1, round(1.0 / (p.clock_rate * period)))
         hand = load_hand()
-        self._finger_names = hand.finger_joints
         object_model = load_object(p.object, p.scale)
         self._simulator = make_simulator(self._scene, object_model)
         self._health = BridgeHealth(self, period, p.real_time_rate)
@@ -287,7 +285,6 @@ class BridgeNode(ManagedNode):
         """Puts the scene and the clock back to the start, with nobody in command."""
         self._simulator.reset(self.parameters.seed)
         self._ticks = 0
-        self._joint_positions_before = None
         state = self._simulator.state()
         self._commands.begin(Command(state.wrist_pose, state.joints))
 
@@ -323,26 +320,24 @@ class BridgeNode(ManagedNode):
         world = conversions.WORLD
         if self._ticks % self._clock_ticks == 0:
             self._clock_output.publish(Clock(clock=conversions.ns_to_stamp(ns)))
-        self._joint_states.publish(self._joint_state(state, ns))
+        self._joint_states.publish(self._joint_state(ns))
         self._wrist_pose.publish(conversions.pose_stamped(state.wrist_pose, ns, world))
         self._object_pose.publish(
             conversions.pose_stamped(self._simulator.object_pose(), ns, world)
         )
         return state
 
-    def _joint_state(self, state: RobotState, ns: int) -> JointState:
-        """Fingers first; the speeds of wrist and arm are those since the tick before."""
-        positions = self._simulator.joint_positions()
-        before = self._joint_positions_before or positions
-        velocities = {
-            name: (position - before[name]) / self._scene.control_period
-            for name, position in positions.items()
-        }
-        velocities.update(zip(self._finger_names, state.joint_velocities, strict=True))
-        self._joint_positions_before = positions
-        names = list(positions)
+    def _joint_state(self, ns: int) -> JointState:
+        """Fingers first."""
+        simulator = self._simulator
+        positions = simulator.joint_positions()
+        velocities, efforts = simulator.joint_velocities(), simulator.efforts()
         return conversions.joint_state(
-            names, list(positions.values()), [velocities[name] for name in names], ns
+            list(positions),
+            list(positions.values()),
+            [velocities[name] for name in positions],
+            ns,
+            [efforts[name] for name in positions],
         )
 
 

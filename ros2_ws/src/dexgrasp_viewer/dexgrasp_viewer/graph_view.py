@@ -18,7 +18,7 @@ from sensor_msgs.msg import Image, JointState, PointCloud2
 from dexgrasp_interfaces.msg import Grasp as GraspMessage
 from dexgrasp_interfaces.msg import GraspArray
 from dexgrasp_models.synthesis.types import Grasp
-from dexgrasp_ros import contract, conversions, qos
+from dexgrasp_ros import contract, conversions, image_messages, qos
 from dexgrasp_ros.node import DIAGNOSTICS_PERIOD, STALE
 from dexgrasp_viewer.images import colored_depth, thumbnail
 from dexgrasp_viewer.panel import Panel
@@ -160,10 +160,10 @@ class GraphView:
     def _show_image(self, camera: str, data: bytes) -> None:
         message = deserialize_message(data, Image)
         if self._image_kind == "depth":
-            depth = thumbnail(conversions.depth_from_message(message), self._image_width)
+            depth = thumbnail(image_messages.depth_from_message(message), self._image_width)
             image = colored_depth(depth)
         else:
-            image = thumbnail(conversions.color_from_message(message), self._image_width)
+            image = thumbnail(image_messages.color_from_message(message), self._image_width)
         self._scene.show_camera_image(camera, image)
 
     # Taken as they come: several nodes publish these, so the newest alone is not enough
