@@ -16,6 +16,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from dexgrasp_models.control.types import Command
+from dexgrasp_models.geometry.minimum_jerk import share_covered
 
 _PEAK_SPEED = 15.0 / 8.0
 _PEAK_ACCELERATION = 10.0 / math.sqrt(3.0)
@@ -23,8 +24,7 @@ _PEAK_ACCELERATION = 10.0 / math.sqrt(3.0)
 
 def minimum_jerk(phase: float) -> float:
     """Fraction of the way covered at ``phase`` of the time; clamped outside [0, 1]."""
-    u = min(max(phase, 0.0), 1.0)
-    return u**3 * (10.0 + u * (-15.0 + 6.0 * u))
+    return share_covered(min(max(phase, 0.0), 1.0))
 
 
 def shortest_duration(distance: float, max_speed: float, max_acceleration: float) -> float:
