@@ -11,6 +11,7 @@ from __future__ import annotations
 import io
 import pickle
 import zipfile
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
@@ -69,7 +70,7 @@ def read_npz(path: Path) -> dict[str, np.ndarray]:
                 name.removesuffix(".npy"): _read(io.BytesIO(archive.read(name)), f"{path}: {name}")
                 for name in archive.namelist()
             }
-    except (zipfile.BadZipFile, EOFError, NotImplementedError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
         raise GraspDataError(f"{path}: is cut short or no .npz file ({error})") from error
 
 

@@ -100,6 +100,16 @@ def test_the_same_content_gives_the_same_bytes(tmp_path):
     assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
 
 
+def test_damaged_compression_is_told(tmp_path):
+    path = tmp_path / "a.npz"
+    np.savez_compressed(path, x=np.random.default_rng(0).normal(size=500))
+    content = path.read_bytes()
+    for place in range(100, 2000, 10):
+        path.write_bytes(content[:place] + bytes([content[place] ^ 0x55]) + content[place + 1 :])
+        with pytest.raises(GraspDataError, match=r"a\.npz: is cut short or no \.npz file"):
+            read_npz(path)
+
+
 def _header(shape: tuple[int, ...]) -> bytes:
     file = io.BytesIO()
     npy.write_array_header_1_0(file, {"descr": "|O", "fortran_order": False, "shape": shape})
