@@ -10,6 +10,7 @@ from typing import Annotated, cast
 
 import typer
 
+from dexgrasp_cli.assist_command import assist
 from dexgrasp_cli.bag_commands import record, replay
 from dexgrasp_cli.bench_command import bench
 from dexgrasp_cli.calibrate_command import calibrate
@@ -30,6 +31,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_show_locals=False,
 )
+app.add_typer(assist, name="assist")
 app.add_typer(bench, name="bench")
 for command in (synth, validate, controls, metrics, show, clouds):
     data.command()(command)
