@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import typing
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Self
 
@@ -134,7 +135,8 @@ class Parameters:
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> Self:
-        """Build from parsed YAML; what is not given keeps its default.
+        """Build from parsed YAML, also where it has others inside; what is not given keeps its
+        default.
 
         Raises:
             ValueError: for a name that is no parameter, or a value that it may not have.
@@ -147,8 +149,15 @@ class Parameters:
             raise ValueError(
                 f"{cls.__name__} has no parameter {', '.join(unknown)}; it has {', '.join(known)}"
             )
-        converted = {
-            name: tuple(value) if isinstance(value, list) else value
-            for name, value in values.items()
-        }
-        return cls(**converted)
+        hints = typing.get_type_hints(cls)
+        return cls(**{name: _converted(hints[name], value) for name, value in values.items()})
+
+
+def _converted(kind: Any, value: Any) -> Any:
+    """A value of parsed YAML for a field of some kind: a configuration, a tuple, or as it is."""
+    if isinstance(kind, type) and issubclass(kind, Parameters):
+        return value if isinstance(value, kind) else kind.from_mapping(value)
+    if isinstance(value, list | tuple):
+        inner = typing.get_args(kind)[:1] if typing.get_origin(kind) is tuple else ()
+        return tuple(_converted(inner[0], item) if inner else item for item in value)
+    return value

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 import numpy as np
 from scipy.spatial.transform import Rotation
@@ -74,14 +73,6 @@ class SceneConfig(Parameters):
                 f"control_period {self.control_period} s is no multiple of "
                 f"timestep {self.timestep} s"
             )
-
-    @classmethod
-    def from_mapping(cls, values: Mapping[str, Any]) -> Self:
-        """From parsed YAML, the cameras' noise under `noise`; see `Parameters.from_mapping`."""
-        values = dict(values)
-        if isinstance(values.get("noise"), Mapping):
-            values["noise"] = NoiseConfig.from_mapping(values["noise"])
-        return super().from_mapping(values)
 
     @property
     def steps_per_tick(self) -> int:

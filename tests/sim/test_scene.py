@@ -6,6 +6,7 @@ import dataclasses
 
 import pytest
 
+from dexgrasp_sim.noise import NoiseConfig
 from dexgrasp_sim.scene import SceneConfig, load_scene
 
 
@@ -32,3 +33,10 @@ def test_joints_of_the_fingers_come_before_those_of_the_arm():
     assert len(floating) == 22
     assert arm[:22] == floating
     assert (arm[22], arm[-1]) == ("shoulder_pan_joint", "wrist_3_joint")
+
+
+def test_noise_is_a_configuration_inside_the_scenes():
+    config = SceneConfig.from_mapping({"noise": {"enabled": False}})
+    assert config.noise == NoiseConfig(enabled=False)
+    with pytest.raises(ValueError, match="NoiseConfig needs names and values, not 5"):
+        SceneConfig.from_mapping({"noise": 5})

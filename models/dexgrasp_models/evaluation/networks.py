@@ -12,7 +12,6 @@ from torch import nn
 from dexgrasp_models.nets.clouds import CloudConfig
 from dexgrasp_models.nets.weights import (
     WeightsError,
-    config_from,
     load_network,
     weights_digest,
 )
@@ -66,7 +65,7 @@ class NetworkFolder:
                     recipe.build(config, TrainingConfig(), torch.device("cpu"), {}).network
                 ),
             )
-            cloud = config_from(CloudConfig, metadata.get("training", {}).get("cloud", {}))
+            cloud = CloudConfig.from_mapping(metadata.get("training", {}).get("cloud", {}))
             self._loaded[name] = network.eval().requires_grad_(False), cloud
         return self._loaded[name]
 

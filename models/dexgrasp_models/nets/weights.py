@@ -6,7 +6,6 @@ import dataclasses
 import hashlib
 import json
 import os
-import typing
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -96,7 +95,7 @@ def load_weights(path: str | os.PathLike[str], config_type: type[ConfigType]) ->
             f"{path}: holds weights for {header.get('config_type')}, not {config_type.__name__}"
         )
     try:
-        config = config_from(config_type, json.loads(header["config"]))
+        config = config_type.from_mapping(json.loads(header["config"]))
         metadata = json.loads(header["metadata"])
     except (KeyError, TypeError, ValueError) as error:
         raise WeightsError(f"{path}: its header can't be used ({error})") from error
@@ -139,26 +138,3 @@ def weights_digest(files: Mapping[str, Path]) -> str:
         content.update(name.encode())
         content.update(hashlib.sha256(files[name].read_bytes()).digest())
     return content.hexdigest()[:16]
-
-
-def config_from(config_type: type[ConfigType], values: Mapping[str, Any]) -> ConfigType:
-    """A configuration from parsed JSON or YAML, also where it has others inside.
-
-    Raises:
-        ValueError: for anything but names with values, a name that is no parameter, or a value out
-            of its range.
-    """
-    if not isinstance(values, Mapping):
-        raise ValueError(f"{config_type.__name__} needs names with values, not {values!r}")
-    hints = typing.get_type_hints(config_type)
-    return config_type.from_mapping(
-        {name: _value(hints.get(name), value) for name, value in values.items()}
-    )
-
-
-def _value(hint: Any, value: Any) -> Any:
-    if isinstance(hint, type) and issubclass(hint, Parameters) and isinstance(value, Mapping):
-        return config_from(hint, value)
-    if typing.get_origin(hint) is tuple and isinstance(value, list | tuple):
-        return tuple(_value(typing.get_args(hint)[0], item) for item in value)
-    return value

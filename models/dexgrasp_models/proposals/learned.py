@@ -36,7 +36,7 @@ from dexgrasp_models.nets.ipdf import GraspIPDF, GraspIPDFConfig
 from dexgrasp_models.nets.losses import HandBody
 from dexgrasp_models.nets.rotation_picture import draw_rotation_density
 from dexgrasp_models.nets.types import GraspTensors
-from dexgrasp_models.nets.weights import WeightsError, config_from, load_network
+from dexgrasp_models.nets.weights import WeightsError, load_network
 from dexgrasp_models.parameters import Parameters, parameter, text
 from dexgrasp_models.perception.fusion import FusedCloud
 from dexgrasp_models.progress import Progress
@@ -264,7 +264,7 @@ def load_networks(folder: str | Path = "") -> Networks:
     if any(cloud != clouds[0] for cloud in clouds):
         raise WeightsError(f"{files['ipdf'].parent}: its networks were trained on different clouds")
     rotation, glow, contact = networks
-    return Networks(rotation, glow, contact, config_from(CloudConfig, clouds[0]))
+    return Networks(rotation, glow, contact, CloudConfig.from_mapping(clouds[0]))
 
 
 KIND = ProposerKind(

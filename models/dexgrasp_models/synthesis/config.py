@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, Self
+from typing import Literal
 
 from dexgrasp_models.config import load_config
 from dexgrasp_models.parameters import Parameters, choice, flag, parameter
@@ -82,21 +81,6 @@ class SynthesisConfig(Parameters):
     scene, and the points and balls of the object that repel the hand."""
     annealing: AnnealingConfig = field(default_factory=AnnealingConfig)
     """Energy and steps of the annealing."""
-
-    @classmethod
-    def from_mapping(cls, values: Mapping[str, Any]) -> Self:
-        """From parsed YAML, with mappings under `energy` and `annealing`.
-
-        Raises:
-            ValueError: an unknown name, or a value that is out of range or no mapping.
-        """
-        values = dict(values)
-        for name, kind in (("energy", EnergyConfig), ("annealing", AnnealingConfig)):
-            if name in values:
-                if not isinstance(values[name], Mapping):
-                    raise ValueError(f"{name} must be a mapping, not {values[name]!r}")
-                values[name] = kind.from_mapping(values[name])
-        return super().from_mapping(values)
 
 
 def load_synthesis(name: str = "fast") -> SynthesisConfig:

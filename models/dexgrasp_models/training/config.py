@@ -10,7 +10,6 @@ from typing import Any, Literal, NamedTuple
 
 from dexgrasp_models.config import load_config
 from dexgrasp_models.nets.clouds import CloudConfig
-from dexgrasp_models.nets.weights import config_from
 from dexgrasp_models.parameters import Parameters, choice, flag, parameter
 
 
@@ -68,7 +67,7 @@ def load_training(recipe: str, name: str = "small", **overrides: Any) -> RecipeS
     """
     values = recipe_values(recipe, name)
     network = values.pop("network", "small")
-    training = config_from(TrainingConfig, values)
+    training = TrainingConfig.from_mapping(values)
     given = {key: value for key, value in overrides.items() if value is not None}
     return RecipeSettings(dataclasses.replace(training, **given), network)
 
@@ -100,7 +99,7 @@ def network_config(config_type: type[Any], network: Any) -> Any:
     if size not in ("small", "paper"):
         raise ValueError(f"the size of a network is small or paper, not {size!r}")
     base = dataclasses.asdict(getattr(config_type, size)())
-    return config_from(config_type, _merged(base, values))
+    return config_type.from_mapping(_merged(base, values))
 
 
 def _merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:

@@ -15,7 +15,6 @@ from dexgrasp_models.nets.ipdf import GraspIPDF, GraspIPDFConfig
 from dexgrasp_models.nets.pointnet import PointNet2Config, PointNetConfig, SetAbstractionConfig
 from dexgrasp_models.nets.weights import (
     WeightsError,
-    config_from,
     load_network,
     load_weights,
     save_weights,
@@ -122,7 +121,7 @@ def test_the_hand_is_named_and_another_one_refused(saved, tmp_path):
 
 
 def test_configurations_inside_configurations_may_be_partial():
-    config = config_from(GraspIPDFConfig, {"encoder": {"levels": [{"centres": 9}], "head": [5]}})
+    config = GraspIPDFConfig.from_mapping({"encoder": {"levels": [{"centres": 9}], "head": [5]}})
     assert config.encoder.levels == (SetAbstractionConfig(centres=9),)
     assert config.encoder.head == (5,)
     assert config.widths == GraspIPDFConfig().widths
@@ -133,4 +132,4 @@ def test_values_of_plain_tuples_stay():
     class Named(PointNetConfig):
         label: str = ""
 
-    assert config_from(Named, {"widths": [3, 4], "label": "x"}) == Named((3, 4), label="x")
+    assert Named.from_mapping({"widths": [3, 4], "label": "x"}) == Named((3, 4), label="x")

@@ -427,8 +427,8 @@ def test_shipped_settings():
         ({"annealing": {"switching": 2}}, "AnnealingConfig.switching = 2: expected 0 to 1"),
         ({"annealing": {"heat": 1}}, "AnnealingConfig has no parameter heat"),
         ({"annealing": {"standoff": [0.3, 0.2]}}, "least, largest"),
-        ({"annealing": 6000}, "annealing must be a mapping"),
-        ({"energy": None}, "energy must be a mapping"),
+        ({"annealing": 6000}, "AnnealingConfig needs names and values"),
+        ({"energy": None}, "EnergyConfig needs names and values"),
         (
             {"method": "magic"},
             "method = 'magic': expected one of: refinement, annealing",
