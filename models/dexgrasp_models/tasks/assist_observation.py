@@ -1,0 +1,153 @@
+"""What a policy of the human-assisting task sees (GraspGF, 2 and A.1).
+
+One function makes it, for N environments of a simulator and for the one hand of a controller.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.spatial.transform import Rotation
+
+from dexgrasp_models.geometry.farthest_points import farthest_points
+from dexgrasp_models.hand.spec import HandSpec
+from dexgrasp_models.tasks.batches import batch
+
+if TYPE_CHECKING:  # environments need nothing of the controllers
+    from dexgrasp_models.control.types import Observation
+
+
+@dataclass(frozen=True, eq=False)
+class AssistObservation:
+    """What is seen of N environments; lengths in m, poses in the present wrist, `rh_palm`."""
+
+    actuated: np.ndarray
+    """(N, 18) actuator angles in the order of `HandSpec.actuators`, -1 and 1 at their limits."""
+    coupled: np.ndarray
+    """(N, 4) angles of the joints that tendons move along (J1), -1 and 1 at their limits."""
+    wrists: np.ndarray
+    """(N, H, 7) last wrists, the present one last: position, quaternion (x, y, z, w), w >= 0."""
+    cloud: np.ndarray
+    """(N, P, 3) points of the object."""
+
+
+class WristHistory:
+    """The last wrists of N environments; `reset` each before its first use."""
+
+    def __init__(self, count: int, length: int = 5) -> None:
+        self._poses = np.full((count, length, 4, 4), np.nan)
+
+    @property
+    def poses(self) -> np.ndarray:
+        """(N, H, 4, 4) in `world`, the newest last.
+
+        Raises:
+            ValueError: an environment was never reset.
+        """
+        known = np.isfinite(self._poses).all(axis=(1, 2, 3))
+        if not known.all():
+            raise ValueError(
+                f"the wrist history of environment {np.argmin(known)} is empty: reset it first"
+            )
+        return self._poses.copy()
+
+    def reset(self, indices: Sequence[int] | np.ndarray, poses: np.ndarray) -> None:
+        """Fill those of the environments `indices` with their first pose.
+
+        Args:
+            indices: n environments.
+            poses: (n, 4, 4) in `world`.
+
+        Raises:
+            ValueError: the shape does not fit, or a number isn't finite.
+        """
+        self._poses[indices] = batch("first wrist", poses, len(indices), 4, 4)[:, None]
+
+    def push(self, poses: np.ndarray) -> None:
+        """Take in the present pose of each environment, and forget its oldest.
+
+        Args:
+            poses: (N, 4, 4) in `world`.
+
+        Raises:
+            ValueError: the shape does not fit, or a number isn't finite.
+        """
+        newest = batch("wrist", poses, len(self._poses), 4, 4)
+        self._poses = np.concatenate((self._poses[:, 1:], newest[:, None]), axis=1)
+
+
+def assist_observation(
+    joints: np.ndarray, wrists: np.ndarray, cloud: np.ndarray, hand: HandSpec
+) -> AssistObservation:
+    """What is seen; each environment's numbers depend on it alone, to the bit.
+
+    Args:
+        joints: (N, 22) measured finger joints, rad.
+        wrists: (N, H, 4, 4) last poses of `rh_palm` in `world`, of `WristHistory.poses`.
+        cloud: (N, P, 3) points of the object in `world`, m.
+        hand: whose joints these are.
+
+    Raises:
+        ValueError: a shape does not fit, there is no point, or a number isn't finite.
+    """
+    joints = batch("joints", joints, None, len(hand.joints))
+    count = len(joints)
+    wrists = batch("wrists", wrists, count, None, 4, 4)
+    cloud = batch("cloud", cloud, count, None, 3)
+    if not cloud.shape[1]:
+        raise ValueError("the cloud has no points: capture the object first")
+    coupled = [hand.joint_index(tendon.distal) for tendon in hand.tendons]
+    # Each actuator's angle is one joint's or the sum of two, so that no order of adding matters.
+    actuated = joints @ hand.reduction.T
+
+    present = wrists[:, -1]
+    rotations = np.ascontiguousarray(present[:, :3, :3])
+    to_wrist = rotations.swapaxes(1, 2)[:, None]
+    moved = (wrists[:, :, None, :3, 3] - present[:, None, None, :3, 3]) @ rotations[:, None]
+    turned = Rotation.from_matrix((to_wrist @ wrists[:, :, :3, :3]).reshape(-1, 3, 3))
+    quaternions = turned.as_quat(canonical=True).reshape(count, -1, 4)
+    return AssistObservation(
+        _normalised(actuated, hand.actuator_limits),
+        _normalised(joints[:, coupled], hand.limits[coupled]),
+        np.concatenate((moved[:, :, 0], quaternions), axis=2),
+        (cloud - present[:, None, :3, 3]) @ rotations,
+    )
+
+
+def from_observation(
+    observation: Observation, history: WristHistory, hand: HandSpec, points: int = 1024
+) -> AssistObservation:
+    """What a controller sees of its one hand, as an environment sees it: all arrays have N = 1.
+
+    Args:
+        observation: of this tick.
+        history: of one wrist, that of `observation` already pushed.
+        hand: the one observed.
+        points: P. A larger cloud is thinned evenly, of a smaller one points are repeated.
+
+    Raises:
+        ValueError: the cloud is missing, empty or not finite; the history is of more than one, or
+            its newest pose another; a number of the state isn't finite.
+    """
+    if observation.object_points is None:
+        raise ValueError("the observation has no cloud of the object, which this policy needs")
+    cloud = batch("cloud", np.asarray(observation.object_points)[None], 1, None, 3)[0]
+    if not len(cloud):
+        raise ValueError("the observation's cloud of the object is empty: capture it again")
+    wrists = history.poses
+    if len(wrists) != 1 or not np.array_equal(wrists[0, -1], observation.state.wrist_pose):
+        raise ValueError(
+            "the wrist history is not this observation's: push its wrist pose, of one hand, first"
+        )
+    rows = farthest_points(cloud, points)
+    cloud = cloud[np.resize(rows, points)]
+    return assist_observation(observation.state.joints[None], wrists, cloud[None], hand)
+
+
+def _normalised(angles: np.ndarray, limits: np.ndarray) -> np.ndarray:
+    """Angles (N, J) so that their limits (J, 2) are at -1 and 1 (A.1)."""
+    low, high = limits.T
+    return 2.0 * (angles - low) / (high - low) - 1.0
