@@ -1,1 +1,1 @@
-"""What policies are asked to do: so far, how the wrist that they assist moves (GraspGF)."""
+"""What policies are asked to do: GraspGF's human-assisting task, and how the wrist moves in it."""
