@@ -35,6 +35,12 @@ TINY = {
         "grid_level": 0,
     },
     "glow": {"encoder": {"widths": [16, 16]}, "flow": {"blocks": 2, "hidden": 8}},
+    "graspgf": {
+        "basis_points": {"points": 16, "widths": [8]},
+        "joint_features": 8,
+        "time_features": 8,
+        "widths": [16],
+    },
     "contact": {"encoder": {"widths": [8, 16]}, "widths": [16]},
     "cvae": {
         "encoder": {"widths": [8, 16]},

@@ -19,6 +19,8 @@ from dexgrasp_models.hand.file_header import check_hand, hand_header
 from dexgrasp_models.parameters import Parameters
 
 FORMAT = "dexgrasp weights 1"
+WEIGHTS = Path(__file__).parents[1] / "weights"
+"""Folder of the weights that come with the package."""
 
 ConfigType = TypeVar("ConfigType", bound=Parameters)
 NetworkType = TypeVar("NetworkType", bound=nn.Module)

@@ -36,7 +36,7 @@ from dexgrasp_models.nets.ipdf import GraspIPDF, GraspIPDFConfig
 from dexgrasp_models.nets.losses import HandBody
 from dexgrasp_models.nets.rotation_picture import draw_rotation_density
 from dexgrasp_models.nets.types import GraspTensors
-from dexgrasp_models.nets.weights import WeightsError, load_network
+from dexgrasp_models.nets.weights import WEIGHTS, WeightsError, load_network
 from dexgrasp_models.parameters import Parameters, parameter, text
 from dexgrasp_models.perception.fusion import FusedCloud
 from dexgrasp_models.progress import Progress
@@ -52,9 +52,6 @@ from dexgrasp_models.synthesis.object_surface import ObjectSurface
 from dexgrasp_models.synthesis.refine import GraspBatch, evaluate, refine
 from dexgrasp_models.synthesis.sampling import selected
 from dexgrasp_models.synthesis.types import Grasp
-
-WEIGHTS = Path(__file__).parents[1] / "weights"
-"""Folder of the weights that come with the package."""
 
 
 @dataclass(frozen=True)

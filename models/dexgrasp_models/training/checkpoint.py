@@ -37,6 +37,8 @@ class Checkpoint:
     """Least validation loss so far."""
     objective: Mapping[str, Any]
     optimiser: dict[str, Any]
+    average: dict[str, Any] | None = None
+    """The running mean of the weights, where there is one."""
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint, settings: Mapping[str, Any]) -> None:

@@ -41,6 +41,13 @@ class TrainingConfig(Parameters):
         0.03, 0, 1, "m", "deviation of the palm's place in what ContactNet sees (3.2.3)"
     )
     flaw_joints: float = parameter(0.1, 0, 3, "rad", "likewise, of each joint")
+    wrist_translation: float = parameter(
+        0.0, 0, 1, "m", "deviation of the wrist's place from that of the grasp in what GraspGF sees"
+    )
+    wrist_rotation: float = parameter(0.0, 0, 3, "rad", "likewise, of its rotation vector")
+    ema: float = parameter(
+        0.0, 0, 1, "", "share that the running mean of the weights keeps in a step; 0: no mean"
+    )
     validate_every: int = parameter(500, 1, 100_000_000, "", "steps")
     validation_clouds: int = parameter(128, 1, 1_000_000, "", "clouds for validation")
     validation_grasps: int = parameter(8, 1, 1024, "", "grasps of each")

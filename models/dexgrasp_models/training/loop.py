@@ -6,13 +6,14 @@ import math
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader
 
 from dexgrasp_models.nets.weights import save_weights
@@ -151,6 +152,7 @@ class _Loop:
         self._optimiser = torch.optim.Adam(
             objective.network.parameters(), config.learning_rate, fused=True
         )
+        self._average: AveragedModel | None = None
         self._step, self._earlier, self._best = 0, 0.0, math.inf
         self._started = self._saved = time.monotonic()
         self._validation_took = 0.0
@@ -160,6 +162,7 @@ class _Loop:
             self._restore(load_checkpoint(self._run.checkpoint, self._settings))
         else:
             self._prepare()
+            self._average = self._new_average()
         model = self._processes.wrapped(self._objective)
         steps = self._config.steps
         progress = None
@@ -225,6 +228,8 @@ class _Loop:
         if not torch.isfinite(length):
             raise self._diverged(terms | {"gradient": length})
         self._optimiser.step()
+        if self._average is not None:
+            self._average.update_parameters(self._objective.network)
         return {name: value.detach() for name, value in terms.items()} | {"gradient": length}
 
     def _diverged(self, terms: Mapping[str, Tensor]) -> TrainingError:
@@ -240,11 +245,12 @@ class _Loop:
         started = time.monotonic()
         found: dict[str, float] = {}
         if self._processes.leads:
-            found = self._measure()
+            with self._averaged():
+                found = self._measure()
+                if found[LOSS] < self._best:
+                    self._best = found[LOSS]
+                    self._export(found)
             curves.validation(self._step, found)
-            if found[LOSS] < self._best:
-                self._best = found[LOSS]
-                self._export(found)
             self._save()
         self._validation_took = time.monotonic() - started
         finished = self._step == self._config.steps
@@ -292,6 +298,7 @@ class _Loop:
                 self._best,
                 self._objective.state_dict(),
                 self._optimiser.state_dict(),
+                None if self._average is None else self._average.state_dict(),
             )
             save_checkpoint(self._run.checkpoint, checkpoint, self._settings)
         self._saved = time.monotonic()
@@ -299,8 +306,29 @@ class _Loop:
     def _restore(self, checkpoint: Checkpoint) -> None:
         self._objective.load_state_dict(checkpoint.objective)
         self._optimiser.load_state_dict(checkpoint.optimiser)
+        self._average = self._new_average()
+        if self._average is not None and checkpoint.average is not None:
+            self._average.load_state_dict(checkpoint.average)
         self._step, self._best = checkpoint.step, checkpoint.best
         self._earlier = checkpoint.seconds
+
+    def _new_average(self) -> AveragedModel | None:
+        """The running mean of the weights, if one is asked for; it begins with the first step's."""
+        if not self._config.ema:
+            return None
+        mean = get_ema_multi_avg_fn(self._config.ema)
+        return AveragedModel(self._objective.network, multi_avg_fn=mean)
+
+    @contextmanager
+    def _averaged(self) -> Iterator[None]:
+        """With the running mean of the weights in the place of the network, if there is one."""
+        network = self._objective.network
+        if self._average is not None:
+            self._objective.network = self._average.module
+        try:
+            yield
+        finally:
+            self._objective.network = network
 
     def _seed_generators(self, *purpose: object) -> None:
         """PyTorch's own generators, which the networks draw from."""

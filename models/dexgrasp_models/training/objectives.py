@@ -29,6 +29,7 @@ from dexgrasp_models.nets.contact import (
     heat_bins,
 )
 from dexgrasp_models.nets.glow import GraspGlow, GraspGlowConfig
+from dexgrasp_models.nets.graspgf import GraspGF, GraspGFConfig, jittered, wrist_frame
 from dexgrasp_models.nets.ipdf import GraspIPDF, GraspIPDFConfig
 from dexgrasp_models.nets.losses import GraspLosses, HandBody, LossWeights
 from dexgrasp_models.nets.types import GraspTensors
@@ -141,9 +142,7 @@ class ContactMaps(Objective):
 
     @torch.no_grad()
     def _flawed(self, grasps: GraspTensors) -> GraspTensors:
-        # PyTorch's own generator decides, so that a step's seed covers this too.
-        generator = torch.Generator().manual_seed(int(torch.randint(2**62, ())))
-        return flawed(grasps, generator, *self._flaws)
+        return flawed(grasps, _drawn_generator(), *self._flaws)
 
     @torch.no_grad()
     def _example(
@@ -162,6 +161,41 @@ class ContactMaps(Objective):
         """(B G, N) contact maps of the grasps."""
         links = self._hand.link_poses(grasps)
         return contact_heat(self._hand.distance.to_links(_repeated(clouds, grasps), links))
+
+
+class GraspScore(Objective):
+    """GraspGF's primitive: denoising score matching of the joints given cloud and wrist (B.1)."""
+
+    network: GraspGF
+
+    def __init__(self, network: GraspGF, wrist_translation: float, wrist_rotation: float) -> None:
+        """Deviations of the noise on the wrist in training, m and rad: see `jittered`."""
+        super().__init__(network)
+        self._jitter = (wrist_translation, wrist_rotation)
+
+    def prepare(self, grasps: GraspTensors) -> None:
+        self.network.fit_standardisation(grasps.joints)
+
+    def forward(self, clouds: Tensor, grasps: GraspTensors, quality: bool) -> dict[str, Tensor]:
+        seen = jittered(grasps, _drawn_generator(), *self._jitter)
+        return {LOSS: self.network.loss(_of_wrists(clouds, seen), grasps.joints).mean()}
+
+    def measure(self, clouds: Tensor, grasps: GraspTensors) -> dict[str, Tensor]:
+        """Adds mean errors of a joint, rad, in the wrists of the grasps themselves.
+
+        Of the posture amid the samples, of one sample, and of the training grasps' mean posture.
+        """
+        points = _of_wrists(clouds, grasps)
+
+        def error(joints: Tensor) -> Tensor:
+            return (joints - grasps.joints).abs().mean()
+
+        return {
+            LOSS: self.network.loss(points, grasps.joints).mean(),
+            "joint_error": error(self.network.central(points)),
+            "joint_error_of_sample": error(self.network.sample(points)),
+            "joint_error_of_mean": error(self.network.mean_joints()),
+        }
 
 
 class EndToEnd(Objective):
@@ -258,6 +292,12 @@ RECIPES: dict[str, Recipe] = {
             ContactNet(config).to(device), _hand(device), t.flaw_translation, t.flaw_joints
         ),
     ),
+    "graspgf": Recipe(
+        GraspGFConfig,
+        lambda config, t, device, w: GraspScore(
+            GraspGF(config).to(device), t.wrist_translation, t.wrist_rotation
+        ),
+    ),
     "joint": Recipe(GraspGlowConfig, _end_to_end, needs=("ipdf", "glow", "contact")),
     "cvae": Recipe(
         GraspCVAEConfig,
@@ -293,6 +333,16 @@ def _rotations(clouds: Tensor, grasps: GraspTensors) -> Tensor:
 def _repeated(clouds: Tensor, grasps: GraspTensors) -> Tensor:
     """(B G, N, 3): the cloud of each grasp."""
     return clouds.repeat_interleave(grasps.count // len(clouds), dim=0)
+
+
+def _of_wrists(clouds: Tensor, grasps: GraspTensors) -> Tensor:
+    """(B G, N, 3): the cloud of each grasp in its wrist's frame."""
+    return wrist_frame(_repeated(clouds, grasps), grasps.rotations, grasps.translations)
+
+
+def _drawn_generator() -> torch.Generator:
+    """A generator that PyTorch's own seeds, so that a step's seed covers it too."""
+    return torch.Generator().manual_seed(int(torch.randint(2**62, ())))
 
 
 def _means(terms: Mapping[str, Tensor], total: Tensor) -> dict[str, Tensor]:

@@ -18,6 +18,7 @@ from training_process import train_tiny
 from training_samples import TRAINING_CONFIG, loaded, tiny_objective, write_sets
 
 from dexgrasp_models.nets.glow import GraspGlow, GraspGlowConfig
+from dexgrasp_models.nets.graspgf import GraspGF, GraspGFConfig
 from dexgrasp_models.nets.ipdf import GraspIPDFConfig
 from dexgrasp_models.nets.weights import load_weights
 from dexgrasp_models.training import loop
@@ -50,6 +51,9 @@ def assert_same_state(one: dict, other: dict) -> None:
     assert one["step"] == other["step"]
     for name, values in one["objective"].items():
         assert torch.equal(values, other["objective"][name]), name
+    assert (one["average"] is None) == (other["average"] is None)
+    for name, values in (one["average"] or {}).items():
+        assert torch.equal(values, other["average"][name]), name
     for index, state in one["optimiser"]["state"].items():
         for name, values in state.items():
             assert torch.equal(values, other["optimiser"]["state"][index][name]), name
@@ -59,9 +63,11 @@ class Stopped(Exception):
     """Takes the place of a kill."""
 
 
-@pytest.mark.parametrize("recipe", ["ipdf", "glow"])
-def test_resumed_run_is_the_same_to_the_bit(tmp_path, scenes, recipe, monkeypatch):
-    config = replace(TRAINING_CONFIG, schedule="cosine")
+@pytest.mark.parametrize(("recipe", "ema"), [("ipdf", 0.0), ("glow", 0.0), ("graspgf", 0.9)])
+def test_resumed_run_is_the_same_to_the_bit(tmp_path, scenes, recipe, ema, monkeypatch):
+    config = replace(
+        TRAINING_CONFIG, schedule="cosine", ema=ema, wrist_translation=0.01, wrist_rotation=0.1
+    )
     whole = Run(tmp_path / "whole", recipe)
     train(tiny_objective(recipe, config), *scenes, config, whole)
 
@@ -263,6 +269,49 @@ def test_weights_and_curves(tmp_path, scenes):
     )
     told = [(event.step, event.value) for event in curves.Scalars(f"validation/{LOSS}")]
     assert told == [(p.step, pytest.approx(p.validation[LOSS], rel=1e-5)) for p in reported]
+
+
+def test_running_mean_is_what_is_validated_and_kept(tmp_path, scenes, monkeypatch):
+    """By the definition: each step's weights count by 1 - ema, the mean of before by ema."""
+    config = replace(TRAINING_CONFIG, steps=3, validate_every=3, ema=0.75)
+    update, seen = loop._Loop._update, []
+
+    def watched(self, model, batch):
+        found = update(self, model, batch)
+        network = self._objective.network
+        seen.append({name: values.clone() for name, values in network.named_parameters()})
+        return found
+
+    monkeypatch.setattr(loop._Loop, "_update", watched)
+    run = Run(tmp_path, "graspgf")
+    objective = tiny_objective("graspgf", config)
+    progress = train(objective, *scenes, config, run)
+    kept = load_weights(run.weights, GraspGFConfig)
+    for name, last in seen[-1].items():
+        mean = 0.75 * (0.75 * seen[0][name] + 0.25 * seen[1][name]) + 0.25 * last
+        torch.testing.assert_close(kept.state[name], mean)
+    # The run itself goes on with its own weights.
+    assert torch.equal(objective.network.head[-1].weight, seen[-1]["head.2.weight"])
+    # The figures are those of the mean: measured again, they come out alike.
+    objective.network.load_state_dict(kept.state)
+    again = train(
+        objective, *scenes, replace(config, ema=0.0), Run(tmp_path / "no", "graspgf", budget=0.0)
+    )
+    assert again.validation == pytest.approx(dict(progress.validation))
+
+
+def test_joint_errors_are_those_of_postures(tmp_path, scenes):
+    progress = train(tiny_objective("graspgf"), *scenes, TRAINING_CONFIG, Run(tmp_path, "graspgf"))
+    network = GraspGF(load_weights(tmp_path / "graspgf.safetensors", GraspGFConfig).config)
+    network.load_state_dict(load_weights(tmp_path / "graspgf.safetensors", GraspGFConfig).state)
+    errors = [
+        (network.mean_joints() - grasps.joints).abs().mean()
+        for _, grasps in validation_batches(scenes[1], TRAINING_CONFIG)
+    ]
+    assert progress.validation["joint_error_of_mean"] == pytest.approx(
+        float(torch.stack(errors).mean()), rel=1e-4
+    )
+    assert {"joint_error", "joint_error_of_sample"} <= set(progress.validation)
 
 
 def test_it_learns(tmp_path, scenes):

@@ -92,7 +92,7 @@ def proposals(
     from dexgrasp_models.evaluation.proposers import make_row
     from dexgrasp_models.evaluation.rows import ROW_NAMES, check_rows, missing_weights, needs
     from dexgrasp_models.files import written_whole
-    from dexgrasp_models.proposals.learned import WEIGHTS
+    from dexgrasp_models.nets.weights import WEIGHTS
     from dexgrasp_sim.episodes.perturbation import Perturbation
     from dexgrasp_sim.episodes.proposal_evaluation import EvaluationSettings, draw_jobs
 

@@ -28,6 +28,7 @@ class Network(StrEnum):
     GLOW = "glow"
     CONTACT = "contact"
     JOINT = "joint"
+    GRASPGF = "graspgf"
     CVAE = "cvae"
     CVAE_GIVEN_ROTATION = "cvae_given_rotation"
     DDG = "ddg"
