@@ -28,6 +28,7 @@ from dexgrasp_control.preparation import GraspEnded, Preparation
 from dexgrasp_control.robot_link import RobotLink
 from dexgrasp_control.service_call import Patience, ServiceCall, SignsOfLife
 from dexgrasp_control.state_output import StateOutput, error_code
+from dexgrasp_control.worker import Worker
 from dexgrasp_interfaces.action import ExecuteGrasp
 from dexgrasp_interfaces.msg import ControlState
 from dexgrasp_interfaces.srv import Capture, GenerateProposals
@@ -93,7 +94,7 @@ class ControlNode(ManagedNode):
         self._taking = threading.Lock()
         self._busy = ""
         self._goal: _Goal | None = None
-        self._worker: threading.Thread | None = None
+        self._done: threading.Event | None = None
         self._stop_reason: str | None = None
         self._transforms: Transforms | None = None
         self._well = (OK, "active")
@@ -165,6 +166,7 @@ class ControlNode(ManagedNode):
         self._move = MoveTask(
             self._robot, planner, self._config, p.control_period, hand, arm, clouds
         )
+        self._worker = Worker()
         self.create_service(Trigger, contract.STOP_SERVICE, self._on_stop)
         for name, stage in (
             (contract.HOME_SERVICE, HOME),
@@ -188,9 +190,9 @@ class ControlNode(ManagedNode):
         self._robot.abort("the control node was deactivated")
         self._robot.end()
         # Whoever waits for an answer gets it now: in a node that ends there is no later.
-        worker, goal = self._worker, self._goal
-        if worker is not None:
-            worker.join(FAREWELL)
+        done, goal = self._done, self._goal
+        if done is not None:
+            done.wait(FAREWELL)
         if goal is not None:
             goal.outcome = goal.outcome or Outcome(
                 OutcomeKind.ABORTED, "the control node was deactivated"
@@ -199,6 +201,7 @@ class ControlNode(ManagedNode):
         self._state_output.enter(ControlState.INACTIVE)
 
     def cleanup(self) -> None:
+        self._worker.end()
         self._action.destroy()
         self._transforms = None
 
@@ -251,11 +254,11 @@ class ControlNode(ManagedNode):
         if (refusal := self._take(stage)) is not None:
             response.message = f"refused: {refusal}"
             return response
-        self._worker = threading.current_thread()
+        self._done = done = threading.Event()
         outcome = self._move.carry_out(stage, self._state_output.holding, self._why_stop)
         if stage == OPEN_HAND and self._move.began_to_open:
             self._state_output.released()
-        self._worker = None
+        done.set()
         self._busy = ""
         self._state_output.enter(ControlState.IDLE if self.active else ControlState.INACTIVE)
         response.success = outcome.kind is OutcomeKind.SUCCEEDED
@@ -272,10 +275,7 @@ class ControlNode(ManagedNode):
 
     def _on_accepted(self, handle: ServerGoalHandle) -> None:
         self._goal = _Goal(handle)
-        self._worker = threading.Thread(
-            target=self._carry_out_grasp, args=(self._goal,), name="grasp", daemon=True
-        )
-        self._worker.start()
+        self._done = self._worker.start(partial(self._carry_out_grasp, self._goal))
 
     def _carry_out_grasp(self, goal: _Goal) -> None:
         """Beside the executor."""
@@ -313,7 +313,7 @@ class ControlNode(ManagedNode):
         assert outcome is not None
         succeeded = outcome.kind is OutcomeKind.SUCCEEDED
         cancelled = goal.handle.is_cancel_requested
-        self._busy, self._goal, self._worker = "", None, None
+        self._busy, self._goal = "", None
         self._state_output.conclude(outcome, goal.holding)
         self._well = (
             OK if succeeded else WARN,

@@ -67,6 +67,7 @@ class GraspTask:
         self._config = config
         self._parameters = parameters
         self._needs = usable_controller(parameters.controller, _OFFERED).needs
+        self._loading = False
 
     def carry_out(
         self, request: ExecuteGrasp.Goal, why_stop: WhyStop, tell_stage: TellStage
@@ -77,7 +78,8 @@ class GraspTask:
             GraspEnded: it was over before the robot moved.
         """
         # While the other nodes are at work on what is planned with.
-        if Need.PLAN in self._needs:
+        if Need.PLAN in self._needs and not self._loading:
+            self._loading = True
             threading.Thread(target=self._load_planner, name="planner", daemon=True).start()
         with self._robot.listening():
             return self._carried_out(request, why_stop, tell_stage)
