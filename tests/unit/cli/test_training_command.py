@@ -120,8 +120,11 @@ def test_changes_reach_into_the_network():
 
 
 def test_papers_figures():
-    """UniDexGrasp, C.2."""
+    """UniDexGrasp, C.2, and GraspGF, B.1."""
     figures = {name: load_training(name, "paper").training for name in RECIPES}
+    primitive = figures.pop("graspgf")
+    assert (primitive.learning_rate, primitive.ema) == (2e-4, 0.999)
+    assert primitive.batch == pytest.approx(15_387 / 5, abs=10)
     assert all(found.learning_rate == 1e-3 for found in figures.values())
     assert all(found.schedule == "constant" for found in figures.values())
     batches = {name: figures[name].batch for name in ("ipdf", "glow", "contact", "joint")}
