@@ -174,7 +174,7 @@ class GraspGF(nn.Module):
 
         Args:
             clouds, joints: as `loss`.
-            time: of the noise that the density is smoothed with.
+            time: of the noise that the density is smoothed with, in (0, 1].
 
         Raises:
             ValueError: as `loss`.
@@ -183,7 +183,9 @@ class GraspGF(nn.Module):
         features = self._features(clouds, len(joints))
         coordinates = (self._embedded(angles) - self.mean) / self.deviation
         times = angles.new_full((len(angles),), time)
-        scores = self(coordinates, features, times) / self.deviation
+        # Noisy data are about mean(t) times the data.
+        mean = self.config.schedule.mean(times)[:, None]
+        scores = mean * self(mean * coordinates, features, times) / self.deviation
         if not self.config.circular:
             return scores
         of_sines, of_cosines = scores.chunk(2, dim=-1)

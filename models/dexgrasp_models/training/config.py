@@ -46,7 +46,11 @@ class TrainingConfig(Parameters):
     )
     wrist_rotation: float = parameter(0.0, 0, 3, "rad", "likewise, of its rotation vector")
     ema: float = parameter(
-        0.0, 0, 1, "", "share that the running mean of the weights keeps in a step; 0: no mean"
+        0.0,
+        0,
+        0.999999,
+        "",
+        "share that the running mean of the weights keeps in a step; 0: no mean",
     )
     validate_every: int = parameter(500, 1, 100_000_000, "", "steps")
     validation_clouds: int = parameter(128, 1, 1_000_000, "", "clouds for validation")
