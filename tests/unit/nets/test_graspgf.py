@@ -281,6 +281,21 @@ def test_time_out_of_range(tmp_path):
         GraspGradient(tmp_path / "none.safetensors", time=0.0)
 
 
+@pytest.mark.parametrize("time", [0.005, 0.3])
+def test_the_packages_weights_close_an_open_hand_and_open_a_fist(time):
+    primitive = GraspGradient(time=time)
+    errors = primitive.metadata["validation"]
+    assert errors["joint_error"] < 0.85 * errors["joint_error_of_mean"]
+    points, wrist, _ = inputs()
+    flexors = [
+        name[3:] in ("FFJ3", "MFJ3", "RFJ3", "FFJ0", "MFJ0", "RFJ0") for name in HAND.actuators
+    ]
+    opened = primitive.gradient(points, wrist, np.zeros(22))[flexors]
+    fist = primitive.gradient(points, wrist, HAND.limits[:, 1])[flexors]
+    assert (opened > 0).all()
+    assert (fist < 0).all()
+
+
 def test_paper_size():
     """The widths of 3.3; the header of the file tells the rest."""
     found = GraspGF(GraspGFConfig.paper())
