@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 
 import numpy as np
 import pytest
@@ -159,19 +158,14 @@ def test_a_cloud_that_never_came_is_not_replaced_by_another(ros, monkeypatch):
 
 
 def test_a_cloud_that_comes_late_is_waited_for(ros):
-    """To a node that was just started a busy machine takes seconds to deliver it."""
+    """To a node that was just started a busy machine takes seconds to deliver it; one that it has
+    may be of a later time, from before a reset."""
+    ros.cloud.publish(can_cloud(CLOUD_NS + 3))
+    assert generate(ros, count=1, cloud_stamp=Time(sec=5, nanosec=3)).success
     late = threading.Timer(4.0, ros.cloud.publish, [can_cloud(CLOUD_NS + 2)])
     late.start()
     response = generate(ros, count=1, seed=1, cloud_stamp=Time(sec=5, nanosec=2))
     assert response.success, response.message
-
-
-def test_a_cloud_that_a_newer_one_has_replaced_is_not_waited_for(ros):
-    ros.cloud.publish(can_cloud(CLOUD_NS + 3))
-    assert generate(ros, count=1, cloud_stamp=Time(sec=5, nanosec=3)).success
-    asked = time.monotonic()
-    assert "no cloud" in generate(ros, count=1, cloud_stamp=Time(sec=5, nanosec=1)).message
-    assert time.monotonic() - asked < 15.0
 
 
 def test_before_activation_it_refuses():

@@ -196,7 +196,8 @@ class TestWeights:
             make_row("full", folder)
 
     def test_the_rows_use_all_that_can_be_trained(self):
-        assert needs(ROW_NAMES) == sorted(RECIPES)
+        # GraspGF's primitive proposes no grasps: it is no row of UniDexGrasp's tables.
+        assert needs(ROW_NAMES) == sorted(set(RECIPES) - {"graspgf"})
 
     @pytest.mark.parametrize("names", [["full", "mine"], []])
     def test_unknown_rows_are_refused(self, names):

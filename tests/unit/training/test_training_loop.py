@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -136,7 +137,9 @@ def test_killed_run_goes_on(tmp_path, folder, scenes):
 @pytest.mark.timeout(300)
 def test_processes_together_are_as_one(tmp_path, folder):
     """Two processes with half of each batch take the steps of one with all of it."""
-    port = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(20_000 + os.getpid() % 10_000)}
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free.getsockname()[1])}
     started = [
         start(folder, tmp_path / "two", "ddg", 4, RANK=str(rank), WORLD_SIZE="2", **port)
         for rank in range(2)

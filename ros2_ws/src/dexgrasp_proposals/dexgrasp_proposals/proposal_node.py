@@ -181,16 +181,14 @@ class ProposalNode(ManagedNode):
     def _wait_for_cloud(self, stamp_ns: int) -> tuple[int, FusedCloud] | None:
         """The cloud with that stamp, or the newest one where the stamp is zero."""
 
-        def decided() -> bool:
-            newest = -1 if self._cloud is None else self._cloud[0]
-            return stamp_ns <= newest or not self.active  # a later one doesn't make it come
+        def is_there() -> bool:
+            # A later stamp says nothing: the clock of a simulator goes back in a reset.
+            return self._cloud is not None and stamp_ns in (0, self._cloud[0])
 
         with self._cloud_changed:
             timeout = NAMED_CLOUD_TIMEOUT if stamp_ns else CLOUD_TIMEOUT
-            self._cloud_changed.wait_for(decided, timeout)
-            if self._cloud is None or stamp_ns not in (0, self._cloud[0]):
-                return None
-            return self._cloud
+            self._cloud_changed.wait_for(lambda: is_there() or not self.active, timeout)
+            return self._cloud if is_there() else None
 
     def _refused(
         self, response: GenerateProposals.Response, reason: str
