@@ -37,7 +37,7 @@ from dexgrasp_models.evaluation.run_record import run_record
 from dexgrasp_models.files import written_whole
 from dexgrasp_models.jobs.kept_results import KeptResults
 from dexgrasp_models.jobs.worker_processes import outcomes
-from dexgrasp_models.objects.library import SCALES, SPLITS, split_names
+from dexgrasp_models.objects.library import SPLITS, split_names
 from dexgrasp_models.perception.fusion import FusedCloud, PerceptionError
 from dexgrasp_models.proposals.analytic import AnalyticProposer
 from dexgrasp_models.proposals.learned import LearnedProposer
@@ -46,10 +46,10 @@ from dexgrasp_models.proposals.reachability import NoProposalError, rejection
 from dexgrasp_models.synthesis.execution_config import ExecutionConfig
 from dexgrasp_models.synthesis.object_surface import CloudError
 from dexgrasp_models.synthesis.types import Grasp
-from dexgrasp_models.training.data import derived_seed
 from dexgrasp_sim.backends import make_simulator
 from dexgrasp_sim.datasets.grasp_trials import library_object
 from dexgrasp_sim.episodes.grasp_cell import GraspCell
+from dexgrasp_sim.episodes.proposal_evaluation import draw_library_scenes
 from dexgrasp_sim.interface import SimulatorError
 from dexgrasp_sim.scene import load_scene
 
@@ -94,15 +94,8 @@ class SceneJob:
 
 def draw_scenes(split: str, count: int, seed: int, per_proposer: int) -> list[SceneJob]:
     """Scenes of a split's objects; the first are the same however many are asked for."""
-    names = split_names(split)
-    order = np.random.default_rng(seed).permutation(len(names))
-    jobs = []
-    for index in range(count):
-        name = names[order[index % len(names)]]
-        scene_seed = derived_seed("ranker", seed, name, index // len(names))
-        scale = float(np.random.default_rng(scene_seed).choice(SCALES))
-        jobs.append(SceneJob(name, scale, scene_seed, per_proposer))
-    return jobs
+    scenes = draw_library_scenes("ranker", split_names(split), count, seed)
+    return [SceneJob(*scene, per_proposer) for scene in scenes]
 
 
 class TrialScene:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -54,17 +53,16 @@ def load_control_config(name: str = "control.yaml") -> ControlConfig:
     """
     values = load_node_parameters(name, "control")
     try:
-        config = ControlConfig(
+        return ControlConfig(
             approach=ApproachConfig.from_mapping(values.get("approach") or {}),
             executor=ExecutorConfig.from_mapping(values.get("executor") or {}),
             lift_check=LiftCheckConfig.from_mapping(values.get("lift_check") or {}),
             limits=SafetyLimits.from_mapping(values.get("limits") or {}),
+            others={
+                other: CONTROLLERS[other].config.from_mapping(values[other])
+                for other in CONTROLLERS.names
+                if other != CONTROLLERS.default and values.get(other)
+            },
         )
-        others = {
-            other: CONTROLLERS[other].config.from_mapping(values[other])
-            for other in CONTROLLERS.names
-            if other != CONTROLLERS.default and values.get(other)
-        }
-        return dataclasses.replace(config, others=others)
     except ValueError as error:
         raise ValueError(f"{name}: {error}") from None

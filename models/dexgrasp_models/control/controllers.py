@@ -63,9 +63,9 @@ def usable_controller(name: str, offered: Collection[Need]) -> ControllerKind:
         ValueError: it is not, or there is no such controller.
     """
     kind = CONTROLLERS[name]
-    lacking = [need.value for need in Need if need in kind.needs and need not in offered]
-    if lacking:
-        raise ValueError(f"controller {name} needs {', '.join(lacking)}, which is not offered here")
+    missing = [need.value for need in Need if need in kind.needs and need not in offered]
+    if missing:
+        raise ValueError(f"controller {name} needs {', '.join(missing)}, which is not offered here")
     return kind
 
 

@@ -8,7 +8,7 @@ only measures. A scene's result is a function of its own settings.
 from __future__ import annotations
 
 import json
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
@@ -122,14 +122,21 @@ def draw_jobs(
         seed: of the order and of all scenes.
         settings: of the evaluation.
     """
+    return [
+        SceneJob(*scene, settings)
+        for scene in draw_library_scenes("evaluation", names, count, seed)
+    ]
+
+
+def draw_library_scenes(
+    purpose: str, names: Sequence[str], count: int, seed: int
+) -> Iterator[tuple[str, float, int]]:
+    """Name, scale (m) and seed of scenes, drawn as `draw_jobs` says, others for each purpose."""
     order = np.random.default_rng(seed).permutation(len(names))
-    jobs = []
     for index in range(count):
         name = names[order[index % len(names)]]
-        scene_seed = derived_seed("evaluation", seed, name, index // len(names))
-        scale = float(np.random.default_rng(scene_seed).choice(SCALES))
-        jobs.append(SceneJob(name, scale, scene_seed, settings))
-    return jobs
+        scene_seed = derived_seed(purpose, seed, name, index // len(names))
+        yield name, float(np.random.default_rng(scene_seed).choice(SCALES)), scene_seed
 
 
 def run(
