@@ -16,8 +16,9 @@ from dexgrasp_models.data.cloud_set import CloudSet
 from dexgrasp_models.data.grasp_set import GraspSet, Provenance
 from dexgrasp_models.training.config import load_training, network_config
 from dexgrasp_models.training.data import GraspScenes
-from dexgrasp_models.training.loop import Run, train
+from dexgrasp_models.training.loop import train
 from dexgrasp_models.training.objectives import LOSS, RECIPES
+from dexgrasp_models.training.run import Run
 from dexgrasp_sim.datasets.cloud_data import cloud_jobs, run
 
 SHIPPED = Path(__file__).resolve().parents[1] / "datasets" / "table_top"

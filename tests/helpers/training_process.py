@@ -9,8 +9,9 @@ from pathlib import Path
 import torch
 from training_samples import TINY, TRAINING_CONFIG, loaded, tiny_objective
 
-from dexgrasp_models.training.loop import Run, train
+from dexgrasp_models.training.loop import train
 from dexgrasp_models.training.processes import Processes, joined
+from dexgrasp_models.training.run import Run
 
 
 def main() -> None:

@@ -7,14 +7,12 @@ contrastive loss, where grasps in a batch whose captions mean the same don't cou
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
-from torch.utils.tensorboard import SummaryWriter
 
 from dexgrasp_models.language.captioned_grasps import CaptionedGrasps
 from dexgrasp_models.language.clip import Clip, save_clip
@@ -22,16 +20,11 @@ from dexgrasp_models.language.contrastive import caption_batch, contrastive_loss
 from dexgrasp_models.language.judging import judge, judged_grasps
 from dexgrasp_models.objects.meshes import content_hash
 from dexgrasp_models.parameters import Parameters, parameter
-from dexgrasp_models.training.checkpoint import (
-    Checkpoint,
-    TrainingError,
-    load_checkpoint,
-    save_checkpoint,
-)
 from dexgrasp_models.training.config import recipe_values
+from dexgrasp_models.training.curves import Curves
 from dexgrasp_models.training.data import derived_seed
-from dexgrasp_models.training.loop import Progress, Run
 from dexgrasp_models.training.objectives import LOSS
+from dexgrasp_models.training.run import Progress, Run, RunState
 
 _GREATEST_LOGIT_SCALE = math.log(100)  # as CLIP was trained
 
@@ -90,21 +83,25 @@ def fine_tune(
     """
     clip.model.train().requires_grad_(True)
     loop = _Loop(clip, training, validation, config, run)
-    with closing(SummaryWriter(str(run.curves), purge_step=loop.step + 1)) as curves:
-        while loop.step < config.steps and not loop.out_of_time():
-            curves.add_scalar(f"training/{LOSS}", loop.update(), loop.step)
-            stepped(loop.step)
-            if loop.step % config.validate_every == 0 or loop.step == config.steps:
-                loop.validate(curves, report)
-            elif time.monotonic() - loop.saved > run.checkpoint_every:
+    state, progress = loop.state, None
+    with closing(Curves(run.curves, state.step)) as curves:
+        while state.step < config.steps and not state.out_of_time:
+            curves.train(state.step, {LOSS: loop.update()})
+            stepped(state.step)
+            progress = None
+            if state.step % config.validate_every == 0 or state.step == config.steps:
+                progress = loop.validated(curves)
+                report(progress)
+            elif state.save_is_due:
                 loop.save()
-        if loop.validated != loop.step:
-            loop.validate(curves, report)
-    return loop.progress
+        if progress is None:
+            progress = loop.validated(curves)
+            report(progress)
+    return progress
 
 
 class _Loop:
-    """The state of a fine-tuning."""
+    """The steps of a fine-tuning, and how far it is."""
 
     def __init__(
         self,
@@ -120,29 +117,23 @@ class _Loop:
         self._optimiser = torch.optim.AdamW(
             clip.model.parameters(), config.learning_rate, weight_decay=config.weight_decay
         )
-        self._settings = {
+        settings = {
             "training": asdict(config),
             "seed": run.seed,
             "data": [training.fingerprint(), validation.fingerprint()],
             "network": clip.model.config.to_dict(),
             "weights": content_hash(clip.model.visual_projection.weight.detach().cpu().numpy()),
         }
-        self.step, self.validated, self._best, self._earlier = 0, -1, math.inf, 0.0
-        if run.resume and run.checkpoint.is_file():
-            checkpoint = load_checkpoint(run.checkpoint, self._settings)
+        self.state = RunState(run, settings)
+        if checkpoint := self.state.resumed():
             clip.model.load_state_dict(checkpoint.objective)
             self._optimiser.load_state_dict(checkpoint.optimiser)
-            self.step, self._best = checkpoint.step, checkpoint.best
-            self._earlier = checkpoint.seconds
-        self._started = self.saved = time.monotonic()
-        self._validation_took = 0.0
-        self.progress = Progress(self.step, self._earlier, {}, self._best)
 
     def update(self) -> float:
         """Does a step; gives its loss."""
-        clip, config = self._clip, self._config
-        batch = caption_batch(self._grasps, config.batch, self._run.seed, self.step)
-        torch.manual_seed(derived_seed(self._run.seed, self.step))  # of dropout, where there is any
+        clip, config, state = self._clip, self._config, self.state
+        batch = caption_batch(self._grasps, config.batch, self._run.seed, state.step)
+        torch.manual_seed(derived_seed(self._run.seed, state.step))  # of dropout, if there is any
         self._optimiser.zero_grad()
         loss = contrastive_loss(
             clip.image_features(batch.images),
@@ -153,63 +144,38 @@ class _Loop:
         loss.backward()
         length = torch.nn.utils.clip_grad_norm_(clip.model.parameters(), config.clip)
         if not torch.isfinite(loss) or not torch.isfinite(length):
-            raise TrainingError(
-                f"training diverged in step {self.step}: loss {loss.item():.4g}, gradient "
-                f"{length.item():.4g}. Lower the learning rate and begin anew"
-            )
+            raise state.diverged({LOSS: loss.item(), "gradient": length.item()})
         self._optimiser.step()
         clip.model.logit_scale.data.clamp_(max=_GREATEST_LOGIT_SCALE)
-        self.step += 1
+        state.step += 1
         return loss.item()
 
-    def validate(self, curves: SummaryWriter, report: Callable[[Progress], None]) -> None:
+    def validated(self, curves: Curves) -> Progress:
         """Judges, keeps the weights if they are the best, and saves the state."""
-        started = time.monotonic()
-        self._clip.model.eval()
-        found = judge(self._clip, self._validation, self._judged)
-        self._clip.model.train()
-        for name, value in found.items():
-            curves.add_scalar(f"validation/{name}", value, self.step)
-        if found[LOSS] < self._best:
-            self._best = found[LOSS]
-            save_clip(self._clip, self._run.out / self._run.name, self._notes(found))
-        self.save()
-        self.validated = self.step
-        self._validation_took = time.monotonic() - started
-        finished = self.step == self._config.steps
-        self.progress = Progress(self.step, self._seconds, found, self._best, finished)
-        report(self.progress)
+        state = self.state
+        with state.validating():
+            self._clip.model.eval()
+            found = judge(self._clip, self._validation, self._judged)
+            self._clip.model.train()
+            curves.validation(state.step, found)
+            if found[LOSS] < state.best:
+                state.best = found[LOSS]
+                save_clip(self._clip, self._run.out / self._run.name, self._notes(found))
+            self.save()
+        finished = state.step == self._config.steps
+        return Progress(state.step, state.seconds, found, state.best, finished)
 
     def save(self) -> None:
         """Writes the checkpoint."""
-        checkpoint = Checkpoint(
-            self.step,
-            self._seconds,
-            self._best,
-            self._clip.model.state_dict(),
-            self._optimiser.state_dict(),
-        )
-        save_checkpoint(self._run.checkpoint, checkpoint, self._settings)
-        self.saved = time.monotonic()
-
-    def out_of_time(self) -> bool:
-        """Whether the budget is spent, but for what the last validation will take."""
-        if self._run.budget is None:
-            return False
-        left = self._run.budget - (time.monotonic() - self._started)
-        return left < self._validation_took
-
-    @property
-    def _seconds(self) -> float:
-        return self._earlier + time.monotonic() - self._started
+        self.state.save(self._clip.model.state_dict(), self._optimiser.state_dict())
 
     def _notes(self, found: Mapping[str, float]) -> dict[str, object]:
         return {
             **self._run.metadata,
             "training": asdict(self._config),
             "seed": self._run.seed,
-            "step": self.step,
-            "seconds": round(self._seconds, 1),
+            "step": self.state.step,
+            "seconds": round(self.state.seconds, 1),
             "validation": dict(found),
             "grasps": len(self._grasps),
             "objects": len(self._grasps.surfaces),

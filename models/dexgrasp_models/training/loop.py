@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import math
-import threading
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
+from dataclasses import asdict
 from typing import Any
 
 import torch
@@ -17,13 +14,9 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader
 
 from dexgrasp_models.nets.weights import save_weights
-from dexgrasp_models.training.checkpoint import (
-    Checkpoint,
-    TrainingError,
-    load_checkpoint,
-    save_checkpoint,
-)
+from dexgrasp_models.training.checkpoint import Checkpoint, TrainingError
 from dexgrasp_models.training.config import TrainingConfig
+from dexgrasp_models.training.curves import Curves
 from dexgrasp_models.training.data import (
     Batch,
     GraspScenes,
@@ -33,62 +26,11 @@ from dexgrasp_models.training.data import (
 )
 from dexgrasp_models.training.objectives import LOSS, Objective
 from dexgrasp_models.training.processes import Processes
+from dexgrasp_models.training.run import Progress, Run, RunState
 
 _LAST_RATE = 0.01  # of the learning rate, at the end of a cosine schedule
-_CURVE_EVERY = 20  # steps
 _PREPARED_SCENES, _PREPARED_GRASPS = 2000, 10
 """Most scenes, and grasps of each, that a network takes its standardisation from."""
-
-
-@dataclass(frozen=True)
-class Run:
-    """Where a training leaves what it makes, and for how long it runs."""
-
-    out: Path
-    name: str
-    """Of the files: `<name>.safetensors` with the best weights, `<name>.checkpoint`."""
-    seed: int = 0
-    budget: float | None = None
-    """Seconds after which it stops, to be resumed; None: not before the last step."""
-    checkpoint_every: float = 300.0
-    """Seconds."""
-    resume: bool = True
-    """Go on from the checkpoint, if there is one."""
-    loaders: int = 0
-    """Processes that prepare batches; 0: this one does. Results don't depend on it."""
-    metadata: Mapping[str, Any] = field(default_factory=dict)
-    """What is stored with the weights: data, command."""
-
-    @property
-    def weights(self) -> Path:
-        """File of the weights that were best in validation."""
-        return self.out / f"{self.name}.safetensors"
-
-    @property
-    def checkpoint(self) -> Path:
-        """File that a run goes on from."""
-        return self.out / f"{self.name}.checkpoint"
-
-    @property
-    def curves(self) -> Path:
-        """Folder of TensorBoard's files."""
-        return self.out / "curves" / self.name
-
-
-@dataclass(frozen=True)
-class Progress:
-    """Where a training is."""
-
-    step: int
-    """Steps done."""
-    seconds: float
-    """Spent on them, in all runs."""
-    validation: Mapping[str, float]
-    """Means over the objects for validation."""
-    best: float
-    """Least validation loss so far."""
-    finished: bool = False
-    """All steps are done."""
 
 
 def train(
@@ -142,46 +84,45 @@ class _Loop:
         self._training, self._validation = training, validation
         self._batches = TrainingBatches(training, config, run.seed, processes.rank, processes.count)
         network: Any = objective.network
-        self._settings = {
+        settings = {
             "training": asdict(config),
             "network": asdict(network.config),
             "seed": run.seed,
             "processes": processes.count,
             "data": [training.fingerprint(), validation.fingerprint()],
         }
+        self._state = RunState(run, settings)
         self._optimiser = torch.optim.Adam(
             objective.network.parameters(), config.learning_rate, fused=True
         )
         self._average: AveragedModel | None = None
-        self._step, self._earlier, self._best = 0, 0.0, math.inf
-        self._started = self._saved = time.monotonic()
-        self._validation_took = 0.0
 
     def __call__(self) -> Progress:
-        if self._run.resume and self._run.checkpoint.is_file():
-            self._restore(load_checkpoint(self._run.checkpoint, self._settings))
+        if checkpoint := self._state.resumed():
+            self._restore(checkpoint)
         else:
             self._prepare()
             self._average = self._new_average()
         model = self._processes.wrapped(self._objective)
         steps = self._config.steps
+        state = self._state
         progress = None
-        with closing(_Curves(self._run.curves, self._step, self._processes)) as curves:
+        with closing(Curves(self._run.curves, state.step, self._processes.leads)) as curves:
             for batch in self._loaded():
-                if self._processes.agreed(self._out_of_time()):
+                if self._processes.agreed(state.out_of_time):
                     break
                 terms = self._update(model, batch)
-                self._step += 1
-                curves.train(self._step, terms)
+                state.step += 1
+                curves.train(state.step, terms)
                 progress = None
-                if self._step % self._config.validate_every == 0 or self._step == steps:
+                if state.step % self._config.validate_every == 0 or state.step == steps:
                     progress = self._validated(curves)
-                elif time.monotonic() - self._saved > self._run.checkpoint_every:
+                elif state.save_is_due:
                     self._save()
             return progress or self._validated(curves)
 
     def _loaded(self) -> Iterator[Batch]:
-        left = range(self._step, self._config.steps)
+        left = range(self._state.step, self._config.steps)
         workers = self._run.loaders
         return iter(
             DataLoader(
@@ -211,7 +152,7 @@ class _Loop:
             self._objective(*first.to(self._processes.device), False)
 
     def _update(self, model: nn.Module, batch: Batch) -> dict[str, Tensor]:
-        config, step = self._config, self._step
+        config, step = self._config, self._state.step
         self._seed_generators(step, self._processes.rank)
         for group in self._optimiser.param_groups:
             group["lr"] = config.learning_rate * _rate_share(config, step)
@@ -233,28 +174,23 @@ class _Loop:
         return {name: value.detach() for name, value in terms.items()} | {"gradient": length}
 
     def _diverged(self, terms: Mapping[str, Tensor]) -> TrainingError:
-        values = ", ".join(f"{name} {value.item():.4g}" for name, value in terms.items())
-        kept = self._run.checkpoint if self._run.checkpoint.is_file() else "there is none yet"
-        return TrainingError(
-            f"training diverged in step {self._step}: {values}. Lower the learning rate or clip "
-            f"gradients, and begin anew; the last checkpoint is from before ({kept})"
-        )
+        return self._state.diverged({name: value.item() for name, value in terms.items()})
 
     @torch.no_grad()
-    def _validated(self, curves: _Curves) -> Progress:
-        started = time.monotonic()
+    def _validated(self, curves: Curves) -> Progress:
+        state = self._state
         found: dict[str, float] = {}
-        if self._processes.leads:
-            with self._averaged():
-                found = self._measure()
-                if found[LOSS] < self._best:
-                    self._best = found[LOSS]
-                    self._export(found)
-            curves.validation(self._step, found)
-            self._save()
-        self._validation_took = time.monotonic() - started
-        finished = self._step == self._config.steps
-        progress = Progress(self._step, self._seconds, found, self._best, finished)
+        with state.validating():
+            if self._processes.leads:
+                with self._averaged():
+                    found = self._measure()
+                    if found[LOSS] < state.best:
+                        state.best = found[LOSS]
+                        self._export(found)
+                curves.validation(state.step, found)
+                self._save()
+        finished = state.step == self._config.steps
+        progress = Progress(state.step, state.seconds, found, state.best, finished)
         if self._processes.leads:
             self._report(progress)
         return progress
@@ -280,8 +216,8 @@ class _Loop:
             "recipe": self._run.name,
             "training": asdict(self._config),
             "seed": self._run.seed,
-            "step": self._step,
-            "seconds": round(self._seconds, 1),
+            "step": self._state.step,
+            "seconds": round(self._state.seconds, 1),
             "validation": dict(figures),
             "scenes": len(self._training),
             "grasps": self._training.grasp_count,
@@ -291,17 +227,14 @@ class _Loop:
         save_weights(self._run.weights, network, network.config, metadata)
 
     def _save(self) -> None:
-        if self._processes.leads:
-            checkpoint = Checkpoint(
-                self._step,
-                self._seconds,
-                self._best,
-                self._objective.state_dict(),
-                self._optimiser.state_dict(),
-                None if self._average is None else self._average.state_dict(),
-            )
-            save_checkpoint(self._run.checkpoint, checkpoint, self._settings)
-        self._saved = time.monotonic()
+        if not self._processes.leads:
+            self._state.saved()
+            return
+        self._state.save(
+            self._objective.state_dict(),
+            self._optimiser.state_dict(),
+            None if self._average is None else self._average.state_dict(),
+        )
 
     def _restore(self, checkpoint: Checkpoint) -> None:
         self._objective.load_state_dict(checkpoint.objective)
@@ -309,8 +242,6 @@ class _Loop:
         self._average = self._new_average()
         if self._average is not None and checkpoint.average is not None:
             self._average.load_state_dict(checkpoint.average)
-        self._step, self._best = checkpoint.step, checkpoint.best
-        self._earlier = checkpoint.seconds
 
     def _new_average(self) -> AveragedModel | None:
         """The running mean of the weights, if one is asked for; it begins with the first step's."""
@@ -333,56 +264,6 @@ class _Loop:
     def _seed_generators(self, *purpose: object) -> None:
         """PyTorch's own generators, which the networks draw from."""
         torch.manual_seed(derived_seed(self._run.seed, *purpose))
-
-    @property
-    def _seconds(self) -> float:
-        return self._earlier + time.monotonic() - self._started
-
-    def _out_of_time(self) -> bool:
-        """Whether the budget is spent, but for what the last validation will take."""
-        if self._run.budget is None:
-            return False
-        left = self._run.budget - (time.monotonic() - self._started)
-        return left < self._validation_took
-
-
-class _Curves:
-    """Curves for TensorBoard, from the leading process."""
-
-    def __init__(self, folder: Path, step: int, processes: Processes) -> None:
-        self._writer = None
-        if processes.leads:
-            from torch.utils.tensorboard import SummaryWriter
-
-            _leave_telling_to_callers()
-            # What a killed run wrote beyond its checkpoint is told anew.
-            self._writer = SummaryWriter(str(folder), purge_step=step + 1)
-
-    def train(self, step: int, terms: Mapping[str, Tensor]) -> None:
-        if self._writer is not None and (step % _CURVE_EVERY == 0 or step == 1):
-            for name, value in terms.items():
-                self._writer.add_scalar(f"training/{name}", float(value), step)
-
-    def validation(self, step: int, figures: Mapping[str, float]) -> None:
-        if self._writer is not None:
-            for name, value in figures.items():
-                self._writer.add_scalar(f"validation/{name}", value, step)
-            self._writer.flush()
-
-    def close(self) -> None:
-        if self._writer is not None:
-            self._writer.close()
-
-
-def _leave_telling_to_callers() -> None:
-    """TensorBoard's writing threads print no traceback: this one's next call raises their error."""
-    told = threading.excepthook
-
-    def hook(args: threading.ExceptHookArgs) -> None:
-        if not type(args.thread).__module__.startswith("tensorboard."):
-            told(args)
-
-    threading.excepthook = hook
 
 
 def _rate_share(config: TrainingConfig, step: int) -> float:

@@ -27,7 +27,7 @@ from dexgrasp_models.training.data import (
     TrainingDataError,
     split_objects,
 )
-from dexgrasp_models.training.loop import Run
+from dexgrasp_models.training.run import Run
 
 CONFIG = ClipTrainingConfig(steps=150, batch=32, learning_rate=1e-3, validate_every=50)
 SHORT = replace(CONFIG, steps=6, batch=4, validate_every=3, validation_grasps=8)

@@ -25,8 +25,9 @@ from dexgrasp_models.nets.weights import load_weights
 from dexgrasp_models.training import loop
 from dexgrasp_models.training.checkpoint import TrainingError
 from dexgrasp_models.training.data import validation_batches
-from dexgrasp_models.training.loop import Run, train
+from dexgrasp_models.training.loop import train
 from dexgrasp_models.training.objectives import LOSS, RECIPES
+from dexgrasp_models.training.run import Run
 
 SCRIPT = Path(training_process.__file__)
 DEADLINE = 250  # s, for processes on a busy machine
@@ -78,7 +79,7 @@ def test_resumed_run_is_the_same_to_the_bit(tmp_path, scenes, recipe, ema, monke
     def stop_in_the_fifth(self, model, batch):
         if len(done) == 4:
             raise Stopped
-        done.append(self._step)
+        done.append(self._state.step)
         return update(self, model, batch)
 
     monkeypatch.setattr(loop._Loop, "_update", stop_in_the_fifth)
@@ -176,7 +177,7 @@ def test_batches_that_can_not_be_shared(tmp_path, scenes):
 def test_budget(tmp_path, scenes, monkeypatch):
     """By a clock of which each step takes ten seconds and validation twenty."""
     now = [0.0]
-    monkeypatch.setattr(loop.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
 
     def takes(name: str, seconds: float) -> None:
         original = getattr(loop._Loop, name)

@@ -15,8 +15,8 @@ from dexgrasp_cli.set_options import Where, parse_bounds
 if TYPE_CHECKING:
     from dexgrasp_models.language.captioned_grasps import CaptionedGrasps
     from dexgrasp_models.language.fine_tuning import ClipTrainingConfig
-    from dexgrasp_models.training.loop import Progress, Run
     from dexgrasp_models.training.processes import Processes
+    from dexgrasp_models.training.run import Progress, Run
 
 
 def train_clip(

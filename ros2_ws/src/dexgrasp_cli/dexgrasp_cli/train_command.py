@@ -102,10 +102,10 @@ def train(
     from dexgrasp_models.language.fine_tuning import load_clip_training
     from dexgrasp_models.training.checkpoint import TrainingError
     from dexgrasp_models.training.config import load_training, network_config
-    from dexgrasp_models.training.loop import Progress, Run
     from dexgrasp_models.training.loop import train as run_training
     from dexgrasp_models.training.objectives import LOSS, RECIPES
     from dexgrasp_models.training.processes import joined
+    from dexgrasp_models.training.run import Progress, Run
 
     if threads is not None:
         torch.set_num_threads(threads)
