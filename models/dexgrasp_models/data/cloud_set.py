@@ -17,9 +17,10 @@ from typing import NamedTuple, Self
 import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
+from scipy.spatial.transform import Rotation
 
 from dexgrasp_models.data.grasp_set import GraspSet, Provenance
-from dexgrasp_models.data.grasps import GraspDataError
+from dexgrasp_models.data.grasps import GraspDataError, table_pose
 from dexgrasp_models.files import written_whole
 
 FORMAT = "dexgrasp clouds 1"
@@ -54,6 +55,15 @@ def scenes_of(grasps: GraspSet) -> Scenes:
     index[on_table] = inverse.reshape(-1)
     found = [Scene(names[int(row[0])], float(row[1]), tuple(row[2:].tolist())) for row in unique]
     return Scenes(found, index)
+
+
+def placed_at_random(scene: Scene, radius: float, generator: np.random.Generator) -> np.ndarray:
+    """(4, 4) pose in `world` of the scene's object: any yaw, up to `radius` (m) off the centre."""
+    turned = np.eye(4)
+    turned[:3, :3] = Rotation.from_euler("z", generator.uniform(0, 2 * np.pi)).as_matrix()
+    angle, distance = generator.uniform(0, 2 * np.pi), radius * np.sqrt(generator.random())
+    turned[:2, 3] = distance * np.cos(angle), distance * np.sin(angle)
+    return turned @ table_pose(np.array(scene.plane))
 
 
 @dataclass(frozen=True, eq=False)

@@ -142,9 +142,22 @@ def from_observation(
         raise ValueError(
             "the wrist history is not this observation's: push its wrist pose, of one hand, first"
         )
-    rows = farthest_points(cloud, points)
-    cloud = cloud[np.resize(rows, points)]
+    cloud = as_many(cloud, points)
     return assist_observation(observation.state.joints[None], wrists, cloud[None], hand)
+
+
+def as_many(cloud: np.ndarray, points: int) -> np.ndarray:
+    """(P, 3) of a cloud (M, 3) with a point or more: thinned evenly, or some points repeated."""
+    return cloud[np.resize(farthest_points(cloud, points), points)]
+
+
+def state_vector(seen: AssistObservation) -> np.ndarray:
+    """(N, 22 + 7 H) all that is seen but for the cloud, in the order of the fields.
+
+    They are 57 numbers with a history of five wrists: 18 actuated, 4 coupled, 35 of the wrists.
+    """
+    count = len(seen.actuated)
+    return np.concatenate((seen.actuated, seen.coupled, seen.wrists.reshape(count, -1)), axis=1)
 
 
 def _normalised(angles: np.ndarray, limits: np.ndarray) -> np.ndarray:

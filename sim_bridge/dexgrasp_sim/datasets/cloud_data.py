@@ -18,13 +18,18 @@ from zlib import crc32
 import numpy as np
 import torch
 import trimesh
-from scipy.spatial.transform import Rotation
 
 from dexgrasp_models.config import find_config
-from dexgrasp_models.data.cloud_set import CloudSet, ObjectClouds, Scene, scenes_of
+from dexgrasp_models.data.cloud_set import (
+    CloudSet,
+    ObjectClouds,
+    Scene,
+    placed_at_random,
+    scenes_of,
+)
 from dexgrasp_models.data.dexgraspbench import find_mesh
 from dexgrasp_models.data.grasp_set import GraspSet, Provenance
-from dexgrasp_models.data.grasps import GraspDataError, table_pose
+from dexgrasp_models.data.grasps import GraspDataError
 from dexgrasp_models.jobs.worker_processes import outcomes, until
 from dexgrasp_models.nets.clouds import horizontal_centre
 from dexgrasp_models.objects import LIBRARY_PREFIX, load_surface
@@ -130,15 +135,6 @@ def observe_object(job: CloudJob) -> ObjectClouds:
         np.array([len(seen) for _, seen, _ in found], dtype=np.int32),
         np.array([pose for *_, pose in found], dtype=np.float64).reshape(-1, 4, 4),
     )
-
-
-def placed_at_random(scene: Scene, radius: float, generator: np.random.Generator) -> np.ndarray:
-    """(4, 4) pose in `world` of the scene's object: any yaw, up to `radius` (m) off the centre."""
-    turned = np.eye(4)
-    turned[:3, :3] = Rotation.from_euler("z", generator.uniform(0, 2 * np.pi)).as_matrix()
-    angle, distance = generator.uniform(0, 2 * np.pi), radius * np.sqrt(generator.random())
-    turned[:2, 3] = distance * np.cos(angle), distance * np.sin(angle)
-    return turned @ table_pose(np.array(scene.plane))
 
 
 class TableView:

@@ -21,7 +21,7 @@ import torch
 
 from dexgrasp_models.control.approach_plan import NoApproach
 from dexgrasp_models.data.closing import outer_surface
-from dexgrasp_models.data.cloud_set import Scenes, scenes_of
+from dexgrasp_models.data.cloud_set import Scenes, placed_at_random, scenes_of
 from dexgrasp_models.data.grasp_set import GraspSet
 from dexgrasp_models.evaluation.figures import (
     SceneObject,
@@ -47,7 +47,7 @@ from dexgrasp_models.synthesis.object_surface import CloudError
 from dexgrasp_models.synthesis.types import Grasp
 from dexgrasp_models.training.data import derived_seed
 from dexgrasp_sim.backends import make_simulator
-from dexgrasp_sim.datasets.cloud_data import TableView, placed_at_random
+from dexgrasp_sim.datasets.cloud_data import TableView
 from dexgrasp_sim.datasets.grasp_trials import library_object
 from dexgrasp_sim.episodes.grasp_cell import GraspCell
 from dexgrasp_sim.episodes.lift import Lift

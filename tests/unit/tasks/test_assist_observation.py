@@ -15,6 +15,7 @@ from dexgrasp_models.tasks.assist_observation import (
     WristHistory,
     assist_observation,
     from_observation,
+    state_vector,
 )
 
 HAND = samples.HAND
@@ -198,3 +199,13 @@ def test_bad_input_is_refused(change, message):
     given = dict(zip(("joints", "wrists", "cloud"), scene(), strict=True)) | change
     with pytest.raises(ValueError, match=message):
         assist_observation(**given, hand=HAND)
+
+
+def test_the_state_is_all_but_the_cloud_in_order():
+    found = assist_observation(*scene(), HAND)
+    state = state_vector(found)
+    assert state.shape == (N, 57)
+    parts = np.split(state, [18, 22], axis=1)
+    assert np.array_equal(parts[0], found.actuated)
+    assert np.array_equal(parts[1], found.coupled)
+    assert np.array_equal(parts[2].reshape(N, H, 7), found.wrists)

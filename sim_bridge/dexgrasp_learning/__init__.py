@@ -1,0 +1,1 @@
+"""Tasks for many hands at once, and learning in them; without ROS."""
