@@ -10,7 +10,8 @@ names and where the grasps came from. Weighed against it:
 
 safetensors is memory-mapped, without compression (angles hardly compress), refuses files that are
 cut short, can't carry code, and is what network weights are kept in. One shard is one file, put in
-place by one rename: a finished one is never touched again, a half-written one never seen.
+place by one rename: a finished one is never touched again (but to fill in squeezes, by a rename
+too), a half-written one never seen.
 `docs/data_format.md` describes the format.
 """
 
@@ -23,7 +24,7 @@ import re
 import shlex
 import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
 from operator import methodcaller
@@ -42,6 +43,7 @@ FORMAT = "dexgrasp grasps 1"
 SUFFIX = ".safetensors"
 
 _FIGURE = "figure."
+_SQUEEZES = "squeezes"  # the one column that may be missing
 _SHARD_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 
 Bounds = Mapping[str, tuple[float, float]]
@@ -89,7 +91,7 @@ class Shard:
             self._length = int(self._file.get_slice("joints").get_shape()[0])
         except (KeyError, TypeError, ValueError, SafetensorError) as error:
             raise GraspDataError(f"{path}: its header is incomplete ({error!r})") from error
-        if missing := set(PER_GRASP) - self._stored:
+        if missing := set(PER_GRASP) - self._stored - {_SQUEEZES}:
             raise GraspDataError(f"{path}: has no {', '.join(sorted(missing))}")
         self._columns: dict[str, np.ndarray] = {}
 
@@ -109,6 +111,9 @@ class Shard:
 
     def column(self, name: str) -> np.ndarray:
         """(N, ...) a field of `Grasps` with one row a grasp, mapped from the file."""
+        if name == _SQUEEZES and name not in self._stored:
+            joints = self.column("joints")
+            return np.broadcast_to(joints.dtype.type(np.nan), joints.shape)  # takes no memory
         if name not in self._columns:
             self._columns[name] = self._file.get_tensor(name).numpy()
         return self._columns[name]
@@ -282,12 +287,28 @@ class GraspSet:
         path = self._shard_path(shard)
         if path.exists():
             raise GraspDataError(f"{path}: this shard is finished; finished shards are not changed")
-        with written_whole(path) as temporary, temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
+        _write(path, content)
         self.shards = tuple(sorted((*self.shards, Shard(path)), key=lambda one: one.path))
         return path
+
+    def fill_in_squeezes(self, shard: Shard, squeezes: np.ndarray) -> None:
+        """Store a shard of this set anew, with squeezes and otherwise the same.
+
+        The one change that a finished shard may see. It is replaced whole or not at all; who has it
+        open goes on with what was there.
+
+        Args:
+            shard: of `shards`.
+            squeezes: (N, 22) rad; NaN where they are not known.
+
+        Raises:
+            GraspDataError: a shape or a value doesn't fit.
+            OSError: it can't be written, as on a full disk; the set is as it was.
+        """
+        grasps = replace(shard.grasps(), squeezes=squeezes)
+        _write(shard.path, _serialised(grasps, shard.provenance))
+        new = Shard(shard.path)
+        self.shards = tuple(new if one is shard else one for one in self.shards)
 
     @property
     def _first(self) -> Shard:
@@ -311,6 +332,8 @@ def _serialised(grasps: Grasps, provenance: Provenance) -> bytes:
     place[used] = np.arange(len(used))
     arrays = {name: getattr(grasps, name) for name in PER_GRASP}
     arrays["objects"] = place[grasps.objects]
+    if not grasps.has_squeeze.any():
+        del arrays[_SQUEEZES]
     arrays |= {_FIGURE + name: values for name, values in grasps.figures.items()}
     header = {
         "format": FORMAT,
@@ -319,6 +342,13 @@ def _serialised(grasps: Grasps, provenance: Provenance) -> bytes:
         "provenance": json.dumps(asdict(provenance)),
     }
     return save({name: np.ascontiguousarray(a) for name, a in arrays.items()}, header)
+
+
+def _write(path: Path, content: bytes) -> None:
+    with written_whole(path) as temporary, temporary.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _command() -> str:

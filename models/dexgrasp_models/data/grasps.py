@@ -57,6 +57,9 @@ class Grasps:
     float64, is that of all figures and lengths."""
     figures: Mapping[str, np.ndarray] = field(default_factory=dict)
     """(N,) of each name: what was measured of the grasps. NaN where it is not known; yes is 1."""
+    squeezes: np.ndarray = None  # type: ignore[assignment]  # becomes NaN
+    """(N, 22) joint targets, rad, with which the hand presses from the grasp, possibly inside the
+    object and beyond limits. A row of NaN where they are not known."""
 
     def __post_init__(self) -> None:
         joints = np.asarray(self.joints)
@@ -70,7 +73,10 @@ class Grasps:
             "translations": (count, 3),
             "rotations": (count, 3),
             "joints": (count, len(load_hand().joints)),
+            "squeezes": (count, len(load_hand().joints)),
         }
+        if self.squeezes is None:
+            self._set("squeezes", np.full(shapes["squeezes"], np.nan))
         for name, shape in shapes.items():
             kind = np.int32 if name in ("objects", "numbers") else dtype
             self._set(name, _array(getattr(self, name), kind, shape, name))
@@ -103,6 +109,9 @@ class Grasps:
         is_plane = np.isfinite(self.planes).all(axis=1) & (np.abs(norms - 1.0) <= UNIT_TOLERANCE)
         no_plane = np.isnan(self.planes).all(axis=1)
         _refuse(~(is_plane | no_plane), "a table plane without a unit normal")
+        known = np.isfinite(self.squeezes)
+        _refuse(known.any(axis=1) & ~known.all(axis=1), "squeezes that are known in part")
+        _refuse(np.isinf(self.squeezes).any(axis=1), "squeezes that are infinite")
         for name, values in self.figures.items():
             if not _FIGURE_NAME.fullmatch(name) or name in _NO_FIGURES:
                 raise GraspDataError(
@@ -128,6 +137,11 @@ class Grasps:
         return ~np.isnan(self.planes[:, 0])
 
     @property
+    def has_squeeze(self) -> np.ndarray:
+        """(N,) bool: whether it is known how the hand presses from the grasp."""
+        return ~np.isnan(self.squeezes[:, 0])
+
+    @property
     def palm_poses(self) -> np.ndarray:
         """(N, 4, 4) float64 pose of `rh_palm` in the frame of the scaled object."""
         poses = np.tile(np.eye(4), (len(self), 1, 1))
@@ -149,6 +163,7 @@ class Grasps:
         joints: np.ndarray,
         plane: Sequence[float] | np.ndarray | None = None,
         figures: Mapping[str, np.ndarray] | None = None,
+        squeezes: np.ndarray | None = None,
     ) -> Self:
         """Grasps of one object at one scale on one table, numbered from 0.
 
@@ -159,6 +174,7 @@ class Grasps:
             joints: (N, 22); float32 makes all of it float32.
             plane: (4,) the table; None for none.
             figures: (N,) of each name.
+            squeezes: (N, 22) rad.
 
         Raises:
             GraspDataError: as the class.
@@ -177,6 +193,7 @@ class Grasps:
             to_angles(palm_poses[:, :3, :3]),
             joints,
             figures or {},
+            squeezes,  # type: ignore[arg-type]  # None is none known
         )
 
 

@@ -23,9 +23,10 @@ def summarise(grasps: GraspSet) -> dict[str, Any]:
     Returns:
         `grasps`, `objects`, `shards`, `bytes`: how many; `grasps_per_object`: least, median and
         greatest; `scales`: {scale: grasps}; `on_table`: how many have a table, and `from_above`:
-        the share of these whose palm faces down; `beyond_limits`: the share with a joint more than
-        `LIMIT_TOLERANCE` beyond its limit; `figures`: {name: {known, mean, least, median,
-        greatest}}; `provenance`: one entry a command and version, with its grasps and seeds.
+        the share of these whose palm faces down; `squeezes`: of how many they are known;
+        `beyond_limits`: the share with a joint more than `LIMIT_TOLERANCE` beyond its limit;
+        `figures`: {name: {known, mean, least, median, greatest}}; `provenance`: one entry a command
+        and version, with its grasps and seeds.
 
     Raises:
         GraspDataError: the set is empty.
@@ -49,6 +50,7 @@ def summarise(grasps: GraspSet) -> dict[str, Any]:
         "scales": {f"{scale:g}": count for scale, count in sorted(scales.items())},
         "on_table": on_table,
         "from_above": from_above,
+        "squeezes": int((~np.isnan(grasps.column("squeezes")[:, 0])).sum()),
         "beyond_limits": float(beyond.mean()),
         "figures": {name: describe(grasps.figure(name)) for name in grasps.figures},
         "provenance": _provenance(grasps),

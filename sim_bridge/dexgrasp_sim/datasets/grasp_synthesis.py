@@ -152,6 +152,7 @@ def validated(
                 grasps.joints[kept],
                 scene.plane,
                 {name: values[kept] for name, values in figures.items()},
+                validators[scale].squeezes(grasps[kept]),
             )
         )
     grasps = concatenate(parts)

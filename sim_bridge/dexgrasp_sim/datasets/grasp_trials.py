@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import NamedTuple
 
 import numpy as np
 
@@ -50,6 +51,11 @@ class _Job:
         return self.grasps.names[self.grasps.objects[0]]
 
 
+class _Tried(NamedTuple):
+    figures: dict[str, np.ndarray]
+    squeezes: np.ndarray
+
+
 def library_object(name: str, scale: float) -> ObjectModel:
     """The library's object of a name such as `mug/3`, with a radius of ``scale`` m.
 
@@ -70,6 +76,7 @@ def try_grasps(
     workers: int = 1,
     progress: Callable[[int, int], None] | None = None,
     left_out: dict[str, str] | None = None,
+    squeezes: np.ndarray | None = None,
 ) -> dict[str, np.ndarray]:
     """(N,) figures of all grasps, see `GraspValidator.run`.
 
@@ -84,6 +91,7 @@ def try_grasps(
         progress: is called with how many grasps are done, of how many.
         left_out: takes the objects that can't be found or used, with the reason; the figures of
             their grasps are NaN. Without it they raise.
+        squeezes: (N, 22) takes the joint targets, rad, that they were pressed with.
 
     Raises:
         MeshError, GraspDataError: an object can't be found or used.
@@ -101,9 +109,11 @@ def try_grasps(
                 if left_out is None:
                     raise found
                 left_out[job.name] = str(found)
-                found = {}
-            for name, values in found.items():
-                figures[name][job.rows] = values
+            else:
+                for name, values in found.figures.items():
+                    figures[name][job.rows] = values
+                if squeezes is not None:
+                    squeezes[job.rows] = found.squeezes
             done += len(job.rows)
             if progress:
                 progress(done, len(grasps))
@@ -165,12 +175,14 @@ def _jobs(
             yield _Job(some, grasps[some], load, config, thrifty)
 
 
-def _try(job: _Job) -> dict[str, np.ndarray] | MeshError | GraspDataError:
-    """Figures, or what is wrong with the object."""
+def _try(job: _Job) -> _Tried | MeshError | GraspDataError:
+    """What was found, or what is wrong with the object."""
     grasps = job.grasps
     try:
         model = job.load(job.name, float(grasps.scales[0]))
     except (MeshError, GraspDataError) as error:
         return error
-    results = list(GraspValidator(model, job.config).run_all(grasps, thrifty=job.thrifty))
-    return {name: np.array([result[name] for result in results]) for name in FIGURES}
+    validator = GraspValidator(model, job.config)
+    results = list(validator.run_all(grasps, thrifty=job.thrifty))
+    figures = {name: np.array([result[name] for result in results]) for name in FIGURES}
+    return _Tried(figures, validator.squeezes(grasps))

@@ -107,7 +107,7 @@ class GraspValidator:
         self._controls = [model.actuator(name).id for name in drives]
         self._to_drives = hand.reduction if coupled else np.eye(len(joints))
         # A tendon does the work of its two joints at half the travel of each.
-        self._changes_to_drives = hand.expansion.T if coupled else np.eye(len(joints))
+        self._to_joints = hand.expansion if coupled else np.eye(len(joints))
 
     def run(
         self,
@@ -145,8 +145,7 @@ class GraspValidator:
         )
         if thrifty and not clear:
             return figures
-        target = self._to_drives @ joints + gain * self._changes_to_drives @ change
-        self._data.ctrl[self._controls] = target
+        self._data.ctrl[self._controls] = self._pressing(joints, gain * change)
         if plane is not None:
             start = self._state()
             with suppress(SimulatorError):  # what makes the physics unstable is not lifted
@@ -183,6 +182,19 @@ class GraspValidator:
                 gain=gain,
                 thrifty=thrifty,
             )
+
+    def squeezes(self, grasps: Grasps) -> np.ndarray:
+        """(N, 22) joint targets, rad, that trials of grasps of this object press with.
+
+        The targets of the drives are their sums; two joints that one tendon moves share theirs
+        equally. Nothing is tried.
+        """
+        found = np.empty(grasps.joints.shape)
+        for row, (pose, joints) in enumerate(zip(grasps.palm_poses, grasps.joints, strict=True)):
+            change, *_ = self._place(np.linalg.inv(pose), joints.astype(np.float64))
+            pressing = self._pressing(joints.astype(np.float64), self.config.gain * change)
+            found[row] = self._to_joints @ pressing
+        return found
 
     # The two trials
 
@@ -247,6 +259,10 @@ class GraspValidator:
         }
 
     # The scene
+
+    def _pressing(self, joints: np.ndarray, change: np.ndarray) -> np.ndarray:
+        """(D,) targets of the drives, for (22,) joints of a grasp and their (22,) change."""
+        return self._to_drives @ joints + self._to_joints.T @ change
 
     def _place(
         self, hand_T_object: np.ndarray, joints: np.ndarray

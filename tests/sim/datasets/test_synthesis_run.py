@@ -59,6 +59,7 @@ class TestJobs:
         first, second = synthesise_object(job), synthesise_object(job)
         assert len(first) == 4
         assert first.joints.tobytes() == second.joints.tobytes()
+        assert first.has_squeeze.all()
         assert first.palm_poses.tobytes() == second.palm_poses.tobytes()
         other = synthesise_object(stubs.job("mug/0", poses=1, seed=1, keep="all",
             synthesis=SynthesisConfig.from_mapping(QUICK)))  # fmt: skip

@@ -1,4 +1,4 @@
-"""`dexgrasp data synth | validate | controls`: what they say, and with which status they end."""
+"""`dexgrasp data synth | validate | controls | squeeze`: what they say, and how they end."""
 
 from __future__ import annotations
 
@@ -170,9 +170,29 @@ class TestTrials:
         tried = GraspSet.open(tmp_path / "tried")
         assert len(tried) == 2
         assert tried.figure("lifted").tolist() == tried.figure("stable").tolist() == [0.0, 0.0]
+        assert np.array_equal(tried.column("squeezes"), tried.column("joints"))  # nothing is near
         told = run("controls", grasp_set, *trial, "--hand", "published")
         for control in ("none", "shuffled_joints", "wrist_4cm", "reversed_squeeze"):
             assert control in told
+
+    def test_squeezes_are_filled_in(self, tmp_path, grasp_set, meshes):
+        GraspSet.open(grasp_set).append(grasps_of("missing", 2), Provenance())
+        squeeze = ("squeeze", grasp_set, "--meshes", meshes, "--workers", 1)
+        told = run(*squeeze, status=1)
+        assert "5 of 5 grasps lack squeezes, of 2 objects" in told
+        assert "missing" in told
+        assert "3 filled in" in told
+        filled = GraspSet.open(grasp_set)
+        rows = filled.select(objects=["bad"])
+        assert np.array_equal(filled[rows].squeezes, filled[rows].joints)
+        trimesh.creation.box((0.05, 0.05, 0.05)).export(meshes / "missing.stl")
+        told = run(*squeeze, "--budget", "0s")
+        assert "2 of 5 grasps lack squeezes, of 1 objects" in told
+        assert "1 objects are left: run the same command again" in told
+        run(*squeeze)
+        assert GraspSet.open(grasp_set)[:].has_squeeze.all()
+        assert "no grasps of cup" in refused(*squeeze, "--object", "cup")
+        assert "no set of grasps" in refused("squeeze", tmp_path / "none")
 
     def test_bad_input(self, tmp_path, grasp_set, meshes):
         for command in ("validate", "controls"):
@@ -186,7 +206,7 @@ class TestTrials:
         assert "holds a set already" in refused("validate", grasp_set, *into_itself)
 
 
-@pytest.mark.parametrize("command", ["synth", "validate", "controls"])
+@pytest.mark.parametrize("command", ["synth", "validate", "controls", "squeeze"])
 def test_every_command_explains_itself(command):
     assert "Usage" in run(command, "--help")
 

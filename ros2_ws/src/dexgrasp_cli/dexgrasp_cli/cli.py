@@ -24,6 +24,7 @@ from dexgrasp_cli.objects_command import objects
 from dexgrasp_cli.output_paths import folder_to_write
 from dexgrasp_cli.proposal_options import ControllerName, ProposerName, Weights
 from dexgrasp_cli.propose_command import propose
+from dexgrasp_cli.squeeze_command import squeeze
 from dexgrasp_cli.train_command import train
 
 app = typer.Typer(
@@ -33,7 +34,7 @@ app = typer.Typer(
 )
 app.add_typer(assist, name="assist")
 app.add_typer(bench, name="bench")
-for command in (synth, validate, controls, metrics, show, clouds):
+for command in (synth, validate, controls, squeeze, metrics, show, clouds):
     data.command()(command)
 app.add_typer(data, name="data")
 app.add_typer(objects, name="objects")

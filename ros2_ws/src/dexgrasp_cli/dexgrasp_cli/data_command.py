@@ -174,6 +174,7 @@ def _tables(source: GraspSet, summary: dict[str, Any]) -> Iterator[Table]:
         "scales": ", ".join(f"{scale} ({n})" for scale, n in summary["scales"].items()),
         "on a table": summary["on_table"],
         "of these, palm down": "-" if above is None else f"{above:.0%}",
+        "with squeezes": summary["squeezes"],
         "beyond joint limits": f"{summary['beyond_limits']:.0%}",
     }
     for name, value in rows.items():

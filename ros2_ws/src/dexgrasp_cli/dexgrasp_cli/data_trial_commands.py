@@ -172,6 +172,8 @@ def validate(
     """
     from dataclasses import replace
 
+    import numpy as np
+
     from dexgrasp_models.data.grasp_set import GraspSet, Provenance
     from dexgrasp_sim.datasets.grasp_trials import try_grasps
 
@@ -181,14 +183,16 @@ def validate(
             if len(new):
                 raise ValueError(f"{out} holds a set already; choose a new folder")
         grasps = drawn(GraspSet.open(grasp_set), where, objects, count, seed)
+        grasps = replace(grasps, squeezes=np.full(grasps.joints.shape, np.nan))
         with progress_bar(console, "trials", len(grasps)) as advance:
             figures = try_grasps(
                 grasps,
                 object_loader(meshes),
-                _validation(hand),
+                validation(hand),
                 workers=workers or os.cpu_count() or 1,
                 progress=advance,
                 left_out=left_out,
+                squeezes=grasps.squeezes,
             )
         grasps, figures = of_usable_objects(console, grasps, figures, left_out)
         if out is not None:
@@ -226,7 +230,7 @@ def controls(
                 found[str(control)] = try_grasps(
                     grasps,
                     object_loader(meshes),
-                    _validation(hand),
+                    validation(hand),
                     control=control,
                     seed=seed,
                     workers=workers or os.cpu_count() or 1,
@@ -292,7 +296,8 @@ def _named_sources(selection: Sequence[str] | None) -> list[tuple[str, str]]:
     return list(named.items())
 
 
-def _validation(hand: Hand) -> ValidationConfig:
+def validation(hand: Hand) -> ValidationConfig:
+    """How grasps are tried with a hand."""
     from dexgrasp_sim.datasets.validation_config import PUBLISHED, ValidationConfig
 
     return PUBLISHED if hand is Hand.PUBLISHED else ValidationConfig()
