@@ -145,11 +145,22 @@ class BatchPhysics(Protocol):
         The others go on.
         """
 
-    def reset(self, indices: Sequence[int], seeds: Sequence[int]) -> None:
+    def reset(
+        self,
+        indices: Sequence[int],
+        seeds: Sequence[int],
+        object_poses: np.ndarray | None = None,
+    ) -> None:
         """Each to its tick 0: the hand at its home pose with straight fingers, to stay there; the
-        object at rest where `draw_placement` puts it for the seed.
+        object at rest where `draw_placement` puts it for the seed, or where it is given.
 
         Every environment has to be reset before use.
+
+        Args:
+            indices: n environments.
+            seeds: of each.
+            object_poses: (n, 4, 4) of the object's mesh frame. The poses in which the object rests
+                aren't looked for then, which takes seconds for one that is new.
         """
 
     def place(
@@ -183,6 +194,17 @@ class BatchPhysics(Protocol):
 
         Raises:
             ValueError: a wrist target is not finite, and its environment not unstable.
+        """
+
+    def push(self, forces: np.ndarray) -> None:
+        """Push the objects from the next tick on, until told otherwise, reset or placed.
+
+        Args:
+            forces: (N, 3) N in `world`, at the objects' centres of mass. They belong to the state
+                that is saved.
+
+        Raises:
+            ValueError: a force is not finite.
         """
 
     def step(self, ticks: int = 1) -> None:

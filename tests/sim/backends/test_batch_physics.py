@@ -327,3 +327,76 @@ def test_what_does_not_fit_is_refused(backend):
         batch.set_targets(wrists, fingers)
     with pytest.raises(ValueError, match="batch of one"):
         SinglePhysics(batch)
+
+
+def test_objects_begin_where_they_are_given(backend):
+    batch = _batch(backend)
+    batch.reset(ALL, SEEDS)
+    _run(batch, batch.wrist_poses(), range(30))
+    wanted = np.tile(np.eye(4), (2, 1, 1))
+    wanted[:, :3, 3] = (0.1, 0.2, 0.3), (-0.1, 0.0, 0.4)
+    batch.reset([2, 0], [1, 2], wanted)
+    assert batch.object_poses()[[2, 0]] == pytest.approx(wanted, abs=1e-9)
+    assert batch.ticks.tolist() == [0, 30, 0]
+    assert batch.snapshot(2).seed == 1
+    home = np.tile(batch.config.home_pose, (2, 1, 1))
+    assert batch.wrist_poses()[[2, 0]] == pytest.approx(home, abs=1e-9)
+    with pytest.raises(ValueError, match=r"object_poses have the shape \(2, 4, 4\)"):
+        batch.reset([0], [1], wanted)
+
+
+def _in_the_air(batch):
+    batch.reset(ALL, SEEDS)
+    poses = np.tile(np.eye(4), (3, 1, 1))
+    poses[:, :3, 3] = (0.4, 0.0, 0.8)
+    poses[:, :3, :3] = Rotation.from_euler("x", 40, degrees=True).as_matrix()
+    batch.place(ALL, object_poses=poses)
+
+
+def test_a_push_is_its_force_by_time_and_mass(backend):
+    """At the centre of mass: no turn comes of it. Held through ticks, and by its environment."""
+    batch = _batch(backend, object_mass=0.2)
+    _in_the_air(batch)
+    forces = np.array([(0.5, -0.3, 0.2 * 9.81), (0.0, 0.0, 0.0), (0.0, 0.4, 0.0)])
+    batch.push(forces)
+    batch.step(10)
+    time = 10 * batch.config.control_period
+    expected = time * (forces / 0.2 - (0.0, 0.0, 9.81))
+    velocities = batch.object_velocities()
+    assert velocities[:, 3:] == pytest.approx(0.0, abs=1e-9)
+    assert velocities[:, :3] == pytest.approx(expected, abs=1e-6)
+    batch.push(np.zeros((3, 3)))
+    batch.step(5)
+    expected[:, 2] -= 5 * batch.config.control_period * 9.81
+    assert batch.object_velocities()[:, :3] == pytest.approx(expected, abs=1e-6)
+
+
+def test_a_push_is_saved_and_ends_with_a_reset_or_a_placement(bit_exact):
+    batch, quiet = _batch(bit_exact), _batch(bit_exact)
+    for each in (batch, quiet):
+        _in_the_air(each)
+    batch.push(np.full((3, 3), 0.3))
+    batch.step(2)
+    saved = batch.save(ALL)
+    batch.step(3)
+    then = _measured(batch)
+    batch.push(np.zeros((3, 3)))
+    batch.restore(ALL, saved)
+    batch.step(3)
+    assert _equal(_measured(batch), then)
+    _in_the_air(batch)  # placed
+    batch.step(2)
+    quiet.step(2)
+    assert _equal(_measured(batch), _measured(quiet))
+    batch.push(np.full((3, 3), 0.3))
+    for each in (batch, quiet):
+        each.reset(ALL, SEEDS)
+    batch.push(np.zeros((3, 3)))  # none is as if there had never been one
+    starts = quiet.wrist_poses()
+    for each in (batch, quiet):
+        _run(each, starts, range(60))
+    assert _equal(_measured(batch), _measured(quiet))
+    with pytest.raises(ValueError, match=r"forces have the shape \(3,\), not \(3, 3\)"):
+        batch.push(np.zeros(3))
+    with pytest.raises(ValueError, match=r"objects of environments \[1\] are not finite"):
+        batch.push(np.array([[0.0] * 3, [np.nan] * 3, [0.0] * 3]))

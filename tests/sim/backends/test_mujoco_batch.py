@@ -25,6 +25,14 @@ def test_environments_of_one_object_share_its_model():
     first, other, again = MujocoBatch(SceneConfig(), [CAN, load_object("box"), CAN]).models
     assert first is again
     assert first is not other
+    assert MujocoBatch(SceneConfig(), [CAN]).models[0] is first, "compiled once for all batches"
+    assert MujocoBatch(SceneConfig(friction=0.9), [CAN]).models[0] is not first
+
+
+def test_an_object_that_is_put_somewhere_is_not_dropped_first(monkeypatch):
+    monkeypatch.setattr("dexgrasp_sim.backends.mujoco.scene_model.find_stable_poses", None)
+    batch = MujocoBatch(SceneConfig(), [load_object("can")])
+    batch.reset([0], [0], np.eye(4)[None])
 
 
 def test_the_palm_s_servos_have_bounded_force():

@@ -13,7 +13,7 @@ import numpy as np
 from dexgrasp_models.hand.spec import load_hand
 from dexgrasp_models.objects import ObjectModel
 from dexgrasp_sim.backends.mujoco import physics
-from dexgrasp_sim.backends.mujoco.scene_model import SceneModel
+from dexgrasp_sim.backends.mujoco.scene_model import SceneModel, scene_model
 from dexgrasp_sim.backends.mujoco.wrist_drive import WristDrives, wrist_drives
 from dexgrasp_sim.interface import Snapshot
 from dexgrasp_sim.placement import draw_placement
@@ -71,11 +71,7 @@ class MujocoBatch:
             raise ValueError(f"{count} environments on {threads} threads: one is the least of both")
         self.config = config
         self.object_models = tuple(object_models)
-        scenes: dict[int, SceneModel] = {}
-        for item in object_models:
-            if id(item) not in scenes:
-                scenes[id(item)] = SceneModel(config, item)
-        self._environments = [_environment(scenes[id(item)]) for item in object_models]
+        self._environments = [_environment(scene_model(config, item)) for item in object_models]
         self._threads = threads
         self._pool = ThreadPoolExecutor(threads) if threads > 1 else None
         hand = load_hand()
@@ -110,12 +106,22 @@ class MujocoBatch:
 
     # Beginning
 
-    def reset(self, indices: Sequence[int], seeds: Sequence[int]) -> None:
-        for index, seed in zip(indices, seeds, strict=True):
+    def reset(
+        self,
+        indices: Sequence[int],
+        seeds: Sequence[int],
+        object_poses: np.ndarray | None = None,
+    ) -> None:
+        if object_poses is not None:
+            object_poses = _rows("object_poses", object_poses, (len(indices), 4, 4))
+        for row, (index, seed) in enumerate(zip(indices, seeds, strict=True)):
             scene, data = self._environments[index][:2]
             mujoco.mj_resetData(scene.model, data)
             self._wrists.reset(index, data)
-            scene.put_object(data, draw_placement(self.config, scene.resting, seed))
+            if object_poses is None:
+                scene.put_object(data, draw_placement(self.config, scene.resting, seed))
+            else:
+                scene.put_object(data, object_poses[row])
             self._seeds[index], self._ticks[index] = seed, 0
             self._fingers[index] = 0.0
             self._begin(index)
@@ -148,6 +154,7 @@ class MujocoBatch:
             if object_poses is not None:
                 scene.put_object(data, object_poses[row])
             data.qacc_warmstart[:] = 0.0  # what follows depends on nothing that was before
+            data.xfrc_applied[scene.object] = 0.0
             self._begin(index)
             if wrist_poses is not None or (joints is not None and self.config.scene == "arm"):
                 self._targets[index] = self._pose(index, scene.palm)
@@ -215,6 +222,14 @@ class MujocoBatch:
         if bad := [index for index in odd if index not in self._faults]:
             raise ValueError(f"the wrist targets of environments {bad} are not finite")
         self._targets, self._fingers = wrists.copy(), fingers.copy()
+
+    def push(self, forces: np.ndarray) -> None:
+        forces = _rows("forces", forces, (len(self._environments), 3))
+        bad = np.flatnonzero(~np.isfinite(forces).all(axis=1)).tolist()
+        if bad:
+            raise ValueError(f"the forces on the objects of environments {bad} are not finite")
+        for (scene, data, *_), force in zip(self._environments, forces, strict=True):
+            data.xfrc_applied[scene.object, :3] = force  # MuJoCo's too act on centres of mass
 
     def step(self, ticks: int = 1) -> None:
         for _ in range(ticks):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import mujoco
 import numpy as np
@@ -15,6 +15,8 @@ from dexgrasp_sim.backends.mujoco.robot_model import PALM_JOINT
 from dexgrasp_sim.backends.mujoco.stable_pose import find_stable_poses
 from dexgrasp_sim.placement import StablePose
 from dexgrasp_sim.scene import SceneConfig
+
+_KEPT = 256  # scenes of a megabyte or two each
 
 
 class SceneModel:
@@ -80,3 +82,9 @@ class SceneModel:
             mujoco.mj_contactForce(self.model, data, index, wrench)
             forces[links[index]] += wrench[0]
         return forces
+
+
+@lru_cache(_KEPT)
+def scene_model(config: SceneConfig, object_model: ObjectModel) -> SceneModel:
+    """The scene of an object, compiled once while the same `ObjectModel` is used now and again."""
+    return SceneModel(config, object_model)
