@@ -11,6 +11,7 @@ from functools import lru_cache
 
 import numpy as np
 
+from dexgrasp_learning.randomisation import Randomisation, RandomisationConfig
 from dexgrasp_models.hand.spec import load_hand
 from dexgrasp_models.tasks.assist_action import acted, auto_closed
 from dexgrasp_models.tasks.assist_config import AssistConfig
@@ -77,6 +78,7 @@ class AssistEnvironments:
         config: of the task.
         scene: with the free hand, and one control tick a step of the task.
         load: finds the objects of the episodes.
+        randomisation: of the physics, and of what is seen; nothing is random without.
         strict: whether `finish` holds the objects under the push after the lift.
         threads: that step the environments.
 
@@ -90,6 +92,7 @@ class AssistEnvironments:
         scene: SceneConfig,
         load: LoadObject,
         *,
+        randomisation: RandomisationConfig | None = None,
         strict: bool = False,
         threads: int = 1,
     ) -> None:
@@ -103,6 +106,7 @@ class AssistEnvironments:
                 f"not {scene.control_period:g}"
             )
         self.config, self.scene, self.strict = config, scene, strict
+        self._randomisation = randomisation or RandomisationConfig()
         self._threads = threads
         self._load = lru_cache(_KEPT_OBJECTS)(load)
         self._hand = load_hand()
@@ -180,6 +184,8 @@ class AssistEnvironments:
         objects = [self._load(*each) for each in zip(episodes.names, scales, strict=True)]
         physics = make_batch_physics(self.scene, objects, self._threads)
         everyone = range(count)
+        self._random = Randomisation(self._randomisation, count, seed)
+        self._random.vary(physics)
         physics.reset(everyone, [seed] * count, episodes.object_poses)
         self._targets = np.zeros((count, len(self._hand.joints)))
         physics.place(everyone, wrist_poses=episodes.paths[:, 0], joints=self._targets)
@@ -190,7 +196,8 @@ class AssistEnvironments:
         self._joints, self._wrists = physics.joints(), physics.wrist_poses()
         self._start = self._whereabouts()
         self._history = WristHistory(count, config.history)
-        self._history.reset(everyone, self._wrists)
+        self._history.reset(everyone, self._random.seen_wrists(self._wrists))
+        self._clouds = self._random.seen_clouds(episodes.clouds)
         return self._seen()
 
     def step(self, actions: np.ndarray) -> AssistObservation:
@@ -209,12 +216,13 @@ class AssistEnvironments:
         physics = self.physics
         if self._steps >= self.config.horizon:
             raise ValueError(f"the approach is over after {self._steps} steps: finish the episodes")
-        self._targets = acted(self._targets, actions, self._hand, self.config)
+        arriving = self._random.arriving(np.asarray(actions, dtype=float))
+        self._targets = acted(self._targets, arriving, self._hand, self.config)
         self._tick(self._targets)
         sound = self._sound()
         self._joints[sound] = physics.joints()[sound]
         self._wrists[sound] = physics.wrist_poses()[sound]
-        self._history.push(self._wrists)
+        self._history.push(self._random.seen_wrists(self._wrists))
         return self._seen()
 
     def finish(self) -> EpisodeResults:
@@ -290,6 +298,5 @@ class AssistEnvironments:
         return whereabouts(self.physics.object_poses(), self._centers, self.physics.wrist_poses())
 
     def _seen(self) -> AssistObservation:
-        return assist_observation(
-            self._joints, self._history.poses, self.episodes.clouds, self._hand
-        )
+        joints = self._random.seen_joints(self._joints)
+        return assist_observation(joints, self._history.poses, self._clouds, self._hand)

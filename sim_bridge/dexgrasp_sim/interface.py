@@ -196,6 +196,28 @@ class BatchPhysics(Protocol):
             ValueError: a wrist target is not finite, and its environment not unstable.
         """
 
+    def vary(
+        self,
+        indices: Sequence[int],
+        *,
+        masses: np.ndarray | None = None,
+        frictions: np.ndarray | None = None,
+        gains: np.ndarray | None = None,
+    ) -> None:
+        """Let some environments differ from the configuration, until they are varied again.
+
+        What isn't given is as configured. Nothing else undoes it, and it belongs to no saved state.
+
+        Args:
+            indices: n environments.
+            masses: (n,) kg, of the objects.
+            frictions: (n,) sliding friction of all contacts.
+            gains: (n,) factors on the stiffness of the fingers' drives.
+
+        Raises:
+            ValueError: a number isn't positive.
+        """
+
     def push(self, forces: np.ndarray) -> None:
         """Push the objects from the next tick on, until told otherwise, reset or placed.
 

@@ -400,3 +400,60 @@ def test_a_push_is_saved_and_ends_with_a_reset_or_a_placement(bit_exact):
         batch.push(np.zeros(3))
     with pytest.raises(ValueError, match=r"objects of environments \[1\] are not finite"):
         batch.push(np.array([[0.0] * 3, [np.nan] * 3, [0.0] * 3]))
+
+
+def test_environments_vary_in_mass_friction_and_gains(bit_exact):
+    """As ones that are configured so, up to rounding; the others stay as they are."""
+    batch, plain = _batch(bit_exact, objects=(BOX, BOX, BOX)), _batch(bit_exact, objects=(BOX,) * 3)
+    heavy = _batch(bit_exact, objects=(BOX,), object_mass=0.3, friction=0.5)
+    batch.vary([1], masses=np.array([0.3]), frictions=np.array([0.5]))
+    for each in (batch, plain):
+        each.reset(ALL, (7, 7, 7))
+    heavy.reset([0], [7])
+    starts = plain.wrist_poses()
+    for tick in range(60):
+        wrists, fingers = _commands(starts, tick)
+        for each in (batch, plain):
+            each.set_targets(wrists, fingers)
+        heavy.set_targets(wrists[[1]], fingers[[1]])
+        for each in (batch, plain, heavy):
+            each.step()
+    assert _equal(_measured(batch, [0, 2]), _measured(plain, [0, 2]))
+    assert batch.hand_contacts()[1].sum() > 0.1
+    expected = heavy.object_poses()[0]
+    assert batch.object_poses()[1] == pytest.approx(expected, abs=1e-5)
+    assert np.abs(plain.object_poses()[1] - expected).max() > 1e-4
+    # Twice the stiffness, twice the effort against the same limit.
+    batch.vary([1], gains=np.array([2.0]))
+    batch.reset(ALL, (7, 7, 7))
+    targets = np.zeros((3, 22))
+    held = load_hand().finger_joints.index("rh_FFJ3")
+    targets[:, held] = load_hand().limits[held, 1] + 0.1
+    batch.set_targets(batch.wrist_poses(), targets)
+    batch.step(60)
+    efforts = batch.efforts()[:, held]
+    assert efforts[0] == efforts[2]
+    assert efforts[1] == pytest.approx(2.0 * efforts[0], rel=0.1)
+    # Back to what is configured.
+    batch.vary(ALL)
+    for each in (batch, plain):
+        each.reset(ALL, SEEDS)
+        _run(each, starts, range(60))
+    assert _equal(_measured(batch), _measured(plain))
+
+
+def test_a_push_moves_a_heavier_object_less(backend):
+    batch = _batch(backend)
+    batch.vary([2], masses=np.array([0.4]))
+    _in_the_air(batch)
+    batch.push(np.full((3, 3), 0.2))
+    batch.step(10)
+    speeds = batch.object_velocities()[:, 0]
+    assert speeds == pytest.approx(
+        10 * batch.config.control_period * 0.2 / np.array([0.1, 0.1, 0.4])
+    )
+    for bad in ({"masses": np.zeros(1)}, {"gains": np.array([np.nan])}):
+        with pytest.raises(ValueError, match="have to be positive"):
+            batch.vary([0], **bad)
+    with pytest.raises(ValueError, match=r"frictions have the shape \(2,\), not \(1,\)"):
+        batch.vary([0], frictions=np.ones(2))

@@ -213,6 +213,35 @@ class MujocoBatch:
         models = [self.object_models[index] for index in indices]
         return tuple((model.name, model.scale) for model in models)
 
+    def vary(
+        self,
+        indices: Sequence[int],
+        *,
+        masses: np.ndarray | None = None,
+        frictions: np.ndarray | None = None,
+        gains: np.ndarray | None = None,
+    ) -> None:
+        count, config = len(indices), self.config
+        rows = np.column_stack(
+            [
+                np.full(count, usual) if given is None else _rows(name, given, (count,))
+                for name, given, usual in (
+                    ("masses", masses, config.object_mass),
+                    ("frictions", frictions, config.friction),
+                    ("gains", gains, 1.0),
+                )
+            ]
+        )
+        if not ((rows > 0.0) & np.isfinite(rows)).all():
+            raise ValueError("masses, frictions and gains have to be positive")
+        for index, (mass, friction, gain) in zip(indices, rows.tolist(), strict=True):
+            shared = scene_model(config, self.object_models[index])
+            if (mass, friction, gain) == (config.object_mass, config.friction, 1.0):
+                scene = shared
+            else:
+                scene = shared.varied(mass, friction, gain, self._finger_controls)
+            self._environments[index] = self._environments[index]._replace(scene=scene)
+
     # Moving
 
     def set_targets(self, wrists: np.ndarray, fingers: np.ndarray) -> None:

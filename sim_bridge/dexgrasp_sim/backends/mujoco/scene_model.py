@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from copy import copy
 from functools import cached_property, lru_cache
 
 import mujoco
@@ -20,7 +22,7 @@ _KEPT = 256  # scenes of a megabyte or two each
 
 
 class SceneModel:
-    """One object's scene; environments with this object share it.
+    """One object's scene; environments with this object share it, unless they are varied.
 
     Attributes:
         model: compiled.
@@ -47,6 +49,28 @@ class SceneModel:
     def resting(self) -> tuple[StablePose, ...]:
         """In which the object comes to rest on the table."""
         return find_stable_poses(self.object_model)
+
+    def varied(
+        self, mass: float, friction: float, gain: float, finger_drives: Sequence[int]
+    ) -> SceneModel:
+        """The same scene with a model of its own, of the same sizes.
+
+        Args:
+            mass: of the object, kg.
+            friction: sliding, of all contacts.
+            gain: factor on the stiffness of the drives.
+            finger_drives: their ids.
+        """
+        scene = copy(self)
+        scene.model = model = copy(self.model)
+        heavier = mass / model.body_mass[self.object]
+        model.body_mass[self.object] = mass
+        model.body_inertia[self.object] *= heavier
+        model.geom_friction[:, 0] = friction
+        model.actuator_gainprm[finger_drives, 0] *= gain
+        model.actuator_biasprm[finger_drives, 1] *= gain
+        mujoco.mj_setConst(model, mujoco.MjData(model))  # what MuJoCo derives from masses
+        return scene
 
     def put_object(self, data: mujoco.MjData, pose: np.ndarray) -> None:
         """Put the object at rest at a (4, 4) pose in `world`."""

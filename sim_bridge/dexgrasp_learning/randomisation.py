@@ -1,0 +1,96 @@
+"""What differs from episode to episode, and what is seen wrongly: domain randomisation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.spatial.transform import Rotation
+
+from dexgrasp_models.parameters import Parameters, parameter
+from dexgrasp_sim.interface import BatchPhysics
+
+
+@dataclass(frozen=True)
+class RandomisationConfig(Parameters):
+    """How much; by default nothing is random."""
+
+    mass: float = parameter(0.0, 0.0, 0.9, "", "greatest share more or less than the scene's mass")
+    friction: float = parameter(0.0, 0.0, 0.9, "", "likewise of its friction")
+    gain: float = parameter(0.0, 0.0, 0.9, "", "likewise of the stiffness of the fingers' drives")
+    action_delay: int = parameter(0, 0, 20, "", "greatest number of steps that actions are late by")
+    joint_noise: float = parameter(0.0, 0.0, 0.5, "rad", "deviation of each joint as it is seen")
+    wrist_shift: float = parameter(
+        0.0, 0.0, 0.2, "m", "deviation, and bound, along each axis of the wrist as it is seen"
+    )
+    wrist_turn: float = parameter(
+        0.0, 0.0, 0.5, "rad", "likewise of its turn about each (GraspGF, D.4)"
+    )
+    cloud_noise: float = parameter(
+        0.0, 0.0, 0.05, "m", "deviation of the points along each axis, the same all episode"
+    )
+
+
+class Randomisation:
+    """What is random in N episodes: drawn as they begin, the noise of what is seen as they go on.
+
+    Args:
+        config: how much.
+        count: N.
+        seed: of all of it.
+    """
+
+    def __init__(self, config: RandomisationConfig, count: int, seed: int) -> None:
+        self._config, self._count = config, count
+        self._rng = np.random.default_rng(seed)
+        self._delays = self._rng.integers(config.action_delay, size=count, endpoint=True)
+        self._sent: list[np.ndarray] = []
+
+    def vary(self, physics: BatchPhysics) -> None:
+        """Draw masses, frictions and gains of N environments."""
+        spreads = (self._config.mass, self._config.friction, self._config.gain)
+        masses, frictions, gains = (
+            1.0 + spread * self._rng.uniform(-1.0, 1.0, self._count) for spread in spreads
+        )
+        if any(spreads):
+            scene = physics.config
+            physics.vary(
+                range(self._count),
+                masses=scene.object_mass * masses,
+                frictions=scene.friction * frictions,
+                gains=gains,
+            )
+
+    def arriving(self, actions: np.ndarray) -> np.ndarray:
+        """(N, 18) actions that take effect in this step, of those sent now and before; zero where
+        the first is still on its way."""
+        if not self._config.action_delay:
+            return actions
+        self._sent.append(actions)
+        made = len(self._sent) - 1 - self._delays
+        sent = np.stack(self._sent)[np.maximum(made, 0), np.arange(self._count)]
+        return np.where(made[:, None] >= 0, sent, 0.0)
+
+    def seen_joints(self, joints: np.ndarray) -> np.ndarray:
+        """(N, 22) with noise."""
+        return self._noisy(joints, self._config.joint_noise)
+
+    def seen_clouds(self, clouds: np.ndarray) -> np.ndarray:
+        """(N, P, 3) with noise."""
+        return self._noisy(clouds, self._config.cloud_noise)
+
+    def seen_wrists(self, wrists: np.ndarray) -> np.ndarray:
+        """(N, 4, 4), moved, and turned about its own axes, by noise cut at its deviation."""
+        shift, turn = self._config.wrist_shift, self._config.wrist_turn
+        if not (shift or turn):
+            return wrists
+        noise = np.clip(self._rng.normal(size=(2, self._count, 3)), -1.0, 1.0)
+        seen = wrists.copy()
+        seen[:, :3, 3] += shift * noise[0]
+        seen[:, :3, :3] @= Rotation.from_rotvec(turn * noise[1]).as_matrix()
+        return seen
+
+    def _noisy(self, values: np.ndarray, deviation: float) -> np.ndarray:
+        if not deviation:
+            return values
+        return values + deviation * self._rng.normal(size=values.shape)

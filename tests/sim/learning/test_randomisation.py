@@ -1,0 +1,92 @@
+"""What is random is drawn by the seed, within its bounds, and is really there."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+
+import assist_scenes as scenes
+import numpy as np
+import pytest
+from scipy.spatial.transform import Rotation
+
+from dexgrasp_learning.randomisation import Randomisation, RandomisationConfig
+
+EPISODES = scenes.episodes(scenes.goals())
+ALL = RandomisationConfig(
+    mass=0.5,
+    friction=0.4,
+    gain=0.3,
+    action_delay=2,
+    joint_noise=0.02,
+    wrist_shift=0.01,
+    wrist_turn=0.05,
+    cloud_noise=0.002,
+)
+MANY = 4000
+
+
+def run(randomisation, seed):
+    environments = scenes.environments(randomisation=randomisation)
+    seen = [environments.begin(EPISODES, seed)]
+    for actions in np.random.default_rng(0).uniform(-1, 1, (scenes.SHORT.horizon, 4, 18)):
+        seen.append(environments.step(actions))
+    seen.append(environments.finish())
+    return [getattr(each, item.name) for each in seen for item in fields(each)[:4]]
+
+
+def test_a_seed_repeats_all_of_it_to_the_bit():
+    first, again, other = run(ALL, 3), run(ALL, 3), run(ALL, 4)
+    assert all(np.array_equal(*pair) for pair in zip(first, again, strict=True))
+    assert not any(np.array_equal(*pair) for pair in zip(first[4:8], other[4:8], strict=True))
+    nothing, seeded = run(None, 3), run(RandomisationConfig(), 4)
+    assert all(np.array_equal(*pair) for pair in zip(nothing, seeded, strict=True))
+
+
+@pytest.mark.parametrize("item", fields(RandomisationConfig), ids=lambda item: item.name)
+def test_each_setting_changes_what_is_seen(item):
+    only = RandomisationConfig(**{item.name: getattr(ALL, item.name)})
+    pairs = zip(run(only, 3), run(None, 3), strict=True)
+    assert not all(np.array_equal(*pair) for pair in pairs)
+
+
+def test_the_physics_is_varied_as_far_as_told():
+    environments = scenes.environments(randomisation=replace(ALL, friction=0.0))
+    environments.begin(EPISODES, seed=1)
+    masses = [model.body("object").mass[0] for model in environments.physics.models]
+    assert len(set(masses)) == 4
+    assert min(masses) >= 0.05
+    assert max(masses) <= 0.15
+    assert all((model.geom_friction[:, 0] == 1.0).all() for model in environments.physics.models)
+
+
+def test_late_actions_arrive_whole_and_in_order():
+    random = Randomisation(RandomisationConfig(action_delay=3), 40, 0)
+    sent = np.random.default_rng(0).normal(size=(12, 40, 18))
+    arrived = np.stack([random.arriving(each) for each in sent])
+    delays = set()
+    for row in range(40):
+        (delay,) = (
+            late
+            for late in range(4)
+            if np.array_equal(arrived[late:, row], sent[: 12 - late, row])
+            and not arrived[:late, row].any()
+        )
+        delays.add(delay)
+    assert delays == {0, 1, 2, 3}
+
+
+def test_noise_has_its_deviation_and_bound():
+    random = Randomisation(ALL, MANY, 0)
+    assert random.seen_joints(np.zeros((MANY, 22))).std() == pytest.approx(0.02, rel=0.02)
+    assert random.seen_clouds(np.zeros((MANY, 9, 3))).std() == pytest.approx(0.002, rel=0.02)
+    wrist = np.eye(4)
+    wrist[:3, :3] = Rotation.from_euler("xyz", (0.3, -0.5, 2.0)).as_matrix()
+    wrist[:3, 3] = 1.0, 2.0, 3.0
+    seen = random.seen_wrists(np.tile(wrist, (MANY, 1, 1)))
+    shifts = seen[:, :3, 3] - wrist[:3, 3]
+    turns = Rotation.from_matrix(wrist[:3, :3].T @ seen[:, :3, :3]).as_rotvec()
+    for found, bound in ((shifts, ALL.wrist_shift), (turns, ALL.wrist_turn)):
+        assert np.abs(found).max() == pytest.approx(bound)
+        # A third of a normal deviate is beyond its deviation, and cut.
+        assert (np.abs(found) > 0.999 * bound).mean() == pytest.approx(0.317, abs=0.02)
+        assert found.mean(axis=0) == pytest.approx(0.0, abs=0.05 * bound)
