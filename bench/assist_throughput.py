@@ -64,11 +64,10 @@ def main() -> None:
     options = parser.parse_args()
 
     grasps = GraspSet.open(SET)
-    names = list(dict.fromkeys(name.split("/")[0] for name in grasps.names))
-    first = {
-        name: next(each for each in grasps.names if each.split("/")[0] == name) for name in names
-    }
-    chosen = list(first.values())[: options.objects]
+    categories: dict[str, str] = {}
+    for name in grasps.names:
+        categories.setdefault(name.split("/")[0], name)
+    chosen = list(categories.values())[: options.objects]
     each = options.scenes // options.objects
     rows = np.concatenate([grasps.select({"lifted": (1.0, 1.0)}, [name])[:each] for name in chosen])
     goals, config, hand = grasps[rows], AssistConfig(), load_hand()
