@@ -11,7 +11,8 @@ from dexgrasp_models.nets.checks import checked_clouds
 from dexgrasp_models.nets.pointnet import point_mlp
 from dexgrasp_models.parameters import Parameters, parameter
 
-_CHUNK = 64  # clouds whose distances are held at once
+_CHUNKS = {"cpu": 2, "cuda": 64}
+"""Clouds whose distances are held at once, by the device: on a processor they stay in its cache."""
 
 
 @dataclass(frozen=True)
@@ -56,13 +57,22 @@ class BasisPoints(nn.Module):
         Raises:
             ValueError: clouds have another shape, or aren't finite.
         """
-        parts = checked_clouds(clouds).split(_CHUNK)
+        parts = checked_clouds(clouds).split(_CHUNKS.get(clouds.device.type, 64))
         return torch.cat([_nearest(self.basis.expand(len(part), -1, -1), part) for part in parts])
+
+    def nearness(self, clouds: Tensor) -> Tensor:
+        """(B, K) how near the basis points are, 1 on the cloud; raises as `distances`."""
+        # Bounded, so that a cloud that is far off is like none and not like nothing ever seen.
+        return torch.exp(-self.distances(clouds) / self.config.decay)
+
+    def sees_as(self, other: BasisPoints) -> bool:
+        """Whether another has the same nearness of any cloud."""
+        same = torch.equal(self.basis, other.basis)
+        return same and self.config.decay == other.config.decay
 
     def forward(self, clouds: Tensor) -> Tensor:
         """Features (B, C) of clouds (B, N, 3), m; raises as `distances`."""
-        # Bounded, so that a cloud that is far off is like none and not like nothing ever seen.
-        return self.mlp(torch.exp(-self.distances(clouds) / self.config.decay))
+        return self.mlp(self.nearness(clouds))
 
 
 def _nearest(places: Tensor, clouds: Tensor) -> Tensor:

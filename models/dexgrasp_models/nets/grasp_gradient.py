@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -12,6 +10,7 @@ from torch import Tensor
 
 from dexgrasp_models.nets.checks import checked_rotations
 from dexgrasp_models.nets.graspgf import QUERY_TIME, GraspGF, GraspGFConfig, wrist_frame
+from dexgrasp_models.nets.threads import one_thread
 from dexgrasp_models.nets.weights import WEIGHTS, load_network
 
 
@@ -61,7 +60,7 @@ class GraspGradient:
         Raises:
             ValueError: as `gradients`.
         """
-        with _one_thread():
+        with one_thread():
             one = (self._tensor(values)[None] for values in (points, wrist_pose, joints))
             return self.gradients(*one)[0].cpu().numpy()
 
@@ -106,14 +105,3 @@ def _seen(points: Tensor, wrist_poses: Tensor) -> Tensor:
         raise ValueError("wrist poses must be finite")
     rotations = checked_rotations(wrist_poses[:, :3, :3])
     return wrist_frame(points, rotations, wrist_poses[:, :3, 3])
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """PyTorch on one thread: for so little, waking others takes longer than they save."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from dexgrasp_models.geometry.so3 import rotation_from_vector
 from dexgrasp_models.hand.spec import load_hand
 from dexgrasp_models.nets.basis_points import BasisPoints, BasisPointsConfig
-from dexgrasp_models.nets.pointnet import PointNet2, PointNet2Config
+from dexgrasp_models.nets.pointnet import PointNet, PointNet2, PointNet2Config, PointNetConfig
 from dexgrasp_models.nets.score_matching import (
     VarianceSchedule,
     denoising_loss,
@@ -28,6 +28,9 @@ from dexgrasp_models.parameters import Parameters, choice, flag, parameter
 QUERY_TIME = 0.005
 """At which the score is the primitive's action (Eq. 10)."""
 
+POLICY_POINTNET = PointNetConfig(widths=(64, 128, 512), align_input=False, batch_norm=False)
+"""Of the residual policy, for a primitive that is trained to begin its encoder with (B.2)."""
+
 _LEAST_DEVIATION = 1e-3  # of what is standardised, where all grasps are alike
 _TIME_SCALE = 16.0  # deviation of the frequencies of the time's encoding
 
@@ -36,8 +39,11 @@ _TIME_SCALE = 16.0  # deviation of the frequencies of the time's encoding
 class GraspGFConfig(Parameters):
     """Settings of :class:`GraspGF`. The defaults are those of the paper (3.3, B.1)."""
 
-    encoder: str = choice("pointnet2", ("pointnet2", "basis_points"), "what encodes the cloud")
+    encoder: str = choice(
+        "pointnet2", ("pointnet2", "pointnet", "basis_points"), "what encodes the cloud"
+    )
     pointnet2: PointNet2Config = field(default_factory=lambda: PointNet2Config(head=(512,)))
+    pointnet: PointNetConfig = field(default_factory=lambda: POLICY_POINTNET)
     basis_points: BasisPointsConfig = field(default_factory=BasisPointsConfig)
     joint_features: int = parameter(1024, 1, 65536, "", "that the joints are encoded into")
     time_features: int = parameter(512, 2, 65536, "", "that the time is encoded into")
@@ -86,11 +92,13 @@ class GraspGF(nn.Module):
         size = len(hand.actuators) * (2 if config.circular else 1)
         self.register_buffer("mean", torch.zeros(size))
         self.register_buffer("deviation", torch.tensor(1.0))
-        self.encoder: BasisPoints | PointNet2 = (
-            PointNet2(config.pointnet2)
-            if config.encoder == "pointnet2"
-            else BasisPoints(config.basis_points)
-        )
+        self.encoder: BasisPoints | PointNet | PointNet2
+        if config.encoder == "pointnet2":
+            self.encoder = PointNet2(config.pointnet2)
+        elif config.encoder == "pointnet":
+            self.encoder = PointNet(config.pointnet)
+        else:
+            self.encoder = BasisPoints(config.basis_points)
         self.of_joints = nn.Sequential(nn.Linear(size, config.joint_features), nn.ReLU())
         self.of_time = _TimeEncoding(config.time_features)
         width = self.encoder.features + config.joint_features + config.time_features
@@ -179,8 +187,13 @@ class GraspGF(nn.Module):
         Raises:
             ValueError: as `loss`.
         """
-        angles = self.actuator_angles(joints)
         features = self._features(clouds, len(joints))
+        return self.gradient_of_angles(features, self.actuator_angles(joints), time)
+
+    def gradient_of_angles(
+        self, features: Tensor, angles: Tensor, time: float = QUERY_TIME
+    ) -> Tensor:
+        """As `gradient`, of the encoder's features (B, C) and actuator angles (B, 18), rad."""
         coordinates = (self._embedded(angles) - self.mean) / self.deviation
         times = angles.new_full((len(angles),), time)
         # Noisy data are about mean(t) times the data.

@@ -1,7 +1,7 @@
 """What a policy of the human-assisting task does, and how the hand closes by itself at the end.
 
-GraspGF (Wu et al., NeurIPS 2023), 4.1 and A.1. Targets are those of the 22 finger joints, coupled:
-both joints of a tendon have the same.
+GraspGF (Wu et al., NeurIPS 2023), 3, 4.1 and A.1. Targets are those of the 22 finger joints,
+coupled: both joints of a tendon have the same.
 """
 
 from __future__ import annotations
@@ -11,6 +11,28 @@ import numpy as np
 from dexgrasp_models.hand.spec import HandSpec
 from dexgrasp_models.tasks.assist_config import AUTO_CLOSE_JOINTS, AssistConfig
 from dexgrasp_models.tasks.batches import batch
+
+
+def composed(gradients: np.ndarray, outputs: np.ndarray) -> np.ndarray:
+    """Actions of the residual policy: a = a^p * a^s + a^r, joint by joint (Eq. 2).
+
+    Args:
+        gradients: (N, 18) of the primitive. a^p is each by its largest absolute number, so that
+            the policy alone says how fast; a gradient of zeros stays zeros.
+        outputs: (N, 36) of the policy: the scales a^s, then the residuals a^r.
+
+    Returns:
+        (N, 18), not clipped: `acted` does it.
+
+    Raises:
+        ValueError: a shape does not fit, or a number isn't finite.
+    """
+    gradients = batch("gradient", gradients, None, None)
+    count, joints = gradients.shape
+    outputs = batch("policy's output", outputs, count, 2 * joints)
+    largest = np.abs(gradients).max(axis=1, keepdims=True)
+    directions = gradients / np.where(largest > 0.0, largest, 1.0)
+    return directions * outputs[:, :joints] + outputs[:, joints:]
 
 
 def acted(

@@ -1,0 +1,203 @@
+"""The network of policies that assist a moving wrist (GraspGF, Wu et al., NeurIPS 2023: 3.2, 3.3).
+
+It sees the hand and the last wrists, the object's cloud in the present wrist's frame, and the
+primitive's gradient; it gives how fast each joint goes along the gradient, and what is added to it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+
+from dexgrasp_models.hand.spec import load_hand
+from dexgrasp_models.nets.basis_points import BasisPoints, BasisPointsConfig
+from dexgrasp_models.nets.checks import checked_clouds
+from dexgrasp_models.nets.graspgf import POLICY_POINTNET, GraspGF
+from dexgrasp_models.nets.pointnet import PointNet, PointNetConfig
+from dexgrasp_models.parameters import Parameters, choice, parameter
+
+_LEAST_DEVIATION = 1e-3  # of a number of the state that hardly changes, as the present wrist
+_FARTHEST = 5.0  # deviations; beyond, a state is as strange as it gets
+_FIRST_OUTPUTS = 0.01  # of the last layer's usual weights, so that the hand is still at first
+
+
+@dataclass(frozen=True)
+class AssistNetworkConfig(Parameters):
+    """Settings of :class:`AssistNetwork`. The defaults are those of the paper (3.3)."""
+
+    outputs: str = choice(
+        "residual",
+        ("residual", "direct"),
+        "scales and residuals of the primitive's gradient (Eq. 2), or actions without a primitive",
+    )
+    encoder: str = choice("pointnet", ("pointnet", "basis_points"), "what encodes the cloud")
+    pointnet: PointNetConfig = field(default_factory=lambda: POLICY_POINTNET)
+    basis_points: BasisPointsConfig = field(default_factory=BasisPointsConfig)
+    history: int = parameter(5, 1, 50, "", "wrists that are seen, the present one among them")
+    state_features: int = parameter(
+        512, 1, 65536, "", "that hand, wrists and gradient are encoded into"
+    )
+    widths: tuple[int, ...] = parameter(
+        (512, 512), 1, 65536, "", "hidden layers of the MLP on all features", any_length=True
+    )
+
+    @classmethod
+    def paper(cls) -> AssistNetworkConfig:
+        """PointNet and the widths of 3.3."""
+        return cls()
+
+    @classmethod
+    def small(cls) -> AssistNetworkConfig:
+        """Basis points, as the primitive of this size, and narrower layers."""
+        return cls(encoder="basis_points", state_features=256, widths=(256, 256))
+
+
+class AssistNetwork(nn.Module):
+    """From states, clouds and gradients to what the policy does.
+
+    States are `dexgrasp_models.tasks.assist_observation.state_vector`; they are standardised by
+    means and deviations that `fit_standardisation` takes before training.
+    """
+
+    mean: Tensor
+    deviation: Tensor
+
+    def __init__(self, config: AssistNetworkConfig, outputs: int | None = None) -> None:
+        """`outputs`: how many numbers it gives, as 1 for a value; default: those of the config."""
+        super().__init__()
+        self.config = config
+        hand = load_hand()
+        joints = len(hand.actuators)
+        size = joints + len(hand.tendons) + 7 * config.history
+        self.register_buffer("mean", torch.zeros(size))
+        self.register_buffer("deviation", torch.ones(size))
+        self.encoder: BasisPoints | PointNet = (
+            PointNet(config.pointnet)
+            if config.encoder == "pointnet"
+            else BasisPoints(config.basis_points)
+        )
+        self._joints, self._with_gradient = joints, config.outputs == "residual"
+        inputs = size + joints * self._with_gradient
+        self.of_state = nn.Sequential(nn.Linear(inputs, config.state_features), nn.ELU())
+        width = self.encoder.features + config.state_features
+        layers: list[nn.Module] = []
+        for after in config.widths:
+            layers += [nn.Linear(width, after), nn.ELU()]
+            width = after
+        last = nn.Linear(width, outputs or joints * (2 if self._with_gradient else 1))
+        with torch.no_grad():
+            for values in last.parameters():
+                values.mul_(_FIRST_OUTPUTS)
+        self.head = nn.Sequential(*layers, last)
+
+    @torch.no_grad()
+    def fit_standardisation(self, states: Tensor) -> None:
+        """Take means and deviations from states (M, S), before training.
+
+        Raises:
+            ValueError: they have another shape, aren't finite, or are fewer than two.
+        """
+        states = self._checked_states(states)
+        if len(states) < 2:
+            raise ValueError(f"expected two or more states, got {len(states)}")
+        self.mean.copy_(states.mean(dim=0))
+        self.deviation.copy_(states.std(dim=0).clamp_min(_LEAST_DEVIATION))
+
+    def take_encoder(self, primitive: GraspGF) -> bool:
+        """Begin with the encoder of a trained primitive (B.2), if it has the same kind and size."""
+        if primitive.encoder.config != self.encoder.config:
+            return False
+        self.encoder.load_state_dict(primitive.encoder.state_dict())
+        return True
+
+    def prepared(self, clouds: Tensor) -> Tensor:
+        """What of the encoder doesn't learn, for a cloud to be kept or shared by networks.
+
+        Args:
+            clouds: (B, P, 3) of the objects in the wrists' frames, m.
+
+        Returns:
+            (B, K) nearness of the basis points; of PointNet the clouds themselves.
+
+        Raises:
+            ValueError: clouds have another shape, or aren't finite.
+        """
+        if isinstance(self.encoder, BasisPoints):
+            return self.encoder.nearness(clouds)
+        return checked_clouds(clouds)
+
+    def of_prepared(
+        self, states: Tensor, clouds: Tensor, gradients: Tensor | None = None
+    ) -> Tensor:
+        """As `forward`, of clouds that went through `prepared`."""
+        states = (self._checked_states(states) - self.mean) / self.deviation
+        inputs = states.clamp(-_FARTHEST, _FARTHEST)
+        if self._with_gradient:
+            inputs = torch.cat((inputs, directions(self._checked_gradients(gradients, states))), -1)
+        encoder = self.encoder
+        features = encoder.mlp(clouds) if isinstance(encoder, BasisPoints) else encoder(clouds)
+        return self.head(torch.cat((self.of_state(inputs), features), dim=-1))
+
+    def forward(self, states: Tensor, clouds: Tensor, gradients: Tensor | None = None) -> Tensor:
+        """What the policy gives.
+
+        Args:
+            states: (B, S); 57 numbers with a history of five wrists.
+            clouds: (B, P, 3) of the objects in the wrists' frames, m.
+            gradients: (B, 18) of the primitive, of any length; none are needed for `direct`.
+
+        Returns:
+            (B, 36) the scales a^s and the residuals a^r (Eq. 2), or (B, 18) actions, not bounded.
+
+        Raises:
+            ValueError: shapes don't fit, or something isn't finite.
+        """
+        return self.of_prepared(states, self.prepared(clouds), gradients)
+
+    @property
+    def needs_gradient(self) -> bool:
+        """Whether it sees the primitive's gradient, and composes actions with it."""
+        return self._with_gradient
+
+    def actions(self, states: Tensor, clouds: Tensor, gradients: Tensor | None = None) -> Tensor:
+        """(B, 18) actions, not bounded, of what `of_prepared` takes."""
+        found = self.of_prepared(states, clouds, gradients)
+        if gradients is None or not self._with_gradient:
+            return found
+        return composed_actions(gradients, found)
+
+    def _checked_states(self, states: Tensor) -> Tensor:
+        if states.dim() != 2 or states.shape[1] != len(self.mean):
+            raise ValueError(
+                f"these weights see states (B, {len(self.mean)}), of {self.config.history} wrists, "
+                f"and not {tuple(states.shape)}"
+            )
+        if not torch.isfinite(states).all():
+            raise ValueError("states must be finite")
+        return states
+
+    def _checked_gradients(self, gradients: Tensor | None, states: Tensor) -> Tensor:
+        wanted = (len(states), self._joints)
+        if gradients is None or gradients.shape != wanted:
+            given = gradients if gradients is None else tuple(gradients.shape)
+            raise ValueError(f"expected the primitive's gradients {wanted}, got {given}")
+        if not torch.isfinite(gradients).all():
+            raise ValueError("the primitive's gradients must be finite")
+        return gradients
+
+
+def directions(gradients: Tensor) -> Tensor:
+    """(B, 18) gradients, each by its largest absolute number; zeros stay zeros."""
+    largest = gradients.abs().amax(dim=-1, keepdim=True)
+    return gradients / torch.where(largest > 0, largest, 1.0)
+
+
+def composed_actions(gradients: Tensor, outputs: Tensor) -> Tensor:
+    """(B, 18) actions of gradients (B, 18) and outputs (B, 36): a^p * a^s + a^r (Eq. 2).
+
+    The same as `dexgrasp_models.tasks.assist_action.composed`, for training.
+    """
+    scales, residuals = outputs.chunk(2, dim=-1)
+    return directions(gradients) * scales + residuals
