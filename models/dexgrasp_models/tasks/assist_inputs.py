@@ -1,0 +1,80 @@
+"""What the networks of the human-assisting task take of an observation.
+
+One place for policies on the robot and for what they learn from, so that both see the same.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from dexgrasp_models.hand.spec import HandSpec
+from dexgrasp_models.nets.assist_network import AssistNetwork
+from dexgrasp_models.nets.basis_points import BasisPoints
+from dexgrasp_models.nets.graspgf import GraspGF
+from dexgrasp_models.tasks.assist_observation import AssistObservation, state_vector
+
+
+class AssistInputs(NamedTuple):
+    """Of N hands, for `AssistNetwork.actions`."""
+
+    states: Tensor
+    """(N, S), see `state_vector`."""
+    clouds: Tensor
+    """(N, ...), see `AssistNetwork.prepared`."""
+    gradients: Tensor | None
+    """(N, 18) of the primitive in the actuators' angles, 1/rad; None without a primitive."""
+
+
+class InputMaker:
+    """Prepares clouds for a network and asks the frozen primitive for its gradient."""
+
+    def __init__(self, network: AssistNetwork, primitive: GraspGF | None, hand: HandSpec) -> None:
+        """
+        Args:
+            network: of the policy.
+            primitive: whose gradient it sees, on the same device; None where it sees none.
+            hand: whose joints these are.
+
+        Raises:
+            ValueError: the network needs a primitive, and there is none.
+        """
+        if network.needs_gradient and primitive is None:
+            raise ValueError("this policy goes along a primitive's gradient: name its weights")
+        self._network = network
+        self._primitive = primitive.eval() if primitive and network.needs_gradient else None
+        self._shares_basis = (
+            self._primitive is not None
+            and isinstance(network.encoder, BasisPoints)
+            and isinstance(self._primitive.encoder, BasisPoints)
+            and network.encoder.sees_as(self._primitive.encoder)
+        )
+        self._device = network.mean.device
+        low, high = (self._tensor(side) for side in hand.actuator_limits.T)
+        self._low, self._range = low, high - low
+
+    @torch.no_grad()
+    def __call__(self, seen: AssistObservation) -> AssistInputs:
+        """
+        Raises:
+            ValueError: a cloud has no points, or something isn't finite.
+        """
+        points = self._tensor(seen.cloud)
+        clouds = self._network.prepared(points)
+        gradients = None
+        if self._primitive is not None:
+            encoder = self._primitive.encoder
+            if self._shares_basis and isinstance(encoder, BasisPoints):
+                features = encoder.mlp(clouds)
+            else:
+                features = encoder(points)
+            # Of normalised ones, see `assist_observation`.
+            angles = self._low + 0.5 * (self._tensor(seen.actuated) + 1.0) * self._range
+            gradients = self._primitive.gradient_of_angles(features, angles)
+        return AssistInputs(self._tensor(state_vector(seen)), clouds, gradients)
+
+    def _tensor(self, values: np.ndarray) -> Tensor:
+        return torch.as_tensor(np.asarray(values), dtype=torch.float32, device=self._device)

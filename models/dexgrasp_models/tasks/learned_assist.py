@@ -1,0 +1,78 @@
+"""A trained policy of the human-assisting task, from a file of weights."""
+
+from __future__ import annotations
+
+import os
+from contextlib import nullcontext
+
+import numpy as np
+import torch
+
+from dexgrasp_models.hand.spec import load_hand
+from dexgrasp_models.nets.assist_network import AssistNetwork, AssistNetworkConfig
+from dexgrasp_models.nets.graspgf import GraspGF, GraspGFConfig
+from dexgrasp_models.nets.threads import one_thread
+from dexgrasp_models.nets.weights import WEIGHTS, load_network
+from dexgrasp_models.tasks.assist_inputs import InputMaker
+from dexgrasp_models.tasks.assist_observation import AssistObservation
+
+PRIMITIVE = WEIGHTS / "graspgf.safetensors"
+"""The primitive that comes with the package."""
+
+
+class LearnedAssist:
+    """An `AssistPolicy` of N hands; for one hand on one thread.
+
+    Attributes:
+        network: in evaluation mode, on the device.
+        metadata: what was saved with its weights.
+    """
+
+    def __init__(
+        self,
+        weights: str | os.PathLike[str],
+        *,
+        primitive: str | os.PathLike[str] = PRIMITIVE,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        """
+        Args:
+            weights: file that `dexgrasp train assist` left.
+            primitive: file that `dexgrasp train graspgf` left, the one it was trained with; not
+                read for a policy without a primitive.
+            device: of the networks.
+
+        Raises:
+            WeightsError: a file is missing, of another hand or kind, or doesn't fit its network.
+        """
+        network, self.metadata = load_network(weights, AssistNetworkConfig, AssistNetwork)
+        self.network = network.to(device).eval()
+        frozen = load_primitive(primitive, device) if network.needs_gradient else None
+        self._inputs = InputMaker(self.network, frozen, load_hand())
+
+    def begin(self, count: int) -> None:
+        """It remembers nothing that would have to be forgotten."""
+
+    @torch.no_grad()
+    def actions(self, seen: AssistObservation) -> np.ndarray:
+        """(N, 18) in [-1, 1].
+
+        Raises:
+            ValueError: the history has another length than the network's, a cloud has no points,
+                or something isn't finite.
+        """
+        with one_thread() if len(seen.actuated) == 1 else nullcontext():
+            found = self.network.actions(*self._inputs(seen))
+            return found.clamp(-1.0, 1.0).cpu().numpy().astype(float)
+
+
+def load_primitive(
+    weights: str | os.PathLike[str] = PRIMITIVE, device: torch.device | str = "cpu"
+) -> GraspGF:
+    """GraspGF's network in evaluation mode, whose weights don't learn.
+
+    Raises:
+        WeightsError: the file is missing, or doesn't fit the network.
+    """
+    network, _ = load_network(weights, GraspGFConfig, GraspGF)
+    return network.to(device).eval().requires_grad_(False)
