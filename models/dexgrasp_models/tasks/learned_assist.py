@@ -1,4 +1,4 @@
-"""A trained policy of the human-assisting task, from a file of weights."""
+"""Policies of the human-assisting task that were learned."""
 
 from __future__ import annotations
 
@@ -20,8 +20,39 @@ PRIMITIVE = WEIGHTS / "graspgf.safetensors"
 """The primitive that comes with the package."""
 
 
-class LearnedAssist:
-    """An `AssistPolicy` of N hands; for one hand on one thread.
+class NetworkPolicy:
+    """An `AssistPolicy` of N hands by a network in memory; one hand on one thread."""
+
+    def __init__(self, network: AssistNetwork, primitive: GraspGF | None) -> None:
+        """
+        Args:
+            network: of the policy.
+            primitive: whose gradient it goes along; see `InputMaker`.
+
+        Raises:
+            ValueError: as `InputMaker`.
+        """
+        self.network = network.eval()
+        self._inputs = InputMaker(network, primitive, load_hand())
+
+    def begin(self, count: int) -> None:
+        """It remembers nothing that would have to be forgotten."""
+
+    @torch.no_grad()
+    def actions(self, seen: AssistObservation) -> np.ndarray:
+        """(N, 18) in [-1, 1].
+
+        Raises:
+            ValueError: the history has another length than the network's, a cloud has no points,
+                or something isn't finite.
+        """
+        with one_thread() if len(seen.actuated) == 1 else nullcontext():
+            found = self.network.actions(*self._inputs(seen))
+            return found.clamp(-1.0, 1.0).cpu().numpy().astype(float)
+
+
+class LearnedAssist(NetworkPolicy):
+    """The policy in a file of weights.
 
     Attributes:
         network: in evaluation mode, on the device.
@@ -46,24 +77,8 @@ class LearnedAssist:
             WeightsError: a file is missing, of another hand or kind, or doesn't fit its network.
         """
         network, self.metadata = load_network(weights, AssistNetworkConfig, AssistNetwork)
-        self.network = network.to(device).eval()
         frozen = load_primitive(primitive, device) if network.needs_gradient else None
-        self._inputs = InputMaker(self.network, frozen, load_hand())
-
-    def begin(self, count: int) -> None:
-        """It remembers nothing that would have to be forgotten."""
-
-    @torch.no_grad()
-    def actions(self, seen: AssistObservation) -> np.ndarray:
-        """(N, 18) in [-1, 1].
-
-        Raises:
-            ValueError: the history has another length than the network's, a cloud has no points,
-                or something isn't finite.
-        """
-        with one_thread() if len(seen.actuated) == 1 else nullcontext():
-            found = self.network.actions(*self._inputs(seen))
-            return found.clamp(-1.0, 1.0).cpu().numpy().astype(float)
+        super().__init__(network.to(device), frozen)
 
 
 def load_primitive(

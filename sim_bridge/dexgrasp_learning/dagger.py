@@ -1,0 +1,209 @@
+"""DAgger: a student acts, and learns what an expert would have done where it came to.
+
+Ross et al., AISTATS 2011. The expert knows what the policy may not see, as the grasp that is meant.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, cast
+
+import numpy as np
+import torch
+from torch import nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from dexgrasp_learning.labelled_states import KeptRounds, LabelledStates
+from dexgrasp_learning.rounds import settings_of
+from dexgrasp_models.hand.spec import load_hand
+from dexgrasp_models.nets.assist_network import AssistNetwork
+from dexgrasp_models.nets.graspgf import GraspGF
+from dexgrasp_models.parameters import Parameters, parameter
+from dexgrasp_models.tasks.assist_inputs import InputMaker
+from dexgrasp_models.tasks.assist_observation import AssistObservation
+from dexgrasp_models.tasks.learned_assist import NetworkPolicy
+from dexgrasp_models.training.checkpoint import Checkpoint
+from dexgrasp_models.training.data import derived_seed
+from dexgrasp_models.training.objectives import LOSS
+
+Episodes = Any
+"""Whatever the environments take."""
+EpisodeSource = Callable[[np.random.Generator], Episodes]
+
+
+class ExpertEnvironments(Protocol):
+    """N episodes of `horizon` steps side by side, and an expert that looks on."""
+
+    @property
+    def horizon(self) -> int:
+        """Steps of an episode."""
+
+    def begin(self, episodes: Episodes, seed: int = 0) -> AssistObservation:
+        """Begin new ones: what is seen of them."""
+
+    def step(self, actions: np.ndarray) -> AssistObservation:
+        """Act by (N, 18) in [-1, 1]: what is seen next."""
+
+    def expert(self) -> np.ndarray:
+        """(N, 18) in [-1, 1] that the expert would do now."""
+
+
+@dataclass(frozen=True)
+class DaggerConfig(Parameters):
+    """How the student learns."""
+
+    rounds: int = parameter(1000, 1, 10_000_000, "", "of episodes and updates")
+    episodes: int = parameter(64, 1, 65_536, "", "of a round")
+    expert_share: float = parameter(
+        0.5,
+        0.0,
+        1.0,
+        "",
+        "the share of episodes in which the expert acts, all in the first round, falls by this "
+        "factor from each to the next",
+    )
+    updates: int = parameter(100, 1, 1_000_000, "", "of the weights in a round")
+    batch: int = parameter(512, 1, 1_000_000, "", "states of an update, of all rounds")
+    learning_rate: float = parameter(1e-3, 0.0, 1.0, "", "of Adam")
+    clip: float = parameter(10.0, 0.0, 1e9, "", "longest gradient; 0 doesn't clip")
+    ema: float = parameter(
+        0.99, 0.0, 0.999999, "", "share that the running mean of the weights keeps; 0: no mean"
+    )
+    capacity: int = parameter(
+        1_000_000, 1, 1_000_000_000, "", "states that are kept, 1 kB each with basis points"
+    )
+
+
+class Dagger:
+    """A `Learner`. The running mean of the weights acts, where there is one."""
+
+    def __init__(
+        self,
+        network: AssistNetwork,
+        primitive: GraspGF | None,
+        environments: ExpertEnvironments,
+        source: EpisodeSource,
+        config: DaggerConfig,
+        *,
+        seed: int,
+        folder: Path,
+        trained: bool = False,
+    ) -> None:
+        """
+        Args:
+            network: of the student.
+            primitive: whose gradient it sees; see `InputMaker`.
+            environments: to act in.
+            source: draws the episodes of a round.
+            config: how.
+            seed: of all that is drawn.
+            folder: for the states of earlier rounds, which a run goes on from.
+            trained: whether the network is: then it keeps its standardisation.
+        """
+        self._student, self._primitive = network, primitive
+        self._environments, self._source = environments, source
+        self._config, self._seed, self._trained = config, seed, trained
+        self._inputs = InputMaker(network, primitive, load_hand())
+        self._optimiser = torch.optim.Adam(network.parameters(), config.learning_rate, fused=True)
+        self._kept = KeptRounds(folder, config.capacity)
+        self._average = self._new_average()
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """The configurations of training and network, and the method."""
+        return {"method": "dagger", **settings_of(self._config, self._student)}
+
+    @property
+    def network(self) -> AssistNetwork:
+        """The student, or its running mean."""
+        return self._student if self._average is None else cast(AssistNetwork, self._average.module)
+
+    @property
+    def policy(self) -> NetworkPolicy:
+        """That acts by `network`."""
+        return NetworkPolicy(self.network, self._primitive)
+
+    def round(self, number: int) -> dict[str, float]:
+        """Act in new episodes, ask the expert in each state, and learn from all states so far.
+
+        Gives the mean squared error in training (`LOSS`), that of the student in the states that
+        it came to by itself before it learned from them (nothing in the first round, where the
+        expert acts), how many states there are, and the share of the time that acting took.
+        """
+        begun = time.perf_counter()
+        figures, states = self._acted(number)
+        acted = time.perf_counter()
+        self._kept.add(number, states)
+        if number == 0 and not self._trained:
+            self._student.fit_standardisation(states.states)
+        figures[LOSS] = self._learned()
+        ended = time.perf_counter()
+        figures["states"] = float(len(self._kept.all().states))
+        figures["acting_share"] = (acted - begun) / (ended - begun)
+        return figures
+
+    def state(self) -> dict[str, Any]:
+        """See `Learner`."""
+        self._kept.checkpointed()
+        return {
+            "objective": self._student.state_dict(),
+            "optimiser": self._optimiser.state_dict(),
+            "average": None if self._average is None else self._average.state_dict(),
+        }
+
+    def restore(self, checkpoint: Checkpoint) -> None:
+        """See `Learner`."""
+        self._student.load_state_dict(checkpoint.objective)
+        self._optimiser.load_state_dict(checkpoint.optimiser)
+        if self._average is not None and checkpoint.average is not None:
+            self._average.load_state_dict(checkpoint.average)
+        self._kept.restore(checkpoint.step)
+
+    def _acted(self, number: int) -> tuple[dict[str, float], LabelledStates]:
+        rng = np.random.default_rng(derived_seed(self._seed, "episodes", number))
+        environments = self._environments
+        seen = environments.begin(self._source(rng), int(rng.integers(2**31)))
+        by_expert = rng.random(len(seen.actuated)) < self._config.expert_share**number
+        parts, errors = [], []
+        for _ in range(environments.horizon):
+            inputs = self._inputs(seen)
+            wanted = environments.expert()
+            with torch.no_grad():
+                done = self.network.actions(*inputs).clamp(-1.0, 1.0).cpu().numpy()
+            errors.append(np.square(done - wanted).mean(axis=1)[~by_expert])
+            labels = torch.as_tensor(wanted, dtype=torch.float32, device=inputs.states.device)
+            parts.append(LabelledStates.of(inputs, labels))
+            seen = environments.step(np.where(by_expert[:, None], wanted, done))
+        figures = {"expert_share": float(by_expert.mean())}
+        if not by_expert.all():
+            figures["error_on_its_own"] = float(np.mean(errors))
+        return figures, LabelledStates.together(parts)
+
+    def _learned(self) -> float:
+        """Mean of the loss over the updates."""
+        config, states = self._config, self._kept.all()
+        total = 0.0
+        self._student.train()
+        for _ in range(config.updates):
+            rows = torch.randint(len(states.states), (config.batch,))
+            batch = states.rows(rows)
+            errors = self._student.actions(*batch.inputs) - batch.actions
+            loss = errors.square().mean()
+            self._optimiser.zero_grad()
+            loss.backward()
+            nn.utils.clip_grad_norm_(self._student.parameters(), config.clip or math.inf)
+            self._optimiser.step()
+            if self._average is not None:
+                self._average.update_parameters(self._student)
+            total += float(loss.detach())
+        self._student.eval()
+        return total / config.updates
+
+    def _new_average(self) -> AveragedModel | None:
+        if not self._config.ema:
+            return None
+        return AveragedModel(self._student, multi_avg_fn=get_ema_multi_avg_fn(self._config.ema))
