@@ -7,7 +7,6 @@ on from a checkpoint ends with the bits of one that was never stopped.
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import asdict
@@ -18,18 +17,11 @@ import torch
 from dexgrasp_models.nets.assist_network import AssistNetwork
 from dexgrasp_models.nets.weights import save_weights
 from dexgrasp_models.tasks.assist_policy import AssistPolicy
-from dexgrasp_models.training.checkpoint import (
-    Checkpoint,
-    TrainingError,
-    load_checkpoint,
-    save_checkpoint,
-)
-from dexgrasp_models.training.clock import Clock
+from dexgrasp_models.training.checkpoint import Checkpoint
 from dexgrasp_models.training.curves import Curves
 from dexgrasp_models.training.data import derived_seed
-from dexgrasp_models.training.loop import Progress, Run
 from dexgrasp_models.training.objectives import LOSS
-from dexgrasp_models.training.processes import Processes
+from dexgrasp_models.training.run import Progress, Run, RunState
 
 Judge = Callable[[AssistPolicy], Mapping[str, float]]
 """Figures of a policy on episodes for validation; the best weights have the least `LOSS`."""
@@ -103,60 +95,51 @@ class _Rounds:
         self._learner, self._rounds, self._run = learner, rounds, run
         self._judge, self._judge_every, self._report = judge, judge_every, report
         self._settings = {"seed": run.seed, **learner.settings}
-        self._clock, self._saved = Clock(run.budget), time.monotonic()
-        self._step, self._best = 0, math.inf
+        self._state = RunState(run, self._settings)
         self._longest = self._judging = 0.0
         self._judged_at = -1
 
     def __call__(self) -> Progress:
-        run = self._run
-        if run.resume and run.checkpoint.is_file():
-            checkpoint = load_checkpoint(run.checkpoint, self._settings)
+        state = self._state
+        if checkpoint := state.resumed():
             self._learner.restore(checkpoint)
-            self._step, self._best = checkpoint.step, checkpoint.best
-            self._clock.earlier = checkpoint.seconds
         figures: dict[str, float] = {}
-        with closing(Curves(run.curves, self._step, Processes(), every=1)) as curves:
-            while self._step < self._rounds and not self._out_of_time():
+        with closing(Curves(self._run.curves, state.step, every=1)) as curves:
+            while state.step < self._rounds and state.has_time_for(self._longest + self._judging):
                 figures = self._round(curves)
-                if self._judge and self._step % self._judge_every == 0:
+                if self._judge and state.step % self._judge_every == 0:
                     figures |= self._judged(curves, figures)
-                if time.monotonic() - self._saved >= run.checkpoint_every:
-                    self._save()
+                if state.save_is_due:
+                    state.save(**self._learner.state())
                 self._report(self._progress(figures))
-            if figures:  # one round or more was made
-                if self._judged_at != self._step:
+            if figures:  # there was time for a round
+                if self._judged_at != state.step:
                     figures |= self._judged(curves, figures)
                     self._report(self._progress(figures))
-                self._save()
+                state.save(**self._learner.state())
         return self._progress(figures)
 
     def _round(self, curves: Curves) -> dict[str, float]:
-        begun = self._clock.seconds
-        torch.manual_seed(derived_seed(self._run.seed, "round", self._step))
-        figures = self._learner.round(self._step)
-        if bad := [name for name, value in figures.items() if not math.isfinite(value)]:
-            raise TrainingError(
-                f"training diverged in round {self._step}: {', '.join(bad)} is not finite. Lower "
-                "the learning rate, and begin anew; the last checkpoint is from before"
-            )
-        self._step += 1
-        curves.train(self._step, figures)
-        self._longest = max(self._longest, self._clock.seconds - begun)
+        state, begun = self._state, self._state.seconds
+        torch.manual_seed(derived_seed(self._run.seed, "round", state.step))
+        figures = self._learner.round(state.step)
+        if not all(map(math.isfinite, figures.values())):
+            raise state.diverged(figures)
+        state.step += 1
+        curves.train(state.step, figures)
+        self._longest = max(self._longest, state.seconds - begun)
         return figures
 
     def _judged(self, curves: Curves, figures: Mapping[str, float]) -> dict[str, float]:
-        begun = self._clock.seconds
-        self._judged_at = self._step
-        if self._judge is None:
-            found = dict(figures)
-        else:
-            found = dict(self._judge(self._learner.policy))
-            curves.validation(self._step, found)
-        if self._judge is None or found[LOSS] < self._best:
-            self._best = found[LOSS]
+        state, begun = self._state, self._state.seconds
+        self._judged_at = state.step
+        found = dict(self._judge(self._learner.policy) if self._judge else figures)
+        if self._judge:
+            curves.validation(state.step, found)
+        if not self._judge or found[LOSS] < state.best:
+            state.best = found[LOSS]
             self._keep(found)
-        self._judging = max(self._judging, self._clock.seconds - begun)
+        self._judging = max(self._judging, state.seconds - begun)
         return found
 
     def _keep(self, figures: Mapping[str, float]) -> None:
@@ -164,25 +147,17 @@ class _Rounds:
             **self._run.metadata,
             "recipe": self._run.name,
             **self._settings,
-            "step": self._step,
-            "seconds": round(self._clock.seconds, 1),
+            "step": self._state.step,
+            "seconds": round(self._state.seconds, 1),
             "validation": dict(figures),
         }
         network = self._learner.network
         save_weights(self._run.weights, network, network.config, metadata)
 
-    def _save(self) -> None:
-        state = self._learner.state()
-        checkpoint = Checkpoint(self._step, self._clock.seconds, self._best, **state)
-        save_checkpoint(self._run.checkpoint, checkpoint, self._settings)
-        self._saved = time.monotonic()
-
     def _progress(self, figures: Mapping[str, float]) -> Progress:
-        finished = self._step == self._rounds
-        return Progress(self._step, self._clock.seconds, dict(figures), self._best, finished)
-
-    def _out_of_time(self) -> bool:
-        return self._clock.spent(self._longest + self._judging)
+        state = self._state
+        finished = state.step == self._rounds
+        return Progress(state.step, state.seconds, dict(figures), state.best, finished)
 
 
 def settings_of(config: Any, network: AssistNetwork) -> dict[str, Any]:

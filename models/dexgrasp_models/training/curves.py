@@ -17,13 +17,14 @@ class Curves:
         folder: of the files.
         step: steps that are done; what a killed run wrote beyond them is told anew.
         tells: whether anything is written; of several processes one does.
+        every: of how many steps one is told.
 
     Raises:
         OSError: of this and of all methods: a file can't be written.
     """
 
-    def __init__(self, folder: Path, step: int, tells: bool = True) -> None:
-        self._writer = None
+    def __init__(self, folder: Path, step: int, tells: bool = True, every: int = _EVERY) -> None:
+        self._writer, self._every = None, every
         if tells:
             from torch.utils.tensorboard import SummaryWriter
 
@@ -32,7 +33,7 @@ class Curves:
 
     def train(self, step: int, terms: Mapping[str, SupportsFloat]) -> None:
         """What a step gave; now and then it is told."""
-        if self._writer is not None and (step % _EVERY == 0 or step == 1):
+        if self._writer is not None and (step % self._every == 0 or step == 1):
             for name, value in terms.items():
                 self._writer.add_scalar(f"training/{name}", float(value), step)
 

@@ -137,10 +137,13 @@ class RunState:
     @property
     def out_of_time(self) -> bool:
         """Whether the budget is spent, but for what the last validation will take."""
+        return not self.has_time_for(self._validation_took)
+
+    def has_time_for(self, seconds: float) -> bool:
+        """Whether the budget leaves so much."""
         if self._run.budget is None:
-            return False
-        left = self._run.budget - (time.monotonic() - self._started)
-        return left < self._validation_took
+            return True
+        return self._run.budget - (time.monotonic() - self._started) >= seconds
 
     def diverged(self, values: Mapping[str, float]) -> TrainingError:
         """The error of a step in which one of these is not finite."""
