@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, cast
@@ -18,7 +18,7 @@ from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from dexgrasp_learning.labelled_states import KeptRounds, LabelledStates
-from dexgrasp_learning.rounds import settings_of
+from dexgrasp_learning.rounds import EpisodeSource, settings_of
 from dexgrasp_models.hand.spec import load_hand
 from dexgrasp_models.nets.assist_network import AssistNetwork
 from dexgrasp_models.nets.graspgf import GraspGF
@@ -30,10 +30,6 @@ from dexgrasp_models.training.checkpoint import Checkpoint
 from dexgrasp_models.training.data import derived_seed
 from dexgrasp_models.training.objectives import LOSS
 
-Episodes = Any
-"""Whatever the environments take."""
-EpisodeSource = Callable[[np.random.Generator], Episodes]
-
 
 class ExpertEnvironments(Protocol):
     """N episodes of `horizon` steps side by side, and an expert that looks on."""
@@ -42,7 +38,7 @@ class ExpertEnvironments(Protocol):
     def horizon(self) -> int:
         """Steps of an episode."""
 
-    def begin(self, episodes: Episodes, seed: int = 0) -> AssistObservation:
+    def begin(self, episodes: Any, seed: int = 0) -> AssistObservation:
         """Begin new ones: what is seen of them."""
 
     def step(self, actions: np.ndarray) -> AssistObservation:

@@ -12,6 +12,7 @@ from contextlib import closing
 from dataclasses import asdict
 from typing import Any, Protocol
 
+import numpy as np
 import torch
 
 from dexgrasp_models.nets.assist_network import AssistNetwork
@@ -22,6 +23,9 @@ from dexgrasp_models.training.curves import Curves
 from dexgrasp_models.training.data import derived_seed
 from dexgrasp_models.training.objectives import LOSS
 from dexgrasp_models.training.run import Progress, Run, RunState
+
+EpisodeSource = Callable[[np.random.Generator], Any]
+"""Draws the episodes of a round, of whatever kind the environments take."""
 
 Judge = Callable[[AssistPolicy], Mapping[str, float]]
 """Figures of a policy on episodes for validation; the best weights have the least `LOSS`."""

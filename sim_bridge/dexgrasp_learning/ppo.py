@@ -1,0 +1,333 @@
+"""PPO of the residual policy (GraspGF, 3.2 and B.2) by rsl_rl's runner.
+
+Schulman et al., 2017. A round is one episode of all environments and the updates that follow. The
+primitive is part of the environment and frozen: its gradient is among what is observed.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Callable, Mapping
+from contextlib import redirect_stdout
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from tensordict import TensorDict
+from torch import Tensor, nn
+
+# rsl_rl imports GitPython, which refuses where there is no git; nothing here asks it for anything.
+os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
+
+from rsl_rl.env import VecEnv
+from rsl_rl.models import MLPModel
+from rsl_rl.modules.distribution import GaussianDistribution
+from rsl_rl.runners import OnPolicyRunner
+
+from dexgrasp_learning.rounds import EpisodeSource, settings_of
+from dexgrasp_models.nets.assist_network import AssistNetwork, AssistNetworkConfig
+from dexgrasp_models.nets.graspgf import GraspGF
+from dexgrasp_models.parameters import Parameters, parameter
+from dexgrasp_models.tasks.learned_assist import NetworkPolicy
+from dexgrasp_models.training.checkpoint import Checkpoint, TrainingError
+from dexgrasp_models.training.data import derived_seed
+from dexgrasp_models.training.objectives import LOSS
+
+
+@dataclass(frozen=True)
+class PPOConfig(Parameters):
+    """How it learns; the defaults are GraspGF's (B.2), or those of its code where B.2 is silent."""
+
+    steps: int = parameter(10_000_000, 1, 10_000_000_000, "", "of all environments together")
+    environments: int = parameter(100, 1, 65_536, "", "side by side")
+    epochs: int = parameter(2, 1, 1000, "", "in which a round's steps are learned from")
+    mini_batch: int = parameter(64, 1, 1_000_000, "", "steps of an update")
+    learning_rate: float = parameter(3e-4, 0.0, 1.0, "", "of Adam, at first")
+    divergence: float = parameter(
+        0.016, 0.0, 10.0, "", "Kullback-Leibler, which the rate is adapted to; 0: it is constant"
+    )
+    discount: float = parameter(0.99, 0.0, 1.0, "", "gamma")
+    trace: float = parameter(0.95, 0.0, 1.0, "", "lambda of the advantages")
+    clip: float = parameter(0.2, 0.0, 10.0, "", "of the ratio of probabilities, and of values")
+    deviation: float = parameter(0.8, 1e-6, 10.0, "", "of the noise on the outputs, at first")
+    trained_deviation: float = parameter(
+        0.2, 1e-6, 10.0, "", "likewise, of a network that was trained before"
+    )
+    entropy: float = parameter(0.0, 0.0, 10.0, "", "weight of the entropy")
+    value: float = parameter(1.0, 0.0, 100.0, "", "weight of the values' loss")
+    gradient: float = parameter(1.0, 0.0, 1e9, "", "longest gradient, of actor and critic each")
+
+
+class AssistModel(MLPModel):
+    """`AssistNetwork` as an actor or a critic of rsl_rl, of clouds that were prepared."""
+
+    def __init__(
+        self,
+        obs: TensorDict,
+        obs_groups: dict[str, list[str]],
+        obs_set: str,
+        output_dim: int,
+        network: AssistNetworkConfig,
+        distribution: dict[str, Any] | None = None,
+    ) -> None:
+        """`distribution`: settings of the noise on the outputs; None for a critic."""
+        nn.Module.__init__(self)  # MLPModel's own builds an MLP of vectors
+        self.obs_normalization = False
+        self.network = AssistNetwork(network, outputs=output_dim)
+        self.distribution = (
+            None if distribution is None else GaussianDistribution(output_dim, **distribution)
+        )
+
+    def mlp(self, obs: TensorDict) -> Tensor:
+        """What MLPModel draws around: the network's outputs."""
+        return self.network.of_prepared(obs["state"], obs["cloud"], obs["gradient"])
+
+    def get_latent(self, obs: TensorDict, *_: Any) -> TensorDict:
+        """The observation as it is."""
+        return obs
+
+
+class PreparedClouds(VecEnv):
+    """An environment whose clouds come as `AssistNetwork.prepared` gives them, once for all."""
+
+    def __init__(self, env: VecEnv, network: AssistNetwork) -> None:
+        self._env, self._network = env, network
+        self.num_envs, self.num_actions = env.num_envs, env.num_actions
+        self.max_episode_length = env.max_episode_length
+        self.device, self.cfg = env.device, env.cfg
+
+    @property
+    def episode_length_buf(self) -> Tensor:
+        """Steps of the present episodes."""
+        return self._env.episode_length_buf
+
+    def get_observations(self) -> TensorDict:
+        """What is observed now."""
+        return self._prepared(self._env.get_observations())
+
+    def step(self, actions: Tensor) -> tuple[TensorDict, Tensor, Tensor, dict[str, Any]]:
+        """See `VecEnv`."""
+        seen, *others = self._env.step(actions)
+        return self._prepared(seen), *others
+
+    @torch.no_grad()
+    def _prepared(self, seen: TensorDict) -> TensorDict:
+        return seen.copy().set("cloud", self._network.prepared(seen["cloud"]))
+
+
+class NumberedEpisodes:
+    """An episode source that draws by the number of the draw, so that it can go on anywhere.
+
+    Attributes:
+        number: of the next draw.
+    """
+
+    def __init__(self, source: EpisodeSource, seed: int) -> None:
+        self._source, self._seed, self.number = source, seed, 0
+
+    def __call__(self, _: np.random.Generator) -> Any:
+        """The next episodes, whatever generator is given."""
+        rng = np.random.default_rng(derived_seed(self._seed, "episodes", self.number))
+        self.number += 1
+        return self._source(rng)
+
+
+class PPO:
+    """A `Learner`."""
+
+    def __init__(
+        self,
+        network: AssistNetwork,
+        primitive: GraspGF | None,
+        make_env: Callable[[EpisodeSource], VecEnv],
+        source: EpisodeSource,
+        config: PPOConfig,
+        *,
+        seed: int,
+        trained: bool = False,
+    ) -> None:
+        """
+        Args:
+            network: to begin with; the critic begins with its encoders.
+            primitive: as in the environment; for `policy`.
+            make_env: of a source of episodes, which the environment draws from when it is made and
+                at the end of each.
+            source: draws them.
+            config: how.
+            seed: of all that is drawn.
+            trained: whether the network is: then it keeps its standardisation.
+
+        Raises:
+            TrainingError: `torchrun` has started this.
+        """
+        if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+            raise TrainingError("PPO trains in one process: start it without torchrun")
+        self._first, self._primitive, self._config = network, primitive, config
+        self._make_env, self._trained = make_env, trained
+        self._episodes = NumberedEpisodes(source, seed)
+        self._seed = seed
+        self._restored: Checkpoint | None = None
+        self._runner: OnPolicyRunner | None = None
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """The configurations of training and network, and the method."""
+        return {"method": "ppo", **settings_of(self._config, self._first)}
+
+    @property
+    def network(self) -> AssistNetwork:
+        """The actor's."""
+        return self._first if self._runner is None else self._runner.alg.actor.network
+
+    @property
+    def policy(self) -> NetworkPolicy:
+        """That does what the actor does without noise."""
+        return NetworkPolicy(self.network, self._primitive)
+
+    def round(self, number: int) -> dict[str, float]:
+        """One episode in all environments, then updates.
+
+        Gives what the environment tells at the episodes' end, the mean return, whose negative is
+        `LOSS`, the agent's steps in all, rsl_rl's losses, and the share of the time that acting
+        took.
+        """
+        if self._runner is None:
+            self._runner = self._begun(number)
+        runner = self._runner
+        # What making the runner drew doesn't matter: a resumed round draws as any other.
+        torch.manual_seed(derived_seed(self._seed, "noise", number))
+        runner.learn(1)
+        steps = runner.env.num_envs * int(runner.env.max_episode_length)
+        return {**runner.logger.figures, "agent_steps": float((number + 1) * steps)}
+
+    def state(self) -> dict[str, Any]:
+        """See `Learner`."""
+        if self._runner is None:
+            raise ValueError("there is no state before the first round")
+        saved = self._runner.alg.save()
+        models = {name: saved[f"{name}_state_dict"] for name in ("actor", "critic")}
+        return {"objective": models, "optimiser": saved["optimizer_state_dict"], "average": None}
+
+    def restore(self, checkpoint: Checkpoint) -> None:
+        """See `Learner`."""
+        self._restored = checkpoint
+
+    def _begun(self, number: int) -> OnPolicyRunner:
+        """The runner, made with the episodes of a round."""
+        config = self._config
+        self._episodes.number = number
+        env = PreparedClouds(self._make_env(self._episodes), self._first)
+        deviation = config.trained_deviation if self._trained else config.deviation
+        runner = _quiet_runner(env, self._first.config, config, deviation)
+        algorithm = runner.alg
+        if self._restored is not None:
+            models = {f"{n}_state_dict": found for n, found in self._restored.objective.items()}
+            stored = {**models, "optimizer_state_dict": self._restored.optimiser}
+            algorithm.load(stored, None, strict=True)
+            return runner
+        first = self._first
+        if not self._trained:
+            first.fit_standardisation(_first_states(env))
+            # Those episodes are over; the round has the same ones from their start.
+            self._episodes.number = number
+            runner.env = PreparedClouds(self._make_env(self._episodes), first)
+        algorithm.actor.network.load_state_dict(first.state_dict())
+        seen = {name: v for name, v in first.state_dict().items() if not name.startswith("head.")}
+        algorithm.critic.network.load_state_dict(seen, strict=False)
+        return runner
+
+
+class _Log:
+    """In the place of rsl_rl's logger: writes nothing, keeps the figures of the last round.
+
+    Attributes:
+        writer: None, so that the runner saves nothing either.
+        figures: see `PPO.round`.
+    """
+
+    writer = None
+
+    def __init__(self) -> None:
+        self.figures: dict[str, float] = {}
+        self._told: dict[str, float] = {}
+        self._return = 0.0
+
+    def init_logging_writer(self) -> None:
+        """A round begins."""
+        self._told, self._return = {}, 0.0
+
+    def process_env_step(self, rewards: Tensor, dones: Tensor, extras: dict, *_: Any) -> None:
+        """Add up what a step brought."""
+        self._return += float(rewards.mean())
+        told = extras.get("log", {}).items()
+        self._told |= {
+            name.strip("/"): float(torch.as_tensor(value, dtype=torch.float).mean())
+            for name, value in told
+        }
+
+    def log(self, *, collect_time: float, learn_time: float, **found: Any) -> None:
+        """The round is over."""
+        self.figures = {
+            LOSS: -self._return,
+            "return": self._return,
+            **self._told,
+            **{f"{name}_loss": float(value) for name, value in found["loss_dict"].items()},
+            "learning_rate": float(found["learning_rate"]),
+            "deviation": float(found["action_std"].detach().mean()),
+            "acting_share": collect_time / (collect_time + learn_time),
+        }
+
+
+def _quiet_runner(
+    env: VecEnv, network: AssistNetworkConfig, config: PPOConfig, deviation: float
+) -> OnPolicyRunner:
+    """rsl_rl's runner, which leaves files, prints and logs to its caller."""
+    steps = int(env.max_episode_length)
+    taken = steps * env.num_envs
+    if taken < config.mini_batch:
+        raise TrainingError(
+            f"a round of {taken} steps has no mini-batch of {config.mini_batch}: take more "
+            "environments, or smaller ones"
+        )
+    groups = ["state", "cloud", "gradient"]
+    settings = {
+        "num_steps_per_env": steps,
+        "save_interval": 1,
+        "obs_groups": {"actor": groups, "critic": groups},
+        "actor": {
+            "class_name": AssistModel,
+            "network": network,
+            "distribution": {"init_std": deviation, "std_type": "log"},
+        },
+        "critic": {"class_name": AssistModel, "network": network},
+        "algorithm": {
+            "class_name": "PPO",
+            "num_learning_epochs": config.epochs,
+            "num_mini_batches": taken // config.mini_batch,
+            "clip_param": config.clip,
+            "gamma": config.discount,
+            "lam": config.trace,
+            "value_loss_coef": config.value,
+            "entropy_coef": config.entropy,
+            "learning_rate": config.learning_rate,
+            "max_grad_norm": config.gradient,
+            "schedule": "adaptive" if config.divergence else "fixed",
+            "desired_kl": config.divergence or None,
+        },
+    }
+    with redirect_stdout(io.StringIO()):
+        # Without a folder it stores neither the repository's state nor models of its own.
+        runner = OnPolicyRunner(env, settings, log_dir=None, device=str(env.device))
+    runner.logger = _Log()
+    return runner
+
+
+def _first_states(env: VecEnv) -> Tensor:
+    """(M, S) of one episode in which the hand does nothing."""
+    states = [env.get_observations()["state"]]
+    still = torch.zeros(env.num_envs, env.num_actions, device=env.device)
+    for _ in range(int(env.max_episode_length) - 1):
+        states.append(env.step(still)[0]["state"])
+    return torch.cat(states)

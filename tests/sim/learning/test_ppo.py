@@ -1,0 +1,137 @@
+"""PPO by rsl_rl's runner on a task whose best policy is known; resumed to the bit; no traces."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from assist_toys import TINY, Reach
+
+from dexgrasp_learning.ppo import PPO, PPOConfig
+from dexgrasp_learning.rounds import train_rounds
+from dexgrasp_models.nets.assist_network import AssistNetwork, AssistNetworkConfig, composed_actions
+from dexgrasp_models.nets.weights import load_weights
+from dexgrasp_models.training.checkpoint import TrainingError
+from dexgrasp_models.training.run import Run
+
+CONFIG = PPOConfig(
+    mini_batch=64, epochs=4, learning_rate=3e-3, deviation=0.5, discount=0.9, divergence=0.03
+)
+
+
+def learner(
+    config: PPOConfig = CONFIG,
+    seed: int = 0,
+    count: int = 32,
+    network: AssistNetwork | None = None,
+    make_env: Callable = Reach,
+) -> PPO:
+    torch.manual_seed(100 + seed)  # of the first weights
+    return PPO(
+        network or AssistNetwork(TINY),
+        None,
+        make_env,
+        Reach.drawn(count),
+        config,
+        seed=seed,
+        trained=network is not None,
+    )
+
+
+@torch.no_grad()
+def left(network: AssistNetwork) -> float:
+    """Mean distance to the target at the end of new episodes, of the policy without noise."""
+    env = Reach(lambda rng: Reach.drawn(64)(np.random.default_rng(99)))
+    for step in range(env.max_episode_length):
+        seen = env.get_observations()
+        outputs = network(seen["state"], seen["cloud"], seen["gradient"])
+        _, _, dones, extras = env.step(outputs)
+        assert bool(dones.all()) == (step == env.max_episode_length - 1)
+    return extras["log"]["/distance"]
+
+
+def test_ppo_solves_a_known_task_and_without_a_rate_it_does_not(tmp_path):
+    start = left(AssistNetwork(TINY))
+    found = {}
+    for rate in (CONFIG.learning_rate, 0.0):
+        config = replace(CONFIG, learning_rate=rate, divergence=CONFIG.divergence * bool(rate))
+        who = learner(config)
+        progress = train_rounds(who, 30, Run(tmp_path / str(rate), "assist"))
+        assert progress.validation["agent_steps"] == 30 * 32 * Reach.max_episode_length
+        found[rate] = left(who.network)
+    assert found[CONFIG.learning_rate] < 0.35 * start
+    assert found[0.0] > 0.9 * start
+
+
+def checkpoint(folder: Path) -> dict:
+    return torch.load(folder / "assist.checkpoint", weights_only=True)
+
+
+def assert_same_run(one: Path, other: Path) -> None:
+    first, second = checkpoint(one), checkpoint(other)
+    assert first["step"] == second["step"]
+    for model in ("actor", "critic"):
+        for name, values in first["objective"][model].items():
+            assert torch.equal(values, second["objective"][model][name]), (model, name)
+    assert first["optimiser"]["param_groups"] == second["optimiser"]["param_groups"]
+    for index, state in first["optimiser"]["state"].items():
+        for name, values in state.items():
+            assert torch.equal(values, second["optimiser"]["state"][index][name]), name
+    weights = [load_weights(f / "assist.safetensors", AssistNetworkConfig) for f in (one, other)]
+    assert all(torch.equal(v, weights[1].state[n]) for n, v in weights[0].state.items())
+
+
+def test_resumed_run_is_the_same_to_the_bit(tmp_path):
+    whole, parts, other = (tmp_path / name for name in ("whole", "parts", "other"))
+    train_rounds(learner(), 4, Run(whole, "assist"))
+    train_rounds(learner(), 1, Run(parts, "assist"))
+    for rounds in (3, 4):
+        # What a new process begins with doesn't matter.
+        train_rounds(learner(network=AssistNetwork(TINY)), rounds, Run(parts, "assist"))
+    assert_same_run(whole, parts)
+    train_rounds(learner(seed=1), 4, Run(other, "assist", seed=1))  # negative control
+    with pytest.raises(AssertionError):
+        assert_same_run(whole, other)
+
+
+def test_a_trained_network_is_what_it_begins_with(tmp_path):
+    torch.manual_seed(3)
+    first = AssistNetwork(TINY)
+    first.fit_standardisation(torch.randn(50, 57))
+    before = {name: values.clone() for name, values in first.state_dict().items()}
+    who = learner(replace(CONFIG, learning_rate=0.0, divergence=0.0), network=first)
+    train_rounds(who, 1, Run(tmp_path, "assist"))
+    assert all(torch.equal(v, before[n]) for n, v in who.network.state_dict().items())
+    actor = checkpoint(tmp_path)["objective"]["actor"]
+    deviation = actor["distribution.log_std_param"].exp()
+    assert torch.allclose(deviation, torch.full((36,), CONFIG.trained_deviation))
+
+
+def test_a_residual_of_zero_leaves_the_scaled_primitive():
+    """Eq. 2, as the environment and the policy compose."""
+    gradients, scales = torch.randn(5, 18), torch.rand(5, 18)
+    found = composed_actions(gradients, torch.cat((scales, torch.zeros(5, 18)), dim=1))
+    expected = gradients / gradients.abs().max(dim=1, keepdim=True).values * scales
+    assert torch.allclose(found, expected)
+
+
+def test_it_leaves_and_prints_nothing_but_what_is_asked_for(tmp_path, capfd):
+    train_rounds(learner(count=8), 1, Run(tmp_path / "out", "assist"))
+    told = capfd.readouterr()
+    assert told.out == ""
+    assert told.err == ""
+    left_behind = {path.name for path in (tmp_path / "out").iterdir()}
+    assert left_behind == {"assist.safetensors", "assist.checkpoint", "curves"}
+    assert not list((tmp_path / "out").rglob("*.diff"))
+
+
+def test_what_can_not_be_trained_is_told(tmp_path, monkeypatch):
+    with pytest.raises(TrainingError, match="no mini-batch of 64: take more environments"):
+        train_rounds(learner(count=4), 1, Run(tmp_path, "assist"))
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(TrainingError, match="without torchrun"):
+        learner()
