@@ -1,0 +1,103 @@
+"""An expert of the human-assisting task who knows the grasp that is meant and when it is reached.
+
+It sets the ceiling, and teaches policies that don't know. The fingers stay wide open while the
+wrist comes, then close together so that they are at the grasp's joints shortly before the end, and
+press.
+GraspGF (Wu et al., NeurIPS 2023) has no such expert.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from dexgrasp_models.hand.spec import HandSpec
+from dexgrasp_models.parameters import Parameters, parameter
+from dexgrasp_models.tasks.assist_action import closing_directions
+from dexgrasp_models.tasks.assist_config import AssistConfig
+from dexgrasp_models.tasks.batches import batch
+
+
+@dataclass(frozen=True)
+class OracleConfig(Parameters):
+    """When the fingers are where. Steps are counted as made: after the first it is 1."""
+
+    opening: float = parameter(
+        1.0, 0.0, 2.0, "rad", "by which the flexors are more open than in the grasp, at first"
+    )
+    open_until: int = parameter(22, 0, 1000, "", "steps until they begin to close")
+    preshape: float = parameter(0.4, 0.0, 2.0, "rad", "of that opening left at `preshape_at`")
+    preshape_at: int = parameter(34, 0, 1000, "", "steps")
+    goal_at: int = parameter(43, 1, 1000, "", "steps made when the joints are the grasp's")
+    squeeze: float = parameter(
+        2.0, 0.0, 10.0, "", "share of the way from the grasp to its squeeze that they press with"
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.open_until < self.preshape_at < self.goal_at:
+            raise ValueError(
+                "OracleConfig: open_until, preshape_at and goal_at have to follow each other, not "
+                f"{self.open_until}, {self.preshape_at} and {self.goal_at}"
+            )
+
+
+STATIC = OracleConfig(opening=0.0, preshape=0.0)
+"""For a hand that is put at the grasp: it waits there, and presses."""
+
+
+def oracle_actions(
+    steps: np.ndarray,
+    targets: np.ndarray,
+    joints: np.ndarray,
+    squeezes: np.ndarray,
+    hand: HandSpec,
+    task: AssistConfig,
+    config: OracleConfig,
+) -> np.ndarray:
+    """What the expert does, whatever was done before.
+
+    Args:
+        steps: (N,) the step about to be made, counted from 0.
+        targets: (N, 22) present joint targets, rad.
+        joints: (N, 22) of the grasp that is meant, rad.
+        squeezes: (N, 22) joint targets that press from it, `Grasps.squeezes`, rad.
+        hand: whose joints these are.
+        task: whose actions these are.
+        config: when what happens.
+
+    Returns:
+        (N, 18) in [-1, 1], as of `acted`.
+
+    Raises:
+        ValueError: a shape does not fit, or a number isn't finite.
+    """
+    steps = batch("step", steps, None)
+    targets = batch("targets", targets, len(steps), len(hand.joints))
+    wanted = expert_targets(steps + 1, joints, squeezes, hand, config)
+    missing = (wanted - targets) @ hand.reduction.T
+    return np.clip(missing / task.max_change, -1.0, 1.0)
+
+
+def expert_targets(
+    steps: np.ndarray,
+    joints: np.ndarray,
+    squeezes: np.ndarray,
+    hand: HandSpec,
+    config: OracleConfig,
+) -> np.ndarray:
+    """(N, 22) joint targets, rad, that the expert wants when so many steps (N,) are made.
+
+    Within the joints' limits, and no matter how soon they can be reached. The other arguments and
+    the errors are those of `oracle_actions`.
+    """
+    steps = batch("step", steps, None)
+    joints = batch("joints of the grasp", joints, len(steps), len(hand.joints))
+    squeezes = batch("squeeze", squeezes, len(steps), len(hand.joints))
+    moments = (config.open_until, config.preshape_at, config.goal_at)
+    opening = np.interp(steps, moments, (config.opening, config.preshape, 0.0))
+    pressing = np.where(steps > config.goal_at, config.squeeze, 0.0)
+    actuated = (joints + pressing[:, None] * (squeezes - joints)) @ hand.reduction.T
+    actuated -= opening[:, None] * closing_directions(hand, "flexors")
+    return np.clip(actuated, *hand.actuator_limits.T) @ hand.expansion.T
