@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from dexgrasp_models.hand.kinematics import HandKinematics
-from dexgrasp_models.tasks.assist_action import acted, auto_closed, closing_directions
+from dexgrasp_models.tasks.assist_action import acted, auto_closed, closing_directions, composed
 from dexgrasp_models.tasks.assist_config import AUTO_CLOSE_JOINTS, AssistConfig
 
 HAND = samples.HAND
@@ -18,6 +18,27 @@ MIDDLE = np.tile(HAND.couple(HAND.limits.mean(axis=1)), (18, 1))
 
 def actuated(targets: np.ndarray) -> np.ndarray:
     return targets @ HAND.reduction.T
+
+
+def test_a_residual_of_zero_leaves_the_scaled_primitive():
+    """Eq. 2: a^p * a^s + a^r, with the gradient by its largest number as a^p."""
+    rng = np.random.default_rng(0)
+    gradients, scales, residuals = 30.0 * rng.normal(size=(3, 6, 18))
+    gradients[4] = 0.0
+    largest = np.array([np.abs(row).max() or 1.0 for row in gradients])
+    primitive = gradients / largest[:, None]
+    zero = np.zeros((6, 18))
+    scaled = composed(gradients, np.hstack((scales, zero)))
+    assert scaled == pytest.approx(primitive * scales)
+    assert not scaled[4].any()  # where there is no direction
+    assert np.abs(composed(gradients, np.hstack((zero + 1.0, zero)))).max(axis=1) == pytest.approx(
+        [1, 1, 1, 1, 0, 1]
+    )
+    both = composed(gradients, np.hstack((scales, residuals)))
+    assert both - scaled == pytest.approx(residuals)
+    for bad in (np.zeros((6, 18)), np.zeros((5, 36)), np.full((6, 36), np.nan)):
+        with pytest.raises(ValueError, match="policy's output"):
+            composed(gradients, bad)
 
 
 def test_each_action_moves_its_actuator_by_at_most_the_greatest_change():

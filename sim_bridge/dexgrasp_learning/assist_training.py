@@ -1,0 +1,178 @@
+"""What training of the human-assisting task needs, put together: goals, environments, a learner."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from dexgrasp_learning.assist_environments import AssistEnvironments
+from dexgrasp_learning.dagger import Dagger, DaggerConfig
+from dexgrasp_learning.goal_episodes import EpisodeJudge, GoalEpisodes
+from dexgrasp_learning.ppo import PPOConfig
+from dexgrasp_learning.rounds import Learner, train_rounds
+from dexgrasp_learning.taught_environments import TaughtEnvironments
+from dexgrasp_models.data.grasps import Grasps
+from dexgrasp_models.nets.assist_network import AssistNetwork, AssistNetworkConfig
+from dexgrasp_models.nets.graspgf import GraspGF
+from dexgrasp_models.parameters import Parameters, parameter
+from dexgrasp_models.tasks.assist_config import AssistConfig, AssistRewardConfig
+from dexgrasp_models.tasks.assist_episodes import Clouds
+from dexgrasp_models.tasks.assist_oracle import OracleConfig
+from dexgrasp_models.tasks.wrist_patterns import WristPatterns
+from dexgrasp_models.training.config import network_config, recipe_values
+from dexgrasp_models.training.data import derived_seed
+from dexgrasp_models.training.run import Progress, Run
+from dexgrasp_sim.datasets.grasp_trials import LoadObject
+from dexgrasp_sim.scene import load_scene
+
+METHODS = ("dagger", "ppo")
+RECIPE = "assist"
+"""Its name in the files of `config/training/`."""
+
+
+@dataclass(frozen=True)
+class AssistTraining(Parameters):
+    """Settings of a training."""
+
+    dagger: DaggerConfig = field(default_factory=DaggerConfig)
+    ppo: PPOConfig = field(default_factory=PPOConfig)
+    task: AssistConfig = field(default_factory=AssistConfig)
+    oracle: OracleConfig = field(default_factory=OracleConfig)
+    reward: AssistRewardConfig = field(default_factory=AssistRewardConfig)
+    judge_every: int = parameter(10, 1, 1_000_000, "", "rounds from one validation to the next")
+    judged: int = parameter(128, 1, 65_536, "", "episodes of a validation, always the same")
+
+
+@dataclass(frozen=True, eq=False)
+class AssistData:
+    """What is learned from, and what the best weights are chosen by."""
+
+    training: Grasps
+    """Goals, with squeezes for DAgger's expert."""
+    validation: Grasps
+    """Of other objects."""
+    patterns: WristPatterns
+    clouds: Clouds
+    load: LoadObject
+
+
+def load_assist_training(
+    name: str, rounds: int | None = None, episodes: int | None = None
+) -> tuple[AssistTraining, AssistNetworkConfig]:
+    """The settings in a file of `config/training/`, or in any YAML file by its path.
+
+    Args:
+        name: as of `load_training`.
+        rounds: instead of the file's.
+        episodes: of a round, likewise.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it doesn't have the recipe, or has an unknown name or a bad value.
+    """
+    values = recipe_values(RECIPE, name)
+    network = network_config(AssistNetworkConfig, values.pop("network", "small"))
+    found = AssistTraining.from_mapping(values)
+    ppo, dagger = found.ppo, found.dagger
+    if episodes is not None:
+        ppo = dataclasses.replace(ppo, environments=episodes)
+        dagger = dataclasses.replace(dagger, episodes=episodes)
+    if rounds is not None:
+        ppo = dataclasses.replace(ppo, steps=rounds * found.task.horizon * ppo.environments)
+        dagger = dataclasses.replace(dagger, rounds=rounds)
+    return dataclasses.replace(found, ppo=ppo, dagger=dagger), network
+
+
+def planned_rounds(method: str, config: AssistTraining) -> int:
+    """How many rounds a training has in all."""
+    if method == "dagger":
+        return config.dagger.rounds
+    return max(1, config.ppo.steps // (config.task.horizon * config.ppo.environments))
+
+
+def train_assist(
+    method: str,
+    network: AssistNetwork,
+    primitive: GraspGF | None,
+    data: AssistData,
+    config: AssistTraining,
+    run: Run,
+    *,
+    trained: bool = False,
+    threads: int = 1,
+    report: Callable[[Progress], None] = lambda progress: None,
+) -> Progress:
+    """Train a policy by `dagger` or `ppo`, until its last round or for a budget.
+
+    Args:
+        method: which.
+        network: to begin with. If it isn't trained it takes the primitive's encoder, where that is
+            of its kind (B.2).
+        primitive: see `InputMaker`.
+        data: see there.
+        config: how.
+        run: where to, and how long.
+        trained: whether the network is.
+        threads: that step the environments.
+        report: is called after each round.
+
+    Raises:
+        TrainingError: as `train_rounds`.
+        ValueError: goals have no squeezes, or no table.
+        MeshError, PerceptionError: an object can't be used.
+    """
+    if primitive is not None and not trained:
+        network.take_encoder(primitive)
+    scene = load_scene(scene="floating", control_period=1.0 / config.task.rate)
+    environments = AssistEnvironments(config.task, scene, data.load, threads=threads)
+    judging = GoalEpisodes(
+        data.validation,
+        data.patterns.held_out,
+        data.clouds,
+        config.judged,
+        config.task,
+        blended=False,
+    )
+    episodes = judging(np.random.default_rng(derived_seed(run.seed, "validation")))
+    learner = _learner(
+        method, network, primitive, environments, data, config, run, trained, threads
+    )
+    return train_rounds(
+        learner,
+        planned_rounds(method, config),
+        run,
+        judge=EpisodeJudge(environments, episodes),
+        judge_every=config.judge_every,
+        report=report,
+    )
+
+
+def _learner(
+    method: str,
+    network: AssistNetwork,
+    primitive: GraspGF | None,
+    environments: AssistEnvironments,
+    data: AssistData,
+    config: AssistTraining,
+    run: Run,
+    trained: bool,
+    threads: int,
+) -> Learner:
+    training = data.patterns.training
+    if method == "dagger":
+        count = config.dagger.episodes
+        source = GoalEpisodes(data.training, training, data.clouds, count, config.task)
+        return Dagger(
+            network,
+            primitive,
+            TaughtEnvironments(environments, config.oracle),
+            source,
+            config.dagger,
+            seed=run.seed,
+            folder=run.out / f"{run.name}.states",
+            trained=trained,
+        )
+    raise ValueError(f"a policy is trained by {' or '.join(METHODS)}, not {method!r}")

@@ -1,0 +1,144 @@
+"""The network of assisting policies: what it sees, what it composes, bad inputs."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from assist_toys import TINY
+
+from dexgrasp_models.nets.assist_network import (
+    AssistNetwork,
+    AssistNetworkConfig,
+    composed_actions,
+)
+from dexgrasp_models.nets.graspgf import GraspGF, GraspGFConfig
+from dexgrasp_models.nets.pointnet import PointNetConfig
+from dexgrasp_models.tasks.assist_action import composed
+
+POINTNET = PointNetConfig(widths=(8, 16), align_input=False, batch_norm=False)
+KINDS = {
+    "basis points": TINY,
+    "pointnet": replace(TINY, encoder="pointnet", pointnet=POINTNET),
+    "direct": replace(TINY, outputs="direct"),
+}
+
+
+def network(config: AssistNetworkConfig = TINY) -> AssistNetwork:
+    """Untrained, but standardised, and with outputs of about one."""
+    torch.manual_seed(0)
+    found = AssistNetwork(config)
+    found.fit_standardisation(torch.randn(40, 57))
+    with torch.no_grad():
+        found.head[-1].weight *= 100
+    return found.eval()
+
+
+def inputs(count: int = 6) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(1)
+    return (
+        torch.randn(count, 57, generator=generator),
+        torch.randn(count, 20, 3, generator=generator) * 0.05,
+        torch.randn(count, 18, generator=generator) * 30,
+    )
+
+
+@pytest.mark.parametrize("size", ["small", "paper"])
+def test_sizes(size):
+    """57 numbers, a cloud and 18 more in; 36 out, all near zero at first (3.3)."""
+    config = getattr(AssistNetworkConfig, size)()
+    found = AssistNetwork(config)(*inputs())
+    assert found.shape == (6, 36)
+    assert found.abs().max() < 0.05
+    direct = AssistNetwork(replace(config, outputs="direct"))(*inputs()[:2])
+    assert direct.shape == (6, 18)
+    paper = AssistNetwork(AssistNetworkConfig.paper())
+    assert paper.encoder.features == paper.of_state[0].out_features == 512
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_everything_that_is_seen_counts_and_hands_are_apart(kind):
+    found, (states, clouds, gradients) = network(KINDS[kind]), inputs()
+    given = (states, clouds) if kind == "direct" else (states, clouds, gradients)
+    base = found(*given)
+    for place in range(len(given)):
+        changed = [values.clone() for values in given]
+        changed[place][2] = changed[place][2].roll(1, -1)
+        moved = (found(*changed) - base).abs().amax(dim=1) > 1e-5
+        assert moved.tolist() == [row == 2 for row in range(6)]
+    one = found(*(values[2:3] for values in given))
+    assert torch.allclose(one[0], base[2], atol=1e-5)
+    prepared = found.prepared(clouds)
+    assert torch.equal(found.of_prepared(states, prepared, *given[2:]), base)
+
+
+def test_only_the_direction_of_a_gradient_counts():
+    found, (states, clouds, gradients) = network(), inputs()
+    longer = found(states, clouds, 7 * gradients)
+    assert torch.allclose(longer, found(states, clouds, gradients), atol=1e-5)
+
+
+def test_composition_is_that_of_the_task():
+    """The form for training against the one of the task; zero gradients stay zero."""
+    generator = torch.Generator().manual_seed(2)
+    gradients = 40 * torch.randn(5, 18, generator=generator, dtype=torch.float64)
+    gradients[3] = 0
+    outputs = torch.randn(5, 36, generator=generator, dtype=torch.float64)
+    found = composed_actions(gradients, outputs)
+    expected = composed(gradients.numpy(), outputs.numpy())
+    np.testing.assert_allclose(found.numpy(), expected, atol=1e-12)
+    np.testing.assert_allclose(expected[3], outputs[3, 18:])
+    states, clouds, own = inputs(5)
+    policy = network()
+    acted = policy.actions(states, policy.prepared(clouds), own)
+    assert torch.equal(acted, composed_actions(own, policy(states, clouds, own)))
+
+
+def test_standardisation_takes_what_varies_to_one():
+    config = replace(TINY, outputs="direct")
+    states = 5 + torch.randn(200, 57) * torch.logspace(-2, 2, 57)
+    states[:, 3] = 0.5  # as the present wrist in itself
+    found = AssistNetwork(config)
+    found.fit_standardisation(states)
+    seen = (states - found.mean) / found.deviation
+    assert torch.allclose(seen.std(dim=0)[4:], torch.ones(53), atol=1e-3)
+    assert seen[:, 3].abs().max() < 1e-3
+    far, farther = states.clone(), states.clone()  # what is strange is as strange as it gets
+    far[:, 7], farther[:, 7] = 1e3, 1e6
+    clouds = inputs(200)[1]
+    assert torch.equal(found(far, clouds), found(farther, clouds))
+
+
+@pytest.mark.parametrize("encoder", ["basis_points", "pointnet"])
+def test_the_primitives_encoder_is_taken_where_it_fits(encoder):
+    torch.manual_seed(3)
+    sizes = {"basis_points": TINY.basis_points, "pointnet": POINTNET}
+    primitive = GraspGF(GraspGFConfig(encoder=encoder, joint_features=8, widths=(8,), **sizes))
+    policy = network(KINDS["pointnet" if encoder == "pointnet" else "basis points"])
+    assert policy.take_encoder(primitive)
+    clouds = inputs()[1]
+    assert torch.equal(policy.encoder(clouds), primitive.encoder(clouds))
+    other = network(KINDS["basis points" if encoder == "pointnet" else "pointnet"])
+    before = other.encoder(clouds)
+    assert not other.take_encoder(primitive)
+    assert torch.equal(other.encoder(clouds), before)
+
+
+def test_bad_inputs_are_told():
+    policy, (states, clouds, gradients) = network(), inputs()
+    with pytest.raises(ValueError, match=r"states \(B, 57\), of 5 wrists, and not \(6, 43\)"):
+        policy(states[:, :43], clouds, gradients)
+    with pytest.raises(ValueError, match="states must be finite"):
+        policy(states * float("nan"), clouds, gradients)
+    with pytest.raises(ValueError, match="gradients must be finite"):
+        policy(states, clouds, gradients * float("inf"))
+    with pytest.raises(ValueError, match=r"primitive's gradients \(6, 18\), got None"):
+        policy(states, clouds)
+    with pytest.raises(ValueError, match="with points"):
+        policy(states, clouds[:, :0], gradients)
+    with pytest.raises(ValueError, match="two or more states, got 1"):
+        policy.fit_standardisation(states[:1])
+    with pytest.raises(ValueError, match="outputs = 'both'"):
+        replace(TINY, outputs="both")
