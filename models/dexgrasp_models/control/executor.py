@@ -12,8 +12,7 @@ from enum import StrEnum
 import numpy as np
 
 from dexgrasp_models.control.controllers import ControllerKind, Need
-from dexgrasp_models.control.grip import Grip
-from dexgrasp_models.control.lift_check import LiftVerdict, felt_lift
+from dexgrasp_models.control.grip_watch import GripConfig, GripWatch
 from dexgrasp_models.control.setup import ControllerSetup
 from dexgrasp_models.control.trajectory import (
     JointMotion,
@@ -30,7 +29,7 @@ from dexgrasp_models.control.types import (
     Phase,
     RobotState,
 )
-from dexgrasp_models.parameters import Parameters, parameter
+from dexgrasp_models.parameters import parameter
 
 _LONGEST_STEP = 0.04
 """Seconds by which one state advances the motion at most: it waits for states that are late."""
@@ -62,7 +61,7 @@ _PHASES = {
 
 
 @dataclass(frozen=True)
-class ExecutorConfig(Parameters):
+class ExecutorConfig(GripConfig):
     """Speeds, durations and thresholds of the planned executor."""
 
     transit_speed: float = parameter(0.45, 0.02, 1.0, "m/s", "wrist, far from the object")
@@ -74,9 +73,6 @@ class ExecutorConfig(Parameters):
     finger_speed: float = parameter(1.8, 0.1, 6.0, "rad/s", "fastest finger joint")
     close_time: float = parameter(1.0, 0.1, 5.0, "s", "least time from open hand to grasp")
     squeeze_time: float = parameter(0.7, 0.1, 5.0, "s", "least time from grasp to squeeze targets")
-    target_lead: float = parameter(
-        0.35, 0.05, 1.0, "rad", "most that a finger target runs ahead of its measured joint"
-    )
     lift_height: float = parameter(0.2, 0.02, 0.5, "m", "how far the object is raised")
     lift_speed: float = parameter(0.2, 0.01, 0.5, "m/s", "lifting and placing")
     lift_acceleration: float = parameter(0.6, 0.05, 3.0, "m/s^2", "lifting and placing")
@@ -97,23 +93,14 @@ class ExecutorConfig(Parameters):
     support_distance: float = parameter(
         0.01, 0.002, 0.05, "m", "wrist held up this far while placing means it is set down"
     )
-    empty_grip: float = parameter(
-        0.1, 0.0, 2.0, "rad", "grip after the squeeze below which nothing is in the hand"
-    )
-    lost_fraction: float = parameter(
-        0.3, 0.0, 0.95, "", "part of the grip after the squeeze below which the object is lost"
-    )
-    lost_time: float = parameter(0.1, 0.0, 1.0, "s", "how long the grip must seem lost")
 
 
 class PlannedExecutor:
     """Pre-grasp, approach, close, squeeze, lift, hold, place, release.
 
-    The grip (see `Grip`) is watched while the object is up. At the end of the hold the cameras'
-    word decides whether it was lifted, where they give one, and else the grip.
-
-    Load and lead are those of the actuators, of which the coupled hand has 18 and the independent
-    one 22. Where there is a sight, the hold lasts until it has the cameras' word.
+    The grip (see `GripWatch`) is watched while the object is up. At the end of the hold the
+    cameras' word decides whether it was lifted, where they give one, and else the grip. Where there
+    is a sight, the hold lasts until it has the cameras' word.
 
     Args:
         config: speeds, durations and thresholds.
@@ -128,14 +115,8 @@ class PlannedExecutor:
             raise ValueError("the planned executor needs a plan")
         self._plan = setup.plan
         self._config = config
-        self._lift_check = setup.lift_check
-        self._sight = setup.sight
         self._place = setup.place
-        hand, coupled = setup.hand, setup.coupled
-        independent = np.eye(len(hand.finger_joints))
-        self._joint_limits = hand.limits
-        self._to_actuators = hand.reduction if coupled else independent
-        self._to_joints = hand.expansion if coupled else independent
+        self._grip = GripWatch(config, setup)
         self._stage = Stage.PREGRASP
         self._elapsed = 0.0
         self._latest = 0.0
@@ -144,11 +125,7 @@ class PlannedExecutor:
         self._nominal: Command
         self._command: Command
         self._wrist_height = np.inf
-        actuators = hand.actuators if coupled else hand.finger_joints
-        self._grip = Grip(self._to_actuators, np.array(["TH" in name for name in actuators]))
-        self._lifted_grip = (np.inf, np.inf)
         self._lifted_by = ""
-        self._lost_since: float | None = None
         self._outcome: Outcome | None = None
 
     @property
@@ -192,7 +169,8 @@ class PlannedExecutor:
             self._elapsed += min(state.time - self._latest, _LONGEST_STEP)
             self._latest = state.time
             self._watch_wrist(state)
-            self._watch_grip(state)
+            targets = self._command.finger_targets
+            self._end(self._grip.loss(targets, state, self.phase, self.stage))
             if self._outcome is None and self._stage_done(state):
                 self._advance(state)
             self._wrist_height = state.wrist_pose[2, 3]
@@ -200,7 +178,7 @@ class PlannedExecutor:
             self._nominal = self._motion.targets(self._elapsed)
             self._command = Command(
                 self._nominal.wrist_target,
-                self._bounded_targets(self._nominal.finger_targets, state.joints),
+                self._grip.bounded(self._nominal.finger_targets, state.joints),
             )
         return self._command
 
@@ -259,9 +237,8 @@ class PlannedExecutor:
         assert self._motion is not None
         overdue = self._elapsed - self._motion.duration
         over = overdue >= 0.0 and (self._arrived(state) or overdue >= self._config.settle_time)
-        if over and self._stage is Stage.HOLD and self._sight is not None:
-            self._sight.due = True
-            return not self._sight.pending
+        if over and self._stage is Stage.HOLD:
+            return not self._grip.awaits_sight
         return over
 
     def _advance(self, state: RobotState) -> None:
@@ -271,11 +248,9 @@ class PlannedExecutor:
             case Stage.CLOSE:
                 self._grip.begin(targets, state.joints)
             case Stage.SQUEEZE:
-                self._grip.complete(targets, state.joints)
-                if self._grip.full < self._config.empty_grip:
-                    self.abort("the fingers closed on nothing", OutcomeKind.SLIPPED)
+                self._end(self._grip.complete(targets, state.joints))
             case Stage.LIFT:
-                self._lifted_grip = self._grip_now(state)
+                self._grip.lifted(targets, state.joints)
             case Stage.HOLD:
                 self._judge_lift(state)
             case Stage.RELEASE:
@@ -288,7 +263,7 @@ class PlannedExecutor:
 
     def _judge_lift(self, state: RobotState) -> None:
         """End the grasp where the object was not lifted, or is not to be put down."""
-        verdict = self._lift_verdict(state)
+        verdict = self._grip.verdict(self._command.finger_targets, state.joints)
         if not verdict.lifted:
             self.abort(f"the object was not lifted: {verdict.reason}", OutcomeKind.SLIPPED)
             return
@@ -296,17 +271,9 @@ class PlannedExecutor:
         if not self._place:
             self._succeed(f"the object was lifted and held: {verdict.reason}")
 
-    def _lift_verdict(self, state: RobotState) -> LiftVerdict:
-        if self._sight is not None and self._sight.verdict is not None:
-            return self._sight.verdict
-        grip, thumb = np.minimum(self._lifted_grip, self._grip_now(state)).tolist()
-        closing = self._grip.closed_since(state.joints)
-        return felt_lift(grip, thumb, self._grip.full, closing, self._lift_check)
-
-    def _grip_now(self, state: RobotState) -> tuple[float, float]:
-        """The grip and the thumb's part of it, rad."""
-        targets = self._command.finger_targets
-        return self._grip.now(targets, state.joints), self._grip.of_thumb(targets, state.joints)
+    def _end(self, outcome: Outcome | None) -> None:
+        """Take an outcome, where there is one; the first stands."""
+        self._outcome = self._outcome or outcome
 
     def _succeed(self, reason: str) -> None:
         self._outcome = Outcome(OutcomeKind.SUCCEEDED, reason, self._lifted_by)
@@ -330,34 +297,6 @@ class PlannedExecutor:
                 f"the wrist is {distance:.3f} m from its target during {self.stage}; "
                 "something is in its way or the arm does not follow"
             )
-
-    def _watch_grip(self, state: RobotState) -> None:
-        """End the grasp when the squeeze has gone from the fingers while the object is up."""
-        if self._stage not in (Stage.LIFT, Stage.HOLD):
-            return
-        grip = self._grip.now(self._command.finger_targets, state.joints)
-        if grip >= self._config.lost_fraction * self._grip.full:
-            self._lost_since = None
-            return
-        if self._lost_since is None:
-            self._lost_since = state.time
-        if state.time - self._lost_since >= self._config.lost_time:
-            kind = OutcomeKind.SLIPPED if self._stage is Stage.LIFT else OutcomeKind.DROPPED
-            self.abort(
-                f"the grip was lost during {self.stage}: the fingers' errors under the squeeze "
-                f"fell from {self._grip.full:.2f} to {max(grip, 0.0):.2f} rad",
-                kind,
-            )
-
-    def _bounded_targets(self, targets: np.ndarray, joints: np.ndarray) -> np.ndarray:
-        """Targets within the joint limits and at most ``target_lead`` ahead of the actuators.
-
-        The lead bounds the force. A target beyond a limit would look like a load at that limit.
-        """
-        lead = self._to_actuators @ (targets - joints)
-        bounded = np.clip(lead, -self._config.target_lead, self._config.target_lead)
-        targets = targets - self._to_joints @ (lead - bounded)
-        return np.clip(targets, *self._joint_limits.T)
 
 
 KIND = ControllerKind(ExecutorConfig, PlannedExecutor, frozenset({Need.PLAN}))
