@@ -52,7 +52,10 @@ CONTROLLERS = Registry(
     "controller",
     "dexgrasp.controllers",
     ControllerKind,
-    {"planned": "dexgrasp_models.control.executor:KIND"},
+    {
+        "planned": "dexgrasp_models.control.executor:KIND",
+        "graspgf": "dexgrasp_models.tasks.assist_controller:KIND",
+    },
 )
 
 

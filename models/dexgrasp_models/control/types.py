@@ -39,7 +39,9 @@ class Observation:
     object_points: np.ndarray | None = None
     """(N, 3) newest cloud of the object in `world`, m; it may be of before the grasp began."""
     wrist_wanted: np.ndarray | None = None
-    """(4, 4) pose in `world` to which a person moves `rh_palm`."""
+    """(4, 4) pose in `world` to which a person moves `rh_palm`, the newest there is."""
+    wrist_time: float | None = None
+    """When it was there, s on the clock of the state's `time`; None: at this tick."""
     tactile: Mapping[str, float] | None = None
     """Normal force, N, by the name of the hand's link, for the links that touch something."""
 
