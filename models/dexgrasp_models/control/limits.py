@@ -234,6 +234,11 @@ class GuardedController:
         self._answered: float | None = None
 
     @property
+    def inner(self) -> Controller:
+        """What it guards, to be asked only."""
+        return self._controller
+
+    @property
     def phase(self) -> Phase:
         return self._controller.phase
 

@@ -19,6 +19,7 @@ from rclpy.action import CancelResponse, GoalResponse
 from rclpy.action.server import GoalEvent, ServerGoalHandle
 from std_srvs.srv import Trigger
 
+from dexgrasp_control.assist_output import AssistOutput
 from dexgrasp_control.cloud_input import CloudInput
 from dexgrasp_control.control_parameters import ControlParameters
 from dexgrasp_control.grasp_task import GraspTask
@@ -162,7 +163,15 @@ class ControlNode(ManagedNode):
                 )
             )
             looker = LiftSight(capture_with, capture, clouds, self._config.lift_check)
-        self._grasp = GraspTask(self._robot, self._preparation, planner, looker, self._config, p)
+        self._grasp = GraspTask(
+            self._robot,
+            self._preparation,
+            planner,
+            looker,
+            AssistOutput(self, hand),
+            self._config,
+            p,
+        )
         self._move = MoveTask(
             self._robot, planner, self._config, p.control_period, hand, arm, clouds
         )

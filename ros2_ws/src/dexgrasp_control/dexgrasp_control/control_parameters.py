@@ -59,6 +59,13 @@ class ControlParameters(Parameters):
         "s of wall time",
         "an answer is given up after this long, even if its node gives signs of life",
     )
+    wrist_timeout: float = parameter(
+        30.0,
+        0.1,
+        3600.0,
+        "s of wall time",
+        "a controller that follows a person's wrist waits so long for its first pose",
+    )
     sight_timeout: float = parameter(
         10.0,
         0.0,

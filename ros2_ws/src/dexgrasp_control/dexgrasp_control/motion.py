@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from dexgrasp_control.wrist_input import WristInput
 from dexgrasp_models.control.lift_check import Sight
 from dexgrasp_models.control.limits import GuardedController
 from dexgrasp_models.control.types import Command, Observation, Phase, RobotState
@@ -22,6 +23,9 @@ class Motion:
         held_targets: (22,) finger targets, rad, that grip an object: the motion starts from these,
             as the measured angles do not press. None: from the measured angles.
         observe: makes the controller's observation of a measured state.
+        told: called with each state after the controller has been stepped with it.
+        wrist: a person's, where the controller follows one: in lock-step a state is answered once
+            the wrist of its stamp has come.
 
     Attributes:
         controller: steps with the measured states.
@@ -38,9 +42,13 @@ class Motion:
         sight: Sight | None = None,
         held_targets: np.ndarray | None = None,
         observe: Callable[[RobotState], Observation] = Observation,
+        told: Callable[[RobotState], None] = lambda state: None,
+        wrist: WristInput | None = None,
     ) -> None:
         self._held_targets = held_targets
         self._observe = observe
+        self._told = told
+        self._wrist = wrist
         self.controller = controller
         self.sight = sight
         self.answered_ns = -1
@@ -53,6 +61,10 @@ class Motion:
         """Whether the hold is over but for the cameras' word."""
         return self.sight is not None and self.sight.due and self.sight.pending
 
+    def lacks_wrist(self, ns: int) -> bool:
+        """Whether the person's wrist at the state of a stamp is still to come."""
+        return self._wrist is not None and self._wrist.stamp != ns
+
     def step(self, state: RobotState, now: float) -> Command | None:
         """The command for a measured state, at ``now`` on the clock of its stamp, s."""
         if self._held_targets is not None:
@@ -60,4 +72,5 @@ class Motion:
         command = self.controller.step(self._observe(state), now)
         if self.palm_before_lift is None and self.controller.phase is Phase.LIFT:
             self.palm_before_lift = state.wrist_pose
+        self._told(state)
         return command

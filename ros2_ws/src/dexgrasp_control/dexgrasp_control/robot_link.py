@@ -21,6 +21,7 @@ from trajectory_msgs.msg import JointTrajectory
 from dexgrasp_control.control_parameters import ControlParameters
 from dexgrasp_control.motion import Motion
 from dexgrasp_control.robot_state_input import RobotStateInput
+from dexgrasp_control.wrist_input import WristInput
 from dexgrasp_models.control.types import Command, OutcomeKind, RobotState
 from dexgrasp_models.hand.spec import HandSpec
 from dexgrasp_ros import contract, conversions
@@ -82,8 +83,12 @@ class RobotLink:
         )
 
     @contextmanager
-    def listening(self) -> Iterator[None]:
-        """Measured states are taken, and watched, within this context."""
+    def listening(self, wrist: WristInput | None = None) -> Iterator[None]:
+        """Measured states are taken, and watched, within this context.
+
+        Args:
+            wrist: gets a person's wrist too.
+        """
         self._input = RobotStateInput(
             self._hand.finger_joints,
             conversions.seconds_to_ns(self._parameters.stamp_tolerance),
@@ -98,6 +103,13 @@ class RobotLink:
                 (contract.WRIST_POSE, self._input.put_wrist),
             )
         ]
+        if wrist is not None:
+            topic = contract.TELEOP_WRIST
+            subscriptions.append(
+                self._node.create_subscription(
+                    topic.type, topic.name, partial(self._on_wrist, wrist), topic.qos
+                )
+            )
         self._watched = time.monotonic()
         timer = self._node.create_timer(WATCHDOG_PERIOD, self._watch, clock=self._node.steady_clock)
         try:
@@ -109,6 +121,14 @@ class RobotLink:
             if self._faults:  # nobody would notice that the states are good again
                 self._faults.clear()
                 self._on_fault("")
+
+    def resolved(self, topic: contract.Topic) -> str:
+        """A topic's name in full."""
+        return self._node.resolve_topic_name(topic.name)
+
+    def publishers(self, topic: contract.Topic) -> int:
+        """How many there are on a topic."""
+        return self._node.count_publishers(topic.name)
 
     @property
     def moving(self) -> bool:
@@ -193,12 +213,45 @@ class RobotLink:
         ns, self._state = pair
         if ns < self._state_ns:  # a simulator was reset: nothing is held any more
             self.finger_targets = None
+        if not self._waits_for_wrist:
+            self._silence = 0.0
         self._state_ns = ns
         self._heard = time.monotonic()
-        self._silence = 0.0
+        self._answer()
+
+    def _on_wrist(self, wrist: WristInput, message: PoseStamped) -> None:
+        """A person's wrist; a bad one is told, and it is up to the controller to go on without."""
+        topic = contract.TELEOP_WRIST.name
+        try:
+            wrist.put(message)
+        except MessageError as error:
+            fault = f"refused a wrist on {self._node.resolve_topic_name(topic)}: {error}"
+            self._faults[topic] = fault
+            self._on_fault(fault)
+            return
+        if self._faults.pop(topic, None) is not None:
+            self._on_fault("; ".join(self._faults.values()))
+        self._answer()
+
+    @property
+    def _waits_for_wrist(self) -> bool:
+        """Whether, in lock-step, the state that came last is not answered for want of a wrist."""
         motion = self._motion
-        if motion is not None and ns != motion.answered_ns:
-            self._tick(motion, ns, self._state)
+        return (
+            self._parameters.lock_step
+            and motion is not None
+            and motion.answered_ns != self._state_ns
+            and motion.lacks_wrist(self._state_ns)
+        )
+
+    def _answer(self) -> None:
+        """Answers the newest state, unless it is answered or something of it is still to come."""
+        motion = self._motion
+        if motion is None or self._state is None or motion.answered_ns == self._state_ns:
+            return
+        if not self._waits_for_wrist:
+            self._silence = 0.0
+            self._tick(motion, self._state_ns, self._state)
 
     def _tick(self, motion: Motion, ns: int, state: RobotState) -> None:
         """Answers a measured state; the first after the outcome is known is left to the robot."""
@@ -248,7 +301,8 @@ class RobotLink:
             return
         self._silence += min(passed, _STALL)
         if self._silence > self._parameters.state_timeout:
+            missing = "person's wrist" if self._waits_for_wrist else "measured state"
             motion.controller.abort(
-                f"no measured state for {self._silence:.2f} s", OutcomeKind.STALE_INPUT
+                f"no {missing} for {self._silence:.2f} s", OutcomeKind.STALE_INPUT
             )
             self.end()

@@ -20,7 +20,7 @@ from tf2_msgs.msg import TFMessage
 from trajectory_msgs.msg import JointTrajectory
 from visualization_msgs.msg import MarkerArray
 
-from dexgrasp_interfaces.msg import ControlState, GraspArray
+from dexgrasp_interfaces.msg import AssistState, ControlState, GraspArray
 from dexgrasp_ros import qos
 from dexgrasp_ros.conversions import WORLD
 
@@ -54,6 +54,9 @@ JOINT_STATES = Topic("joint_states", JointState, qos.STATE, CONTROL_RATE, "")
 WRIST_POSE = Topic("wrist_pose", PoseStamped, qos.STATE, CONTROL_RATE, WORLD)
 HAND_COMMAND = Topic("hand/joint_trajectory", JointTrajectory, qos.COMMAND)
 WRIST_TARGET = Topic("arm/wrist_target", PoseStamped, qos.COMMAND, frame_id=WORLD)
+TELEOP_WRIST = Topic("teleop/wrist", PoseStamped, qos.STATE, frame_id=WORLD)
+"""A person's wrist, as a pose of `rh_palm`, stamped when it was there; 20 Hz or more."""
+ASSIST_STATE = Topic("assist/state", AssistState, qos.STATE, frame_id=WORLD)
 OBJECT_CLOUD = Topic("perception/object_cloud", PointCloud2, qos.LATCHED, frame_id=WORLD)
 SCENE_CLOUD = Topic("perception/scene_cloud", PointCloud2, qos.LATCHED, frame_id=WORLD)
 GRASPS = Topic("proposals/grasps", GraspArray, qos.LATCHED, frame_id=WORLD)

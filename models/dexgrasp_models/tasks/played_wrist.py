@@ -1,0 +1,96 @@
+"""A person's wrist where nobody is at hand: to where a reach starts, the reach, rest, and up."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from dexgrasp_models.control.moves import way_home
+from dexgrasp_models.control.trajectory import MotionBounds, PosePath, interpolate_pose
+from dexgrasp_models.parameters import Parameters, parameter
+from dexgrasp_models.tasks.assist_config import AssistConfig
+
+
+@dataclass(frozen=True)
+class PlayConfig(Parameters):
+    """How fast what is played, and when the wrist is raised."""
+
+    speed: float = parameter(1.0, 0.1, 3.0, "", "of the reach; 1: that of the task")
+    wait: float = parameter(0.5, 0.0, 10.0, "s", "at rest before it moves")
+    travel_speed: float = parameter(0.3, 0.02, 0.6, "m/s", "to where the reach starts")
+    travel_acceleration: float = parameter(1.0, 0.1, 5.0, "m/s^2", "likewise")
+    turning_speed: float = parameter(1.5, 0.1, 2.5, "rad/s", "of the wrist before the reach")
+    travel_margin: float = parameter(
+        0.03, 0.0, 0.2, "m", "clearance of the travelling hand above all that stands on the table"
+    )
+    rest: float = parameter(
+        3.5, 0.0, 60.0, "s", "at the grasp: longer than the hand takes to close by itself"
+    )
+    rise: float = parameter(0.25, 0.0, 0.5, "m", "by which the wrist is raised then")
+    rise_speed: float = parameter(0.2, 0.01, 0.5, "m/s", "at which it is")
+
+
+class PlayedWrist:
+    """Poses of the wrist over time; rests where it starts, and where it ends.
+
+    Args:
+        start: (4, 4) of `rh_palm` in `world`, where the robot has it now.
+        reach: (T, 4, 4) at the task's steps, as of `wrist_paths`.
+        obstacles: (N, 3) points of what stands on the table, in `world`, m.
+        config: how fast, and how long.
+        task: whose rate the reach has.
+        highest: height that the palm must not exceed on the way to the reach, m.
+    """
+
+    def __init__(
+        self,
+        start: np.ndarray,
+        reach: np.ndarray,
+        obstacles: np.ndarray,
+        config: PlayConfig,
+        task: AssistConfig,
+        highest: float,
+    ) -> None:
+        travel = MotionBounds(
+            config.travel_speed, config.travel_acceleration, config.turning_speed, 6.0
+        )
+        way = way_home(start, reach[0], obstacles, config.travel_margin, highest)
+        up = reach[-1].copy()
+        up[2, 3] += config.rise
+        rising = MotionBounds(config.rise_speed, config.travel_acceleration, 1.0, 1.0)
+        self._travel = PosePath(way, travel)
+        self._reach = reach
+        self._step = 1.0 / (task.rate * config.speed)
+        self._rise = PosePath([reach[-1], up], rising)
+        self._begins = config.wait
+        self._reaches = self._begins + self._travel.duration
+        self._arrives = self._reaches + self._step * (len(reach) - 1)
+        self._rises = self._arrives + config.rest
+
+    @property
+    def waypoints(self) -> Sequence[np.ndarray]:
+        """(4, 4) poses between which it moves straight, in order."""
+        return [*self._travel.waypoints, *self._reach, *self._rise.waypoints]
+
+    @property
+    def arrives(self) -> float:
+        """Seconds from the start to the grasp."""
+        return self._arrives
+
+    @property
+    def duration(self) -> float:
+        """Seconds from the start until it is up."""
+        return self._rises + self._rise.duration
+
+    def pose(self, time: float) -> np.ndarray:
+        """(4, 4) of `rh_palm` in `world`, `time` s after the start."""
+        if time < self._reaches:
+            return self._travel.pose(time - self._begins)
+        if time >= self._rises:
+            return self._rise.pose(time - self._rises)
+        last = len(self._reach) - 1
+        place = min((time - self._reaches) / self._step, float(last))
+        before = min(int(place), last - 1)
+        return interpolate_pose(self._reach[before], self._reach[before + 1], place - before)

@@ -1,0 +1,54 @@
+"""The person's wrist, from /teleop/wrist."""
+
+from __future__ import annotations
+
+import numpy as np
+from geometry_msgs.msg import PoseStamped
+
+from dexgrasp_ros import conversions
+from dexgrasp_ros.conversions import MessageError
+
+
+class WristInput:
+    """Keeps the newest pose that makes sense as a message; how it moves is the controller's matter.
+
+    Attributes:
+        fault: why the latest message was refused; empty where it was not.
+        received: how many poses were taken.
+    """
+
+    def __init__(self) -> None:
+        self._newest: tuple[int, np.ndarray] | None = None
+        self.fault = ""
+        self.received = 0
+
+    @property
+    def newest(self) -> tuple[int, np.ndarray] | None:
+        """Stamp, ns, and pose (4, 4) of `rh_palm` in `world`; None before the first."""
+        return self._newest
+
+    @property
+    def stamp(self) -> int:
+        """Of the newest pose, ns; -1 before the first."""
+        return self._newest[0] if self._newest else -1
+
+    def put(self, message: PoseStamped) -> None:
+        """Takes a pose; the same stamp may come again, and counts once.
+
+        Raises:
+            MessageError: it is not finite, not in the world's frame, no pose, or older than the
+                newest.
+        """
+        try:
+            ns = conversions.stamp_to_ns(message.header.stamp)
+            pose = conversions.world_pose_from_message(message)
+            if ns < self.stamp:
+                seconds = (self.stamp - ns) / conversions.NANOSECONDS
+                raise MessageError(f"it is out of order, {seconds:.3f} s before the newest")
+        except MessageError as error:
+            self.fault = str(error)
+            raise
+        self.fault = ""
+        if ns > self.stamp:
+            self._newest = ns, pose
+            self.received += 1

@@ -1,0 +1,1 @@
+"""A person's wrist on the graph."""
