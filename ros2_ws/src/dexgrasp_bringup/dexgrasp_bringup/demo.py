@@ -126,7 +126,8 @@ def run_demo(options: SimulationOptions, out: Path, console: Console | None = No
         recording, proposals = Recording(client.node), ProposalRecording(client.node)
         try:
             _wait_until_active(graph, processes, client, console)
-            outcome = _grasp(client, processes, stages, console)
+            goal = ExecuteGrasp.Goal(choose=True, place=not options.assist)
+            outcome = _grasp(client, goal, processes, stages, console)
         except DemoFailed as error:
             outcome = ("failed", str(error))
         finally:
@@ -202,10 +203,13 @@ class StartProgress:
 
 
 def _grasp(
-    client: GraspClient, processes: GraphProcesses, stages: StageLog, console: Console
+    client: GraspClient,
+    goal: ExecuteGrasp.Goal,
+    processes: GraphProcesses,
+    stages: StageLog,
+    console: Console,
 ) -> tuple[str, str]:
     """Sends the goal and waits; returns the outcome and its reason."""
-    goal = ExecuteGrasp.Goal(choose=True, place=True)
     try:
         run = client.grasp(goal, stages.on_feedback)
     except GoalRefused as error:

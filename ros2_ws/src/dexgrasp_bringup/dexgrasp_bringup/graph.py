@@ -28,6 +28,8 @@ from dexgrasp_sim.scene import BACKENDS
 REMAPPINGS: Mapping[str, str] = {"/clock": "clock", "/tf": "tf", "/tf_static": "tf_static"}
 """ROS's own absolute names, which nodes in a namespace have as relative ones: one cell's time and
 transforms are not another's."""
+ASSISTING = "graspgf"
+"""Name of the controller that follows a person's wrist."""
 LOG_LEVELS = ("debug", "info", "warn", "error", "fatal")
 
 
@@ -84,14 +86,24 @@ _DRIVEN = {
 _REAL_TIME: Mapping[str, Mapping[str, ParameterValue]] = {
     "sim_bridge": {"patience": 1.0},
     "perception": {"frame_timeout": 20.0, "camera_timeout": 20.0},
-    "control": {"capture_timeout": 20.0, "state_timeout": 3.0, "limits.state_age": 1.0},
+    "control": {
+        "capture_timeout": 20.0,
+        "state_timeout": 3.0,
+        "wrist_timeout": 120.0,  # proposals for the played one can take long
+        "limits.state_age": 1.0,
+    },
 }
 """For the simulator in real time: on a busy machine it is slow, and not broken as a device is."""
 
 _LOCK_STEP: Mapping[str, Mapping[str, ParameterValue]] = {
     "sim_bridge": {"deadline": 30.0},  # the cameras look while an answer is withheld
     "perception": {"frame_timeout": 20.0, "camera_timeout": 60.0},
-    "control": {"capture_timeout": 30.0, "state_timeout": 10.0, "lock_step": True},
+    "control": {
+        "capture_timeout": 30.0,
+        "state_timeout": 10.0,
+        "wrist_timeout": 120.0,
+        "lock_step": True,
+    },
 }
 """For lock-step: time even stands still while the cameras render."""
 
@@ -156,6 +168,14 @@ class SimulationOptions(GraspingOptions):
     mode: str = _option(
         "real_time", "Time runs freely, or waits for each command.", "real_time", "lock_step"
     )
+    assist: bool = _option(
+        False, "A person's wrist is played, and a policy closes the fingers (docs/assist.md)."
+    )
+
+    @property
+    def carried_out_by(self) -> str:
+        """The controller; empty: what config/control.yaml says."""
+        return self.controller or (ASSISTING if self.assist else "")
 
 
 @dataclass(frozen=True)
@@ -184,7 +204,22 @@ def simulation_graph(options: SimulationOptions) -> list[GraphNode]:
             **({"backend": options.backend} if options.backend else {}),
         },
     )
-    nodes = grasping_nodes(options, options.seed, scene=options.scene, simulated=True)
+    nodes = grasping_nodes(
+        dataclasses.replace(options, controller=options.carried_out_by),
+        options.seed,
+        scene=options.scene,
+        simulated=True,
+    )
+    if options.assist:
+        nodes.append(
+            GraphNode(
+                "dexgrasp_teleop",
+                "wrist_player_node",
+                "wrist_player",
+                "wrist_player.yaml",
+                {"use_sim_time": True, "scene": options.scene, "seed": options.seed},
+            )
+        )
     patience = _LOCK_STEP if options.mode == "lock_step" else _REAL_TIME
     return _as_asked([bridge, *nodes], options, patience)
 

@@ -12,7 +12,12 @@ from rich.console import Console
 from rich.progress import track
 
 from dexgrasp_bringup.graph import SimulationOptions
-from dexgrasp_bringup.plan_pictures import way_to_the_grasp, with_plan, with_proposals
+from dexgrasp_bringup.plan_pictures import (
+    way_to_the_grasp,
+    with_plan,
+    with_proposals,
+    with_wrist_path,
+)
 from dexgrasp_bringup.recording import Moment, Proposed, at_wall_time
 from dexgrasp_bringup.summary import Interval, motion_of
 from dexgrasp_models.objects import load_object
@@ -40,7 +45,8 @@ def write_pictures(
     """Draws the end of each stage as ``01_capture.png`` and so on, and the motion as a video.
 
     The capture is shown as the cameras saw it, everything else from in front of the table. Into the
-    pictures of `propose` and `plan` is drawn what was proposed and chosen.
+    pictures of `propose` and `plan` is drawn what was proposed and chosen; where a person's wrist
+    is followed, into those of `wrist` and `assist` what was proposed, and the wrist's way.
     """
     config = load_scene(scene=options.scene, cameras=options.cameras)
     cameras = DepthCameras(config, load_object(options.object, options.scale))
@@ -53,10 +59,12 @@ def write_pictures(
             picture = depth_mosaic(cameras, replace(snapshot, seed=options.seed))
         else:
             picture = renderer.picture(snapshot)
-        if proposed is not None and interval.stage == "propose":
+        if proposed is not None and interval.stage in ("propose", "wrist"):
             picture = with_proposals(picture, view, proposed)
         if proposed is not None and interval.stage == "plan":
             picture = with_plan(picture, view, proposed, way_to_the_grasp(intervals, moments))
+        if interval.stage == "assist":
+            picture = with_wrist_path(picture, view, way_to_the_grasp(intervals, moments))
         save_picture(out / f"{number:02}_{interval.stage}.png", picture)
 
     frames = list(_frames(intervals, moments))

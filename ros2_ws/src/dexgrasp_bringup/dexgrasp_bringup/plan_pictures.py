@@ -50,6 +50,11 @@ def with_plan(
     return with_points(picture, camera, proposed.points, CLOUD_COLOR)
 
 
+def with_wrist_path(picture: np.ndarray, camera: CameraModel, palms: np.ndarray) -> np.ndarray:
+    """The picture with the palm's way (T, 4, 4), as in `way_to_the_grasp`; T may be 0."""
+    return with_path(picture, camera, palms[:, :3, 3], PATH_COLOR) if len(palms) else picture
+
+
 def rank_color(rank: int, count: int) -> Color:
     """Of the grasp of a rank from 0 among some, as in rviz: from green to red."""
     worse = round(255 * rank / max(count - 1, 1))
@@ -64,7 +69,8 @@ def nearest(grasps: Sequence[Grasp], palm: np.ndarray) -> Grasp:
 def way_to_the_grasp(intervals: Sequence[Interval], moments: Sequence[Moment]) -> np.ndarray:
     """(T, 4, 4) poses of the palm from its first motion until the fingers close; T is 0 without."""
     starts = {interval.stage: interval.start for interval in reversed(intervals)}
-    if "pregrasp" not in starts or "close" not in starts:
+    begin = "follow" if "follow" in starts else "pregrasp"
+    if begin not in starts or "close" not in starts:
         return np.zeros((0, 4, 4))
-    first, last = (at_wall_time(moments, starts[stage]) for stage in ("pregrasp", "close"))
+    first, last = (at_wall_time(moments, starts[stage]) for stage in (begin, "close"))
     return np.array([moment.snapshot.wrist_pose for moment in moments[first : last + 1]])

@@ -9,8 +9,11 @@ from typing import Any
 from dexgrasp_bringup.graph import SimulationOptions
 from dexgrasp_bringup.recording import Moment, at_wall_time
 
-MOTION = ("pregrasp", "approach", "close", "squeeze", "lift", "hold", "place", "release")
-"""The stages in which the robot moves."""
+MOTION = (
+    *("pregrasp", "approach", "close", "squeeze", "lift", "hold", "place", "release"),
+    *("follow", "assist"),
+)
+"""The stages in which the robot moves; the last two where it follows a person's wrist."""
 
 
 @dataclass(frozen=True)

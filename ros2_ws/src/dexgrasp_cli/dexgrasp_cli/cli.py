@@ -74,6 +74,12 @@ def demo(
         ControllerName | None,
         typer.Option(help="What carries the grasp out; by default as config/control.yaml says."),
     ] = None,
+    assist: Annotated[
+        bool,
+        typer.Option(
+            "--assist", help="A person's wrist is played, and a policy closes the fingers."
+        ),
+    ] = False,
     viewer: Annotated[bool, typer.Option("--viewer", help="Show it in a web browser.")] = False,
     lockstep: Annotated[
         bool, typer.Option("--lockstep", help="Time waits for each command: repeatable.")
@@ -115,6 +121,7 @@ def demo(
             proposer=str(proposer or ""),
             weights=str(weights.resolve()) if weights else "",
             controller=str(controller or ""),
+            assist=assist,
             viewer=viewer,
             params_file=str(params_file or ""),
             log_level=log_level,
