@@ -32,7 +32,8 @@ from dexgrasp_models.tasks.assist_action import acted, auto_closed
 from dexgrasp_models.tasks.assist_config import AssistConfig
 from dexgrasp_models.tasks.assist_observation import WristHistory, from_observation
 from dexgrasp_models.tasks.assist_policy import AssistPolicy
-from dexgrasp_models.tasks.wrist_stream import Stillness, WristStream, WristStreamConfig
+from dexgrasp_models.tasks.rest import joint_rest, wrist_rest
+from dexgrasp_models.tasks.wrist_stream import WristStream, WristStreamConfig
 
 _LONGEST_STEP = 0.04
 """Seconds by which one state advances the closing and the lift at most."""
@@ -86,8 +87,17 @@ class AssistControllerConfig(GripConfig, WristStreamConfig):
     rest_time: float = parameter(
         0.5, 0.05, 10.0, "s", "for which the person's wrist rests before the hand closes by itself"
     )
+    rest_fingers: float = parameter(
+        0.1, 0.0, 3.0, "rad", "by which an actuator of fingers at rest moves in that time"
+    )
+    most_rest: float = parameter(
+        3.0, 0.05, 60.0, "s", "of the wrist's rest, after which fingers that move on don't count"
+    )
     rest_distance: float = parameter(0.004, 0.0005, 0.05, "m", "by which a resting wrist moves")
     rest_angle: float = parameter(0.05, 0.005, 0.5, "rad", "by which it turns")
+    auto_close: float = parameter(
+        0.1, 0.0, 1.0, "rad", "by which the hand closes by itself, as in the task (4.1)"
+    )
     raised: float = parameter(
         0.02, 0.002, 0.2, "m", "rise of the person's wrist at the object that says: lift"
     )
@@ -137,7 +147,7 @@ def make_policy(config: AssistControllerConfig, task: AssistConfig, hand: HandSp
 
     gate = GateConfig() if config.policy == "gated" else None
     own = (config.weights,) if config.weights else ()
-    return PrimitiveAssist(gate, task.rate, *own)
+    return PrimitiveAssist(gate, task, *own)
 
 
 class AssistController:
@@ -163,11 +173,12 @@ class AssistController:
         task: AssistConfig | None = None,
     ) -> None:
         self._config = config
-        self._task = task or AssistConfig()
+        self._task = replace(task or AssistConfig(), auto_close=config.auto_close)
         self._hand = setup.hand
         self._policy = policy(config, self._task, setup.hand)
         self._stream = WristStream(config)
-        self._rest = Stillness(config.rest_time, config.rest_distance, config.rest_angle)
+        self._rest = wrist_rest(config.rest_distance, config.rest_angle)
+        self._finger_rest = joint_rest(config.rest_fingers)
         self._grip = GripWatch(config, setup)
         self._history = WristHistory(1, self._task.history)
         self._cloud: np.ndarray | None = None  # as many points as the policy sees
@@ -246,7 +257,7 @@ class AssistController:
         if not self._rises:
             self._watch_person(observation)
             if self._outcome is None and not self._stream.fresh:
-                self._rest.forget()
+                self._forget_rest()
                 return self._command
         self._watch_object(state)
         if self._outcome is not None:
@@ -295,12 +306,11 @@ class AssistController:
                 self._enter(Stage.ASSIST)
             case Stage.ASSIST if self._distance(person) <= config.near:
                 self._low = min(self._low, person[2, 3])
-                resting = self._rest.push(state.time, person)
-                if resting or self._raised(person):
+                if self._rests(state) or self._raised(person):
                     self._closing, self._closed_from = 0.0, self._targets
                     self._enter(Stage.CLOSE)
             case Stage.ASSIST:
-                self._rest.forget()
+                self._forget_rest()
             case Stage.CLOSE:
                 self._low = min(self._low, person[2, 3])
                 closed = (self._closing or 0.0) >= self._closing_time
@@ -382,6 +392,19 @@ class AssistController:
         """From the palm to the nearest point of the object, m."""
         assert self._cloud is not None
         return float(np.linalg.norm(self._cloud - palm_pose[:3, 3], axis=1).min())
+
+    def _rests(self, state: RobotState) -> bool:
+        """Whether the person's wrist is at rest, and the fingers too, or will not come to it."""
+        wrist = self._rest.push(state.time, self._stream.pose)
+        fingers = self._finger_rest.push(state.time, self._hand.reduction @ state.joints)
+        config = self._config
+        return wrist >= config.rest_time and (
+            fingers >= config.rest_time or wrist >= config.most_rest
+        )
+
+    def _forget_rest(self) -> None:
+        self._rest.forget()
+        self._finger_rest.forget()
 
     def _raised(self, person: np.ndarray) -> bool:
         return bool(person[2, 3] - self._low >= self._config.raised)

@@ -9,8 +9,12 @@ import numpy as np
 
 from dexgrasp_models.control.moves import way_home
 from dexgrasp_models.control.trajectory import MotionBounds, PosePath, interpolate_pose
+from dexgrasp_models.hand.spec import HandSpec
 from dexgrasp_models.parameters import Parameters, parameter
+from dexgrasp_models.synthesis.types import Grasp
 from dexgrasp_models.tasks.assist_config import AssistConfig
+from dexgrasp_models.tasks.wrist_paths import fingertip_centers, wrist_paths
+from dexgrasp_models.tasks.wrist_patterns import WristPatterns
 
 
 @dataclass(frozen=True)
@@ -26,7 +30,7 @@ class PlayConfig(Parameters):
         0.03, 0.0, 0.2, "m", "clearance of the travelling hand above all that stands on the table"
     )
     rest: float = parameter(
-        3.5, 0.0, 60.0, "s", "at the grasp: longer than the hand takes to close by itself"
+        6.0, 0.0, 60.0, "s", "at the grasp: longer than the hand takes to close"
     )
     rise: float = parameter(0.25, 0.0, 0.5, "m", "by which the wrist is raised then")
     rise_speed: float = parameter(0.2, 0.01, 0.5, "m/s", "at which it is")
@@ -94,3 +98,16 @@ class PlayedWrist:
         place = min((time - self._reaches) / self._step, float(last))
         before = min(int(place), last - 1)
         return interpolate_pose(self._reach[before], self._reach[before + 1], place - before)
+
+
+def reach_to(
+    grasp: Grasp,
+    patterns: WristPatterns,
+    hand: HandSpec,
+    task: AssistConfig,
+    rng: np.random.Generator,
+) -> np.ndarray:
+    """(T, 4, 4) poses of a reach to a grasp, drawn of patterns as they are; T is the horizon."""
+    goals, joints = grasp.palm_pose[None], grasp.joints[None]
+    fingertips = fingertip_centers(hand, goals, joints)
+    return wrist_paths(patterns.drawn(1, rng), goals, fingertips, rng, task.horizon)[0]

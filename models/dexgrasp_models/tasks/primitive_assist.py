@@ -16,6 +16,7 @@ from dexgrasp_models.hand.spec import HandSpec, load_hand
 from dexgrasp_models.nets.grasp_gradient import GraspGradient
 from dexgrasp_models.nets.weights import WEIGHTS
 from dexgrasp_models.parameters import Parameters, parameter
+from dexgrasp_models.tasks.assist_config import AssistConfig
 from dexgrasp_models.tasks.assist_observation import AssistObservation
 
 HELD_AT = np.array([0.02, -0.05, 0.10])
@@ -33,6 +34,10 @@ class GateConfig(Parameters):
     gate_speed: tuple[float, float] = parameter(
         (0.02, 0.10), 0.0, 5.0, "m/s", "of the wrist, likewise"
     )
+    gate_posture: float = parameter(
+        0.5, 0.0, 1.0, "", "where it is shut the fingers go to this share of the primitive's mean"
+        " posture: flat ones would meet the table"
+    )  # fmt: skip
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -47,7 +52,7 @@ class PrimitiveAssist:
 
     Args:
         gate: slows it down far from the object and while the wrist moves; None: bare.
-        rate: Hz, of the observations.
+        task: whose steps these are.
         weights: file of the primitive; default: what comes with the package.
 
     Attributes:
@@ -60,14 +65,17 @@ class PrimitiveAssist:
     def __init__(
         self,
         gate: GateConfig | None,
-        rate: float,
+        task: AssistConfig,
         weights: str | os.PathLike[str] = WEIGHTS / "graspgf.safetensors",
         hand: HandSpec | None = None,
     ) -> None:
         self._gate = gate
-        self._rate = rate
+        self._rate, self._most_change = task.rate, task.max_change
         self._primitive = GraspGradient(weights)
         self._hand = hand or load_hand()
+        if gate is not None:
+            mean = self._primitive.network.mean_joints().numpy()
+            self._waiting = gate.gate_posture * (self._hand.reduction @ mean)
         self.gradients = np.zeros((0, len(self._hand.actuators)))
 
     def begin(self, count: int) -> None:
@@ -85,7 +93,11 @@ class PrimitiveAssist:
         ).numpy()
         largest = np.abs(self.gradients).max(axis=1, keepdims=True)
         directions = self.gradients / np.where(largest > 0.0, largest, 1.0)
-        return directions if self._gate is None else self.shares(seen)[:, None] * directions
+        if self._gate is None:
+            return directions
+        shares = self.shares(seen)[:, None]
+        waiting = np.clip((self._waiting - angles) / self._most_change, -1.0, 1.0)
+        return shares * directions + (1.0 - shares) * waiting
 
     def shares(self, seen: AssistObservation) -> np.ndarray:
         """(N,) in [0, 1] of the speed at which the gate lets the fingers close."""

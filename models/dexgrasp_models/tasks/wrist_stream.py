@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from dataclasses import dataclass
 
 import numpy as np
@@ -129,34 +128,3 @@ def _stamp(observation: Observation) -> float:
     """When the wrist wanted was there, s; as of now where that is not told."""
     stamp = observation.wrist_time
     return observation.state.time if stamp is None else stamp
-
-
-class Stillness:
-    """Whether a wrist has been at rest for some time.
-
-    Args:
-        time: s for which it has to be.
-        distance: m by which it may move within that.
-        angle: rad by which it may turn.
-    """
-
-    def __init__(self, time: float, distance: float, angle: float) -> None:
-        self._time = time
-        self._distance = distance
-        self._angle = angle
-        self._past: deque[tuple[float, np.ndarray]] = deque()
-
-    def forget(self) -> None:
-        """What was before does not count."""
-        self._past.clear()
-
-    def push(self, time: float, pose: np.ndarray) -> bool:
-        """Takes the (4, 4) pose at a time, s; whether it has been at rest until then."""
-        while self._past and self._moved(self._past[0][1], pose):
-            self._past.popleft()
-        self._past.append((time, pose))
-        return time - self._past[0][0] >= self._time
-
-    def _moved(self, one: np.ndarray, other: np.ndarray) -> bool:
-        distance, angle = pose_distance(one, other)
-        return distance > self._distance or angle > self._angle

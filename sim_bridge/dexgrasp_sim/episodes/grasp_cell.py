@@ -7,7 +7,7 @@ is planned anew: lifts are open-loop.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -33,7 +33,7 @@ TIME_LIMIT = 60.0
 """Seconds of simulated time after which an execution is given up."""
 
 OFFERED = frozenset({Need.PLAN, Need.GOAL, Need.CLOUD, Need.EFFORTS, Need.TACTILE})
-"""What a controller is given here."""
+"""What a controller is given here by itself; a person's wrist where the caller has one."""
 
 
 class GraspCell:
@@ -42,24 +42,31 @@ class GraspCell:
     Args:
         simulator: starts where it is.
         controller: name of what carries grasps out.
+        offered: what that is given.
 
     Attributes:
         simulator: it; starts and ends where it is left.
         hand: the hand in it.
         arm: the arm, where the scene has one.
+        control: settings of planning, controllers and limits.
 
     Raises:
         ValueError: there is no such controller, or it needs what is not offered here.
     """
 
-    def __init__(self, simulator: Simulator, controller: str = CONTROLLERS.default) -> None:
+    def __init__(
+        self,
+        simulator: Simulator,
+        controller: str = CONTROLLERS.default,
+        offered: Collection[Need] = OFFERED,
+    ) -> None:
         self.simulator = simulator
         self.hand = load_hand()
         self.arm = ArmKinematics() if simulator.config.scene == "arm" else None
-        self._control = load_control_config()
+        self.control = load_control_config()
         self._controller = controller
-        self._needs = usable_controller(controller, OFFERED).needs
-        self._planner = GraspPlanner(self._control, self.arm, self.hand)
+        self._needs = usable_controller(controller, offered).needs
+        self._planner = GraspPlanner(self.control, self.arm, self.hand)
 
     def depth_frames(self) -> list[DepthFrame]:
         """What the cameras measure now."""
@@ -101,16 +108,19 @@ class GraspCell:
 
     def carry_out(
         self,
-        plan: ApproachPlan,
+        plan: ApproachPlan | None,
         object_points: np.ndarray | None = None,
         observe: Callable[[RobotState, GuardedController], None] | None = None,
+        wrist: Callable[[float], np.ndarray] | None = None,
     ) -> Lift:
         """Approach, close, squeeze, lift and hold; success by the object's true poses.
 
         Args:
-            plan: from `plan`; to a controller without need of a plan, the goal.
+            plan: from `plan`; to a controller without need of a plan, the goal. None where it
+                needs no goal either.
             object_points: (N, 3) cloud of the object in `world`, m, that the controller sees.
             observe: shown each measured state, and the controller after it was stepped with it.
+            wrist: gives a person's wrist, (4, 4) in `world`, at a time of the simulator, s.
         """
         simulator = self.simulator
         watch = LiftWatch(simulator.object_model, simulator.object_pose())
@@ -120,15 +130,21 @@ class GraspCell:
             self.hand,
             coupled=simulator.config.hand == "coupled",
             place=False,
-            lift_check=self._control.lift_check,
+            lift_check=self.control.lift_check,
         )
-        controller = self._control.make_controller(self._controller, setup)
+        controller = self.control.make_controller(self._controller, setup)
         while simulator.time < TIME_LIMIT:
             state = self._state()
             if Need.EFFORTS in self._needs:
                 state = replace(state, efforts=self._efforts())
             tactile = simulator.hand_contacts() if Need.TACTILE in self._needs else None
-            observation = Observation(state, plan.grasp, object_points, tactile=tactile)
+            observation = Observation(
+                state,
+                plan.grasp if plan else None,
+                object_points,
+                through_quaternion(wrist(state.time)) if wrist else None,
+                tactile=tactile,
+            )
             command = controller.step(observation, state.time)
             if observe is not None:
                 observe(state, controller)

@@ -29,8 +29,7 @@ from dexgrasp_models.synthesis.types import Grasp
 from dexgrasp_models.tasks.assist_config import AssistConfig
 from dexgrasp_models.tasks.pattern_files import load_patterns
 from dexgrasp_models.tasks.pattern_generator import generate
-from dexgrasp_models.tasks.played_wrist import PlayConfig, PlayedWrist
-from dexgrasp_models.tasks.wrist_paths import fingertip_centers, wrist_paths
+from dexgrasp_models.tasks.played_wrist import PlayConfig, PlayedWrist, reach_to
 from dexgrasp_ros import contract, conversions
 from dexgrasp_ros.conversions import MessageError
 from dexgrasp_ros.node import OK, WARN, ManagedNode
@@ -181,16 +180,9 @@ class WristPlayerNode(ManagedNode):
         self._give_up(f"no reach to any of {len(self._grasps)} grasps is within reach and space")
 
     def _reach(self, start: np.ndarray, grasp: Grasp, points: np.ndarray) -> PlayedWrist:
-        goals, joints = grasp.palm_pose[None], grasp.joints[None]
-        path = wrist_paths(
-            self._patterns.drawn(1, self._rng),
-            goals,
-            fingertip_centers(self._hand, goals, joints),
-            self._rng,
-            self._task.horizon,
-        )[0]
+        reach = reach_to(grasp, self._patterns, self._hand, self._task, self._rng)
         highest = self._control.limits.workspace_high[2]
-        return PlayedWrist(start, path, points, self.parameters, self._task, highest)
+        return PlayedWrist(start, reach, points, self.parameters, self._task, highest)
 
     def _fits(self, played: PlayedWrist) -> bool:
         """Whether the wrist stays in the workspace, and the arm follows it, where there is one."""

@@ -1,0 +1,98 @@
+"""Grasps with a played wrist and the controller graspgf, in process: how many lift the object.
+
+What `dexgrasp demo --assist` does, without ROS: the wrist reaches for the best proposal along a
+pattern that is held out, rests, and goes up; the policy closes the fingers. Success is told by the
+simulator's true poses, as in `dexgrasp bench grasp`.
+
+    python bench/assisted_grasp.py [--policy gated] [--objects can mug] [--poses 5] [--out JSON]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from dexgrasp_models.control.controllers import Need
+from dexgrasp_models.files import written_whole
+from dexgrasp_models.objects import load_object
+from dexgrasp_models.perception.fusion import PerceptionError
+from dexgrasp_models.proposals.proposer import PROPOSERS, make_proposer, proposer_config
+from dexgrasp_models.proposals.reachability import NoProposalError
+from dexgrasp_models.synthesis.object_surface import CloudError
+from dexgrasp_models.tasks.assist_config import AssistConfig
+from dexgrasp_models.tasks.assist_controller import AssistControllerConfig
+from dexgrasp_models.tasks.pattern_generator import generate
+from dexgrasp_models.tasks.played_wrist import PlayConfig, PlayedWrist, reach_to
+from dexgrasp_sim.backends import make_simulator
+from dexgrasp_sim.episodes.grasp_cell import OFFERED, GraspCell
+from dexgrasp_sim.episodes.lift import Lift
+from dexgrasp_sim.scene import load_scene
+
+OBJECTS = ("can", "bottle", "mug", "box", "bowl", "ball", "hammer", "camera")
+HIGHEST = 0.9
+"""Metres that the palm must not exceed on its way."""
+
+
+def attempt(name: str, seed: int, scene: str, config: AssistControllerConfig) -> Lift:
+    """One grasp of an object in the pose of a seed."""
+    simulator = make_simulator(load_scene(scene=scene), load_object(name))
+    simulator.reset(seed)
+    cell = GraspCell(simulator, "graspgf", OFFERED | {Need.WRIST_STREAM})
+    cell.control = replace(cell.control, others={**cell.control.others, "graspgf": config})
+    default = PROPOSERS.default
+    try:
+        cloud = cell.fuse(cell.depth_frames())
+        proposer = make_proposer(default, proposer_config(default), arm=cell.arm)
+        grasp = proposer.propose(cloud, 8, seed)[0]
+    except (PerceptionError, CloudError, NoProposalError) as error:
+        return Lift(False, "proposal", str(error))
+    rng, task, play = np.random.default_rng(seed), AssistConfig(), PlayConfig()
+    reach = reach_to(grasp, generate(rng).held_out, cell.hand, task, rng)
+    start = simulator.state().wrist_pose
+    played = PlayedWrist(start, reach, cloud.object_points, play, task, HIGHEST)
+    began = simulator.time
+    return cell.carry_out(None, cloud.object_points, wrist=lambda now: played.pose(now - began))
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--policy", default="gated", choices=("gated", "gradient", "learned"))
+    parser.add_argument("--weights", default="", help="of the learned policy")
+    parser.add_argument("--lift", default="person", choices=("person", "itself"))
+    parser.add_argument("--scene", default="floating", choices=("floating", "arm"))
+    parser.add_argument("--objects", nargs="+", default=OBJECTS)
+    parser.add_argument("--poses", type=int, default=5, help="of each object")
+    parser.add_argument("--set", nargs="*", default=(), help="settings, as rest_time=0.5")
+    parser.add_argument("--out", type=Path, help="write the attempts to this JSON file")
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    settings = {name: float(value) for name, value in (each.split("=") for each in arguments.set)}
+    config = AssistControllerConfig(
+        policy=arguments.policy, weights=arguments.weights, lift=arguments.lift, **settings
+    )
+    rows = []
+    for name in arguments.objects:
+        for seed in range(arguments.poses):
+            lift = attempt(name, seed, arguments.scene, config)
+            rows.append({"object": name, "seed": seed, **asdict(lift)})
+            verdict = "lifted" if lift.success else f"lost at {lift.lost_at}: {lift.reason}"
+            print(
+                f"{name:8s} {seed:3d}  knocked {1e3 * lift.knocked:5.1f} mm  {verdict}", flush=True
+            )
+    lifted = sum(row["success"] for row in rows)
+    print(f"{arguments.policy}, {arguments.scene}: {lifted} of {len(rows)} lifted")
+    if arguments.out:
+        report = {"settings": asdict(config), "scene": arguments.scene, "attempts": rows}
+        with written_whole(arguments.out) as temporary:
+            temporary.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
