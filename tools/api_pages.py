@@ -12,7 +12,7 @@ from pathlib import Path
 import mujoco  # noqa: F401  runs a program when it is imported, which pdoc doesn't let modules do
 import pdoc
 
-PACKAGES = ("dexgrasp_models", "dexgrasp_sim", "dexgrasp_ros")
+PACKAGES = ("dexgrasp_models", "dexgrasp_sim", "dexgrasp_learning", "dexgrasp_ros")
 ROOT = Path(__file__).resolve().parents[1]
 
 

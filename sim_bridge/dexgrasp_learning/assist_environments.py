@@ -35,6 +35,7 @@ from dexgrasp_models.tasks.assist_success import (
     rises,
     whereabouts,
 )
+from dexgrasp_models.tasks.batches import batch
 from dexgrasp_sim.backends import make_batch_physics
 from dexgrasp_sim.datasets.grasp_trials import LoadObject
 from dexgrasp_sim.interface import BatchPhysics
@@ -159,12 +160,15 @@ class AssistEnvironments:
 
     # One episode
 
-    def begin(self, episodes: AssistEpisodes, seed: int = 0) -> AssistObservation:
+    def begin(
+        self, episodes: AssistEpisodes, seed: int = 0, *, joints: np.ndarray | None = None
+    ) -> AssistObservation:
         """Begin N episodes: the hand open where its path begins, the object where it lies.
 
         Args:
             episodes: of this task's horizon and points.
             seed: of all that is random and not in the episodes.
+            joints: (N, 22) of the hand at first, rad, in place of an open one's; also its targets.
 
         Returns:
             What is seen.
@@ -187,7 +191,8 @@ class AssistEnvironments:
         self._random = Randomisation(self._randomisation, count, seed)
         self._random.vary(physics)
         physics.reset(everyone, [seed] * count, episodes.object_poses)
-        self._targets = np.zeros((count, len(self._hand.joints)))
+        opened = np.zeros((count, len(self._hand.joints)))
+        self._targets = opened if joints is None else batch("joints", joints, *opened.shape)
         physics.place(everyone, wrist_poses=episodes.paths[:, 0], joints=self._targets)
 
         self._present = episodes, physics

@@ -26,6 +26,10 @@ SHORT = AssistConfig(
 """An episode in which nothing can be lifted, but soon over."""
 
 
+_PATTERNS = generate(np.random.default_rng(0)).held_out
+_CLOUDS = FullClouds(kept=1)
+
+
 def goals() -> Grasps:
     """Two grasps of each of two objects, all four of which lift with `Expert`."""
     grasps = GraspSet.open(SET)
@@ -36,9 +40,8 @@ def goals() -> Grasps:
 
 def episodes(grasps: Grasps, config: AssistConfig = SHORT, seed: int = 0) -> AssistEpisodes:
     """Of grasps, with patterns that aren't trained with."""
-    patterns = generate(np.random.default_rng(0)).held_out
     rng = np.random.default_rng(seed)
-    return draw_episodes(grasps, patterns, FullClouds(kept=1), rng, config, blended=False)
+    return draw_episodes(grasps, _PATTERNS, _CLOUDS, rng, config, blended=False)
 
 
 def environments(config: AssistConfig = SHORT, **options) -> AssistEnvironments:

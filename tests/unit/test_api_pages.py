@@ -23,7 +23,11 @@ def test_every_module_has_a_page_and_every_guide_a_link(tmp_path):
     )
     assert made.returncode == 0, made.stderr
     assert not made.stderr
-    for folder in ("models/dexgrasp_models", "sim_bridge/dexgrasp_sim"):
+    for folder in (
+        "models/dexgrasp_models",
+        "sim_bridge/dexgrasp_sim",
+        "sim_bridge/dexgrasp_learning",
+    ):
         package = ROOT / folder
         for module in package.rglob("[!_]*.py"):
             page = module.relative_to(package.parent).with_suffix(".html")

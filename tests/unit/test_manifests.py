@@ -29,9 +29,14 @@ def package_of(folder: Path) -> str:
     return ElementTree.parse(folder / "package.xml").findtext("name") or ""
 
 
+def modules_of(folder: Path) -> set[str]:
+    """Top-level names of the package's modules."""
+    return {init.parent.name for init in folder.glob("*/__init__.py")}
+
+
 def sources(folder: Path) -> list[ast.Module]:
     """The package's modules; launch files are installed with the bring-up."""
-    files = [*(folder / package_of(folder)).rglob("*.py")]
+    files = [file for name in modules_of(folder) for file in (folder / name).rglob("*.py")]
     if (folder / "launch").exists():
         files += (folder / "launch").resolve().glob("*.py")
     return [ast.parse(path.read_text(encoding="utf-8")) for path in files]
@@ -55,6 +60,8 @@ def texts(tree: ast.Module) -> Iterator[str]:
 def needed(folder: Path) -> tuple[set[str], set[str]]:
     """Packages of ROS or this workspace, and distributions of PyPI, that are imported."""
     names = {name for tree in sources(folder) for name in imported(tree)}
+    owners = {name: package_of(other) for other in FOLDERS for name in modules_of(other)}
+    names = {owners.get(name, name) for name in names}
     names -= {package_of(folder), "__future__", "_typeshed", *sys.stdlib_module_names, *OPTIONAL}
     ros = {name for name in names if ROS.fullmatch(name)}
     known = packages_distributions()

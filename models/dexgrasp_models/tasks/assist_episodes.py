@@ -7,6 +7,7 @@ episodes, and what an environment does depends on its episode and the actions al
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import Protocol, Self
 
@@ -89,6 +90,10 @@ class AssistEpisodes:
     def names(self) -> list[str]:
         """Of each one's object."""
         return [self.goals.names[index] for index in self.goals.objects]
+
+
+EpisodeSource = Callable[[np.random.Generator], AssistEpisodes]
+"""Draws episodes, as many each time."""
 
 
 def draw_episodes(

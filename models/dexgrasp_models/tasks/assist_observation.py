@@ -160,6 +160,12 @@ def state_vector(seen: AssistObservation) -> np.ndarray:
     return np.concatenate((seen.actuated, seen.coupled, seen.wrists.reshape(count, -1)), axis=1)
 
 
+def seen_angles(seen: AssistObservation, hand: HandSpec) -> np.ndarray:
+    """(N, 18) actuator angles, rad, that are seen."""
+    low, high = hand.actuator_limits.T
+    return low + 0.5 * (seen.actuated + 1.0) * (high - low)
+
+
 def _normalised(angles: np.ndarray, limits: np.ndarray) -> np.ndarray:
     """Angles (N, J) so that their limits (J, 2) are at -1 and 1 (A.1)."""
     low, high = limits.T

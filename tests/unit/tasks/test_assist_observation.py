@@ -15,6 +15,7 @@ from dexgrasp_models.tasks.assist_observation import (
     WristHistory,
     assist_observation,
     from_observation,
+    seen_angles,
     state_vector,
 )
 
@@ -209,3 +210,9 @@ def test_the_state_is_all_but_the_cloud_in_order():
     assert np.array_equal(parts[0], found.actuated)
     assert np.array_equal(parts[1], found.coupled)
     assert np.array_equal(parts[2].reshape(N, H, 7), found.wrists)
+
+
+def test_seen_angles_are_those_of_the_actuators():
+    joints, wrists, cloud = scene()
+    angles = seen_angles(assist_observation(joints, wrists, cloud, HAND), HAND)
+    assert angles == pytest.approx(joints @ HAND.reduction.T, abs=1e-12)
