@@ -112,7 +112,10 @@ def test_efforts_that_are_needed_must_be_measured(cell, own_package):
     [
         ("feeling", "controller feeling needs contact forces, which is not offered here"),
         ("absent", "controller absent (nowhere:KIND) can't be loaded"),
-        ("unknown", "must be one of: planned, absent, broken, feeling, straight, straining"),
+        (
+            "unknown",
+            "must be one of: planned, absent, broken, feeling, graspgf, straight, straining",
+        ),
     ],
 )
 def test_a_controller_that_cant_be_used_is_refused_at_once(own_package, controller, reason):

@@ -138,10 +138,10 @@ def make_policy(config: AssistControllerConfig, task: AssistConfig, hand: HandSp
     """
     # PyTorch comes with these; a control node that grasps otherwise has no use for it.
     if config.policy == "learned":
-        from dexgrasp_models.tasks.learned_assist import LearnedAssist
-
         if not config.weights:
             raise ValueError("graspgf.policy is learned: name its file in graspgf.weights")
+        from dexgrasp_models.tasks.learned_assist import LearnedAssist
+
         return LearnedAssist(config.weights)
     from dexgrasp_models.tasks.primitive_assist import GateConfig, PrimitiveAssist
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dexgrasp_models.control.config import ControlConfig, load_control_config
+from dexgrasp_models.tasks.assist_controller import AssistControllerConfig
 
 
 def write(folder, text, monkeypatch):
@@ -13,7 +14,7 @@ def write(folder, text, monkeypatch):
 
 
 def test_the_shipped_file_loads_and_restates_defaults():
-    assert load_control_config() == ControlConfig()
+    assert load_control_config() == ControlConfig(others={"graspgf": AssistControllerConfig()})
 
 
 def test_values_given_replace_defaults(tmp_path, monkeypatch):

@@ -175,6 +175,7 @@ class GraspTask:
         """Returns once a person's wrist has come that is no older than the present state."""
         robot, p = self._robot, self._parameters
         topic = robot.resolved(contract.TELEOP_WRIST)
+        tell(ControlState.WRIST, f"waiting for a person's wrist on {topic}")
         asked, since = time.monotonic(), robot.state.time
         while wrist.stamp < conversions.seconds_to_ns(since):
             why = f": the last was refused, {wrist.fault}" if wrist.fault else ""

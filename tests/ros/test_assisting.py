@@ -1,0 +1,165 @@
+"""The control node follows a person's wrist, on a robot that follows at once."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from control_cell import HAND, PATIENT, Cell, grasp
+from person import Person
+from ros_graph import eventually, graph
+from std_srvs.srv import Trigger
+
+from dexgrasp_control.control_node import ControlNode
+from dexgrasp_interfaces.action import ExecuteGrasp
+from dexgrasp_models.tasks.assist_controller import Stage
+from dexgrasp_ros import contract, conversions
+from dexgrasp_teleop.wrist_player_node import WristPlayerNode
+
+Result = ExecuteGrasp.Result
+START = np.array([-0.3, 0.0, 0.4])
+AT_CAN = np.array([-0.1, 0.0, 0.12])
+BRISK = {
+    "controller": "graspgf",
+    "wrist_timeout": 30.0,
+    "graspgf__rest_time": 0.2,
+    "graspgf__most_rest": 0.3,
+    "graspgf__hold_time": 0.2,
+    "graspgf__lift_height": 0.1,
+}
+WAIT = 0.2
+
+
+def reach(time: float) -> np.ndarray:
+    """(4, 4) to the can in 1 s, at rest for 3.2 s, then up by 0.2 m in 1 s."""
+    there, up = np.clip(time - WAIT, 0.0, 1.0), np.clip(time - WAIT - 4.2, 0.0, 1.0)
+    pose = np.eye(4)
+    pose[:3, 3] = START + there * (AT_CAN - START) + [0.0, 0.0, 0.2 * up]
+    return pose
+
+
+@pytest.fixture(scope="module")
+def whole_cell():
+    with graph() as ros:
+        cell = Cell(ros)
+        cell.control = ros.start(ControlNode, lock_step=True, **PATIENT, **BRISK)
+        yield cell
+        cell.go_on.set()
+
+
+@pytest.fixture
+def cell(whole_cell):
+    whole_cell.reset()
+    whole_cell.robot.stop_joints = np.full(22, 0.4)
+    whole_cell.states.clear()
+    yield whole_cell
+    whole_cell.go_on.set()
+    assert whole_cell.until(lambda: not whole_cell.control._busy)
+
+
+@pytest.fixture
+def person(cell):
+    person = Person(cell.ros.tester, reach)
+    yield person
+    person.leave()
+
+
+def waits(cell: Cell, patience: float) -> None:
+    """From now on the control node waits so long for a person."""
+    cell.control.parameters.__dict__["wrist_timeout"] = patience
+
+
+def test_a_persons_wrist_is_followed_and_the_object_lifted(cell, person):
+    told = cell.ros.collect(contract.ASSIST_STATE)
+    cell.rise = 0.1
+    result = cell.result()
+    assert (result.outcome, result.lifted_by) == ("succeeded", "cameras"), result.reason
+    names = [state.state for state in cell.states]
+    stages = [name for name in dict.fromkeys(names) if name not in ("idle", "inactive")]
+    assert stages == ["capture", "wrist", *Stage]  # neither proposals nor a plan
+    assert cell.robot.wrist[2, 3] > AT_CAN[2] + 0.1
+    assert cell.states[-1].holding
+    acted = [message for message in told if message.stage == "assist"]
+    assert {len(message.action) for message in acted} == {len(HAND.actuators)}
+    assert {len(message.gradient) for message in acted} == {len(HAND.actuators)}
+    assert max(max(np.abs(message.action)) for message in acted) > 0.5
+    stamps = [conversions.stamp_to_ns(message.header.stamp) for message in told]
+    assert np.diff(stamps).min() >= 50_000_000
+    assert told[0].header.frame_id == conversions.WORLD
+    assert told[0].actuators == list(HAND.actuators)
+
+
+def test_it_can_be_stopped_midway(cell, person):
+    cell.pause_at = "assist"
+    _, result, _ = cell.start()
+    assert cell.until(lambda: any(state.state == "assist" for state in cell.states))
+    response = cell.ros.call(Trigger, contract.STOP_SERVICE, Trigger.Request())
+    assert (response.success, response.message) == (True, "stopped")
+    answer = cell.wait(result).result
+    assert answer.error_code == Result.ABORTED
+    assert "stopped by" in answer.reason
+    before = cell.robot.received
+    assert not eventually(lambda: cell.robot.received > before, timeout=0.3)
+
+
+def test_where_nobody_moves_a_wrist_that_is_told(cell):
+    waits(cell, 0.5)
+    received = cell.robot.received
+    try:
+        result = cell.result()
+    finally:
+        waits(cell, BRISK["wrist_timeout"])
+    assert cell.robot.received == received
+    assert result.error_code == Result.STALE_INPUT
+    assert result.reason == (
+        "no person's wrist on /teleop/wrist within 0.5 s: nobody publishes there"
+    )
+
+
+def test_a_wrist_in_another_frame_is_no_wrist(cell, person):
+    def elsewhere(message):
+        message.header.frame_id = "base_link"
+        return message
+
+    person.change = elsewhere
+    waits(cell, 0.5)
+    try:
+        result = cell.result()
+    finally:
+        waits(cell, BRISK["wrist_timeout"])
+    assert result.error_code == Result.STALE_INPUT
+    assert "the last was refused, the pose is in frame 'base_link', not 'world'" in result.reason
+
+
+@pytest.mark.parametrize(
+    "goal",
+    [
+        {"choose": False, "grasp": conversions.grasp_to_message(grasp(), HAND.finger_joints, 0)},
+        {"text": "the can"},
+    ],
+)
+def test_a_goal_that_asks_for_a_grasp_is_refused(cell, goal):
+    result = cell.result(**goal)
+    assert result.error_code == Result.NO_PROPOSAL
+    assert result.reason == (
+        "controller graspgf takes neither a grasp nor a text: send choose alone"
+    )
+
+
+def test_the_player_plays_a_reach_to_the_proposed_grasp(cell):
+    wrists = cell.ros.collect(contract.TELEOP_WRIST)
+    player = cell.ros.start(
+        WristPlayerNode, use_sim_time=True, wait=0.0, rest=0.4, travel_speed=0.6, rise_speed=0.5
+    )
+    try:
+        _, result, _ = cell.start()
+        goal = grasp().palm_pose[:3, 3]
+        assert cell.until(lambda: np.linalg.norm(cell.robot.wrist[:3, 3] - goal) < 1e-6)
+        assert cell.until(lambda: cell.robot.wrist[2, 3] > goal[2] + 0.2)
+        cell.ros.call(Trigger, contract.STOP_SERVICE, Trigger.Request())
+        cell.wait(result)
+        assert eventually(lambda: player._measured is None)
+    finally:
+        player.trigger_deactivate()
+    first = conversions.pose_from_message(wrists[0].pose)
+    assert first[:3, 3] == pytest.approx(START)
+    assert {message.header.frame_id for message in wrists} == {conversions.WORLD}
