@@ -96,8 +96,9 @@ class AssistControllerConfig(GripConfig, WristStreamConfig):
     rest_distance: float = parameter(0.004, 0.0005, 0.05, "m", "by which a resting wrist moves")
     rest_angle: float = parameter(0.05, 0.005, 0.5, "rad", "by which it turns")
     auto_close: float = parameter(
-        0.1, 0.0, 1.0, "rad", "by which the hand closes by itself, as in the task (4.1)"
-    )
+        0.3, 0.0, 1.0, "rad", "by which the hand closes by itself; 0.1 in the task (4.1), which"
+        " presses too little where the primitive is alone"
+    )  # fmt: skip
     raised: float = parameter(
         0.02, 0.002, 0.2, "m", "rise of the person's wrist at the object that says: lift"
     )

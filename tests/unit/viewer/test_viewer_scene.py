@@ -20,6 +20,7 @@ from dexgrasp_models.perception.cameras import load_rig
 from dexgrasp_models.robot.link_meshes import link_mesh, posed, primitive_mesh
 from dexgrasp_models.robot.links import Pose, Primitive, link_poses
 from dexgrasp_models.synthesis.types import Grasp
+from dexgrasp_viewer.assist_figure import action_text
 from dexgrasp_viewer.images import colored_depth, thumbnail
 from dexgrasp_viewer.panel import Commands, Panel
 from dexgrasp_viewer.scene import OTHER_COLOR, PICKED_COLOR, GraspScene
@@ -286,3 +287,52 @@ def test_port_can_be_used_again_after_a_stop():
     with running_server() as server:
         port = server.get_port()
     start_server("localhost", port, "test").stop()
+
+
+# A person's wrist, and what assists it
+
+
+def test_the_trail_is_the_way_the_wrist_came(server, scene):
+    way = np.linspace([0.0, 0.0, 0.3], [0.1, 0.0, 0.2], 11)
+    for position in way:
+        pose = np.eye(4)
+        pose[:3, 3] = position
+        scene.assist.show_wrist(pose)
+        scene.assist.show_wrist(pose)  # a wrist at rest adds nothing
+    assert np.array_equal(node_pose(node(server, "/assist/wrist")), pose)
+    points = node(server, "/assist/trail").points
+    assert points == pytest.approx(np.stack((way[:-1], way[1:]), axis=1), abs=1e-6)
+    scene.assist.begin()
+    assert not node(server, "/assist/trail").visible
+
+
+def test_arrows_lead_from_the_fingertips_along_the_actuators(server, scene):
+    rng = np.random.default_rng(0)
+    palm, joints = random_pose(rng), HAND.couple(random_angles(rng))
+    action = np.zeros(len(HAND.actuators))
+    action[HAND.actuators.index("rh_MFJ3")] = 1.0
+    angles = dict(zip(HAND.finger_joints, joints, strict=True))
+    scene.assist.show_policy(palm, angles, action, None)
+    arrows = node(server, "/assist/action").points
+    assert not node(server, "/assist/gradient").visible
+    kinematics = HandKinematics(HAND, dtype=torch.float64)
+    moved = joints.copy()
+    moved[HAND.joint_index("rh_MFJ3")] += 0.3
+    for end, at in enumerate((joints, moved)):
+        poses = kinematics.link_poses(torch.tensor(palm)[None], torch.tensor(at)[None])[0].numpy()
+        for finger, name in enumerate(HAND.distal_links):
+            link = HAND.link_index(name)
+            tip = poses[link] @ [*HAND.links[link].primitives[0].segment[1], 1.0]
+            assert arrows[finger, end] == pytest.approx(tip[:3], abs=1e-5)
+    lengths = np.linalg.norm(arrows[:, 1] - arrows[:, 0], axis=1)
+    assert np.flatnonzero(lengths > 1e-6).tolist() == [1]
+
+
+def test_bars_tell_the_fastest_actuator_of_each_finger():
+    action = np.zeros(len(HAND.actuators))
+    action[HAND.actuators.index("rh_FFJ3")], action[HAND.actuators.index("rh_FFJ0")] = 0.2, -0.5
+    text = action_text("assist", "the person's wrist is 0.20 s old", HAND.actuators, action)
+    lines = text.splitlines()
+    assert lines[0] == "**assist**: the person's wrist is 0.20 s old"
+    assert lines[1] == "- `FF -0.50 #####     `"
+    assert [line.split()[1] for line in lines[1:]] == ["`FF", "`MF", "`RF", "`LF", "`TH"]

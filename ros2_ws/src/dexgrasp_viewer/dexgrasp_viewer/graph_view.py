@@ -15,11 +15,13 @@ from rclpy.serialization import deserialize_message
 from rclpy.subscription import Subscription
 from sensor_msgs.msg import Image, JointState, PointCloud2
 
+from dexgrasp_interfaces.msg import AssistState, GraspArray
 from dexgrasp_interfaces.msg import Grasp as GraspMessage
-from dexgrasp_interfaces.msg import GraspArray
 from dexgrasp_models.synthesis.types import Grasp
 from dexgrasp_ros import contract, conversions, image_messages, qos
+from dexgrasp_ros.conversions import MessageError
 from dexgrasp_ros.node import DIAGNOSTICS_PERIOD, STALE
+from dexgrasp_viewer.assist_figure import action_text
 from dexgrasp_viewer.images import colored_depth, thumbnail
 from dexgrasp_viewer.panel import Panel
 from dexgrasp_viewer.scene import GraspScene
@@ -68,6 +70,7 @@ class GraphView:
         self._angles: dict[str, float] = {}
         self._palm_pose: np.ndarray | None = None
         self._robot_moved = False
+        self._assist_stage = ""
         self._grasps: list[Grasp] = []
         self._grasp_messages: list[GraspMessage] = []
         self._statuses: dict[str, tuple[int, str]] = {}
@@ -91,6 +94,7 @@ class GraphView:
             (contract.GRASPS, self._show_grasps),
             (contract.WRIST_TARGET, self._show_wrist_target),
             (contract.WRIST_POSE, self._take_wrist_pose),
+            (contract.ASSIST_STATE, self._show_assist),
         ):
             self._subscribe(topic, functools.partial(self._waiting.__setitem__, show))
         self._subscribe(contract.JOINT_STATES, self._take_joint_states)
@@ -153,6 +157,26 @@ class GraphView:
         self._panel.show_proposal_count(len(self._grasps))
         self._scene.show_proposals(self._grasps, self._panel.picked, self._panel.shown)
         self._show_picked()
+
+    def _show_assist(self, message: AssistState) -> None:
+        """Where a person's wrist is followed: its way, and what the policy does."""
+        figure = self._scene.assist
+        if message.stage == "follow" and self._assist_stage != "follow":
+            figure.begin()
+        self._assist_stage = message.stage
+        figure.show_wrist(conversions.pose_from_message(message.wrist))
+        action, gradient = np.array(message.action), np.array(message.gradient)
+        count = len(message.actuators)
+        if len(action) != count or len(gradient) not in (0, count):
+            raise MessageError(f"{count} actuators, {len(action)} actions")
+        if self._palm_pose is not None and count == len(self._scene.actuators):
+            largest = np.abs(gradient).max(initial=0.0)
+            figure.show_policy(
+                self._palm_pose, self._angles, action, gradient / largest if largest > 0.0 else None
+            )
+        self._panel.show_assist(
+            action_text(message.stage, message.remark, message.actuators, action)
+        )
 
     def _show_picked(self) -> None:
         self._panel.show_picked(self._grasps[self._panel.picked] if self._grasps else None)

@@ -61,6 +61,8 @@ class Panel:
             self._picked = gui.add_markdown("none yet")
             with gui.add_folder("Figures", expand_by_default=False):
                 self._figures = gui.add_markdown("")
+        with gui.add_folder("Assist", expand_by_default=False):
+            self._assist = gui.add_markdown("no person's wrist is followed")
         with gui.add_folder("Cameras"):
             self._image_kind = gui.add_dropdown("Images", IMAGE_KINDS, initial_value=image_kind)
         with gui.add_folder("Diagnostics"):
@@ -107,6 +109,10 @@ class Panel:
         _write(self._picked, f"{proposal.proposer}, score {proposal.score:.3g}")
         lines = [f"- {name}: {value:.3g}" for name, value in proposal.figures.items()]
         _write(self._figures, "\n".join(lines))
+
+    def show_assist(self, text: str) -> None:
+        """What the policy does that assists a person's wrist, as markdown."""
+        _write(self._assist, text)
 
     def show_diagnostics(self, statuses: Mapping[str, tuple[int, str]]) -> None:
         """Level and message of each node, by name; the worst first."""

@@ -18,6 +18,7 @@ from dexgrasp_models.perception.cameras import CameraModel
 from dexgrasp_models.robot.link_meshes import link_mesh, posed
 from dexgrasp_models.robot.links import link_poses
 from dexgrasp_models.synthesis.types import Grasp
+from dexgrasp_viewer.assist_figure import AssistFigure
 from dexgrasp_viewer.link_figure import LinkFigure, move, position_and_wxyz
 
 Color = tuple[int, int, int]
@@ -40,7 +41,12 @@ ProposalsShown = Literal["picked", "all", "none"]
 
 
 class GraspScene:
-    """The objects of the scene; each method shows the newest of one thing."""
+    """The objects of the scene; each method shows the newest of one thing.
+
+    Attributes:
+        assist: a person's wrist, and what assists it.
+        actuators: names of the hand's.
+    """
 
     def __init__(
         self,
@@ -57,6 +63,8 @@ class GraspScene:
         self._hand_meshes = [link_mesh(link) for link in hand.links]
         scene.set_up_direction("+z")
         scene.add_grid("/table", width=1.2, height=1.2, cell_size=0.1, section_size=0.6)
+        self.assist = AssistFigure(scene, hand)
+        self.actuators = hand.actuators
         self._hand_figure = LinkFigure(scene, "/hand", hand.links, HAND_COLOR)
         self._forearm_figure = LinkFigure(scene, "/forearm", hand.mount.links, HAND_COLOR)
         self._arm_figure = LinkFigure(scene, "/arm", arm.links, ARM_COLOR)
