@@ -15,13 +15,13 @@ from gymnasium.vector.utils import batch_space
 
 import dexgrasp_models
 from dexgrasp_learning.assist_environments import AssistEnvironments, EpisodeResults
+from dexgrasp_learning.goal_episodes import GoalEpisodes
 from dexgrasp_learning.partial_clouds import PartialClouds
 from dexgrasp_learning.randomisation import RandomisationConfig
 from dexgrasp_models.data.grasp_set import GraspSet
 from dexgrasp_models.data.grasps import Grasps
 from dexgrasp_models.hand.spec import load_hand
 from dexgrasp_models.tasks.assist_config import AssistConfig, AssistRewardConfig
-from dexgrasp_models.tasks.assist_episodes import draw_episodes
 from dexgrasp_models.tasks.assist_observation import AssistObservation, state_vector
 from dexgrasp_models.tasks.assist_reward import reward, rise_reward
 from dexgrasp_models.tasks.full_clouds import FullClouds
@@ -68,11 +68,15 @@ class _Episodes:
     ) -> None:
         self.count, self.config = count, config or AssistConfig()
         self._rewards = rewards or AssistRewardConfig()
-        self._goals = _usable(SHIPPED if goals is None else goals, objects)
         patterns = generate(np.random.default_rng(0))
-        self._blended = not held_out
-        self._patterns = patterns.held_out if held_out else patterns.training
-        self._clouds = FullClouds() if clouds == "full" else PartialClouds()
+        self._source = GoalEpisodes(
+            _usable(SHIPPED if goals is None else goals, objects),
+            patterns.held_out if held_out else patterns.training,
+            FullClouds() if clouds == "full" else PartialClouds(),
+            count,
+            self.config,
+            blended=not held_out,
+        )
         self._environments = AssistEnvironments(
             self.config,
             load_scene(scene="floating", control_period=1.0 / self.config.rate),
@@ -91,10 +95,7 @@ class _Episodes:
 
     def begin(self, rng: np.random.Generator) -> Observation:
         """Draw new ones; gives what is seen of them."""
-        goals = self._goals[rng.integers(len(self._goals), size=self.count)]
-        episodes = draw_episodes(
-            goals, self._patterns, self._clouds, rng, self.config, blended=self._blended
-        )
+        episodes = self._source(rng)
         return _observed(self._environments.begin(episodes, int(rng.integers(2**31))))
 
     def step(self, actions: np.ndarray) -> tuple[Observation, np.ndarray, EpisodeResults | None]:

@@ -14,30 +14,15 @@ from tensordict import TensorDict
 from torch import Tensor
 
 from dexgrasp_learning.assist_environments import AssistEnvironments, EpisodeResults
-from dexgrasp_models.hand.spec import HandSpec, load_hand
-from dexgrasp_models.nets.grasp_gradient import GraspGradient
+from dexgrasp_models.hand.spec import load_hand
 from dexgrasp_models.tasks.assist_action import composed
 from dexgrasp_models.tasks.assist_config import AssistRewardConfig
 from dexgrasp_models.tasks.assist_episodes import EpisodeSource
-from dexgrasp_models.tasks.assist_observation import AssistObservation, seen_angles, state_vector
+from dexgrasp_models.tasks.assist_observation import AssistObservation, state_vector
 from dexgrasp_models.tasks.assist_reward import following_reward, reward, rise_reward
 
 Primitive = Callable[[AssistObservation], np.ndarray]
-"""(N, 18) gradient for what is seen, 1/rad."""
-
-
-class GradientPrimitive:
-    """The `Primitive` of a trained GraspGF."""
-
-    def __init__(self, gradient: GraspGradient, hand: HandSpec | None = None) -> None:
-        self._gradient, self._hand = gradient, hand or load_hand()
-
-    def __call__(self, seen: AssistObservation) -> np.ndarray:
-        joints = seen_angles(seen, self._hand) @ self._hand.expansion.T
-        in_wrist = torch.eye(4).expand(len(joints), 4, 4)  # the cloud already is
-        clouds = torch.as_tensor(seen.cloud, dtype=torch.float32)
-        angles = torch.as_tensor(joints, dtype=torch.float32)
-        return self._gradient.gradients(clouds, in_wrist, angles).double().cpu().numpy()
+"""(N, 18) gradient for what is seen, 1/rad, as of `primitive_assist.seen_gradients`."""
 
 
 class ResidualVecEnv(VecEnv):

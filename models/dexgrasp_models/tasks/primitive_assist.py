@@ -17,7 +17,7 @@ from dexgrasp_models.nets.grasp_gradient import GraspGradient
 from dexgrasp_models.nets.weights import WEIGHTS
 from dexgrasp_models.parameters import Parameters, parameter
 from dexgrasp_models.tasks.assist_config import AssistConfig
-from dexgrasp_models.tasks.assist_observation import AssistObservation
+from dexgrasp_models.tasks.assist_observation import AssistObservation, seen_angles
 
 HELD_AT = np.array([0.02, -0.05, 0.10])
 """(3,) m in `rh_palm`: about where the hand holds an object, between palm and half closed tips."""
@@ -84,18 +84,13 @@ class PrimitiveAssist:
 
     def actions(self, seen: AssistObservation) -> np.ndarray:
         """(N, 18) in [-1, 1]."""
-        low, high = self._hand.actuator_limits.T
-        angles = low + 0.5 * (seen.actuated + 1.0) * (high - low)
-        joints = angles @ self._hand.expansion.T
-        wrists = np.broadcast_to(np.eye(4), (len(joints), 4, 4))
-        self.gradients = self._primitive.gradients(
-            *(torch.tensor(values, dtype=torch.float32) for values in (seen.cloud, wrists, joints))
-        ).numpy()
+        self.gradients = seen_gradients(self._primitive, seen, self._hand)
         largest = np.abs(self.gradients).max(axis=1, keepdims=True)
         directions = self.gradients / np.where(largest > 0.0, largest, 1.0)
         if self._gate is None:
             return directions
         shares = self.shares(seen)[:, None]
+        angles = seen_angles(seen, self._hand)
         waiting = np.clip((self._waiting - angles) / self._most_change, -1.0, 1.0)
         return shares * directions + (1.0 - shares) * waiting
 
@@ -110,6 +105,14 @@ class PrimitiveAssist:
         return _falling(distances, self._gate.gate_distance) * _falling(
             speeds, self._gate.gate_speed
         )
+
+
+def seen_gradients(primitive: GraspGradient, seen: AssistObservation, hand: HandSpec) -> np.ndarray:
+    """(N, 18) of a primitive for what is seen, 1/rad."""
+    joints = seen_angles(seen, hand) @ hand.expansion.T
+    wrists = np.broadcast_to(np.eye(4), (len(joints), 4, 4))  # the cloud is in the wrist's frame
+    tensors = (torch.tensor(values, dtype=torch.float32) for values in (seen.cloud, wrists, joints))
+    return primitive.gradients(*tensors).cpu().numpy()
 
 
 def _falling(values: np.ndarray, ends: tuple[float, float]) -> np.ndarray:

@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 import torch
 
-from dexgrasp_learning.residual_vec_env import GradientPrimitive, ResidualVecEnv
+from dexgrasp_learning.residual_vec_env import ResidualVecEnv
 from dexgrasp_models.nets.grasp_gradient import GraspGradient
 from dexgrasp_models.tasks.assist_config import AssistRewardConfig
 from dexgrasp_models.tasks.assist_observation import state_vector
+from dexgrasp_models.tasks.primitive_assist import seen_gradients
 
 GOALS = scenes.goals()
 HORIZON, N = scenes.SHORT.horizon, len(GOALS)
@@ -150,7 +151,7 @@ def test_the_trained_primitive_sees_what_a_controller_gives_it():
     for action in outputs(3, 18):
         seen = environments.step(action.double().numpy())
     trained = GraspGradient()
-    found = GradientPrimitive(trained)(seen)
+    found = seen_gradients(trained, seen, scenes.HAND)
     wrists, joints = environments.physics.wrist_poses(), environments.joints()
     for row in range(N):
         expected = trained.gradient(episodes.clouds[row], wrists[row], joints[row])
