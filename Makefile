@@ -62,7 +62,7 @@ ifeq ($(ARGS),)
 	ATEN_CPU_CAPABILITY=default $(PYTEST) $(ROUNDING)
 endif
 
-BENCHMARKS := fusion graph_cost hand_kinematics learned_proposer proposer refinement simulation_overhead synthesis
+BENCHMARKS := assist_throughput fusion graph_cost hand_kinematics learned_proposer proposer refinement simulation_overhead synthesis
 
 bench: setup
 	@for name in $(BENCHMARKS); do \

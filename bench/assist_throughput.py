@@ -3,16 +3,15 @@
     python bench/assist_throughput.py --scenes 64 --objects 16
 
 In each step of the approach the environments (physics, actions, observation) are timed, and then
-`mj_step` alone, from the same saved states, with the same inputs, as often. So whatever else the
-machine does slows both alike. Actions are random about an expert's, which closes its hand: the
-contacts are those that matter.
+`mj_step` alone, from the same saved states, with the same inputs, as often; in seconds of the core.
+Actions are random about an expert's, which closes its hand: the contacts are those that matter.
 """
 
 from __future__ import annotations
 
 import argparse
-import time
 from pathlib import Path
+from time import process_time
 
 import mujoco
 import numpy as np
@@ -75,7 +74,7 @@ def main() -> None:
     environments = AssistEnvironments(
         config, load_scene(control_period=1.0 / config.rate), library_object
     )
-    ratio_whole, ratio_bare, steps = 0.0, 0.0, 0
+    spent, spent_bare, steps = 0.0, 0.0, 0
     for episode in range(options.episodes + 1):
         rng = np.random.default_rng(episode)
         episodes = draw_episodes(goals, patterns.training, clouds, rng, config, blended=True)
@@ -88,23 +87,23 @@ def main() -> None:
             change = (wanted - environments.targets @ hand.reduction.T) / config.max_change
             actions = np.clip(change + rng.normal(scale=0.3, size=change.shape), -1.0, 1.0)
             bare.follow(batch)
-            begun = time.perf_counter()
+            begun = process_time()
             environments.step(actions)
-            whole = time.perf_counter() - begun
+            whole = process_time() - begun
             for data, source in zip(bare.data, batch.data, strict=True):
                 data.ctrl[:] = source.ctrl
                 data.mocap_pos[:], data.mocap_quat[:] = source.mocap_pos, source.mocap_quat
-            begun = time.perf_counter()
+            begun = process_time()
             bare.step(batch.config.steps_per_tick)
-            alone = time.perf_counter() - begun
+            alone = process_time() - begun
             if episode:  # the first warms up
-                ratio_whole, ratio_bare = ratio_whole + whole, ratio_bare + alone
+                spent, spent_bare = spent + whole, spent_bare + alone
                 steps += len(episodes)
         assert not environments.faults
     print(f"{len(goals)} scenes of {len(chosen)} objects, {steps} control steps")
-    print(f"environments: {steps / ratio_whole:7.0f} control steps/s")
-    print(f"mj_step:      {steps / ratio_bare:7.0f} control steps/s")
-    print(f"share:        {ratio_bare / ratio_whole:7.1%}")
+    print(f"environments: {steps / spent:7.0f} control steps/s")
+    print(f"mj_step:      {steps / spent_bare:7.0f} control steps/s")
+    print(f"share:        {spent_bare / spent:7.1%}")
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ import numpy as np
 
 from dexgrasp_learning.randomisation import Randomisation, RandomisationConfig
 from dexgrasp_models.hand.spec import load_hand
+from dexgrasp_models.objects import ObjectModel
 from dexgrasp_models.tasks.assist_action import acted, auto_closed
 from dexgrasp_models.tasks.assist_config import AssistConfig
 from dexgrasp_models.tasks.assist_episodes import AssistEpisodes
@@ -41,7 +42,7 @@ from dexgrasp_sim.datasets.grasp_trials import LoadObject
 from dexgrasp_sim.interface import BatchPhysics
 from dexgrasp_sim.scene import SceneConfig
 
-_KEPT_OBJECTS = 256  # so that the simulator can keep their scenes
+_KEPT_OBJECTS = 1024  # so that the simulator can keep their scenes; two megabytes each with them
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,7 +110,7 @@ class AssistEnvironments:
         self.config, self.scene, self.strict = config, scene, strict
         self._randomisation = randomisation or RandomisationConfig()
         self._threads = threads
-        self._load = lru_cache(_KEPT_OBJECTS)(load)
+        self._load = load
         self._hand = load_hand()
         self._present: tuple[AssistEpisodes, BatchPhysics] | None = None
         self._steps = 0
@@ -185,7 +186,8 @@ class AssistEnvironments:
                 f"{config.horizon} and {config.points}"
             )
         scales = episodes.goals.scales.astype(float).tolist()
-        objects = [self._load(*each) for each in zip(episodes.names, scales, strict=True)]
+        named = zip(episodes.names, scales, strict=True)
+        objects = [_loaded(self._load, name, scale) for name, scale in named]
         physics = make_batch_physics(self.scene, objects, self._threads)
         everyone = range(count)
         self._random = Randomisation(self._randomisation, count, seed)
@@ -305,3 +307,8 @@ class AssistEnvironments:
     def _seen(self) -> AssistObservation:
         joints = self._random.seen_joints(self._joints)
         return assist_observation(joints, self._history.poses, self._clouds, self._hand)
+
+
+@lru_cache(_KEPT_OBJECTS)
+def _loaded(load: LoadObject, name: str, scale: float) -> ObjectModel:
+    return load(name, scale)

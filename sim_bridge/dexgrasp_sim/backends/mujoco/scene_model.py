@@ -18,7 +18,7 @@ from dexgrasp_sim.backends.mujoco.stable_pose import find_stable_poses
 from dexgrasp_sim.placement import StablePose
 from dexgrasp_sim.scene import SceneConfig
 
-_KEPT = 256  # scenes of a megabyte or two each
+_KEPT = 1024  # scenes of a megabyte or two each
 
 
 class SceneModel:
