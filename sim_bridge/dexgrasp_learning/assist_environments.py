@@ -190,7 +190,7 @@ class AssistEnvironments:
         objects = [_loaded(self._load, name, scale) for name, scale in named]
         physics = make_batch_physics(self.scene, objects, self._threads)
         everyone = range(count)
-        self._random = Randomisation(self._randomisation, count, seed)
+        self._random = Randomisation(self._randomisation, count, config.horizon, seed)
         self._random.vary(physics)
         physics.reset(everyone, [seed] * count, episodes.object_poses)
         opened = np.zeros((count, len(self._hand.joints)))

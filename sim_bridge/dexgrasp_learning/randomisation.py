@@ -26,6 +26,10 @@ class RandomisationConfig(Parameters):
     wrist_turn: float = parameter(
         0.0, 0.0, 0.5, "rad", "likewise of its turn about each (GraspGF, D.4)"
     )
+    wrist_delay: int = parameter(0, 0, 20, "", "steps that the wrist is seen late by, always")
+    wrist_gap: int = parameter(
+        0, 0, 20, "", "steps, once in an approach, in which it is seen where it last was"
+    )
     cloud_noise: float = parameter(
         0.0, 0.0, 0.05, "m", "deviation of the points along each axis, the same all episode"
     )
@@ -37,14 +41,18 @@ class Randomisation:
     Args:
         config: how much.
         count: N.
+        horizon: steps of an approach.
         seed: of all of it.
     """
 
-    def __init__(self, config: RandomisationConfig, count: int, seed: int) -> None:
+    def __init__(self, config: RandomisationConfig, count: int, horizon: int, seed: int) -> None:
         self._config, self._count = config, count
         self._rng = np.random.default_rng(seed)
         self._delays = self._rng.integers(config.action_delay, size=count, endpoint=True)
+        latest = max(horizon - config.wrist_gap, 1)
+        self._lost = self._rng.integers(1, latest, size=count, endpoint=True)
         self._sent: list[np.ndarray] = []
+        self._shown: list[np.ndarray] = []
 
     def vary(self, physics: BatchPhysics) -> None:
         """Draw masses, frictions and gains of N environments."""
@@ -66,7 +74,7 @@ class Randomisation:
         the first is still on its way."""
         if not self._config.action_delay:
             return actions
-        self._sent.append(actions)
+        self._sent.append(actions.copy())
         made = len(self._sent) - 1 - self._delays
         sent = np.stack(self._sent)[np.maximum(made, 0), np.arange(self._count)]
         return np.where(made[:, None] >= 0, sent, 0.0)
@@ -80,7 +88,22 @@ class Randomisation:
         return self._noisy(clouds, self._config.cloud_noise)
 
     def seen_wrists(self, wrists: np.ndarray) -> np.ndarray:
-        """(N, 4, 4), moved, and turned about its own axes, by noise cut at its deviation."""
+        """(N, 4, 4) as they are seen: with noise, late, or where they were when they got lost.
+
+        To be asked once as the approach begins, and once in each step.
+        """
+        noisy = self._noisy_wrists(wrists)
+        delay, gap = self._config.wrist_delay, self._config.wrist_gap
+        if not (delay or gap):
+            return noisy
+        self._shown.append(noisy.copy())
+        now = len(self._shown) - 1
+        lost = (self._lost <= now) & (now < self._lost + gap)
+        last = np.where(lost, self._lost - 1, now) - delay
+        return np.stack(self._shown)[np.maximum(last, 0), np.arange(self._count)]
+
+    def _noisy_wrists(self, wrists: np.ndarray) -> np.ndarray:
+        """Moved, and turned about their own axes, by noise cut at its deviation."""
         shift, turn = self._config.wrist_shift, self._config.wrist_turn
         if not (shift or turn):
             return wrists

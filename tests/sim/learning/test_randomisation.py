@@ -20,6 +20,8 @@ ALL = RandomisationConfig(
     joint_noise=0.02,
     wrist_shift=0.01,
     wrist_turn=0.05,
+    wrist_delay=1,
+    wrist_gap=2,
     cloud_noise=0.002,
 )
 MANY = 4000
@@ -37,7 +39,7 @@ def run(randomisation, seed):
 def test_a_seed_repeats_all_of_it_to_the_bit():
     first, again, other = run(ALL, 3), run(ALL, 3), run(ALL, 4)
     assert all(np.array_equal(*pair) for pair in zip(first, again, strict=True))
-    assert not any(np.array_equal(*pair) for pair in zip(first[4:8], other[4:8], strict=True))
+    assert not any(np.array_equal(*pair) for pair in zip(first[16:20], other[16:20], strict=True))
     nothing, seeded = run(None, 3), run(RandomisationConfig(), 4)
     assert all(np.array_equal(*pair) for pair in zip(nothing, seeded, strict=True))
 
@@ -60,7 +62,7 @@ def test_the_physics_is_varied_as_far_as_told():
 
 
 def test_late_actions_arrive_whole_and_in_order():
-    random = Randomisation(RandomisationConfig(action_delay=3), 40, 0)
+    random = Randomisation(RandomisationConfig(action_delay=3), 40, 50, 0)
     sent = np.random.default_rng(0).normal(size=(12, 40, 18))
     arrived = np.stack([random.arriving(each) for each in sent])
     delays = set()
@@ -75,8 +77,31 @@ def test_late_actions_arrive_whole_and_in_order():
     assert delays == {0, 1, 2, 3}
 
 
+def test_a_wrist_is_late_and_lost_once():
+    """What is seen is the number of the step, in the place of a position."""
+    horizon, count = 12, 200
+    shown = np.tile(np.eye(4), (horizon + 1, count, 1, 1))
+    shown[:, :, 0, 3] = np.arange(horizon + 1)[:, None]
+
+    def seen(**settings):
+        random = Randomisation(RandomisationConfig(**settings), count, horizon, 0)
+        return np.stack([random.seen_wrists(each)[:, 0, 3] for each in shown])
+
+    late = seen(wrist_delay=2)
+    assert np.array_equal(
+        late, np.maximum(np.arange(horizon + 1) - 2, 0)[:, None] + np.zeros(count)
+    )
+    steps = seen(wrist_gap=4)
+    ages = np.arange(horizon + 1)[:, None] - steps
+    assert (ages.max(axis=0) == 4).all()
+    assert ((ages > 0).sum(axis=0) == 4).all()
+    assert len(np.unique(ages.argmax(axis=0))) == horizon - 4
+    both = seen(wrist_gap=4, wrist_delay=2)
+    assert np.array_equal(both, np.maximum(steps - 2, 0))
+
+
 def test_noise_has_its_deviation_and_bound():
-    random = Randomisation(ALL, MANY, 0)
+    random = Randomisation(replace(ALL, wrist_delay=0, wrist_gap=0), MANY, 50, 0)
     assert random.seen_joints(np.zeros((MANY, 22))).std() == pytest.approx(0.02, rel=0.02)
     assert random.seen_clouds(np.zeros((MANY, 9, 3))).std() == pytest.approx(0.002, rel=0.02)
     wrist = np.eye(4)
