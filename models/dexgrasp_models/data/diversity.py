@@ -58,6 +58,23 @@ def object_diversities(grasps: Grasps, kinematics: HandKinematics) -> dict[str, 
     return found
 
 
+def most_diverse(grasps: Grasps, count: int, kinematics: HandKinematics) -> np.ndarray:
+    """(count,) rows of grasps of one object that differ the most from each other; all if no more.
+
+    Wrist and joints are compared together, by the keypoints of the hand in the object's frame: the
+    most usual grasp comes first, then always the one that is the farthest from all before it.
+    """
+    points = _keypoints(grasps, kinematics).reshape(len(grasps), -1)
+    if len(points) <= count:
+        return np.arange(len(points))
+    rows = [int(np.linalg.norm(points - points.mean(axis=0), axis=1).argmin())]
+    nearest = np.full(len(points), np.inf)
+    while len(rows) < count:
+        nearest = np.minimum(nearest, np.linalg.norm(points - points[rows[-1]], axis=1))
+        rows.append(int(nearest.argmax()))
+    return np.array(rows)
+
+
 def greatest_angle(rotations: np.ndarray) -> float:
     """The greatest angle (rad) between any two of (N, 3, 3) rotations; zero for one."""
     flat = rotations.reshape(-1, 9)

@@ -1,4 +1,4 @@
-"""``dexgrasp assist``: how the wrist moves that a policy is to assist."""
+"""``dexgrasp assist``: how the wrist moves that a policy is to assist, and to which goals."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
+from dexgrasp_cli.assist_goals_command import goals
 from dexgrasp_cli.output_paths import file_to_write
 from dexgrasp_cli.set_options import problems_told
 
@@ -18,7 +19,10 @@ assist = typer.Typer(help="Assisting a moving wrist.", no_args_is_help=True)
 
 @assist.callback()
 def _assist() -> None:
-    """Assisting a moving wrist: so far its patterns."""
+    """Assisting a moving wrist: its patterns and goals."""
+
+
+assist.command()(goals)
 
 
 @assist.command("show")
