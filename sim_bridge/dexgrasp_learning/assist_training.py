@@ -5,21 +5,28 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import cast
 
 import numpy as np
+from rsl_rl.env import VecEnv
+from torch import Tensor
 
 from dexgrasp_learning.assist_environments import AssistEnvironments
 from dexgrasp_learning.dagger import Dagger, DaggerConfig
 from dexgrasp_learning.goal_episodes import EpisodeJudge, GoalEpisodes
-from dexgrasp_learning.ppo import PPOConfig
-from dexgrasp_learning.rounds import Learner, train_rounds
+from dexgrasp_learning.ppo import PPO, PPOConfig
+from dexgrasp_learning.residual_vec_env import ResidualVecEnv
+from dexgrasp_learning.rounds import EpisodeSource, Learner, train_rounds
 from dexgrasp_learning.taught_environments import TaughtEnvironments
 from dexgrasp_models.data.grasps import Grasps
+from dexgrasp_models.hand.spec import load_hand
 from dexgrasp_models.nets.assist_network import AssistNetwork, AssistNetworkConfig
 from dexgrasp_models.nets.graspgf import GraspGF
 from dexgrasp_models.parameters import Parameters, parameter
 from dexgrasp_models.tasks.assist_config import AssistConfig, AssistRewardConfig
 from dexgrasp_models.tasks.assist_episodes import Clouds
+from dexgrasp_models.tasks.assist_inputs import InputMaker
+from dexgrasp_models.tasks.assist_observation import AssistObservation
 from dexgrasp_models.tasks.assist_oracle import OracleConfig
 from dexgrasp_models.tasks.wrist_patterns import WristPatterns
 from dexgrasp_models.training.config import network_config, recipe_values
@@ -175,4 +182,17 @@ def _learner(
             folder=run.out / f"{run.name}.states",
             trained=trained,
         )
-    raise ValueError(f"a policy is trained by {' or '.join(METHODS)}, not {method!r}")
+    if method != "ppo":
+        raise ValueError(f"a policy is trained by {' or '.join(METHODS)}, not {method!r}")
+    count = config.ppo.environments
+    source = GoalEpisodes(data.training, training, data.clouds, count, config.task)
+    inputs = InputMaker(network, primitive, load_hand())
+
+    def gradients(seen: AssistObservation) -> np.ndarray:
+        return cast(Tensor, inputs(seen).gradients).double().numpy()
+
+    def make_env(source: EpisodeSource) -> VecEnv:
+        followed = gradients if network.needs_gradient else None
+        return ResidualVecEnv(environments, source, followed, config.reward, seed=run.seed)
+
+    return PPO(network, primitive, make_env, source, config.ppo, seed=run.seed, trained=trained)

@@ -82,7 +82,7 @@ class AssistModel(MLPModel):
 
     def mlp(self, obs: TensorDict) -> Tensor:
         """What MLPModel draws around: the network's outputs."""
-        return self.network.of_prepared(obs["state"], obs["cloud"], obs["gradient"])
+        return self.network.of_prepared(obs["state"], obs["cloud"], obs.get("gradient"))
 
     def get_latent(self, obs: TensorDict, *_: Any) -> TensorDict:
         """The observation as it is."""
@@ -291,7 +291,8 @@ def _quiet_runner(
             f"a round of {taken} steps has no mini-batch of {config.mini_batch}: take more "
             "environments, or smaller ones"
         )
-    groups = ["state", "cloud", "gradient"]
+    # A policy without a primitive sees no gradient.
+    groups = sorted(env.get_observations().keys())
     settings = {
         "num_steps_per_env": steps,
         "save_interval": 1,

@@ -1,9 +1,10 @@
-"""``dexgrasp train``: networks that propose grasps, and CLIP that picks among them."""
+"""``dexgrasp train``: networks that propose grasps, CLIP that picks among them, and policies."""
 
 from __future__ import annotations
 
 import shlex
 import sys
+from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -15,6 +16,18 @@ from rich.markup import escape
 from dexgrasp_cli.budget import seconds
 from dexgrasp_cli.output_paths import folder_to_write
 from dexgrasp_cli.set_options import Where, parse_bounds, problems_told
+from dexgrasp_cli.train_assist_command import (
+    AssistOptions,
+    Goals,
+    Init,
+    Method,
+    MethodOption,
+    Patterns,
+    Primitive,
+    Sees,
+    SeesOption,
+    train_assist,
+)
 from dexgrasp_cli.train_clip_command import train_clip
 
 if TYPE_CHECKING:
@@ -22,7 +35,7 @@ if TYPE_CHECKING:
 
 
 class Network(StrEnum):
-    """What is trained: CLIP, or a recipe of `dexgrasp_models.training.objectives.RECIPES`."""
+    """What is trained: CLIP, a policy, or one of `dexgrasp_models.training.objectives.RECIPES`."""
 
     IPDF = "ipdf"
     GLOW = "glow"
@@ -36,6 +49,7 @@ class Network(StrEnum):
     PROHMR = "prohmr"
     DECOUPLED = "decoupled"
     CLIP = "clip"
+    ASSIST = "assist"
 
 
 class Device(StrEnum):
@@ -54,16 +68,22 @@ def train(
     ],
     clouds: Annotated[
         Path | None,
-        typer.Option(help="Of all but clip: folder of the set's clouds (dexgrasp data clouds)."),
+        typer.Option(
+            help="Of all but clip and assist: folder of the set's clouds (dexgrasp data clouds)."
+        ),
     ] = None,
     config: Annotated[
         str, typer.Option(help="small, paper, or a YAML file like those in config/training.")
     ] = "small",
     steps: Annotated[
-        int | None, typer.Option(min=1, help="Updates of the weights; default: the config's.")
+        int | None,
+        typer.Option(min=1, help="Updates of the weights; assist: rounds; default: as config."),
     ] = None,
     batch: Annotated[
-        int | None, typer.Option(min=1, help="Clouds of a step; default: the config's.")
+        int | None,
+        typer.Option(
+            min=1, help="Clouds of a step; assist: episodes of a round; default: as config."
+        ),
     ] = None,
     where: Where = None,
     budget: Annotated[
@@ -91,6 +111,12 @@ def train(
     clip: Annotated[
         Path | None, typer.Option(help="clip: folder of the weights to go on from.")
     ] = None,
+    method: MethodOption = Method.DAGGER,
+    sees: SeesOption = Sees.PARTIAL,
+    init: Init = None,
+    primitive: Primitive = None,
+    goals: Goals = None,
+    patterns: Patterns = None,
 ) -> None:
     """Train a network on the training objects of a set, and keep what is best in validation.
 
@@ -124,6 +150,7 @@ def train(
                 "data": data.name,
                 "clouds": clouds and clouds.name,
                 "where": list(where or ()),
+                "date": datetime.now(UTC).isoformat(timespec="seconds"),
             },
         )
 
@@ -140,6 +167,12 @@ def train(
                 progress = train_clip(
                     data, where, clip, clip_config, run, processes, console, report
                 )
+            elif network is Network.ASSIST:
+                options = AssistOptions(method, sees, init, primitive, goals, patterns)
+                planned, progress = train_assist(
+                    data, where, options, config, steps, batch, run, processes, console, report
+                )
+                kept = run.weights
             else:
                 recipe = RECIPES[name]
                 training_config, network_values = load_training(

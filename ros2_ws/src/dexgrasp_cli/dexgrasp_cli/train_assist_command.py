@@ -1,0 +1,193 @@
+"""``dexgrasp train assist``: policies that close the fingers while a person moves the wrist."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NamedTuple
+
+import typer
+from rich.console import Console
+
+from dexgrasp_cli.set_options import Where, parse_bounds
+
+if TYPE_CHECKING:
+    from dexgrasp_learning.assist_training import AssistData
+    from dexgrasp_models.data.grasp_set import GraspSet
+    from dexgrasp_models.data.grasps import Grasps
+    from dexgrasp_models.training.processes import Processes
+    from dexgrasp_models.training.run import Progress, Run
+
+_PANEL = "Of assist alone"
+
+
+class Method(StrEnum):
+    """How a policy learns."""
+
+    DAGGER = "dagger"
+    PPO = "ppo"
+
+
+class Sees(StrEnum):
+    """What a policy sees of the object."""
+
+    PARTIAL = "partial"
+    FULL = "full"
+
+
+MethodOption = Annotated[
+    Method,
+    typer.Option(
+        help="dagger: from an expert that knows the grasp; ppo: by reward.", rich_help_panel=_PANEL
+    ),
+]
+SeesOption = Annotated[
+    Sees,
+    typer.Option(help="The cloud of the cameras, or of all the surface.", rich_help_panel=_PANEL),
+]
+Init = Annotated[
+    Path | None,
+    typer.Option(help="Weights of a policy to begin with.", rich_help_panel=_PANEL),
+]
+Primitive = Annotated[
+    Path | None,
+    typer.Option(help="Weights of graspgf; default: those of the package.", rich_help_panel=_PANEL),
+]
+Goals = Annotated[
+    Path | None,
+    typer.Option(
+        help="File of the set's goals; default: all grasps with squeezes, as --where says.",
+        rich_help_panel=_PANEL,
+    ),
+]
+Patterns = Annotated[
+    Path | None,
+    typer.Option(
+        help="File of `assist import`; by default wrist patterns are generated.",
+        rich_help_panel=_PANEL,
+    ),
+]
+
+
+class AssistOptions(NamedTuple):
+    """Those that only this training has."""
+
+    method: Method
+    sees: Sees
+    init: Path | None
+    primitive: Path | None
+    goals: Path | None
+    patterns: Path | None
+
+
+def train_assist(
+    data: Path,
+    where: Where,
+    options: AssistOptions,
+    config: str,
+    rounds: int | None,
+    episodes: int | None,
+    run: Run,
+    processes: Processes,
+    console: Console,
+    report: Callable[[Progress], None],
+) -> tuple[int, Progress]:
+    """Train on the training objects of a set; the options are `train`'s.
+
+    Returns:
+        How many rounds are planned in all, and where the training is.
+
+    Raises:
+        ValueError: something can't be trained so, or data or weights can't be used.
+        TrainingError: as `train_rounds`.
+    """
+    import torch
+
+    from dexgrasp_learning.assist_training import (
+        load_assist_training,
+        planned_rounds,
+    )
+    from dexgrasp_learning.assist_training import train_assist as train
+    from dexgrasp_models.nets.assist_network import AssistNetwork, AssistNetworkConfig
+    from dexgrasp_models.nets.weights import load_network
+    from dexgrasp_models.tasks.learned_assist import PRIMITIVE, load_primitive
+
+    if processes.count > 1:
+        raise ValueError("assist is trained by one process: start it without torchrun")
+    if processes.device.type != "cpu":
+        raise ValueError("assist is trained where its physics is: --device cpu")
+    settings, network_settings = load_assist_training(config, rounds, episodes)
+    torch.manual_seed(run.seed)  # of the first weights
+    if options.init is None:
+        network = AssistNetwork(network_settings)
+    else:
+        network, _ = load_network(options.init, AssistNetworkConfig, AssistNetwork)
+    primitive = None
+    if network.needs_gradient:
+        primitive = load_primitive(options.primitive or PRIMITIVE)
+    found = _data(data, where, options, run.seed, console)
+    progress = train(
+        options.method.value,
+        network,
+        primitive,
+        found,
+        settings,
+        run,
+        trained=options.init is not None,
+        threads=torch.get_num_threads(),
+        report=report,
+    )
+    return planned_rounds(options.method.value, settings), progress
+
+
+def _data(
+    folder: Path, where: Where, options: AssistOptions, seed: int, console: Console
+) -> AssistData:
+    import numpy as np
+
+    from dexgrasp_learning.assist_training import AssistData
+    from dexgrasp_learning.partial_clouds import PartialClouds
+    from dexgrasp_models.data.grasp_set import GraspSet
+    from dexgrasp_models.tasks.full_clouds import FullClouds
+    from dexgrasp_models.tasks.pattern_files import load_patterns
+    from dexgrasp_models.tasks.pattern_generator import generate
+    from dexgrasp_models.training.data import TRAINING, VALIDATION, split_objects
+    from dexgrasp_sim.datasets.grasp_trials import library_object
+
+    source = GraspSet.open(folder)
+    if options.patterns is None:
+        patterns = generate(np.random.default_rng(seed))
+    else:
+        patterns = load_patterns(options.patterns)
+    chosen = []
+    for split in (TRAINING, VALIDATION):
+        goals = _goals(source, where, options.goals, split_objects(source.names, split), split)
+        objects = len(np.unique(goals.objects))
+        console.print(f"{split}: {objects} objects, {len(goals)} goals", soft_wrap=True)
+        chosen.append(goals)
+    clouds = FullClouds() if options.sees is Sees.FULL else PartialClouds()
+    return AssistData(chosen[0], chosen[1], patterns, clouds, library_object)
+
+
+def _goals(
+    source: GraspSet, where: Where, file: Path | None, objects: list[str], split: str
+) -> Grasps:
+    """Of some objects, on tables, of which it is known how they press."""
+    import numpy as np
+
+    if file is None:
+        found = source[source.select(parse_bounds(where or ()), objects)] if objects else source[:0]
+    else:
+        from dexgrasp_models.tasks.assist_goals import load_goals
+
+        found = load_goals(file).goals(source)
+        names = np.isin(found.names, objects)
+        found = found[np.flatnonzero(names[found.objects])]
+    usable = np.isfinite(found.squeezes).all(axis=1) & found.has_table
+    if not usable.any():
+        raise ValueError(
+            f"{file or source.path}: none of {len(found)} goals of the split {split} can be used; "
+            "they need a table, and squeezes, which dexgrasp data squeeze fills in"
+        )
+    return found[np.flatnonzero(usable)]
