@@ -20,44 +20,57 @@ import torch
 
 from dexgrasp_models.control.controllers import Need
 from dexgrasp_models.files import written_whole
+from dexgrasp_models.geometry.poses import through_quaternion
 from dexgrasp_models.objects import load_object
 from dexgrasp_models.perception.fusion import PerceptionError
 from dexgrasp_models.proposals.proposer import PROPOSERS, make_proposer, proposer_config
 from dexgrasp_models.proposals.reachability import NoProposalError
 from dexgrasp_models.synthesis.object_surface import CloudError
+from dexgrasp_models.synthesis.types import Grasp
 from dexgrasp_models.tasks.assist_config import AssistConfig
-from dexgrasp_models.tasks.assist_controller import AssistControllerConfig
+from dexgrasp_models.tasks.assist_controller_config import AssistControllerConfig
 from dexgrasp_models.tasks.pattern_generator import generate
 from dexgrasp_models.tasks.played_wrist import PlayConfig, PlayedWrist, reach_to
 from dexgrasp_sim.backends import make_simulator
 from dexgrasp_sim.episodes.grasp_cell import OFFERED, GraspCell
 from dexgrasp_sim.episodes.lift import Lift
 from dexgrasp_sim.scene import load_scene
+from dexgrasp_sim.simulator import Simulator
 
 OBJECTS = ("can", "bottle", "mug", "box", "bowl", "ball", "hammer", "camera")
 HIGHEST = 0.9
 """Metres that the palm must not exceed on its way."""
 
 
-def attempt(name: str, seed: int, scene: str, config: AssistControllerConfig) -> Lift:
-    """One grasp of an object in the pose of a seed."""
-    simulator = make_simulator(load_scene(scene=scene), load_object(name))
-    simulator.reset(seed)
+def attempt(
+    simulator: Simulator,
+    seed: int,
+    config: AssistControllerConfig,
+    play: PlayConfig,
+) -> Lift:
+    """One grasp, in a simulator that was reset; a lock-step run of the graph ends alike."""
     cell = GraspCell(simulator, "graspgf", OFFERED | {Need.WRIST_STREAM})
     cell.control = replace(cell.control, others={**cell.control.others, "graspgf": config})
     default = PROPOSERS.default
     try:
         cloud = cell.fuse(cell.depth_frames())
         proposer = make_proposer(default, proposer_config(default), arm=cell.arm)
-        grasp = proposer.propose(cloud, 8, seed)[0]
+        grasp = as_received(proposer.propose(cloud, 8, seed)[0])
     except (PerceptionError, CloudError, NoProposalError) as error:
         return Lift(False, "proposal", str(error))
-    rng, task, play = np.random.default_rng(seed), AssistConfig(), PlayConfig()
+    rng, task = np.random.default_rng(seed), AssistConfig()
     reach = reach_to(grasp, generate(rng).held_out, cell.hand, task, rng)
-    start = simulator.state().wrist_pose
+    start = through_quaternion(simulator.state().wrist_pose)
     played = PlayedWrist(start, reach, cloud.object_points, play, task, HIGHEST)
     began = simulator.time
-    return cell.carry_out(None, cloud.object_points, wrist=lambda now: played.pose(now - began))
+    return cell.carry_out(
+        None, cloud.object_points, wrist=lambda now: played.pose(round(now - began, 9))
+    )
+
+
+def as_received(grasp: Grasp) -> Grasp:
+    """As it is when it has passed through a message."""
+    return replace(grasp, palm_pose=through_quaternion(grasp.palm_pose))
 
 
 def main() -> int:
@@ -79,7 +92,9 @@ def main() -> int:
     rows = []
     for name in arguments.objects:
         for seed in range(arguments.poses):
-            lift = attempt(name, seed, arguments.scene, config)
+            simulator = make_simulator(load_scene(scene=arguments.scene), load_object(name))
+            simulator.reset(seed)
+            lift = attempt(simulator, seed, config, PlayConfig())
             rows.append({"object": name, "seed": seed, **asdict(lift)})
             verdict = "lifted" if lift.success else f"lost at {lift.lost_at}: {lift.reason}"
             print(

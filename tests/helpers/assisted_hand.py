@@ -11,7 +11,8 @@ import numpy as np
 from dexgrasp_models.control.setup import ControllerSetup
 from dexgrasp_models.control.types import Command, Observation, RobotState
 from dexgrasp_models.hand.spec import load_hand
-from dexgrasp_models.tasks.assist_controller import AssistController, AssistControllerConfig
+from dexgrasp_models.tasks.assist_controller import AssistController
+from dexgrasp_models.tasks.assist_controller_config import AssistControllerConfig
 from dexgrasp_models.tasks.assist_observation import AssistObservation
 
 PERIOD = 0.02

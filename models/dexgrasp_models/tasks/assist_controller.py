@@ -7,14 +7,13 @@ is raised there, the hand closes by itself as in the task, and is lifted.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
 import numpy as np
 
 from dexgrasp_models.control.controllers import ControllerKind, Need
-from dexgrasp_models.control.grip_watch import GripConfig, GripWatch
+from dexgrasp_models.control.grip_watch import GripWatch
 from dexgrasp_models.control.setup import ControllerSetup
 from dexgrasp_models.control.trajectory import MotionBounds, PosePath
 from dexgrasp_models.control.types import (
@@ -26,14 +25,16 @@ from dexgrasp_models.control.types import (
     RobotState,
 )
 from dexgrasp_models.geometry.farthest_points import farthest_points
-from dexgrasp_models.hand.spec import HandSpec
-from dexgrasp_models.parameters import choice, parameter, text
 from dexgrasp_models.tasks.assist_action import acted, auto_closed
 from dexgrasp_models.tasks.assist_config import AssistConfig
+from dexgrasp_models.tasks.assist_controller_config import (
+    AssistControllerConfig,
+    PolicyMaker,
+    make_policy,
+)
 from dexgrasp_models.tasks.assist_observation import WristHistory, from_observation
-from dexgrasp_models.tasks.assist_policy import AssistPolicy
 from dexgrasp_models.tasks.rest import joint_rest, wrist_rest
-from dexgrasp_models.tasks.wrist_stream import WristStream, WristStreamConfig
+from dexgrasp_models.tasks.wrist_stream import WristStream
 
 _LONGEST_STEP = 0.04
 """Seconds by which one state advances the closing and the lift at most."""
@@ -63,56 +64,6 @@ _PHASES = {
 }
 
 
-@dataclass(frozen=True)
-class AssistControllerConfig(GripConfig, WristStreamConfig):
-    """Settings of the controller; those of the task itself are `AssistConfig`'s."""
-
-    policy: str = choice(
-        "gated",
-        ("gated", "gradient", "learned"),
-        "what closes the fingers: the primitive slowed down by a gate, the bare primitive, or"
-        " a trained policy",
-    )
-    weights: str = text("", "file of the trained policy, or of the primitive where that is alone")
-    lift: str = choice(
-        "person", ("person", "itself"), "whether the person raises the hand, or it rises by itself"
-    )
-    reach: float = parameter(
-        0.25, 0.02, 1.0, "m", "from the palm to the object, from where on the policy acts"
-    )
-    open_speed: float = parameter(1.8, 0.1, 6.0, "rad/s", "of the fingers before that")
-    near: float = parameter(
-        0.15, 0.01, 1.0, "m", "from the palm to the object, within which rest or rise count"
-    )
-    rest_time: float = parameter(
-        0.5, 0.05, 10.0, "s", "for which the person's wrist rests before the hand closes by itself"
-    )
-    rest_fingers: float = parameter(
-        0.1, 0.0, 3.0, "rad", "by which an actuator of fingers at rest moves in that time"
-    )
-    most_rest: float = parameter(
-        3.0, 0.05, 60.0, "s", "of the wrist's rest, after which fingers that move on don't count"
-    )
-    rest_distance: float = parameter(0.004, 0.0005, 0.05, "m", "by which a resting wrist moves")
-    rest_angle: float = parameter(0.05, 0.005, 0.5, "rad", "by which it turns")
-    auto_close: float = parameter(
-        0.3, 0.0, 1.0, "rad", "by which the hand closes by itself; 0.1 in the task (4.1), which"
-        " presses too little where the primitive is alone"
-    )  # fmt: skip
-    raised: float = parameter(
-        0.02, 0.002, 0.2, "m", "rise of the person's wrist at the object that says: lift"
-    )
-    lift_height: float = parameter(
-        0.15, 0.03, 0.5, "m", "rise of the robot's wrist at which the object counts as up"
-    )
-    lift_speed: float = parameter(0.2, 0.01, 0.5, "m/s", "of a hand that rises by itself")
-    lift_acceleration: float = parameter(0.6, 0.05, 3.0, "m/s^2", "likewise")
-    hold_time: float = parameter(2.0, 0.0, 60.0, "s", "how long the object is held up")
-    time_limit: float = parameter(
-        120.0, 1.0, 3600.0, "s", "after which an object that isn't up is given up"
-    )
-
-
 @dataclass(frozen=True, eq=False)
 class AssistReport:
     """What the policy did last, for people to see."""
@@ -125,30 +76,6 @@ class AssistReport:
     """(18,) in [-1, 1], of the actuators; 1 is the greatest change of a step."""
     gradient: np.ndarray | None
     """(18,) of the primitive, 1/rad, where the policy tells it."""
-
-
-PolicyMaker = Callable[[AssistControllerConfig, AssistConfig, HandSpec], AssistPolicy]
-
-
-def make_policy(config: AssistControllerConfig, task: AssistConfig, hand: HandSpec) -> AssistPolicy:
-    """What closes the fingers.
-
-    Raises:
-        WeightsError: its weights are missing, or of another hand or network.
-        ValueError: a trained policy is asked for without weights.
-    """
-    # PyTorch comes with these; a control node that grasps otherwise has no use for it.
-    if config.policy == "learned":
-        if not config.weights:
-            raise ValueError("graspgf.policy is learned: name its file in graspgf.weights")
-        from dexgrasp_models.tasks.learned_assist import LearnedAssist
-
-        return LearnedAssist(config.weights)
-    from dexgrasp_models.tasks.primitive_assist import GateConfig, PrimitiveAssist
-
-    gate = GateConfig() if config.policy == "gated" else None
-    own = (config.weights,) if config.weights else ()
-    return PrimitiveAssist(gate, task, *own)
 
 
 class AssistController:

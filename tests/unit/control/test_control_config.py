@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dexgrasp_models.control.config import ControlConfig, load_control_config
-from dexgrasp_models.tasks.assist_controller import AssistControllerConfig
+from dexgrasp_models.tasks.assist_controller_config import AssistControllerConfig
 
 
 def write(folder, text, monkeypatch):

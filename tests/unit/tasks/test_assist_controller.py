@@ -15,7 +15,8 @@ from dexgrasp_models.control.lift_check import LiftedBy, LiftVerdict, Sight
 from dexgrasp_models.control.setup import ControllerSetup
 from dexgrasp_models.control.types import Observation, OutcomeKind, Phase, RobotState
 from dexgrasp_models.tasks.assist_config import AssistConfig
-from dexgrasp_models.tasks.assist_controller import AssistControllerConfig, Stage, make_policy
+from dexgrasp_models.tasks.assist_controller import Stage
+from dexgrasp_models.tasks.assist_controller_config import AssistControllerConfig, make_policy
 
 TASK = AssistConfig()
 CLOSED = (TASK.close_steps + TASK.settle_steps) / TASK.rate
