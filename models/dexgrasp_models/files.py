@@ -1,12 +1,13 @@
-"""Files and folders that are either complete or not there."""
+"""Files and folders that are either complete or not there, and what tells their content apart."""
 
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -76,3 +77,16 @@ def check_folder(folder: Path) -> None:
     # Tried, since permissions don't tell of read-only file systems, nor of what root may do.
     with tempfile.TemporaryDirectory(dir=nearest, prefix=".part-"):
         pass
+
+
+def files_digest(files: Mapping[str, Path]) -> str:
+    """Differs where names or content of files do, wherever they lie.
+
+    Raises:
+        OSError: one can't be read.
+    """
+    content = hashlib.sha256()
+    for name in sorted(files):
+        content.update(name.encode())
+        content.update(hashlib.sha256(files[name].read_bytes()).digest())
+    return content.hexdigest()[:16]

@@ -9,11 +9,11 @@ from typing import Any
 import torch
 from torch import nn
 
+from dexgrasp_models.files import files_digest
 from dexgrasp_models.nets.clouds import CloudConfig
 from dexgrasp_models.nets.weights import (
     WeightsError,
     load_network,
-    weights_digest,
 )
 from dexgrasp_models.training.config import TrainingConfig
 from dexgrasp_models.training.objectives import RECIPES
@@ -53,7 +53,7 @@ class NetworkFolder:
 
     def digest(self, recipes: Iterable[str]) -> str:
         """Differs where weights do."""
-        return weights_digest({name: self._file(name) for name in recipes})
+        return files_digest({name: self._file(name) for name in recipes})
 
     def _network(self, name: str) -> tuple[nn.Module, CloudConfig]:
         if name not in self._loaded:

@@ -161,11 +161,23 @@ class AssistNetwork(nn.Module):
         """Whether it sees the primitive's gradient, and composes actions with it."""
         return self._with_gradient
 
-    def actions(self, states: Tensor, clouds: Tensor, gradients: Tensor | None = None) -> Tensor:
-        """(B, 18) actions, not bounded, of what `of_prepared` takes."""
+    def actions(
+        self,
+        states: Tensor,
+        clouds: Tensor,
+        gradients: Tensor | None = None,
+        *,
+        residuals: bool = True,
+    ) -> Tensor:
+        """(B, 18) actions, not bounded, of what `of_prepared` takes.
+
+        Without `residuals` a^r is zero: a^p * a^s alone (Table 2).
+        """
         found = self.of_prepared(states, clouds, gradients)
         if gradients is None or not self._with_gradient:
             return found
+        if not residuals:
+            found = torch.cat((found[:, : self._joints], torch.zeros_like(gradients)), dim=-1)
         return composed_actions(gradients, found)
 
     def _checked_states(self, states: Tensor) -> Tensor:

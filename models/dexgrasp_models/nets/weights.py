@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 import os
 from collections.abc import Callable, Mapping
@@ -127,16 +126,3 @@ def load_network(
     except RuntimeError as error:
         raise WeightsError(f"{path}: doesn't fit its network: {error}") from None
     return network, metadata
-
-
-def weights_digest(files: Mapping[str, Path]) -> str:
-    """Differs where names or content of files do, wherever they lie.
-
-    Raises:
-        OSError: one can't be read.
-    """
-    content = hashlib.sha256()
-    for name in sorted(files):
-        content.update(name.encode())
-        content.update(hashlib.sha256(files[name].read_bytes()).digest())
-    return content.hexdigest()[:16]

@@ -18,21 +18,27 @@ from dexgrasp_models.tasks.assist_observation import AssistObservation
 
 PRIMITIVE = WEIGHTS / "graspgf.safetensors"
 """The primitive that comes with the package."""
+ASSIST_WEIGHTS = WEIGHTS / "assist.safetensors"
+"""The policy that does."""
 
 
 class NetworkPolicy:
     """An `AssistPolicy` of N hands by a network in memory; one hand on one thread."""
 
-    def __init__(self, network: AssistNetwork, primitive: GraspGF | None) -> None:
+    def __init__(
+        self, network: AssistNetwork, primitive: GraspGF | None, *, residuals: bool = True
+    ) -> None:
         """
         Args:
             network: of the policy.
             primitive: whose gradient it goes along; see `InputMaker`.
+            residuals: whether a^r counts (Eq. 2).
 
         Raises:
             ValueError: as `InputMaker`.
         """
         self.network = network.eval()
+        self._residuals = residuals
         self._inputs = InputMaker(network, primitive, load_hand())
 
     def begin(self, count: int) -> None:
@@ -47,7 +53,7 @@ class NetworkPolicy:
                 or something isn't finite.
         """
         with one_thread() if len(seen.actuated) == 1 else nullcontext():
-            found = self.network.actions(*self._inputs(seen))
+            found = self.network.actions(*self._inputs(seen), residuals=self._residuals)
             return found.clamp(-1.0, 1.0).cpu().numpy().astype(float)
 
 
@@ -65,6 +71,7 @@ class LearnedAssist(NetworkPolicy):
         *,
         primitive: str | os.PathLike[str] = PRIMITIVE,
         device: torch.device | str = "cpu",
+        residuals: bool = True,
     ) -> None:
         """
         Args:
@@ -72,13 +79,14 @@ class LearnedAssist(NetworkPolicy):
             primitive: file that `dexgrasp train graspgf` left, the one it was trained with; not
                 read for a policy without a primitive.
             device: of the networks.
+            residuals: as `NetworkPolicy`.
 
         Raises:
             WeightsError: a file is missing, of another hand or kind, or doesn't fit its network.
         """
         network, self.metadata = load_network(weights, AssistNetworkConfig, AssistNetwork)
         frozen = load_primitive(primitive, device) if network.needs_gradient else None
-        super().__init__(network.to(device), frozen)
+        super().__init__(network.to(device), frozen, residuals=residuals)
 
 
 def load_primitive(

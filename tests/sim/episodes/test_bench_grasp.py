@@ -7,9 +7,8 @@ import pytest
 from typer.testing import CliRunner
 
 from dexgrasp_cli.cli import app
-from dexgrasp_models.files import written_whole
+from dexgrasp_models.files import files_digest, written_whole
 from dexgrasp_models.jobs.kept_results import KeptResults
-from dexgrasp_models.nets.weights import weights_digest
 from dexgrasp_models.objects.shapes import SHAPES
 from dexgrasp_models.proposals.learned import network_files
 from dexgrasp_sim.episodes import bench_grasp
@@ -102,7 +101,7 @@ def test_the_file_tells_weights_seeds_and_machine(tmp_path, monkeypatch):
     for text in ("seeds 3 to 4", "50% (9% to 91%)", "under 25 mm high", "lift 1", "twice only"):
         assert text in told.output
     found = json.loads(out.read_text())
-    assert found["notes"]["digest"] == weights_digest(network_files())
+    assert found["notes"]["digest"] == files_digest(network_files())
     assert found["seed"] == 3
     assert (found["all"]["successes"], found["all"]["raised_and_kept"]) == (1, 0)
     assert found["machine"]["torch"]

@@ -179,12 +179,12 @@ def _digest(config: Parameters) -> str:
     Raises:
         WeightsError: weights are missing.
     """
-    from dexgrasp_models.nets.weights import weights_digest
+    from dexgrasp_models.files import files_digest
     from dexgrasp_models.proposals.learned import LearnedConfig, network_files
 
     if not isinstance(config, LearnedConfig):
         return ""
-    return weights_digest(network_files(config.weights))
+    return files_digest(network_files(config.weights))
 
 
 def _table(summary: dict[str, Any]) -> Table:

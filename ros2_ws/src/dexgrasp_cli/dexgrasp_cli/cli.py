@@ -19,6 +19,7 @@ from dexgrasp_cli.data_command import data
 from dexgrasp_cli.data_metrics_command import metrics
 from dexgrasp_cli.data_show_command import show
 from dexgrasp_cli.data_trial_commands import controls, synth, validate
+from dexgrasp_cli.eval_assist_command import assist as eval_assist
 from dexgrasp_cli.eval_command import evaluation
 from dexgrasp_cli.objects_command import objects
 from dexgrasp_cli.output_paths import folder_to_write
@@ -38,6 +39,7 @@ for command in (synth, validate, controls, squeeze, metrics, show, clouds):
     data.command()(command)
 app.add_typer(data, name="data")
 app.add_typer(objects, name="objects")
+evaluation.command("assist")(eval_assist)
 app.add_typer(evaluation, name="eval")
 app.command()(calibrate)
 app.command()(propose)

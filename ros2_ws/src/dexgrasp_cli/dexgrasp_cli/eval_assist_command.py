@@ -1,0 +1,221 @@
+"""``dexgrasp eval assist``: GraspGF's figures, measured here."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+
+from dexgrasp_cli.eval_assist_tables import tables
+from dexgrasp_cli.output_paths import file_to_write
+from dexgrasp_cli.progress import bars
+from dexgrasp_cli.set_options import problems_told
+
+if TYPE_CHECKING:
+    from dexgrasp_learning.assist_evaluation import AssistEvaluation, AssistJob
+
+_DEFAULT_ROWS = "learned,gated,primitive,still,oracle"
+
+
+def assist(
+    data: Annotated[Path, typer.Argument(help="Grasp set that the goals are of.")],
+    goals: Annotated[Path, typer.Option(help="Of that set, by dexgrasp assist goals.")],
+    all_goals: Annotated[
+        bool,
+        typer.Option(
+            "--all-goals", help="Also goals that fall from a hand which waits at the grasp."
+        ),
+    ] = False,
+    weights: Annotated[
+        Path | None,
+        typer.Option(help="Of the learned policy; by default those of the package."),
+    ] = None,
+    split: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Of the library, a group of its own; may be repeated: validation to choose by, the"
+            " unseen ones to report. By default unseen_instances and unseen_categories."
+        ),
+    ] = None,
+    episodes: Annotated[int, typer.Option(min=1, help="Of each group, at least.")] = 100,
+    rows: Annotated[str, typer.Option(help="By commas (docs/assist.md).")] = _DEFAULT_ROWS,
+    clouds: Annotated[
+        str, typer.Option(help="partial: as the cameras see the object; full: from all sides.")
+    ] = "partial",
+    patterns: Annotated[
+        Path | None,
+        typer.Option(
+            help="Wrist patterns of dexgrasp assist import, of which those held out are used; by"
+            " default generated ones."
+        ),
+    ] = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Hold the object for 5 s under a push of 2.5 N, too.")
+    ] = False,
+    wrist_noise: Annotated[
+        float,
+        typer.Option(
+            min=0.0, max=20.0, help="On the wrist that is seen, degrees and cm alike (Table 6)."
+        ),
+    ] = 0.0,
+    wrist_late: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="Seconds by which the wrist is seen late.")
+    ] = 0.0,
+    wrist_lost: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="Seconds for which it is lost, once.")
+    ] = 0.0,
+    control: Annotated[
+        str, typer.Option(help="Negative control: none, shuffled_clouds or other_wrist.")
+    ] = "none",
+    seed: Annotated[int, typer.Option(min=0, help="Of all that is drawn.")] = 0,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Processes; by default one a core.")
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="All figures as JSON. Each finished job is kept beside it (.jobs.jsonl) at once, "
+            "and the same command goes on from there.",
+            callback=file_to_write,
+        ),
+    ] = None,
+) -> None:
+    """How often the fingers help to lift: GraspGF's Figure 4 and Tables 1, 2, 3 and 6.
+
+    All rows run in the same episodes, with wrist patterns that were held out. Ends with status 130
+    if it is interrupted.
+    """
+    from dexgrasp_learning.assist_evaluation import (
+        CLOUDS,
+        AssistEvaluation,
+        draw_jobs,
+        goals_of,
+    )
+    from dexgrasp_learning.assist_rows import ROWS, Control
+    from dexgrasp_learning.randomisation import RandomisationConfig
+    from dexgrasp_models.files import files_digest, written_whole
+    from dexgrasp_models.objects.library import split_names
+    from dexgrasp_models.tasks.assist_config import AssistConfig
+    from dexgrasp_models.tasks.learned_assist import ASSIST_WEIGHTS
+    from dexgrasp_models.tasks.pattern_files import load_patterns
+
+    with problems_told() as console:
+        asked = tuple(row.strip() for row in rows.split(","))
+        if unknown := [row for row in asked if row not in ROWS]:
+            raise ValueError(f"no row {', '.join(unknown)}; the rows are {', '.join(ROWS)}")
+        if clouds not in CLOUDS:
+            raise ValueError(f"no clouds {clouds!r}; there are {', '.join(CLOUDS)}")
+        if control not in list(Control):
+            raise ValueError(f"no control {control!r}; there are {', '.join(Control)}")
+        if out is not None and out.suffix != ".json":
+            raise ValueError(f"{out}: the figures are written as .json")
+        if patterns is not None:
+            load_patterns(patterns)  # refuses what can't be used
+        used = weights or ASSIST_WEIGHTS
+        learned = any(ROWS[row].learned for row in asked)
+        task = AssistConfig()
+        settings = AssistEvaluation(
+            rows=asked,
+            data=str(data.resolve()),
+            goals=str(goals.resolve()),
+            goals_digest=files_digest({"goals": goals}),
+            choice="chosen_of_all" if all_goals else "chosen",
+            weights=str(used.resolve()) if learned else "",
+            digest=files_digest({"assist": used}) if learned else "",
+            patterns="" if patterns is None else str(patterns.resolve()),
+            clouds=clouds,
+            strict=strict,
+            control=Control(control),
+            randomisation=RandomisationConfig(
+                wrist_turn=math.radians(wrist_noise),
+                wrist_shift=wrist_noise / 100.0,
+                wrist_delay=round(wrist_late * task.rate),
+                wrist_gap=round(wrist_lost * task.rate),
+            ),
+            task=task,
+        )
+        found = goals_of(settings)
+        jobs = {
+            title: draw_jobs(found, split_names(title), episodes, seed, settings)
+            for title in split or ["unseen_instances", "unseen_categories"]
+        }
+        started = time.monotonic()
+        results = _evaluated(
+            console,
+            jobs,
+            None if out is None else out.with_suffix(".jobs.jsonl"),
+            workers or os.cpu_count() or 1,
+        )
+        summary = _summary(jobs, results, settings, seed)
+        for table in tables(summary):
+            console.print(table)
+        console.print(f"seed {seed}, {time.monotonic() - started:.0f} s", soft_wrap=True)
+        if out is not None:
+            with written_whole(out) as temporary:
+                temporary.write_text(json.dumps(summary, indent=1, allow_nan=False) + "\n")
+            console.print(f"written to {out}", soft_wrap=True)
+
+
+def _summary(
+    jobs: Mapping[str, Sequence[AssistJob]],
+    results: Mapping[str, Mapping[str, Any]],
+    settings: AssistEvaluation,
+    seed: int,
+) -> dict[str, Any]:
+    """All figures: of each group, and of each episode."""
+    from dexgrasp_models.evaluation.assist_summary import summarise_assist
+    from dexgrasp_models.evaluation.run_record import run_record
+
+    def of_group(group: Sequence[AssistJob]) -> dict[str, Any]:
+        found = [results[job.key] for job in group]
+        objects = [name for each in found for name in each["objects"]]
+        rows = {row: [one for each in found for one in each["rows"][row]] for row in settings.rows}
+        return {
+            "episodes": len(objects),
+            "objects": len(set(objects)),
+            "faults": sum(each["faults"] for each in found),
+            "rows": summarise_assist(objects, rows, seed),
+            "each": {"objects": objects, "rows": rows},
+        }
+
+    return {
+        **run_record(seed, asdict(settings)),
+        "groups": {title: of_group(group) for title, group in jobs.items()},
+    }
+
+
+def _evaluated(
+    console: Console, jobs: Mapping[str, Sequence[AssistJob]], kept: Path | None, workers: int
+) -> dict[str, dict[str, Any]]:
+    """Results by the keys of their jobs."""
+    from dexgrasp_learning.assist_evaluation import run
+
+    every = {job.key: job for group in jobs.values() for job in group}
+    found: dict[str, dict[str, Any]] = {}
+    try:
+        with (
+            bars(console, disable=not sys.stdout.isatty()) as progress,
+            closing(run(list(every.values()), kept=kept, workers=workers)) as finished,
+        ):
+            task = progress.add_task(
+                "episodes", total=sum(len(job.goals) for job in every.values())
+            )
+            for job, result in finished:
+                found[job.key] = result
+                progress.advance(task, len(job.goals))
+    except KeyboardInterrupt:
+        console.print(
+            "interrupted" + (": run the same command again to go on" if kept is not None else "")
+        )
+        raise typer.Exit(130) from None
+    return found

@@ -1,0 +1,239 @@
+"""``dexgrasp eval assist``: how policies do in the same episodes of the human-assisting task.
+
+A job is some goals of some objects with one seed; all rows run in its episodes. Its result is a
+function of its own settings.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Generator, Sequence
+from contextlib import closing
+from dataclasses import asdict, dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from dexgrasp_learning.assist_environments import AssistEnvironments, EpisodeResults
+from dexgrasp_learning.assist_rows import ROWS, Control, controlled
+from dexgrasp_learning.partial_clouds import PartialClouds
+from dexgrasp_learning.randomisation import RandomisationConfig
+from dexgrasp_learning.rollout import run_episodes
+from dexgrasp_models.data.grasp_set import GraspSet
+from dexgrasp_models.data.grasps import Grasps
+from dexgrasp_models.evaluation.assist_summary import GOALS_OF_AN_OBJECT, MEASURES, RULES
+from dexgrasp_models.jobs.kept_results import KeptResults
+from dexgrasp_models.jobs.worker_processes import outcomes
+from dexgrasp_models.tasks.assist_config import AssistConfig
+from dexgrasp_models.tasks.assist_episodes import Clouds, draw_episodes
+from dexgrasp_models.tasks.assist_goals import Choice, load_goals
+from dexgrasp_models.tasks.full_clouds import FullClouds
+from dexgrasp_models.tasks.pattern_files import load_patterns
+from dexgrasp_models.tasks.pattern_generator import generate
+from dexgrasp_models.tasks.wrist_patterns import WristPatterns
+from dexgrasp_models.training.data import derived_seed
+from dexgrasp_sim.datasets.grasp_trials import library_object
+from dexgrasp_sim.scene import load_scene
+
+OBJECTS_OF_A_JOB = 4
+"""Their scenes are compiled once for all rows; and of one object alone no control can be made."""
+CLOUDS = ("partial", "full")
+"""What is seen of the objects: by the cameras, as on the robot, or from all sides, as in A.1."""
+
+
+@dataclass(frozen=True)
+class AssistEvaluation:
+    """What is done in every job."""
+
+    rows: tuple[str, ...]
+    """Of `ROWS`."""
+    data: str
+    """Folder of the grasp set that the goals are of."""
+    goals: str
+    """File of `dexgrasp assist goals`."""
+    goals_digest: str
+    """Of that file, by which results of others are told apart."""
+    choice: Choice = "chosen"
+    """Which of the goals; `chosen_of_all` leaves in what falls from a hand that waits there."""
+    weights: str = ""
+    """Of the learned rows."""
+    digest: str = ""
+    """Of the weights, likewise."""
+    patterns: str = ""
+    """File of wrist patterns; empty for generated ones, of the seed 0."""
+    clouds: str = "partial"
+    """Of `CLOUDS`."""
+    strict: bool = False
+    """Whether objects are also held under the push."""
+    control: Control = Control.NONE
+    task: AssistConfig = field(default_factory=AssistConfig)
+    randomisation: RandomisationConfig = field(default_factory=RandomisationConfig)
+
+
+@dataclass(frozen=True)
+class AssistJob:
+    """All rows in some episodes."""
+
+    goals: tuple[int, ...]
+    """Rows of `goals_of`."""
+    seed: int
+    """Of the objects' places, the wrists' paths, the clouds, and all noise."""
+    settings: AssistEvaluation
+
+    @property
+    def key(self) -> str:
+        """Equal for equal jobs, wherever their files lie."""
+        values = asdict(self)
+        for name in ("weights", "data", "goals"):
+            del values["settings"][name]
+        return json.dumps(values, sort_keys=True)
+
+
+def draw_jobs(
+    goals: Grasps, objects: Sequence[str], episodes: int, seed: int, settings: AssistEvaluation
+) -> list[AssistJob]:
+    """Jobs over a group's objects: each with five goals, before any object comes again (A.3).
+
+    The first are the same however many are asked for. An object comes again with the same goals,
+    other places and other wrists.
+
+    Args:
+        goals: of the file.
+        objects: of the group; those without goals are left out.
+        episodes: that are asked for at least, in whole jobs.
+        seed: of the order and of all jobs.
+        settings: of the evaluation.
+
+    Raises:
+        ValueError: there are goals of none of the objects, or of too few for a job.
+    """
+    rows = {name: _rows_of(goals, name) for name in objects}
+    known = [name for name in objects if len(rows[name])]
+    if len(known) < 2:
+        raise ValueError(f"there are goals of {len(known)} of these {len(objects)} objects only")
+    order = np.random.default_rng(seed).permutation(len(known))
+    jobs: list[AssistJob] = []
+    drawn = 0
+    while drawn < episodes:
+        first = len(jobs) * OBJECTS_OF_A_JOB
+        chosen = [known[order[(first + k) % len(known)]] for k in range(OBJECTS_OF_A_JOB)]
+        taken = tuple(int(row) for name in dict.fromkeys(chosen) for row in rows[name])
+        jobs.append(AssistJob(taken, derived_seed("assist", seed, len(jobs)), settings))
+        drawn += len(taken)
+    return jobs
+
+
+def _rows_of(goals: Grasps, name: str) -> np.ndarray:
+    """Of one object, at most five: of its first scale and table that has so many."""
+    if name not in goals.names:
+        return np.zeros(0, dtype=int)
+    return np.flatnonzero(goals.objects == goals.names.index(name))[:GOALS_OF_AN_OBJECT]
+
+
+def run(
+    jobs: Sequence[AssistJob], *, kept: Path | None = None, workers: int = 1
+) -> Generator[tuple[AssistJob, dict[str, Any]], None, None]:
+    """Run jobs, and report each as it is finished, first those that are finished already.
+
+    Args:
+        jobs: all.
+        kept: file in which results are kept and found again.
+        workers: processes.
+
+    Raises:
+        WeightsError, GraspDataError, PatternError, MeshError: something can't be used.
+        ChildProcessError: a process was killed, as when memory runs out.
+    """
+    results = KeptResults(kept)
+    missing = [job for job in jobs if job.key not in results]
+    for job in jobs:
+        if job.key in results:
+            yield job, results[job.key]
+    with closing(outcomes(run_job, missing, min(workers, len(missing)) or 1)) as finished:
+        for job, result in finished:
+            results.add(job.key, result)
+            yield job, result
+
+
+def run_job(job: AssistJob) -> dict[str, Any]:
+    """What comes of one job, for JSON.
+
+    Returns:
+        `objects`, the name of each episode's; `rows`, for each row by its name the figures of each
+        episode (`summarise_assist`), and `faults`, how many ended with unstable physics.
+
+    Raises:
+        WeightsError, GraspDataError, PatternError, MeshError: as `run`.
+    """
+    torch.set_num_threads(1)
+    settings, task = job.settings, job.settings.task
+    episodes = draw_episodes(
+        goals_of(settings)[list(job.goals)],
+        _patterns(settings.patterns).held_out,
+        _clouds(settings.clouds),
+        np.random.default_rng(job.seed),
+        task,
+        blended=False,
+    )
+    environments = AssistEnvironments(
+        task,
+        load_scene(scene="floating", control_period=1.0 / task.rate),
+        library_object,
+        randomisation=settings.randomisation,
+        strict=settings.strict,
+    )
+    run_in = controlled(episodes, settings.control)
+    rows, faults = {}, 0
+    for name in settings.rows:
+        row = ROWS[name]
+        ended = run_episodes(
+            environments,
+            run_in,
+            row.make(environments, settings.weights),
+            job.seed,
+        )
+        rows[name] = episode_figures(ended)
+        faults += len(ended.faults)
+    return {"objects": episodes.names, "rows": rows, "faults": faults}
+
+
+def episode_figures(ended: EpisodeResults) -> list[dict[str, float | bool | None]]:
+    """Of each episode, for JSON: what was measured of unstable physics is None."""
+    columns: dict[str, Sequence[Any]] = {}
+    for name in RULES:
+        verdicts = getattr(ended, name)
+        columns[name] = [None] * len(ended.paper) if verdicts is None else verdicts.tolist()
+    for name in (*MEASURES, "rises"):
+        columns[name] = [
+            value if np.isfinite(value) else None for value in getattr(ended, name).tolist()
+        ]
+    return [
+        dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)
+    ]
+
+
+def goals_of(settings: AssistEvaluation) -> Grasps:
+    """All goals that are asked for.
+
+    Raises:
+        GraspDataError: the file or the set can't be used, or they don't fit.
+    """
+    return _goals(settings.data, settings.goals, settings.choice)
+
+
+@lru_cache(maxsize=1)
+def _goals(data: str, path: str, choice: Choice) -> Grasps:
+    return load_goals(Path(path)).goals(GraspSet.open(Path(data)), choice)
+
+
+@lru_cache(maxsize=1)
+def _patterns(path: str) -> WristPatterns:
+    return load_patterns(Path(path)) if path else generate(np.random.default_rng(0))
+
+
+@lru_cache(maxsize=1)
+def _clouds(kind: str) -> Clouds:
+    return PartialClouds() if kind == "partial" else FullClouds()

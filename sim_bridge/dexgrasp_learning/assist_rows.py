@@ -1,0 +1,97 @@
+"""What `dexgrasp eval assist` compares, by name: policies, experts that know more, and controls."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+import numpy as np
+
+from dexgrasp_learning.assist_environments import AssistEnvironments
+from dexgrasp_learning.oracle_policy import OraclePolicy
+from dexgrasp_models.tasks.assist_episodes import AssistEpisodes
+from dexgrasp_models.tasks.assist_observation import AssistObservation
+from dexgrasp_models.tasks.assist_policy import AssistPolicy
+from dexgrasp_models.tasks.learned_assist import LearnedAssist
+from dexgrasp_models.tasks.primitive_assist import GateConfig, PrimitiveAssist
+
+
+@dataclass(frozen=True)
+class AssistRow:
+    """How a row acts.
+
+    Attributes:
+        title: as the tables have it.
+        make: the policy, from the environments that it acts in and a file of weights.
+        learned: whether it needs that file.
+        privileged: whether it knows the goal, which no policy does.
+    """
+
+    title: str
+    make: Callable[[AssistEnvironments, str], AssistPolicy]
+    learned: bool = False
+    privileged: bool = False
+
+
+class Control(StrEnum):
+    """What is done to episodes; with either of the others no policy may do as well."""
+
+    NONE = "none"
+    SHUFFLED_CLOUDS = "shuffled_clouds"
+    """Each is seen with the cloud of another object."""
+    OTHER_WRIST = "other_wrist"
+    """The wrist comes to the grasp of another object."""
+
+
+class _Still:
+    """Never moves a finger."""
+
+    def begin(self, count: int) -> None:
+        """It remembers nothing."""
+
+    def actions(self, seen: AssistObservation) -> np.ndarray:
+        """(N, 18) zeros."""
+        return np.zeros_like(seen.actuated)
+
+
+ROWS: Mapping[str, AssistRow] = {
+    "learned": AssistRow(
+        "ours, a^p * a^s + a^r", lambda now, weights: LearnedAssist(weights), learned=True
+    ),
+    "scaled": AssistRow(
+        "a^p * a^s", lambda now, weights: LearnedAssist(weights, residuals=False), learned=True
+    ),
+    "primitive": AssistRow("a^p (w/o RL)", lambda now, weights: PrimitiveAssist(None, now.config)),
+    "gated": AssistRow(
+        "a^p, slowed by a rule", lambda now, weights: PrimitiveAssist(GateConfig(), now.config)
+    ),
+    "oracle": AssistRow(
+        "oracle (knows the goal)", lambda now, weights: OraclePolicy(now), privileged=True
+    ),
+    "still": AssistRow("no policy", lambda now, weights: _Still()),
+}
+"""By the names that `--rows` takes."""
+
+
+def controlled(episodes: AssistEpisodes, control: Control) -> AssistEpisodes:
+    """The episodes that are run in the place of some.
+
+    Raises:
+        ValueError: they are of one object, where another's is asked for.
+    """
+    if control is Control.NONE:
+        return episodes
+    others = _others(episodes)
+    name = "clouds" if control is Control.SHUFFLED_CLOUDS else "paths"
+    return replace(episodes, **{name: getattr(episodes, name)[others]})
+
+
+def _others(episodes: AssistEpisodes) -> np.ndarray:
+    """(N,) for each episode another, of another object."""
+    names = np.array(episodes.names)
+    for shift in range(1, len(names)):
+        others = (np.arange(len(names)) + shift) % len(names)
+        if (names != names[others]).all():
+            return others
+    raise ValueError(f"{len(names)} episodes of {names[0]} and others can't be paired by object")
