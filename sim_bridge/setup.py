@@ -17,6 +17,7 @@ setup(
         "numpy",
         "opencv-python-headless",
         "rsl-rl-lib",
+        "safetensors",
         "scipy",
         "tensordict",
         "torch",
