@@ -45,7 +45,7 @@ class ExpertEnvironments(Protocol):
         """Act by (N, 18) in [-1, 1]: what is seen next."""
 
     def expert(self) -> np.ndarray:
-        """(N, 18) in [-1, 1] that the expert would do now."""
+        """(N, 18) that the expert would do now; beyond [-1, 1] if it wanted to do more."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +61,9 @@ class DaggerConfig(Parameters):
         "",
         "the share of episodes in which the expert acts, all in the first round, falls by this "
         "factor from each to the next",
+    )
+    reach: float = parameter(
+        4.0, 1.0, 1000.0, "", "greatest action of the expert that is learned, 1 is what can be done"
     )
     updates: int = parameter(100, 1, 1_000_000, "", "of the weights in a round")
     batch: int = parameter(512, 1, 1_000_000, "", "states of an update, of all rounds")
@@ -126,9 +129,9 @@ class Dagger:
     def round(self, number: int) -> dict[str, float]:
         """Act in new episodes, ask the expert in each state, and learn from all states so far.
 
-        Gives the mean squared error in training (`LOSS`), that of the student in the states that
-        it came to by itself before it learned from them (nothing in the first round, where the
-        expert acts), how many states there are, and the share of the time that acting took.
+        Gives the mean squared error in training (`LOSS`), that of what the student did in the
+        states that it came to by itself (nothing in the first round, where the expert acts), how
+        many states there are, and the share of the time that acting took.
         """
         begun = time.perf_counter()
         figures, states = self._acted(number)
@@ -161,19 +164,20 @@ class Dagger:
 
     def _acted(self, number: int) -> tuple[dict[str, float], LabelledStates]:
         rng = np.random.default_rng(derived_seed(self._seed, "episodes", number))
-        environments = self._environments
+        environments, config = self._environments, self._config
         seen = environments.begin(self._source(rng), int(rng.integers(2**31)))
-        by_expert = rng.random(len(seen.actuated)) < self._config.expert_share**number
+        by_expert = rng.random(len(seen.actuated)) < config.expert_share**number
         parts, errors = [], []
         for _ in range(environments.horizon):
             inputs = self._inputs(seen)
             wanted = environments.expert()
             with torch.no_grad():
                 done = self.network.actions(*inputs).clamp(-1.0, 1.0).cpu().numpy()
-            errors.append(np.square(done - wanted).mean(axis=1)[~by_expert])
-            labels = torch.as_tensor(wanted, dtype=torch.float32, device=inputs.states.device)
-            parts.append(LabelledStates.of(inputs, labels))
-            seen = environments.step(np.where(by_expert[:, None], wanted, done))
+            by_now = np.clip(wanted, -1.0, 1.0)
+            errors.append(np.square(done - by_now).mean(axis=1)[~by_expert])
+            labels = torch.as_tensor(np.clip(wanted, -config.reach, config.reach))
+            parts.append(LabelledStates.of(inputs, labels.to(inputs.states)))
+            seen = environments.step(np.where(by_expert[:, None], by_now, done))
         figures = {"expert_share": float(by_expert.mean())}
         if not by_expert.all():
             figures["error_on_its_own"] = float(np.mean(errors))

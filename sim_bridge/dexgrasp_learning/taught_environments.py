@@ -8,14 +8,17 @@ from dexgrasp_learning.assist_environments import AssistEnvironments
 from dexgrasp_models.hand.spec import load_hand
 from dexgrasp_models.tasks.assist_episodes import AssistEpisodes
 from dexgrasp_models.tasks.assist_observation import AssistObservation
-from dexgrasp_models.tasks.assist_oracle import OracleConfig, oracle_actions
+from dexgrasp_models.tasks.assist_oracle import OracleConfig, expert_targets
 
 
 class TaughtEnvironments:
     """`ExpertEnvironments` of the task; its episodes are not finished, as no label comes of it."""
 
-    def __init__(self, environments: AssistEnvironments, oracle: OracleConfig) -> None:
-        self._environments, self._oracle, self._hand = environments, oracle, load_hand()
+    def __init__(
+        self, environments: AssistEnvironments, oracle: OracleConfig | None = None
+    ) -> None:
+        self._environments, self._oracle = environments, oracle or OracleConfig()
+        self._hand = load_hand()
 
     @property
     def horizon(self) -> int:
@@ -28,9 +31,7 @@ class TaughtEnvironments:
         Raises:
             ValueError: of a goal it is not known how the hand presses.
         """
-        self._joints = episodes.goals.joints.astype(float)
-        self._squeezes = episodes.goals.squeezes.astype(float)
-        if not np.isfinite(self._squeezes).all():
+        if not np.isfinite(episodes.goals.squeezes).all():
             raise ValueError(
                 "the expert has to know how the hand presses: dexgrasp data squeeze fills it in"
             )
@@ -41,20 +42,19 @@ class TaughtEnvironments:
         return self._environments.step(actions)
 
     def expert(self) -> np.ndarray:
-        """(N, 18) see `oracle_actions`."""
+        """(N, 18) of `oracle_actions`, but not clipped: how far the targets are from the expert's.
+
+        Where a student can't know the grasp, the mean of these leads to the mean of the grasps that
+        may be meant; the mean of clipped ones, which are 1 or -1 nearly everywhere, does not.
+        """
         environments = self._environments
-        return oracle_actions(
-            np.full(len(self._joints), environments.steps),
-            environments.targets,
-            self._joints,
-            self._squeezes,
+        goals = environments.episodes.goals
+        wanted = expert_targets(
+            np.full(len(goals), environments.steps + 1),
+            goals.joints,
+            goals.squeezes,
             self._hand,
-            environments.config,
             self._oracle,
         )
-
-    # As an `AssistPolicy`, for how far the expert itself comes.
-
-    def actions(self, seen: AssistObservation) -> np.ndarray:
-        """What the expert does, whatever is seen."""
-        return self.expert()
+        missing = (wanted - environments.targets) @ self._hand.reduction.T
+        return missing / environments.config.max_change

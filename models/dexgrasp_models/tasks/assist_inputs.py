@@ -15,7 +15,7 @@ from dexgrasp_models.hand.spec import HandSpec
 from dexgrasp_models.nets.assist_network import AssistNetwork
 from dexgrasp_models.nets.basis_points import BasisPoints
 from dexgrasp_models.nets.graspgf import GraspGF
-from dexgrasp_models.tasks.assist_observation import AssistObservation, state_vector
+from dexgrasp_models.tasks.assist_observation import AssistObservation, seen_angles, state_vector
 
 
 class AssistInputs(NamedTuple):
@@ -52,9 +52,7 @@ class InputMaker:
             and isinstance(self._primitive.encoder, BasisPoints)
             and network.encoder.sees_as(self._primitive.encoder)
         )
-        self._device = network.mean.device
-        low, high = (self._tensor(side) for side in hand.actuator_limits.T)
-        self._low, self._range = low, high - low
+        self._device, self._hand = network.mean.device, hand
 
     @torch.no_grad()
     def __call__(self, seen: AssistObservation) -> AssistInputs:
@@ -71,8 +69,7 @@ class InputMaker:
                 features = encoder.mlp(clouds)
             else:
                 features = encoder(points)
-            # Of normalised ones, see `assist_observation`.
-            angles = self._low + 0.5 * (self._tensor(seen.actuated) + 1.0) * self._range
+            angles = self._tensor(seen_angles(seen, self._hand))
             gradients = self._primitive.gradient_of_angles(features, angles)
         return AssistInputs(self._tensor(state_vector(seen)), clouds, gradients)
 

@@ -12,9 +12,11 @@ from assist_toys import TINY, Ridge
 
 from dexgrasp_learning.dagger import Dagger, DaggerConfig
 from dexgrasp_learning.rounds import train_rounds
+from dexgrasp_models.hand.spec import load_hand
 from dexgrasp_models.nets.assist_network import AssistNetwork, AssistNetworkConfig
 from dexgrasp_models.nets.graspgf import GraspGF, GraspGFConfig
 from dexgrasp_models.nets.weights import load_weights
+from dexgrasp_models.tasks.assist_inputs import InputMaker
 from dexgrasp_models.tasks.learned_assist import LearnedAssist
 from dexgrasp_models.training.checkpoint import TrainingError
 from dexgrasp_models.training.objectives import LOSS
@@ -154,7 +156,32 @@ def test_what_a_run_can_not_go_on_from_is_told(tmp_path):
 
 
 def test_a_training_that_diverges_is_told(tmp_path, monkeypatch):
-    monkeypatch.setattr(Ridge, "expert", lambda self: np.full((len(self.joints), 18), 1e30))
+    monkeypatch.setattr(AssistNetwork, "actions", lambda self, *inputs: self.head[-1].bias * 1e30)
     config = replace(CONFIG, episodes=4, updates=1)
+    found = learner(tmp_path, config)
     with pytest.raises(TrainingError, match=r"training diverged in step 0: .*loss inf"):
-        train_rounds(learner(tmp_path, config), 1, Run(tmp_path, "assist"))
+        train_rounds(found, 1, Run(tmp_path, "assist"))
+
+
+def test_an_expert_that_wants_more_than_can_be_done_is_learned_up_to_its_reach(tmp_path):
+    class Eager(Ridge):
+        def expert(self):
+            return np.full((len(self.joints), 18), 50.0)
+
+    config = replace(CONFIG, rounds=2, episodes=4, updates=400, reach=2.5)
+    torch.manual_seed(0)
+    found = Dagger(
+        AssistNetwork(DIRECT),
+        None,
+        Eager(),
+        Ridge.drawn(4),
+        config,
+        seed=0,
+        folder=tmp_path / "states",
+    )
+    train_rounds(found, 2, Run(tmp_path, "assist"))
+    seen = Eager().begin(np.full((1, 3), 0.1))
+    inputs = InputMaker(found.network, None, load_hand())(seen)
+    with torch.no_grad():
+        assert found.network.actions(*inputs) == pytest.approx(np.full((1, 18), 2.5), abs=0.1)
+    assert np.array_equal(found.policy.actions(seen), np.ones((1, 18)))
