@@ -57,7 +57,8 @@ Primitive = Annotated[
 Goals = Annotated[
     Path | None,
     typer.Option(
-        help="File of the set's goals; default: all grasps with squeezes, as --where says.",
+        help="File of `assist goals`: those that hold are learned from, the chosen ones are for"
+        " validation. Default: all grasps with squeezes, as --where says.",
         rich_help_panel=_PANEL,
     ),
 ]
@@ -176,12 +177,13 @@ def _goals(
     """Of some objects, on tables, of which it is known how they press."""
     import numpy as np
 
+    from dexgrasp_models.tasks.assist_goals import load_goals
+    from dexgrasp_models.training.data import TRAINING
+
     if file is None:
         found = source[source.select(parse_bounds(where or ()), objects)] if objects else source[:0]
     else:
-        from dexgrasp_models.tasks.assist_goals import load_goals
-
-        found = load_goals(file).goals(source)
+        found = load_goals(file).goals(source, "held" if split == TRAINING else "chosen")
         names = np.isin(found.names, objects)
         found = found[np.flatnonzero(names[found.objects])]
     usable = np.isfinite(found.squeezes).all(axis=1) & found.has_table
