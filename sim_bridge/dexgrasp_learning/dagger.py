@@ -129,9 +129,9 @@ class Dagger:
     def round(self, number: int) -> dict[str, float]:
         """Act in new episodes, ask the expert in each state, and learn from all states so far.
 
-        Gives the mean squared error in training (`LOSS`), that of what the student did in the
-        states that it came to by itself (nothing in the first round, where the expert acts), how
-        many states there are, and the share of the time that acting took.
+        Gives the mean squared error in training (`LOSS`), that in the states that the student came
+        to by itself, before it learned from them (nothing in the first round, where the expert
+        acts), how many states there are, and the share of the time that acting took.
         """
         begun = time.perf_counter()
         figures, states = self._acted(number)
@@ -171,13 +171,13 @@ class Dagger:
         for _ in range(environments.horizon):
             inputs = self._inputs(seen)
             wanted = environments.expert()
+            labels = np.clip(wanted, -config.reach, config.reach)
             with torch.no_grad():
-                done = self.network.actions(*inputs).clamp(-1.0, 1.0).cpu().numpy()
-            by_now = np.clip(wanted, -1.0, 1.0)
-            errors.append(np.square(done - by_now).mean(axis=1)[~by_expert])
-            labels = torch.as_tensor(np.clip(wanted, -config.reach, config.reach))
-            parts.append(LabelledStates.of(inputs, labels.to(inputs.states)))
-            seen = environments.step(np.where(by_expert[:, None], by_now, done))
+                found = self.network.actions(*inputs).cpu().numpy()
+            errors.append(np.square(found - labels).mean(axis=1)[~by_expert])
+            parts.append(LabelledStates.of(inputs, torch.as_tensor(labels).to(inputs.states)))
+            done = np.where(by_expert[:, None], wanted, found)
+            seen = environments.step(np.clip(done, -1.0, 1.0))
         figures = {"expert_share": float(by_expert.mean())}
         if not by_expert.all():
             figures["error_on_its_own"] = float(np.mean(errors))

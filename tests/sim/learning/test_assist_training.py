@@ -202,6 +202,9 @@ def test_the_command_trains_and_goes_on_by_either_method(tmp_path, folder):
     assert metadata["seed"] == 0
     assert {"command", "date", "seconds", "validation"} <= set(metadata)
     assert 0 <= metadata["validation"]["success"] <= 1
+    card = (tmp_path / "dagger" / "assist.card.md").read_text()
+    assert "| data | `set`; 2 goals of 1 objects |" in card
+    assert "| seed | 0 |" in card
 
     told = run(folder, tmp_path / "ppo", method="ppo", init=weights, steps=1)
     assert "agent_steps 32" in told

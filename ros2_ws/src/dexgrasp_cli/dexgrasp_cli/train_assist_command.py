@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
@@ -103,12 +104,10 @@ def train_assist(
         ValueError: something can't be trained so, or data or weights can't be used.
         TrainingError: as `train_rounds`.
     """
+    import numpy as np
     import torch
 
-    from dexgrasp_learning.assist_training import (
-        load_assist_training,
-        planned_rounds,
-    )
+    from dexgrasp_learning.assist_training import load_assist_training, planned_rounds
     from dexgrasp_learning.assist_training import train_assist as train
     from dexgrasp_models.nets.assist_network import AssistNetwork, AssistNetworkConfig
     from dexgrasp_models.nets.weights import load_network
@@ -128,6 +127,14 @@ def train_assist(
     if network.needs_gradient:
         primitive = load_primitive(options.primitive or PRIMITIVE)
     found = _data(data, where, options, run.seed, console)
+    told = f"{len(found.training)} goals of {len(np.unique(found.training.objects))} objects"
+    about = {
+        "training_goals": told,
+        "sees": options.sees.value,
+        "goals": options.goals and options.goals.name,
+        "init": options.init and options.init.name,
+    }
+    run = dataclasses.replace(run, metadata={**run.metadata, **about})
     progress = train(
         options.method.value,
         network,
@@ -139,7 +146,30 @@ def train_assist(
         threads=torch.get_num_threads(),
         report=report,
     )
+    if run.weights.is_file():
+        _write_card(run)
     return planned_rounds(options.method.value, settings), progress
+
+
+def _write_card(run: Run) -> None:
+    """What is to be known of the weights, as a table for a model card, beside them."""
+    from dexgrasp_models.files import written_whole
+    from dexgrasp_models.nets.assist_network import AssistNetworkConfig
+    from dexgrasp_models.nets.weights import load_weights
+
+    known = load_weights(run.weights, AssistNetworkConfig).metadata
+    figures = ", ".join(f"{name} {value:.3g}" for name, value in known["validation"].items())
+    rows = {
+        "data": f"`{known['data']}`; {known['training_goals']}",
+        "command": f"`{known['command']}`",
+        "seed": known["seed"],
+        "time": f"{known['seconds']:.0f} s, to round {known['step']}; begun {known['date']}",
+        "validation, which the weights were chosen by": figures,
+    }
+    lines = [f"## {run.name}", "", "| | |", "| --- | --- |"]
+    lines += [f"| {name} | {value} |" for name, value in rows.items()]
+    with written_whole(run.out / f"{run.name}.card.md") as temporary:
+        temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 def _data(
