@@ -14,6 +14,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from dexgrasp_models.control.controllers import Need, lacking
+from dexgrasp_models.control.trajectory import pose_distance
 from dexgrasp_models.control.types import (
     Command,
     Controller,
@@ -80,7 +81,13 @@ def is_pose(matrix: np.ndarray) -> bool:
 def moved_towards(
     start: np.ndarray, target: np.ndarray, greatest_move: float, greatest_turn: float
 ) -> np.ndarray:
-    """The (4, 4) pose on the way from one to another, at most so many m and rad from the first."""
+    """The (4, 4) pose on the way from one to another, at most so many m and rad from the first.
+
+    That is the other one itself, where it is near enough.
+    """
+    way, angle = pose_distance(start, target)
+    if way <= greatest_move and angle <= greatest_turn:
+        return target
     pose = np.eye(4)
     move = target[:3, 3] - start[:3, 3]
     pose[:3, 3] = start[:3, 3] + move * _shrink(np.linalg.norm(move), greatest_move)

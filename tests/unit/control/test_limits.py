@@ -17,6 +17,7 @@ from dexgrasp_models.control.limits import (
     SafetyLimits,
     StaleGuard,
     is_pose,
+    moved_towards,
 )
 from dexgrasp_models.control.trajectory import pose_distance
 from dexgrasp_models.control.types import (
@@ -249,3 +250,25 @@ def test_efforts_are_heeded_where_they_are_needed():
     assert controller.outcome is None
     controller.step(Observation(replace(state, efforts=np.full(22, np.nan))), now=0.0)
     assert controller.outcome.reason == "the measured joint efforts are not finite"
+
+
+@pytest.mark.parametrize("angle", [0.0, 1e-9, 1e-4, 0.3, 2.0, 3.1415, np.pi - 1e-7, np.pi])
+def test_the_distance_of_poses_is_that_of_their_rotation_vector(angle):
+    rng = np.random.default_rng(0)
+    for start in Rotation.random(10, random_state=rng):
+        axis = rng.normal(size=3)
+        axis /= np.linalg.norm(axis)
+        first, second = np.eye(4), np.eye(4)
+        first[:3, :3] = start.as_matrix()
+        second[:3, :3] = (start * Rotation.from_rotvec(angle * axis)).as_matrix()
+        second[:3, 3] = 0.2 * axis
+        assert pose_distance(first, second) == pytest.approx((0.2, angle), abs=1e-12)
+
+
+def test_a_pose_that_is_near_enough_is_given_unchanged():
+    first, second = np.eye(4), np.eye(4)
+    second[:3, :3] = Rotation.from_rotvec([0.0, 0.1, 0.0]).as_matrix()
+    second[:3, 3] = (0.01, 0.0, 0.0)
+    assert np.array_equal(moved_towards(first, second, 0.011, 0.11), second)
+    part = moved_towards(first, second, 0.005, 0.05)
+    assert pose_distance(first, part) == pytest.approx((0.005, 0.05))
