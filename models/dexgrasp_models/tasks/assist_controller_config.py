@@ -23,7 +23,10 @@ class AssistControllerConfig(GripConfig, WristStreamConfig):
         "what closes the fingers: the primitive slowed down by a gate, the bare primitive, or"
         " a trained policy",
     )
-    weights: str = text("", "file of the trained policy, or of the primitive where that is alone")
+    weights: str = text(
+        "", "file of the trained policy, or of the primitive where that is alone; empty: what comes"
+        " with the package"
+    )  # fmt: skip
     lift: str = choice(
         "person", ("person", "itself"), "whether the person raises the hand, or it rises by itself"
     )
@@ -71,15 +74,18 @@ def make_policy(config: AssistControllerConfig, task: AssistConfig, hand: HandSp
 
     Raises:
         WeightsError: its weights are missing, or of another hand or network.
-        ValueError: a trained policy is asked for without weights.
+        ValueError: a trained policy is asked for, and none comes with the package nor is named.
     """
     # PyTorch comes with these; a control node that grasps otherwise has no use for it.
     if config.policy == "learned":
-        if not config.weights:
-            raise ValueError("graspgf.policy is learned: name its file in graspgf.weights")
-        from dexgrasp_models.tasks.learned_assist import LearnedAssist
+        from dexgrasp_models.tasks.learned_assist import SHIPPED, LearnedAssist
 
-        return LearnedAssist(config.weights)
+        if not config.weights and not SHIPPED.exists():
+            raise ValueError(
+                "graspgf.policy is learned, and no trained one comes with this package: "
+                "name its file in graspgf.weights"
+            )
+        return LearnedAssist(config.weights or SHIPPED)
     from dexgrasp_models.tasks.primitive_assist import GateConfig, PrimitiveAssist
 
     gate = GateConfig() if config.policy == "gated" else None

@@ -16,6 +16,8 @@ from dexgrasp_models.nets.weights import WEIGHTS, load_network
 from dexgrasp_models.tasks.assist_inputs import InputMaker
 from dexgrasp_models.tasks.assist_observation import AssistObservation
 
+SHIPPED = WEIGHTS / "assist.safetensors"
+"""The policy that comes with the package, once one does."""
 PRIMITIVE = WEIGHTS / "graspgf.safetensors"
 """The primitive that comes with the package."""
 ASSIST_WEIGHTS = WEIGHTS / "assist.safetensors"

@@ -14,6 +14,9 @@ from dexgrasp_models.control.controllers import CONTROLLERS, Need
 from dexgrasp_models.control.lift_check import LiftedBy, LiftVerdict, Sight
 from dexgrasp_models.control.setup import ControllerSetup
 from dexgrasp_models.control.types import Observation, OutcomeKind, Phase, RobotState
+from dexgrasp_models.nets.assist_network import AssistNetwork, AssistNetworkConfig
+from dexgrasp_models.nets.weights import save_weights
+from dexgrasp_models.tasks import learned_assist
 from dexgrasp_models.tasks.assist_config import AssistConfig
 from dexgrasp_models.tasks.assist_controller import Stage
 from dexgrasp_models.tasks.assist_controller_config import AssistControllerConfig, make_policy
@@ -339,7 +342,24 @@ def test_settings_that_make_no_sense_are_refused():
         AssistControllerConfig(hold_after=0.1, lost_after=0.1)
     with pytest.raises(ValueError, match="policy = 'clever'"):
         AssistControllerConfig(policy="clever")
-    with pytest.raises(ValueError, match=r"name its file in graspgf\.weights"):
+    for policy in ("gated", "gradient", "learned"):
+        with pytest.raises(ValueError, match="nowhere"):
+            make_policy(AssistControllerConfig(policy=policy, weights="/nowhere"), TASK, HAND)
+
+
+def test_a_trained_policy_that_is_nowhere_is_told(monkeypatch, tmp_path):
+    monkeypatch.setattr(learned_assist, "SHIPPED", tmp_path / "assist.safetensors")
+    with pytest.raises(ValueError, match=r"no trained one comes with this package: name its file"):
         make_policy(AssistControllerConfig(policy="learned"), TASK, HAND)
-    with pytest.raises(ValueError, match="nowhere"):
-        make_policy(AssistControllerConfig(weights="/nowhere.safetensors"), TASK, HAND)
+
+
+def test_a_trained_policy_closes_the_fingers(tmp_path):
+    """With the weights that it is initialised with."""
+    file = tmp_path / "assist.safetensors"
+    config = AssistNetworkConfig.small()
+    save_weights(file, AssistNetwork(config), config)
+    settings = AssistControllerConfig(policy="learned", weights=str(file))
+    hand = AssistedHand(make_policy(settings, TASK, HAND), reach=1.0)
+    hand.until(0.5)
+    assert hand.controller.outcome is None
+    assert 0.0 < np.abs(hand.controller.report.action).max() < 1.0
