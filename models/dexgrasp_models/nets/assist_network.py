@@ -14,12 +14,13 @@ from torch import Tensor, nn
 from dexgrasp_models.hand.spec import load_hand
 from dexgrasp_models.nets.basis_points import BasisPoints, BasisPointsConfig
 from dexgrasp_models.nets.checks import checked_clouds
-from dexgrasp_models.nets.graspgf import POLICY_POINTNET, GraspGF
+from dexgrasp_models.nets.graspgf import POLICY_POINTNET, QUERY_TIME, GraspGF
 from dexgrasp_models.nets.pointnet import PointNet, PointNetConfig
 from dexgrasp_models.parameters import Parameters, choice, parameter
 
 _LEAST_DEVIATION = 1e-3  # of a number of the state that hardly changes, as the present wrist
 _FARTHEST = 5.0  # deviations; beyond, a state is as strange as it gets
+_SMALL_QUERY = 0.4  # there the gradient leads to the mean of the grasps from an open hand too
 _FIRST_OUTPUTS = 0.01  # of the last layer's usual weights, so that the hand is still at first
 
 
@@ -35,6 +36,13 @@ class AssistNetworkConfig(Parameters):
     encoder: str = choice("pointnet", ("pointnet", "basis_points"), "what encodes the cloud")
     pointnet: PointNetConfig = field(default_factory=lambda: POLICY_POINTNET)
     basis_points: BasisPointsConfig = field(default_factory=BasisPointsConfig)
+    query_time: float = parameter(
+        QUERY_TIME,
+        1e-5,
+        1.0,
+        "",
+        "of the diffusion, at which the primitive is asked: the more, the farther it sees",
+    )
     history: int = parameter(5, 1, 50, "", "wrists that are seen, the present one among them")
     state_features: int = parameter(
         512, 1, 65536, "", "that hand, wrists and gradient are encoded into"
@@ -51,7 +59,9 @@ class AssistNetworkConfig(Parameters):
     @classmethod
     def small(cls) -> AssistNetworkConfig:
         """Basis points, as the primitive of this size, and narrower layers."""
-        return cls(encoder="basis_points", state_features=256, widths=(256, 256))
+        return cls(
+            encoder="basis_points", query_time=_SMALL_QUERY, state_features=256, widths=(256, 256)
+        )
 
 
 class AssistNetwork(nn.Module):
@@ -135,7 +145,9 @@ class AssistNetwork(nn.Module):
         states = (self._checked_states(states) - self.mean) / self.deviation
         inputs = states.clamp(-_FARTHEST, _FARTHEST)
         if self._with_gradient:
-            inputs = torch.cat((inputs, directions(self._checked_gradients(gradients, states))), -1)
+            # Short ones as they are, of long ones little more than the size: they are up to 100.
+            lengths = torch.asinh(self._checked_gradients(gradients, states))
+            inputs = torch.cat((inputs, lengths), dim=-1)
         encoder = self.encoder
         features = encoder.mlp(clouds) if isinstance(encoder, BasisPoints) else encoder(clouds)
         return self.head(torch.cat((self.of_state(inputs), features), dim=-1))
@@ -146,7 +158,8 @@ class AssistNetwork(nn.Module):
         Args:
             states: (B, S); 57 numbers with a history of five wrists.
             clouds: (B, P, 3) of the objects in the wrists' frames, m.
-            gradients: (B, 18) of the primitive, of any length; none are needed for `direct`.
+            gradients: (B, 18) of the primitive at the config's `query_time`, 1/rad; none are
+                needed for `direct`.
 
         Returns:
             (B, 36) the scales a^s and the residuals a^r (Eq. 2), or (B, 18) actions, not bounded.

@@ -53,6 +53,7 @@ class InputMaker:
             and network.encoder.sees_as(self._primitive.encoder)
         )
         self._device, self._hand = network.mean.device, hand
+        self._time = network.config.query_time
 
     @torch.no_grad()
     def __call__(self, seen: AssistObservation) -> AssistInputs:
@@ -70,7 +71,7 @@ class InputMaker:
             else:
                 features = encoder(points)
             angles = self._tensor(seen_angles(seen, self._hand))
-            gradients = self._primitive.gradient_of_angles(features, angles)
+            gradients = self._primitive.gradient_of_angles(features, angles, self._time)
         return AssistInputs(self._tensor(state_vector(seen)), clouds, gradients)
 
     def _tensor(self, values: np.ndarray) -> Tensor:

@@ -74,10 +74,17 @@ def test_everything_that_is_seen_counts_and_hands_are_apart(kind):
     assert torch.equal(found.of_prepared(states, prepared, *given[2:]), base)
 
 
-def test_only_the_direction_of_a_gradient_counts():
+def test_a_gradients_length_is_seen_but_does_not_make_actions_longer():
+    """However long, as near grasps, it can't drown what else is seen."""
     found, (states, clouds, gradients) = network(), inputs()
-    longer = found(states, clouds, 7 * gradients)
-    assert torch.allclose(longer, found(states, clouds, gradients), atol=1e-5)
+    base = found(states, clouds, gradients)
+    assert not torch.allclose(found(states, clouds, 7 * gradients), base, atol=1e-3)
+    longest = found(states, clouds, 1e4 * gradients)
+    assert longest.abs().max() < 10 * base.abs().max()
+    scales = torch.cat((torch.ones(6, 18), torch.zeros(6, 18)), dim=1)
+    assert torch.equal(
+        composed_actions(gradients, scales).abs().amax(dim=1), torch.ones(6)
+    )  # whatever its length
 
 
 def test_composition_is_that_of_the_task():

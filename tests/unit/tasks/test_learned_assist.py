@@ -84,6 +84,17 @@ def test_it_composes_the_primitives_gradient_with_its_network(files):
     assert policy.metadata == {"seed": 3}
 
 
+def test_the_primitive_is_asked_at_the_networks_time(files):
+    primitive = load_primitive(files[1])
+    seen, (angles, wrists, clouds) = scenes()
+    for time in (0.005, 0.4):
+        network = AssistNetwork(replace(TINY, query_time=time))
+        found = InputMaker(network, primitive, HAND)(seen).gradients
+        tensors = [torch.as_tensor(v, dtype=torch.float32) for v in (clouds, wrists, angles)]
+        expected = GraspGradient(files[1], time=time).gradients(*tensors)
+        assert torch.allclose(found, expected, rtol=1e-3, atol=1e-3 * expected.abs().max())
+
+
 def test_a_tick_of_one_hand_is_a_row_of_many(files):
     policy = LearnedAssist(files[0], primitive=files[1])
     seen, _ = scenes()
