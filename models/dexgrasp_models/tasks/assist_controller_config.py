@@ -78,14 +78,14 @@ def make_policy(config: AssistControllerConfig, task: AssistConfig, hand: HandSp
     """
     # PyTorch comes with these; a control node that grasps otherwise has no use for it.
     if config.policy == "learned":
-        from dexgrasp_models.tasks.learned_assist import SHIPPED, LearnedAssist
+        from dexgrasp_models.tasks.learned_assist import ASSIST_WEIGHTS, LearnedAssist
 
-        if not config.weights and not SHIPPED.exists():
+        if not config.weights and not ASSIST_WEIGHTS.exists():
             raise ValueError(
                 "graspgf.policy is learned, and no trained one comes with this package: "
                 "name its file in graspgf.weights"
             )
-        return LearnedAssist(config.weights or SHIPPED)
+        return LearnedAssist(config.weights or ASSIST_WEIGHTS)
     from dexgrasp_models.tasks.primitive_assist import GateConfig, PrimitiveAssist
 
     gate = GateConfig() if config.policy == "gated" else None

@@ -16,8 +16,6 @@ from dexgrasp_models.nets.weights import WEIGHTS, load_network
 from dexgrasp_models.tasks.assist_inputs import InputMaker
 from dexgrasp_models.tasks.assist_observation import AssistObservation
 
-SHIPPED = WEIGHTS / "assist.safetensors"
-"""The policy that comes with the package, once one does."""
 PRIMITIVE = WEIGHTS / "graspgf.safetensors"
 """The primitive that comes with the package."""
 ASSIST_WEIGHTS = WEIGHTS / "assist.safetensors"
@@ -25,7 +23,12 @@ ASSIST_WEIGHTS = WEIGHTS / "assist.safetensors"
 
 
 class NetworkPolicy:
-    """An `AssistPolicy` of N hands by a network in memory; one hand on one thread."""
+    """An `AssistPolicy` of N hands by a network in memory; one hand on one thread.
+
+    Attributes:
+        gradients: (N, 18) the latest of the primitive, 1/rad; None before the first, and for a
+            policy without a primitive.
+    """
 
     def __init__(
         self, network: AssistNetwork, primitive: GraspGF | None, *, residuals: bool = True
@@ -41,6 +44,7 @@ class NetworkPolicy:
         """
         self.network = network.eval()
         self._residuals = residuals
+        self.gradients: np.ndarray | None = None
         self._inputs = InputMaker(network, primitive, load_hand())
 
     def begin(self, count: int) -> None:
@@ -55,7 +59,10 @@ class NetworkPolicy:
                 or something isn't finite.
         """
         with one_thread() if len(seen.actuated) == 1 else nullcontext():
-            found = self.network.actions(*self._inputs(seen), residuals=self._residuals)
+            inputs = self._inputs(seen)
+            if inputs.gradients is not None:
+                self.gradients = inputs.gradients.cpu().numpy().astype(float)
+            found = self.network.actions(*inputs, residuals=self._residuals)
             return found.clamp(-1.0, 1.0).cpu().numpy().astype(float)
 
 

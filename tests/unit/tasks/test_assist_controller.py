@@ -348,7 +348,7 @@ def test_settings_that_make_no_sense_are_refused():
 
 
 def test_a_trained_policy_that_is_nowhere_is_told(monkeypatch, tmp_path):
-    monkeypatch.setattr(learned_assist, "SHIPPED", tmp_path / "assist.safetensors")
+    monkeypatch.setattr(learned_assist, "ASSIST_WEIGHTS", tmp_path / "assist.safetensors")
     with pytest.raises(ValueError, match=r"no trained one comes with this package: name its file"):
         make_policy(AssistControllerConfig(policy="learned"), TASK, HAND)
 
@@ -362,4 +362,6 @@ def test_a_trained_policy_closes_the_fingers(tmp_path):
     hand = AssistedHand(make_policy(settings, TASK, HAND), reach=1.0)
     hand.until(0.5)
     assert hand.controller.outcome is None
-    assert 0.0 < np.abs(hand.controller.report.action).max() < 1.0
+    report = hand.controller.report
+    assert 0.0 < np.abs(report.action).max() < 1.0
+    assert np.abs(report.gradient).max() > 0.0
