@@ -134,7 +134,10 @@ def train_assist(
     if primitive is not None and not trained:
         network.take_encoder(primitive)
     scene = load_scene(scene="floating", control_period=1.0 / config.task.rate)
-    environments = AssistEnvironments(config.task, scene, data.load, threads=threads)
+    # PPO's episodes have begun when the judge's do.
+    environments, judged = (
+        AssistEnvironments(config.task, scene, data.load, threads=threads) for _ in range(2)
+    )
     judging = GoalEpisodes(
         data.validation,
         data.patterns.held_out,
@@ -151,7 +154,7 @@ def train_assist(
         learner,
         planned_rounds(method, config),
         run,
-        judge=EpisodeJudge(environments, episodes),
+        judge=EpisodeJudge(judged, episodes),
         judge_every=config.judge_every,
         report=report,
     )

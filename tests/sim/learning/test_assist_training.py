@@ -47,7 +47,7 @@ CONFIG = AssistTraining.from_mapping(
         "oracle": {"open_until": 2, "preshape_at": 4, "goal_at": 6},
         "dagger": {"rounds": 2, "episodes": 4, "updates": 2, "batch": 8},
         "ppo": {"steps": 64, "environments": 4, "mini_batch": 16},
-        "judge_every": 2,
+        "judge_every": 1,
         "judged": 2,
     }
 )
