@@ -201,6 +201,7 @@ def test_a_service_that_waits_leaves_its_node_free():
         def __init__(self, **options):
             super().__init__("node", **options)
             self.go_on, self.inside, self.together = threading.Event(), 0, 0
+            self.threads = set()
 
         def configure(self):
             self.create_waiting_service(Trigger, "wait", self.wait)
@@ -208,6 +209,7 @@ def test_a_service_that_waits_leaves_its_node_free():
 
         def wait(self, _, response):
             self.inside += 1
+            self.threads.add(threading.current_thread())
             self.together = max(self.together, self.inside)
             response.success = self.go_on.wait(60.0)
             self.inside -= 1
@@ -224,3 +226,8 @@ def test_a_service_that_waits_leaves_its_node_free():
         node.go_on.set()
         assert all(ros.wait(future).success for future in waiting)
         assert node.together == 1
+        # Of a thread for each call the C library's allocator would keep an arena.
+        (thread,) = node.threads
+        node.trigger_deactivate()
+        node.trigger_cleanup()
+        assert eventually(lambda: not thread.is_alive())

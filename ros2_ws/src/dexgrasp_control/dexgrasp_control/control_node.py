@@ -29,7 +29,6 @@ from dexgrasp_control.preparation import GraspEnded, Preparation
 from dexgrasp_control.robot_link import RobotLink
 from dexgrasp_control.service_call import Patience, ServiceCall, SignsOfLife
 from dexgrasp_control.state_output import StateOutput, error_code
-from dexgrasp_control.worker import Worker
 from dexgrasp_interfaces.action import ExecuteGrasp
 from dexgrasp_interfaces.msg import ControlState
 from dexgrasp_interfaces.srv import Capture, GenerateProposals
@@ -47,6 +46,7 @@ from dexgrasp_ros.node import OK, WARN, ManagedNode, when_active
 from dexgrasp_ros.node_process import main
 from dexgrasp_ros.parameters import current_parameters, declare_parameters
 from dexgrasp_ros.transforms import Transforms
+from dexgrasp_ros.worker import Worker
 
 LONGEST_LOOK = 10
 """Times `sight_timeout` that the object is held up at most, however lively perception is."""
@@ -175,7 +175,7 @@ class ControlNode(ManagedNode):
         self._move = MoveTask(
             self._robot, planner, self._config, p.control_period, hand, arm, clouds
         )
-        self._worker = Worker()
+        self._worker = Worker("grasps")
         self.create_service(Trigger, contract.STOP_SERVICE, self._on_stop)
         for name, stage in (
             (contract.HOME_SERVICE, HOME),

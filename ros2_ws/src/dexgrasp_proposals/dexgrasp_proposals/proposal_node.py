@@ -6,6 +6,7 @@ import sys
 import threading
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -37,6 +38,7 @@ from dexgrasp_ros.kinds import declare_kinds
 from dexgrasp_ros.node import OK, WARN, ManagedNode, when_active
 from dexgrasp_ros.node_process import main
 from dexgrasp_ros.parameters import current_parameters, declare_parameters
+from dexgrasp_ros.worker import Worker
 
 CLOUD_TIMEOUT = 2.0
 """Seconds of wall time to wait for any cloud; one may be on its way."""
@@ -105,6 +107,7 @@ class ProposalNode(ManagedNode):
             self._on_cloud,
             contract.OBJECT_CLOUD.qos,
         )
+        self._pictures = Worker("pictures")
         # Beside the subscription: a request may have to wait for its cloud.
         self.create_waiting_service(GenerateProposals, contract.GENERATE_SERVICE, self._on_generate)
 
@@ -128,6 +131,9 @@ class ProposalNode(ManagedNode):
     def deactivate(self) -> None:
         with self._cloud_changed:  # who waits for a cloud gets its answer now
             self._cloud_changed.notify_all()
+
+    def cleanup(self) -> None:
+        self._pictures.end()
 
     @when_active
     def _on_generate(
@@ -155,12 +161,7 @@ class ProposalNode(ManagedNode):
         response.proposals = self._publish(grasps, ns)
         if isinstance(self._proposer, DrawsRotations):
             # A picture takes about as long as the proposals, which nobody is to wait for.
-            threading.Thread(
-                target=self._publish_picture,
-                args=(self._proposer, points, grasps, ns),
-                name="picture",
-                daemon=True,
-            ).start()
+            self._pictures.start(partial(self._publish_picture, self._proposer, points, grasps, ns))
         self.report(OK, response.message, proposer=self.parameters.proposer)
         return response
 

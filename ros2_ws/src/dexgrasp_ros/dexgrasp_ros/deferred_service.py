@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-import threading
 from typing import Any
 
 from rclpy.exceptions import InvalidHandle
 from rclpy.service import Service
 
+from dexgrasp_ros.worker import Worker
+
 
 def answer_later(service: Service) -> None:
     """Lets a service's callback return, instead of the response, a function that gives it.
 
-    The function runs in a thread of its own, and may wait. A coroutine as callback would do the
-    same, but rclpy's executors spin without rest while one waits.
+    The functions run one after the other in a thread of the service's own, and may wait. A
+    coroutine as callback would do the same, but rclpy's executors spin without rest while one
+    waits.
     """
-    send = service.send_response
+    worker = Worker(service.srv_name)
+    send, destroy = service.send_response, service.destroy
 
     def send_when_done(response: Any, request_header: Any) -> None:
         if not callable(response):
@@ -29,6 +32,10 @@ def answer_later(service: Service) -> None:
             except InvalidHandle:  # the node has ended meanwhile
                 return
 
-        threading.Thread(target=work, name=service.srv_name, daemon=True).start()
+        worker.start(work)
 
-    service.send_response = send_when_done
+    def end() -> None:
+        worker.end()
+        destroy()
+
+    service.send_response, service.destroy = send_when_done, end

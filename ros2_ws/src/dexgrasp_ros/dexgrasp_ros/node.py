@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 import re
-import threading
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -138,16 +137,14 @@ class ManagedNode(LifecycleNode):
     def create_waiting_service(
         self, service_type: Any, name: str, callback: Callable[[Any, Any], Any]
     ) -> None:
-        """A service whose callback may wait: it is called in a thread of its own, one at a time.
+        """A service whose callback may wait: it runs in the service's own thread, one at a time.
 
         A callback that waits has to look whether the node is still active.
         """
-        one_at_a_time = threading.Lock()
 
         def answer(request: Any, response: Any) -> Any:
             try:
-                with one_at_a_time:
-                    return callback(request, response)
+                return callback(request, response)
             except Exception as error:
                 self.fail(error)
                 raise

@@ -1,4 +1,4 @@
-"""The thread that grasps are carried out in."""
+"""A thread for jobs that take their time, in a node whose callbacks must not wait."""
 
 from __future__ import annotations
 
@@ -8,15 +8,19 @@ from collections.abc import Callable
 
 
 class Worker:
-    """One thread for all jobs, one after the other.
+    """One thread for all jobs, one after the other; there is none before the first.
 
-    A new thread for each grasp may get an arena of its own from the C library's allocator, and what
-    planning has taken there stays with it: the process would grow from grasp to grasp.
+    A new thread for each job may get an arena of its own from the C library's allocator, and what
+    the job has taken there stays with it: the process would grow from job to job.
+
+    Args:
+        name: of the thread.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, name: str) -> None:
+        self._name = name
         self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
-        threading.Thread(target=self._work, name="grasps", daemon=True).start()
+        self._thread: threading.Thread | None = None
 
     def start(self, job: Callable[[], None]) -> threading.Event:
         """Does a job, which must not raise, after those before; the event tells that it is done."""
@@ -29,6 +33,9 @@ class Worker:
                 done.set()
 
         self._jobs.put(do)
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._work, name=self._name, daemon=True)
+            self._thread.start()
         return done
 
     def end(self) -> None:
