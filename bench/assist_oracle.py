@@ -11,8 +11,6 @@ by a held-out pattern; the expert knows goal, squeeze and time.
 from __future__ import annotations
 
 import argparse
-import json
-import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from dexgrasp_learning.assist_environments import AssistEnvironments
+from dexgrasp_learning.goal_filter import GoalTrial, static_trials
 from dexgrasp_learning.oracle_policy import OraclePolicy
 from dexgrasp_learning.rollout import run_episodes
 from dexgrasp_models.data.grasp_set import GraspSet
@@ -35,40 +34,41 @@ from dexgrasp_sim.datasets.grasp_trials import library_object
 from dexgrasp_sim.scene import load_scene
 
 AT_ONCE = 64
+STILL = 0.005  # m
 CHOICES = {"chosen_of_all": "all", "chosen": "re-filtered"}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     options = parsed(arguments)
-    task = AssistConfig(auto_close_joints=options.auto_close_joints, points=1)
+    task = AssistConfig(auto_close_joints=options.auto_close_joints)
     oracle = OracleConfig(squeeze=options.squeeze)
     grasps, tried = GraspSet.open(options.set), load_goals(options.goals)
-    told = tried.notes["task"]["auto_close_joints"], tried.notes["oracle"]["squeeze"]
     of_split = {name for split in options.split or SPLITS for name in split_names(split)}
     print(f"seed {options.seed}, auto-close {task.auto_close_joints}, squeeze {oracle.squeeze:g}")
-    found: dict[str, object] = {"auto_close_joints": task.auto_close_joints}
-    for choice, name in CHOICES.items():
-        goals = tried.goals(grasps, choice)
-        rows = np.flatnonzero([goals.names[index] in of_split for index in goals.objects])
-        if not len(rows):
-            raise SystemExit(f"{options.goals}: none of its objects is in the splits asked for")
-        goals = goals[rows]
-        held = tried.held[getattr(tried, choice)][rows]
-        objects = len(set(goals.objects.tolist()))
-        print(f"{name}: {len(goals)} goals of {objects} objects")
-        print(f"  static, {told[0]}, squeeze {told[1]:g}: {rate(held)}")
-        started = time.perf_counter()
-        lifted, moved = succeeded(goals, task, oracle, options.seed)
-        took = time.perf_counter() - started
-        print(f"  wrist by held-out patterns: {rate(lifted)}; {took / len(goals):.2f} s an episode")
-        still = moved < 0.005
+    goals = tried.goals(grasps, "all")
+    names = np.array([goals.names[index] for index in goals.objects])
+    asked = np.isin(names, list(of_split)) & (tried.chosen | tried.chosen_of_all)
+    if not asked.any():
+        raise SystemExit(f"{options.goals}: none of its objects is in the splits asked for")
+    held, lifted, moved = tried.held.copy(), np.zeros(len(goals), bool), np.zeros(len(goals))
+    numbers = {name: tried.notes[name] for name in ("tries", "per_object", "seed")}
+    trial = GoalTrial(task, oracle, **numbers)
+    if tried.notes != trial.notes():
+        held[asked] = static(goals[asked], trial)
+    if not options.static:
+        lifted[asked], moved[asked] = succeeded(goals[asked], task, oracle, options.seed)
+    for choice, title in CHOICES.items():
+        rows = np.flatnonzero(asked & getattr(tried, choice))
+        print(f"{title}: {len(rows)} goals of {len(set(names[rows]))} objects")
+        print(f"  hand put at the goal: {rate(held[rows], names[rows])}")
+        if options.static:
+            continue
+        print(f"  wrist by held-out patterns: {rate(lifted[rows], names[rows])}")
+        still = moved[rows] < STILL
         for where, what in ((still, "under"), (~still, "over")):
             if where.any():
-                print(f"    object moved {what} 5 mm before the lift: {rate(lifted[where])}")
-        found[name] = {"goals": len(goals), "objects": objects, "static": held.mean(),
-                       "moving": lifted.mean()}  # fmt: skip
-    if options.json:
-        options.json.write_text(json.dumps(found, indent=2, default=float))
+                share = lifted[rows][where].mean()
+                print(f"    object moved {what} 5 mm before the lift: {share:.3f} of {where.sum()}")
 
 
 def parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -82,14 +82,24 @@ def parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
                         default=AssistConfig().auto_close_joints)  # fmt: skip
     parser.add_argument("--squeeze", type=float, default=OracleConfig().squeeze)
     parser.add_argument("--seed", type=int, default=0, help="of places and paths")
-    parser.add_argument("--json", type=Path, help="file for the figures")
+    parser.add_argument("--static", action="store_true", help="without the wrist's motion")
     return parser.parse_args(arguments)
+
+
+def static(goals: Grasps, trial: GoalTrial) -> np.ndarray:
+    """(N,) whether each goal is lifted by a hand that waits at it."""
+    parts = [
+        static_trials(goals[start : start + AT_ONCE], library_object, trial).paper
+        for start in range(0, len(goals), AT_ONCE)
+    ]
+    return np.concatenate(parts)
 
 
 def succeeded(
     goals: Grasps, task: AssistConfig, oracle: OracleConfig, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """(N,) whether each goal is lifted, and (N,) m by which its object moved before."""
+    task = replace(task, points=1)  # the expert looks at no cloud
     patterns = generate(np.random.default_rng(0)).held_out
     scene = replace(load_scene(scene="floating"), control_period=1.0 / task.rate)
     episodes = draw_episodes(
@@ -105,15 +115,16 @@ def succeeded(
 
 
 def unseen(name, scale, plane, object_pose, points, rng) -> np.ndarray:
-    """The expert looks at no cloud."""
+    """No cloud."""
     return np.zeros((points, 3))
 
 
-def rate(successes: np.ndarray) -> str:
-    """As text, with its 95 % interval."""
-    share = float(successes.mean())
-    low, high = wilson(share, len(successes))
-    return f"{share:.3f} ({low:.3f} to {high:.3f}) of {len(successes)}"
+def rate(successes: np.ndarray, names: np.ndarray) -> str:
+    """As text: the mean over objects, each of which counts as one trial of its 95 % interval."""
+    shares = [successes[names == name].mean() for name in dict.fromkeys(names)]
+    share = float(np.mean(shares))
+    low, high = wilson(share, len(shares))
+    return f"{share:.3f} ({low:.3f} to {high:.3f})"
 
 
 if __name__ == "__main__":
