@@ -76,7 +76,7 @@ def train_rounds(
         rounds: in all.
         run: where to, and how long; a round is not begun that would not end within the budget.
         judge: what tells the best weights; None: the latest are kept.
-        judge_every: rounds from one time to the next; the last is judged too.
+        judge_every: rounds from one time to the next; the first and the last are judged too.
         report: is called after each round, with its figures and those of the judge.
 
     Raises:
@@ -111,7 +111,8 @@ class _Rounds:
         with closing(Curves(self._run.curves, state.step, every=1)) as curves:
             while state.step < self._rounds and state.has_time_for(self._longest + self._judging):
                 figures = self._round(curves)
-                if self._judge and state.step % self._judge_every == 0:
+                # The first tells how long it takes, for the budget.
+                if state.step in (1, self._rounds) or state.step % self._judge_every == 0:
                     figures |= self._judged(curves, figures)
                 if state.save_is_due:
                     state.save(**self._learner.state())
