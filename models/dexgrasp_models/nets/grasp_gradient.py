@@ -82,6 +82,24 @@ class GraspGradient:
         """
         return self.network.gradient(_seen(points, wrist_poses), joints, self._time)
 
+    @torch.no_grad()
+    def gradients_in_wrists(self, points: Tensor, angles: Tensor) -> Tensor:
+        """Of B hands that are seen from their wrists.
+
+        Args:
+            points: (B, N, 3) of the objects in the wrists' frames, m, spread evenly.
+            angles: (B, 18) in the order of `HandSpec.actuators`, rad.
+
+        Returns:
+            (B, 18), as `gradients`.
+
+        Raises:
+            ValueError: there are no points, or one isn't finite.
+        """
+        device = self._device
+        features = self.network.encoder(points.to(device))
+        return self.network.gradient_of_angles(features, angles.to(device), self._time)
+
     def postures(self, points: Tensor, wrist_poses: Tensor, generator: torch.Generator) -> Tensor:
         """(B, 22) joints of a grasp with each wrist, drawn by the probability-flow ODE.
 

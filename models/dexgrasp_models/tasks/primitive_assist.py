@@ -109,10 +109,11 @@ class PrimitiveAssist:
 
 def seen_gradients(primitive: GraspGradient, seen: AssistObservation, hand: HandSpec) -> np.ndarray:
     """(N, 18) of a primitive for what is seen, 1/rad."""
-    joints = seen_angles(seen, hand) @ hand.expansion.T
-    wrists = np.broadcast_to(np.eye(4), (len(joints), 4, 4))  # the cloud is in the wrist's frame
-    tensors = (torch.tensor(values, dtype=torch.float32) for values in (seen.cloud, wrists, joints))
-    return primitive.gradients(*tensors).cpu().numpy()
+    tensors = (
+        torch.as_tensor(values, dtype=torch.float32)
+        for values in (seen.cloud, seen_angles(seen, hand))
+    )
+    return primitive.gradients_in_wrists(*tensors).cpu().numpy()
 
 
 def _falling(values: np.ndarray, ends: tuple[float, float]) -> np.ndarray:
