@@ -20,7 +20,7 @@ from scipy.spatial.transform import Rotation
 from std_srvs.srv import Trigger
 
 from dexgrasp_interfaces.action import ExecuteGrasp
-from dexgrasp_interfaces.msg import GraspArray
+from dexgrasp_interfaces.msg import AssistState, GraspArray
 from dexgrasp_interfaces.srv import GenerateProposals
 from dexgrasp_models.arm.spec import load_arm
 from dexgrasp_models.config import find_config
@@ -77,6 +77,7 @@ class MadeUpGraph(Node):
         topics = [
             contract.JOINT_STATES, contract.WRIST_POSE, contract.WRIST_TARGET,
             contract.OBJECT_CLOUD, contract.SCENE_CLOUD, contract.GRASPS, contract.DIAGNOSTICS,
+            contract.ASSIST_STATE,
         ]  # fmt: skip
         topics += [contract.depth_image(camera.name) for camera in self._cameras]
         topics += [contract.color_image(camera.name) for camera in self._cameras]
@@ -131,6 +132,23 @@ class MadeUpGraph(Node):
         self._publish(contract.WRIST_POSE, pose)
         target = conversions.pose_stamped(WRIST_TARGET, self._now, "world")
         self._publish(contract.WRIST_TARGET, target)
+
+        self._publish(contract.ASSIST_STATE, self._assist_state())
+
+    def _assist_state(self) -> AssistState:
+        """The person's wrist goes to and fro; one finger closes, along the gradient."""
+        wrist = WRIST_TARGET.copy()
+        wrist[0, 3] += 0.05 * np.sin(4e-9 * self._now)
+        actuators = list(self._hand.actuators)
+        closing = [0.5 if name == "rh_FFJ3" else 0.0 for name in actuators]
+        return AssistState(
+            header=conversions.header(self._now, "world"),
+            stage="assist",
+            wrist=conversions.pose_to_message(wrist),
+            actuators=actuators,
+            action=closing,
+            gradient=[40.0 * share for share in closing],
+        )
 
     def _publish_images(self) -> None:
         color = np.zeros((480, 640, 3), np.uint8)

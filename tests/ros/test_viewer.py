@@ -137,6 +137,21 @@ def assert_at(handle, pose):
     np.testing.assert_allclose(rotation, pose[:3, :3], atol=2e-4)
 
 
+def test_a_persons_wrist_reaches_scene_and_panel(bench):
+    bench.view.follow()
+    trail, gradient = "/assist/trail", "/assist/gradient"
+    bench.wait_until(lambda: bench.drawn(trail) is not None and len(bench.drawn(trail).points) > 5)
+    bench.wait_until(lambda: bench.drawn(gradient) is not None and bench.drawn(gradient).visible)
+    way = bench.drawn(trail).points.reshape(-1, 3)
+    assert way[:, 1:] == pytest.approx(np.tile(viewer_graph.WRIST_TARGET[1:3, 3], (len(way), 1)))
+    assert np.ptp(way[:, 0]) <= 0.1 + 1e-6
+    arrows = {name: bench.drawn(f"/assist/{name}").points for name in ("action", "gradient")}
+    lengths = {name: np.linalg.norm(lines[0, 1] - lines[0, 0]) for name, lines in arrows.items()}
+    assert lengths["gradient"] > 1.9 * lengths["action"] > 0.01
+    assert np.allclose(arrows["action"][1:, 0], arrows["action"][1:, 1])
+    assert bench.panel._assist.content.startswith("**assist**\n- `FF +0.50 #####")
+
+
 def test_topics_reach_the_scene(bench):
     bench.view.follow()
     frustum = bench.drawn(f"/cameras/{RIG[-1].name}")

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import cv2
 import imageio.v3 as imageio
@@ -15,6 +16,7 @@ from typer.testing import CliRunner
 
 from dexgrasp_bringup.graph import (
     GraphError,
+    GraphNode,
     HardwareOptions,
     SimulationOptions,
     hardware_graph,
@@ -74,6 +76,23 @@ def test_the_configuration_chooses_the_proposer_unless_the_user_does() -> None:
     assert parameters(**asked) == {"proposer": "learned", "learned.weights": "nets"}
     with pytest.raises(GraphError, match="proposer is 'best', not learned or analytic"):
         SimulationOptions(proposer="best")
+
+
+def test_with_assist_a_wrist_is_played_and_followed() -> None:
+    def nodes(**options: Any) -> dict[str, GraphNode]:
+        return {node.name: node for node in simulation_graph(SimulationOptions(**options))}
+
+    assert "wrist_player" not in nodes()
+    assert "controller" not in nodes()["control"].parameters
+    assisted = nodes(assist=True, scene="floating", seed=3)
+    assert assisted["control"].parameters["controller"] == "graspgf"
+    assert dict(assisted["wrist_player"].parameters) == {
+        "use_sim_time": True,
+        "scene": "floating",
+        "seed": 3,
+    }
+    assert assisted["wrist_player"].parameter_file.name == "wrist_player.yaml"
+    assert not assisted["wrist_player"].commands
 
 
 def test_the_scene_chooses_the_simulator_unless_the_user_does() -> None:
