@@ -42,7 +42,7 @@ class AssistConfig(Parameters):
     settle_steps: int = parameter(20, 0, 1000, "", "steps from then to the lift")
 
     lift_height: float = parameter(1.0, 0.01, 2.0, "m", "by which the wrist is raised (4.1)")
-    lift_speed: float = parameter(1.0, 0.01, 5.0, "m/s", "at which it is")
+    lift_speed: float = parameter(0.3, 0.01, 5.0, "m/s", "at which it is")
     least_rise: float = parameter(
         0.1, 0.0, 2.0, "m", "the object is lifted where it rises by more (4.2)"
     )

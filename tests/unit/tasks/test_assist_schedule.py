@@ -17,7 +17,7 @@ from dexgrasp_models.tasks.assist_schedule import (
     wrist_targets,
 )
 
-CONFIG = AssistConfig()
+CONFIG = AssistConfig(lift_speed=1.0)
 ALL = np.arange(230)
 
 

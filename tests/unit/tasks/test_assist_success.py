@@ -15,7 +15,7 @@ from dexgrasp_models.tasks.assist_success import (
     whereabouts,
 )
 
-CONFIG = AssistConfig()
+CONFIG = AssistConfig(lift_speed=1.0)
 LIFT, TOP, END = 100, 120, 220
 """Steps at which the lift begins, and which are made at its end and at the hold's."""
 
