@@ -29,7 +29,7 @@ from dexgrasp_models.tasks.pattern_generator import generate
 from dexgrasp_sim.datasets.grasp_trials import library_object
 from dexgrasp_sim.scene import load_scene
 
-SHIPPED = Path(dexgrasp_models.__file__).parents[2] / "datasets" / "table_top"
+SHIPPED = Path(dexgrasp_models.__file__).resolve().parents[2] / "datasets" / "table_top"
 """The set of grasps that comes with the repository."""
 
 Observation = dict[str, np.ndarray]
