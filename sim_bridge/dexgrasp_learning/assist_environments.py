@@ -306,7 +306,8 @@ class AssistEnvironments:
 
     def _seen(self) -> AssistObservation:
         joints = self._random.seen_joints(self._joints)
-        return assist_observation(joints, self._history.poses, self._clouds, self._hand)
+        hints = self.episodes.hints
+        return assist_observation(joints, self._history.poses, self._clouds, self._hand, hints)
 
 
 @lru_cache(_KEPT_OBJECTS)

@@ -7,9 +7,9 @@ function of its own settings.
 from __future__ import annotations
 
 import json
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 from dexgrasp_learning.assist_environments import AssistEnvironments, EpisodeResults
-from dexgrasp_learning.assist_rows import ROWS, Control, controlled
+from dexgrasp_learning.assist_rows import Control, controlled, row_named
 from dexgrasp_learning.partial_clouds import PartialClouds
 from dexgrasp_learning.randomisation import RandomisationConfig
 from dexgrasp_learning.rollout import run_episodes
@@ -31,6 +31,7 @@ from dexgrasp_models.tasks.assist_config import AssistConfig
 from dexgrasp_models.tasks.assist_episodes import Clouds, draw_episodes
 from dexgrasp_models.tasks.assist_goals import Choice, load_goals
 from dexgrasp_models.tasks.full_clouds import FullClouds
+from dexgrasp_models.tasks.hints import drawn_hints
 from dexgrasp_models.tasks.pattern_files import load_patterns
 from dexgrasp_models.tasks.pattern_generator import generate
 from dexgrasp_models.tasks.wrist_patterns import WristPatterns
@@ -49,7 +50,7 @@ class AssistEvaluation:
     """What is done in every job."""
 
     rows: tuple[str, ...]
-    """Of `ROWS`."""
+    """Of `ROWS`, and other names of learned ones."""
     data: str
     """Folder of the grasp set that the goals are of."""
     goals: str
@@ -58,9 +59,9 @@ class AssistEvaluation:
     """Of that file, by which results of others are told apart."""
     choice: Choice = "chosen"
     """Which of the goals; `chosen_of_all` leaves in what falls from a hand that waits there."""
-    weights: str = ""
-    """Of the learned rows."""
-    digest: str = ""
+    weights: Mapping[str, str] = field(default_factory=dict)
+    """File of each learned row."""
+    digests: Mapping[str, str] = field(default_factory=dict)
     """Of the weights, likewise."""
     patterns: str = ""
     """File of wrist patterns; empty for generated ones, of the seed 0."""
@@ -170,14 +171,18 @@ def run_job(job: AssistJob) -> dict[str, Any]:
     """
     torch.set_num_threads(1)
     settings, task = job.settings, job.settings.task
+    goals, chosen = goals_of(settings), np.array(job.goals)
     episodes = draw_episodes(
-        goals_of(settings)[list(job.goals)],
+        goals[chosen],
         _patterns(settings.patterns).held_out,
         _clouds(settings.clouds),
         np.random.default_rng(job.seed),
         task,
         blended=False,
     )
+    # Of a generator of its own: what is told to some rows changes nothing of the episodes.
+    rng = np.random.default_rng(derived_seed("hints", job.seed))
+    episodes = replace(episodes, hints=drawn_hints(goals, chosen, rng))
     environments = AssistEnvironments(
         task,
         load_scene(scene="floating", control_period=1.0 / task.rate),
@@ -188,13 +193,9 @@ def run_job(job: AssistJob) -> dict[str, Any]:
     run_in = controlled(episodes, settings.control)
     rows, faults = {}, 0
     for name in settings.rows:
-        row = ROWS[name]
-        ended = run_episodes(
-            environments,
-            run_in,
-            row.make(environments, settings.weights),
-            job.seed,
-        )
+        weights = settings.weights.get(name, "")
+        policy = row_named(name).make(environments, weights, job.seed)
+        ended = run_episodes(environments, run_in, policy, job.seed)
         rows[name] = episode_figures(ended)
         faults += len(ended.faults)
     return {"objects": episodes.names, "rows": rows, "faults": faults}

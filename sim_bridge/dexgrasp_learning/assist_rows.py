@@ -9,6 +9,7 @@ from enum import StrEnum
 import numpy as np
 
 from dexgrasp_learning.assist_environments import AssistEnvironments
+from dexgrasp_learning.open_loop import OpenLoop
 from dexgrasp_learning.oracle_policy import OraclePolicy
 from dexgrasp_models.tasks.assist_episodes import AssistEpisodes
 from dexgrasp_models.tasks.assist_observation import AssistObservation
@@ -23,13 +24,13 @@ class AssistRow:
 
     Attributes:
         title: as the tables have it.
-        make: the policy, from the environments that it acts in and a file of weights.
+        make: the policy, from the environments that it acts in, a file of weights, and a seed.
         learned: whether it needs that file.
         privileged: whether it knows the goal, which no policy does.
     """
 
     title: str
-    make: Callable[[AssistEnvironments, str], AssistPolicy]
+    make: Callable[[AssistEnvironments, str, int], AssistPolicy]
     learned: bool = False
     privileged: bool = False
 
@@ -57,21 +58,33 @@ class _Still:
 
 ROWS: Mapping[str, AssistRow] = {
     "learned": AssistRow(
-        "ours, a^p * a^s + a^r", lambda now, weights: LearnedAssist(weights), learned=True
+        "ours, a^p * a^s + a^r", lambda now, weights, seed: LearnedAssist(weights), learned=True
     ),
     "scaled": AssistRow(
-        "a^p * a^s", lambda now, weights: LearnedAssist(weights, residuals=False), learned=True
+        "a^p * a^s",
+        lambda now, weights, seed: LearnedAssist(weights, residuals=False),
+        learned=True,
     ),
-    "primitive": AssistRow("a^p (w/o RL)", lambda now, weights: PrimitiveAssist(None, now.config)),
+    "primitive": AssistRow(
+        "a^p (w/o RL)", lambda now, weights, seed: PrimitiveAssist(None, now.config)
+    ),
     "gated": AssistRow(
-        "a^p, slowed by a rule", lambda now, weights: PrimitiveAssist(GateConfig(), now.config)
+        "a^p, slowed by a rule",
+        lambda now, weights, seed: PrimitiveAssist(GateConfig(), now.config),
     ),
+    "open_loop": AssistRow("open loop to a sample", lambda now, weights, seed: OpenLoop(now, seed)),
     "oracle": AssistRow(
-        "oracle (knows the goal)", lambda now, weights: OraclePolicy(now), privileged=True
+        "oracle (knows the goal)", lambda now, weights, seed: OraclePolicy(now), privileged=True
     ),
-    "still": AssistRow("no policy", lambda now, weights: _Still()),
+    "still": AssistRow("no policy", lambda now, weights, seed: _Still()),
 }
 """By the names that `--rows` takes."""
+
+
+def row_named(name: str) -> AssistRow:
+    """One of `ROWS`; by any other name a learned one, which is called so in tables."""
+    own = AssistRow(name, lambda now, weights, seed: LearnedAssist(weights), learned=True)
+    return ROWS.get(name, own)
 
 
 def controlled(episodes: AssistEpisodes, control: Control) -> AssistEpisodes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 from rsl_rl.env import VecEnv
@@ -14,15 +14,17 @@ from torch import Tensor
 from dexgrasp_learning.assist_environments import AssistEnvironments
 from dexgrasp_learning.dagger import Dagger, DaggerConfig
 from dexgrasp_learning.goal_episodes import EpisodeJudge, GoalEpisodes
+from dexgrasp_learning.imitation import Demonstrations, ImitationConfig
 from dexgrasp_learning.ppo import PPO, PPOConfig
 from dexgrasp_learning.residual_vec_env import ResidualVecEnv
 from dexgrasp_learning.rounds import EpisodeSource, Learner, train_rounds
 from dexgrasp_learning.taught_environments import TaughtEnvironments
+from dexgrasp_learning.variants import OURS, VARIANTS
 from dexgrasp_models.data.grasps import Grasps
 from dexgrasp_models.hand.spec import load_hand
 from dexgrasp_models.nets.assist_network import AssistNetwork, AssistNetworkConfig
 from dexgrasp_models.nets.graspgf import GraspGF
-from dexgrasp_models.parameters import Parameters, parameter
+from dexgrasp_models.parameters import Parameters, choice, parameter
 from dexgrasp_models.tasks.assist_config import AssistConfig, AssistRewardConfig
 from dexgrasp_models.tasks.assist_episodes import Clouds
 from dexgrasp_models.tasks.assist_inputs import InputMaker
@@ -42,13 +44,15 @@ RECIPE = "assist"
 
 @dataclass(frozen=True)
 class AssistTraining(Parameters):
-    """Settings of a training."""
+    """Settings of a training; what its variant has otherwise is not in them but in `VARIANTS`."""
 
+    variant: str = choice(OURS, tuple(VARIANTS), "what is trained: GraspGF's policy, or another")
     dagger: DaggerConfig = field(default_factory=DaggerConfig)
     ppo: PPOConfig = field(default_factory=PPOConfig)
     task: AssistConfig = field(default_factory=AssistConfig)
     oracle: OracleConfig = field(default_factory=OracleConfig)
     reward: AssistRewardConfig = field(default_factory=AssistRewardConfig)
+    imitation: ImitationConfig = field(default_factory=ImitationConfig)
     judge_every: int = parameter(10, 1, 1_000_000, "", "rounds from one validation to the next")
     judged: int = parameter(128, 1, 65_536, "", "episodes of a validation, always the same")
 
@@ -67,7 +71,10 @@ class AssistData:
 
 
 def load_assist_training(
-    name: str, rounds: int | None = None, episodes: int | None = None
+    name: str,
+    rounds: int | None = None,
+    episodes: int | None = None,
+    variant: str | None = None,
 ) -> tuple[AssistTraining, AssistNetworkConfig]:
     """The settings in a file of `config/training/`, or in any YAML file by its path.
 
@@ -75,6 +82,7 @@ def load_assist_training(
         name: as of `load_training`.
         rounds: instead of the file's.
         episodes: of a round, likewise.
+        variant: of `VARIANTS`, likewise; the network has what it asks for.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -83,6 +91,9 @@ def load_assist_training(
     values = recipe_values(RECIPE, name)
     network = network_config(AssistNetworkConfig, values.pop("network", "small"))
     found = AssistTraining.from_mapping(values)
+    if variant is not None:
+        found = dataclasses.replace(found, variant=variant)
+    network = VARIANTS[found.variant].network_of(network)
     ppo, dagger = found.ppo, found.dagger
     if episodes is not None:
         ppo = dataclasses.replace(ppo, environments=episodes)
@@ -128,9 +139,15 @@ def train_assist(
 
     Raises:
         TrainingError: as `train_rounds`.
-        ValueError: goals have no squeezes, or no table.
+        ValueError: goals have no squeezes, or no table; or the network or the method can't be the
+            variant's.
         MeshError, PerceptionError: an object can't be used.
     """
+    variant = VARIANTS[config.variant]
+    if not variant.has(network.config):
+        raise ValueError(f"the weights to begin with aren't of {config.variant}: another network")
+    if variant.needs_reward and method != "ppo":
+        raise ValueError(f"{config.variant} differs in what is rewarded: it is trained by ppo")
     if primitive is not None and not trained:
         network.take_encoder(primitive)
     scene = load_scene(scene="floating", control_period=1.0 / config.task.rate)
@@ -145,6 +162,7 @@ def train_assist(
         config.judged,
         config.task,
         blended=False,
+        hints=network.config.hint,
     )
     episodes = judging(np.random.default_rng(derived_seed(run.seed, "validation")))
     learner = _learner(
@@ -171,15 +189,16 @@ def _learner(
     trained: bool,
     threads: int,
 ) -> Learner:
-    training = data.patterns.training
+    def source_of(count: int) -> GoalEpisodes:
+        patterns, hints = data.patterns.training, network.config.hint
+        return GoalEpisodes(data.training, patterns, data.clouds, count, config.task, hints=hints)
+
     if method == "dagger":
-        count = config.dagger.episodes
-        source = GoalEpisodes(data.training, training, data.clouds, count, config.task)
         return Dagger(
             network,
             primitive,
             TaughtEnvironments(environments, config.oracle),
-            source,
+            source_of(config.dagger.episodes),
             config.dagger,
             seed=run.seed,
             folder=run.out / f"{run.name}.states",
@@ -187,8 +206,15 @@ def _learner(
         )
     if method != "ppo":
         raise ValueError(f"a policy is trained by {' or '.join(METHODS)}, not {method!r}")
-    count = config.ppo.environments
-    source = GoalEpisodes(data.training, training, data.clouds, count, config.task)
+    variant, source = VARIANTS[config.variant], source_of(config.ppo.environments)
+    rewards = variant.reward_of(config.reward)
+    about: dict[str, Any] = {}
+    if config.variant != OURS:
+        about = {"variant": config.variant, "reward": dataclasses.asdict(rewards)}
+    demonstrations = None
+    if variant.imitates:
+        demonstrations = Demonstrations(environments, source, config.imitation, run.seed)
+        about["imitation"] = dataclasses.asdict(config.imitation)
     inputs = InputMaker(network, primitive, load_hand())
 
     def gradients(seen: AssistObservation) -> np.ndarray:
@@ -196,6 +222,24 @@ def _learner(
 
     def make_env(source: EpisodeSource) -> VecEnv:
         followed = gradients if network.needs_gradient else None
-        return ResidualVecEnv(environments, source, followed, config.reward, seed=run.seed)
+        return ResidualVecEnv(
+            environments,
+            source,
+            followed,
+            rewards,
+            outputs=network.config.outputs,
+            hint=network.config.hint,
+            seed=run.seed,
+        )
 
-    return PPO(network, primitive, make_env, source, config.ppo, seed=run.seed, trained=trained)
+    return PPO(
+        network,
+        primitive,
+        make_env,
+        source,
+        config.ppo,
+        seed=run.seed,
+        trained=trained,
+        demonstrations=demonstrations,
+        about=about,
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from dexgrasp_models.data.grasps import Grasps
 from dexgrasp_models.tasks.assist_config import AssistConfig
 from dexgrasp_models.tasks.assist_episodes import AssistEpisodes, Clouds, draw_episodes
 from dexgrasp_models.tasks.assist_policy import AssistPolicy
+from dexgrasp_models.tasks.hints import drawn_hints
 from dexgrasp_models.tasks.wrist_patterns import WristPatterns
 from dexgrasp_models.training.objectives import LOSS
 
@@ -26,6 +28,7 @@ class GoalEpisodes:
         count: episodes of a draw.
         config: of the task.
         blended: two patterns in each path, for training.
+        hints: whether policies are told another posture of the object.
 
     Raises:
         ValueError: there are no goals.
@@ -40,11 +43,13 @@ class GoalEpisodes:
         config: AssistConfig,
         *,
         blended: bool = True,
+        hints: bool = False,
     ) -> None:
         if not len(goals):
             raise ValueError("there are no goals to make episodes of")
         self._goals, self._patterns, self._clouds = goals, patterns, clouds
         self._count, self._config, self._blended = count, config, blended
+        self._hints = hints
         self._rows = [np.flatnonzero(goals.objects == one) for one in np.unique(goals.objects)]
 
     def __call__(self, rng: np.random.Generator) -> AssistEpisodes:
@@ -53,13 +58,19 @@ class GoalEpisodes:
         ]
         chosen = np.concatenate(objects)[: self._count]
         rows = np.array([rng.choice(self._rows[one]) for one in chosen])
-        return draw_episodes(
+        episodes = draw_episodes(
             self._goals[rows],
             self._patterns,
             self._clouds,
             rng,
             self._config,
             blended=self._blended,
+        )
+        # Drawn last, so that the episodes are the same with and without.
+        return (
+            replace(episodes, hints=drawn_hints(self._goals, rows, rng))
+            if self._hints
+            else episodes
         )
 
 

@@ -26,6 +26,7 @@ from rsl_rl.models import MLPModel
 from rsl_rl.modules.distribution import GaussianDistribution
 from rsl_rl.runners import OnPolicyRunner
 
+from dexgrasp_learning.imitation import Demonstrations, Imitation
 from dexgrasp_learning.rounds import EpisodeSource, settings_of
 from dexgrasp_models.nets.assist_network import AssistNetwork, AssistNetworkConfig
 from dexgrasp_models.nets.graspgf import GraspGF
@@ -147,6 +148,8 @@ class PPO:
         *,
         seed: int,
         trained: bool = False,
+        demonstrations: Demonstrations | None = None,
+        about: Mapping[str, Any] | None = None,
     ) -> None:
         """
         Args:
@@ -158,6 +161,9 @@ class PPO:
             config: how.
             seed: of all that is drawn.
             trained: whether the network is: then it keeps its standardisation.
+            demonstrations: to imitate as well, before the environment is made; for a network
+                without a primitive.
+            about: what else a run must share with an earlier one to go on from it.
 
         Raises:
             TrainingError: `torchrun` has started this.
@@ -168,13 +174,15 @@ class PPO:
         self._make_env, self._trained = make_env, trained
         self._episodes = NumberedEpisodes(source, seed)
         self._seed = seed
+        self._demonstrations, self._about = demonstrations, dict(about or {})
+        self._imitation: Imitation | None = None
         self._restored: Checkpoint | None = None
         self._runner: OnPolicyRunner | None = None
 
     @property
     def settings(self) -> Mapping[str, Any]:
-        """The configurations of training and network, and the method."""
-        return {"method": "ppo", **settings_of(self._config, self._first)}
+        """The configurations of training and network, the method, and what else was told."""
+        return {"method": "ppo", **settings_of(self._config, self._first), **self._about}
 
     @property
     def network(self) -> AssistNetwork:
@@ -190,17 +198,20 @@ class PPO:
         """One episode in all environments, then updates.
 
         Gives what the environment tells at the episodes' end, the mean return, whose negative is
-        `LOSS`, the agent's steps in all, rsl_rl's losses, and the share of the time that acting
-        took.
+        `LOSS`, the agent's steps in all, rsl_rl's losses, the share of the time that acting took,
+        and the weight of the demonstrations, where there are any.
         """
         if self._runner is None:
             self._runner = self._begun(number)
-        runner = self._runner
+        runner, imitated = self._runner, {}
+        if self._imitation is not None and self._demonstrations is not None:
+            self._imitation.weight = self._demonstrations.config.weight_in(number)
+            imitated = {"imitation_weight": self._imitation.weight}
         # What making the runner drew doesn't matter: a resumed round draws as any other.
         torch.manual_seed(derived_seed(self._seed, "noise", number))
         runner.learn(1)
         steps = runner.env.num_envs * int(runner.env.max_episode_length)
-        return {**runner.logger.figures, "agent_steps": float((number + 1) * steps)}
+        return {**runner.logger.figures, **imitated, "agent_steps": float((number + 1) * steps)}
 
     def state(self) -> dict[str, Any]:
         """See `Learner`."""
@@ -217,11 +228,21 @@ class PPO:
     def _begun(self, number: int) -> OnPolicyRunner:
         """The runner, made with the episodes of a round."""
         config = self._config
+        # Before its own episodes begin: they may be in the same environments.
+        shown = None if self._demonstrations is None else self._demonstrations(self._first)
         self._episodes.number = number
         env = PreparedClouds(self._make_env(self._episodes), self._first)
         deviation = config.trained_deviation if self._trained else config.deviation
         runner = _quiet_runner(env, self._first.config, config, deviation)
         algorithm = runner.alg
+        if shown is not None and self._demonstrations is not None:
+            self._imitation = Imitation(
+                algorithm.actor,
+                algorithm.optimizer,
+                shown,
+                self._demonstrations.config,
+                config.gradient,
+            )
         if self._restored is not None:
             models = {f"{n}_state_dict": found for n, found in self._restored.objective.items()}
             stored = {**models, "optimizer_state_dict": self._restored.optimiser}
@@ -326,9 +347,13 @@ def _quiet_runner(
 
 
 def _first_states(env: VecEnv) -> Tensor:
-    """(M, S) of one episode in which the hand does nothing."""
+    """(M, S) of one episode in which each hand keeps to actions of its own.
+
+    So joints go all over their range: a hand that were still would have them of hardly any
+    deviation, and nothing could be told of those that move later.
+    """
     states = [env.get_observations()["state"]]
-    still = torch.zeros(env.num_envs, env.num_actions, device=env.device)
+    kept = 2.0 * torch.rand(env.num_envs, env.num_actions, device=env.device) - 1.0
     for _ in range(int(env.max_episode_length) - 1):
-        states.append(env.step(still)[0]["state"])
+        states.append(env.step(kept)[0]["state"])
     return torch.cat(states)

@@ -19,7 +19,14 @@ from dexgrasp_models.tasks.assist_action import composed
 from dexgrasp_models.tasks.assist_config import AssistRewardConfig
 from dexgrasp_models.tasks.assist_episodes import EpisodeSource
 from dexgrasp_models.tasks.assist_observation import AssistObservation, state_vector
-from dexgrasp_models.tasks.assist_reward import following_reward, reward, rise_reward
+from dexgrasp_models.tasks.assist_reward import (
+    fingertip_reward,
+    following_reward,
+    hint_reward,
+    reward,
+    rise_reward,
+)
+from dexgrasp_models.tasks.wrist_paths import fingertips
 
 Primitive = Callable[[AssistObservation], np.ndarray]
 """(N, 18) gradient for what is seen, 1/rad, as of `primitive_assist.seen_gradients`."""
@@ -29,9 +36,9 @@ class ResidualVecEnv(VecEnv):
     """N episodes of the task, new ones from a source whenever they end.
 
     Observed are `state` (N, 57), `cloud` (N, P, 3) in the wrist's frame and, with a primitive,
-    `gradient` (N, 18). Actions are then 36 numbers a hand, scales and residuals (Eq. 2); without a
-    primitive they are the 18 of `acted`. The last step of the approach goes on to the end of the
-    lift: its reward has the rise, or the success (Eq. 7).
+    `gradient` (N, 18). Actions are then 36 numbers a hand, scales and residuals (Eq. 2), or 18 of
+    one of them; without a primitive they are the 18 of `acted`. The last step of the approach goes
+    on to the end of the lift: its reward has the rise, or the success (Eq. 7).
 
     An end is the task's own and no time limit, so `time_outs` are zero. What is random beside the
     episodes depends on them and on `seed`, so a run that goes on from a checkpoint repeats it.
@@ -44,11 +51,15 @@ class ResidualVecEnv(VecEnv):
         source: draws the first episodes at once, and others after each end.
         primitive: gives the gradient that is followed; None for a policy by itself.
         config: of the reward.
+        outputs: what actions are composed of with a primitive, see `composed`.
+        hint: whether the episodes' hints are observed, as the last 18 numbers of `state`.
         seed: of the source's generator, and of what is random beside it.
         device: of the tensors.
 
     Raises:
-        ValueError, MeshError: as `AssistEnvironments.begin`.
+        ValueError: the reward is by hints, and the episodes have none; or as
+            `AssistEnvironments.begin`.
+        MeshError: likewise.
     """
 
     def __init__(
@@ -58,11 +69,14 @@ class ResidualVecEnv(VecEnv):
         primitive: Primitive | None,
         config: AssistRewardConfig | None = None,
         *,
+        outputs: str = "residual",
+        hint: bool = False,
         seed: int = 0,
         device: torch.device | str = "cpu",
     ) -> None:
         self._environments, self._source, self._primitive = environments, source, primitive
         self._config = config or AssistRewardConfig()
+        self._outputs, self._hint = outputs, hint
         self._rng, self._seed = np.random.default_rng(seed), seed
         self._hand = load_hand()
         self.results: EpisodeResults | None = None
@@ -70,7 +84,8 @@ class ResidualVecEnv(VecEnv):
         self.cfg = {"task": asdict(environments.config), "reward": asdict(self._config)}
         self.max_episode_length = environments.config.horizon
         joints = len(self._hand.actuators)
-        self.num_actions = joints if primitive is None else 2 * joints
+        both = primitive is not None and outputs == "residual"
+        self.num_actions = 2 * joints if both else joints
         self._begin()
         self.num_envs = len(environments.episodes)
 
@@ -81,7 +96,8 @@ class ResidualVecEnv(VecEnv):
 
     def get_observations(self) -> TensorDict:
         """What is seen now."""
-        groups = {"state": state_vector(self._seen), "cloud": self._seen.cloud}
+        state = state_vector(self._seen, hint=self._hint)
+        groups = {"state": state, "cloud": self._seen.cloud}
         if self._primitive is not None:
             groups["gradient"] = self._gradients
         tensors = {name: self._tensor(values) for name, values in groups.items()}
@@ -104,9 +120,10 @@ class ResidualVecEnv(VecEnv):
         outputs = actions.detach().cpu().numpy().astype(float)
         made, before = self.episode_length_buf.cpu().numpy(), self._angles()
         if self._primitive is not None:
-            outputs = composed(gradients, outputs)
+            outputs = composed(gradients, outputs, self._outputs)
         seen = environments.step(outputs)
         following = following_reward(gradients, before, self._angles(), made, self._config)
+        following += self._distance_rewards(seen, made)
 
         rise, success = np.zeros(self.num_envs), np.zeros(self.num_envs, dtype=bool)
         extras: dict[str, Any] = {"time_outs": torch.zeros(self.num_envs, device=self.device)}
@@ -123,9 +140,24 @@ class ResidualVecEnv(VecEnv):
         dones = torch.full((self.num_envs,), over, device=self.device)
         return self.get_observations(), self._tensor(rewards), dones, extras
 
+    def _distance_rewards(self, seen: AssistObservation, made: np.ndarray) -> np.ndarray:
+        """(N,) of the baselines, in the place of r_sim (4.3)."""
+        config, joints = self._config, self._environments.joints()
+        hints = self._environments.episodes.hints
+        found = np.zeros(self.num_envs)
+        if config.fingertips:
+            palms = np.tile(np.eye(4), (self.num_envs, 1, 1))  # the cloud is in the wrist's frame
+            tips = fingertips(self._hand, palms, joints)
+            found += fingertip_reward(tips, seen.cloud, made, config)
+        if config.hint and hints is not None:
+            found += hint_reward(joints, hints, made, config)
+        return found
+
     def _begin(self) -> None:
         """New episodes."""
         episodes = self._source(self._rng)
+        if self._config.hint and episodes.hints is None:
+            raise ValueError("the reward is by hints, and these episodes have none")
         # Of them and the seed alone, whatever was before.
         seed = zlib.crc32(episodes.paths.tobytes(), self._seed)
         self._look(self._environments.begin(episodes, seed))

@@ -167,4 +167,7 @@ class _Rounds:
 
 def settings_of(config: Any, network: AssistNetwork) -> dict[str, Any]:
     """What learners share among their settings."""
-    return {"training": asdict(config), "network": asdict(network.config)}
+    told = asdict(network.config)
+    if not network.config.hint:
+        del told["hint"]  # runs of before there were hints go on
+    return {"training": asdict(config), "network": told}

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from dexgrasp_learning.assist_environments import AssistEnvironments
-from dexgrasp_models.data.grasp_set import GraspSet
+from dexgrasp_models.data.grasp_set import GraspSet, Provenance
 from dexgrasp_models.data.grasps import Grasps
 from dexgrasp_models.hand.spec import load_hand
 from dexgrasp_models.tasks.assist_config import AssistConfig
 from dexgrasp_models.tasks.assist_episodes import AssistEpisodes, draw_episodes
+from dexgrasp_models.tasks.assist_goals import TriedGoals, save_goals, shard_digest
 from dexgrasp_models.tasks.full_clouds import FullClouds
 from dexgrasp_models.tasks.pattern_generator import generate
 from dexgrasp_sim.datasets.grasp_trials import library_object
@@ -47,6 +49,37 @@ def episodes(grasps: Grasps, config: AssistConfig = SHORT, seed: int = 0) -> Ass
 def environments(config: AssistConfig = SHORT, **options) -> AssistEnvironments:
     """With objects of the library."""
     return AssistEnvironments(config, options.pop("scene", SCENE), library_object, **options)
+
+
+def pressing_goals() -> Grasps:
+    """Those of `goals`; the flexors press from them by 0.15 rad."""
+    known = goals()
+    flexors = np.array(
+        [name.endswith(("J3", "J0")) and "TH" not in name for name in HAND.actuators]
+    )
+    press = 0.15 * flexors @ HAND.expansion.T
+    return replace(known, squeezes=known.joints + press.astype(known.joints.dtype))
+
+
+def stored(folder: Path, grasps: Grasps) -> tuple[Path, Path]:
+    """A set of grasps and its file of goals, all of which hold."""
+    found = GraspSet.open(folder / "set", create=True)
+    found.append(grasps, Provenance(), shard="all")
+    (shard,) = found.shards
+    count = len(grasps)
+    everything = np.ones(count, dtype=bool)
+    tried = TriedGoals(
+        {shard.path.stem: shard_digest(shard)},
+        ("can/0", "apple/0"),
+        np.zeros(count),
+        np.arange(count),
+        everything,
+        np.ones(count),
+        everything,
+        everything,
+    )
+    save_goals(folder / "goals.safetensors", tried)
+    return folder / "set", folder / "goals.safetensors"
 
 
 class Frozen:

@@ -16,12 +16,15 @@ from dexgrasp_models.nets.basis_points import BasisPoints, BasisPointsConfig
 from dexgrasp_models.nets.checks import checked_clouds
 from dexgrasp_models.nets.graspgf import POLICY_POINTNET, QUERY_TIME, GraspGF
 from dexgrasp_models.nets.pointnet import PointNet, PointNetConfig
-from dexgrasp_models.parameters import Parameters, choice, parameter
+from dexgrasp_models.parameters import Parameters, choice, flag, parameter
 
 _LEAST_DEVIATION = 1e-3  # of a number of the state that hardly changes, as the present wrist
 _FARTHEST = 5.0  # deviations; beyond, a state is as strange as it gets
 _SMALL_QUERY = 0.4  # there the gradient leads to the mean of the grasps from an open hand too
 _FIRST_OUTPUTS = 0.01  # of the last layer's usual weights, so that the hand is still at first
+
+OUTPUTS = ("residual", "only_scales", "only_residuals", "direct")
+"""a^p * a^s + a^r (Eq. 2), a^p * a^s, a^p + a^r (the ablations of Figure 5), and actions alone."""
 
 
 @dataclass(frozen=True)
@@ -30,8 +33,12 @@ class AssistNetworkConfig(Parameters):
 
     outputs: str = choice(
         "residual",
-        ("residual", "direct"),
-        "scales and residuals of the primitive's gradient (Eq. 2), or actions without a primitive",
+        OUTPUTS,
+        "scales and residuals of the primitive's gradient (Eq. 2) or one of them, or actions"
+        " without a primitive",
+    )
+    hint: bool = flag(
+        False, "whether it is told the posture of another grasp of the object: PPO (Goal), 4.3"
     )
     encoder: str = choice("pointnet", ("pointnet", "basis_points"), "what encodes the cloud")
     pointnet: PointNetConfig = field(default_factory=lambda: POLICY_POINTNET)
@@ -80,7 +87,7 @@ class AssistNetwork(nn.Module):
         self.config = config
         hand = load_hand()
         joints = len(hand.actuators)
-        size = joints + len(hand.tendons) + 7 * config.history
+        size = joints * (2 if config.hint else 1) + len(hand.tendons) + 7 * config.history
         self.register_buffer("mean", torch.zeros(size))
         self.register_buffer("deviation", torch.ones(size))
         self.encoder: BasisPoints | PointNet = (
@@ -88,7 +95,7 @@ class AssistNetwork(nn.Module):
             if config.encoder == "pointnet"
             else BasisPoints(config.basis_points)
         )
-        self._joints, self._with_gradient = joints, config.outputs == "residual"
+        self._joints, self._with_gradient = joints, config.outputs != "direct"
         inputs = size + joints * self._with_gradient
         self.of_state = nn.Sequential(nn.Linear(inputs, config.state_features), nn.ELU())
         width = self.encoder.features + config.state_features
@@ -96,7 +103,7 @@ class AssistNetwork(nn.Module):
         for after in config.widths:
             layers += [nn.Linear(width, after), nn.ELU()]
             width = after
-        last = nn.Linear(width, outputs or joints * (2 if self._with_gradient else 1))
+        last = nn.Linear(width, outputs or joints * (2 if config.outputs == "residual" else 1))
         with torch.no_grad():
             for values in last.parameters():
                 values.mul_(_FIRST_OUTPUTS)
@@ -156,13 +163,14 @@ class AssistNetwork(nn.Module):
         """What the policy gives.
 
         Args:
-            states: (B, S); 57 numbers with a history of five wrists.
+            states: (B, S); 57 numbers with a history of five wrists, and 18 more with a hint.
             clouds: (B, P, 3) of the objects in the wrists' frames, m.
             gradients: (B, 18) of the primitive at the config's `query_time`, 1/rad; none are
                 needed for `direct`.
 
         Returns:
-            (B, 36) the scales a^s and the residuals a^r (Eq. 2), or (B, 18) actions, not bounded.
+            (B, 36) the scales a^s and the residuals a^r (Eq. 2), (B, 18) one of them, or (B, 18)
+            actions, not bounded.
 
         Raises:
             ValueError: shapes don't fit, or something isn't finite.
@@ -186,18 +194,20 @@ class AssistNetwork(nn.Module):
 
         Without `residuals` a^r is zero: a^p * a^s alone (Table 2).
         """
-        found = self.of_prepared(states, clouds, gradients)
+        found, kind = self.of_prepared(states, clouds, gradients), self.config.outputs
         if gradients is None or not self._with_gradient:
             return found
-        if not residuals:
-            found = torch.cat((found[:, : self._joints], torch.zeros_like(gradients)), dim=-1)
-        return composed_actions(gradients, found)
+        if not residuals and kind != "only_scales":
+            scales = found[:, : self._joints]
+            found = torch.ones_like(scales) if kind == "only_residuals" else scales
+            kind = "only_scales"
+        return composed_actions(gradients, found, kind)
 
     def _checked_states(self, states: Tensor) -> Tensor:
         if states.dim() != 2 or states.shape[1] != len(self.mean):
             raise ValueError(
-                f"these weights see states (B, {len(self.mean)}), of {self.config.history} wrists, "
-                f"and not {tuple(states.shape)}"
+                f"these weights see states (B, {len(self.mean)}), of {self.config.history} wrists"
+                f"{' and a hint' * self.config.hint}, and not {tuple(states.shape)}"
             )
         if not torch.isfinite(states).all():
             raise ValueError("states must be finite")
@@ -219,10 +229,15 @@ def directions(gradients: Tensor) -> Tensor:
     return gradients / torch.where(largest > 0, largest, 1.0)
 
 
-def composed_actions(gradients: Tensor, outputs: Tensor) -> Tensor:
-    """(B, 18) actions of gradients (B, 18) and outputs (B, 36): a^p * a^s + a^r (Eq. 2).
+def composed_actions(gradients: Tensor, outputs: Tensor, kind: str = "residual") -> Tensor:
+    """(B, 18) actions of gradients (B, 18) and outputs of one of `OUTPUTS` but `direct`.
 
     The same as `dexgrasp_models.tasks.assist_action.composed`, for training.
     """
+    primitive = directions(gradients)
+    if kind == "only_scales":
+        return primitive * outputs
+    if kind == "only_residuals":
+        return primitive + outputs
     scales, residuals = outputs.chunk(2, dim=-1)
-    return directions(gradients) * scales + residuals
+    return primitive * scales + residuals

@@ -13,26 +13,34 @@ from dexgrasp_models.tasks.assist_config import AUTO_CLOSE_JOINTS, AssistConfig
 from dexgrasp_models.tasks.batches import batch
 
 
-def composed(gradients: np.ndarray, outputs: np.ndarray) -> np.ndarray:
+def composed(gradients: np.ndarray, outputs: np.ndarray, kind: str = "residual") -> np.ndarray:
     """Actions of the residual policy: a = a^p * a^s + a^r, joint by joint (Eq. 2).
+
+    Of an ablation (5.2) the scales are 1 or the residuals are 0.
 
     Args:
         gradients: (N, 18) of the primitive. a^p is each by its largest absolute number, so that
             the policy alone says how fast; a gradient of zeros stays zeros.
-        outputs: (N, 36) of the policy: the scales a^s, then the residuals a^r.
+        outputs: (N, 36) of the policy: the scales a^s, then the residuals a^r; (N, 18) if it gives
+            one of them.
+        kind: `residual`, `only_scales` or `only_residuals`.
 
     Returns:
         (N, 18), not clipped: `acted` does it.
 
     Raises:
-        ValueError: a shape does not fit, or a number isn't finite.
+        ValueError: there is no such kind, a shape does not fit, or a number isn't finite.
     """
+    if kind not in ("residual", "only_scales", "only_residuals"):
+        raise ValueError(f"no actions are composed of a policy's {kind!r}")
     gradients = batch("gradient", gradients, None, None)
     count, joints = gradients.shape
-    outputs = batch("policy's output", outputs, count, 2 * joints)
+    outputs = batch("policy's output", outputs, count, joints * (2 if kind == "residual" else 1))
     largest = np.abs(gradients).max(axis=1, keepdims=True)
     directions = gradients / np.where(largest > 0.0, largest, 1.0)
-    return directions * outputs[:, :joints] + outputs[:, joints:]
+    scales = 1.0 if kind == "only_residuals" else outputs[:, :joints]
+    residuals = 0.0 if kind == "only_scales" else outputs[:, -joints:]
+    return directions * scales + residuals
 
 
 def acted(

@@ -81,6 +81,14 @@ class AssistRewardConfig(Parameters):
     """Weights of the reward (Eq. 7; B.2)."""
 
     following: float = parameter(0.09, 0.0, 100.0, "1/rad", "of following the gradient: lambda_a")
-    following_every: int = parameter(5, 1, 1000, "", "steps from one such reward to the next")
+    following_every: int = parameter(
+        5, 1, 1000, "", "steps from one such reward to the next, and from one of the next two's"
+    )
+    fingertips: float = parameter(
+        0.0, 0.0, 100.0, "1/m", "of the fingertips' distance to the cloud: the baselines' (4.3)"
+    )
+    hint: float = parameter(
+        0.0, 0.0, 100.0, "1/rad", "of the distance to the posture that is told: PPO (Goal)'s (4.3)"
+    )
     rise: float = parameter(0.5, 0.0, 100.0, "1/m", "of the object's rise: lambda_h")
     success: float = parameter(1.0, 0.0, 100.0, "", "instead of the others: lambda_s")

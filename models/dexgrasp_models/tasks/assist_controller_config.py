@@ -74,7 +74,8 @@ def make_policy(config: AssistControllerConfig, task: AssistConfig, hand: HandSp
 
     Raises:
         WeightsError: its weights are missing, or of another hand or network.
-        ValueError: a trained policy is asked for, and none comes with the package nor is named.
+        ValueError: a trained policy is asked for, and none comes with the package nor is named, or
+            it needs to be told what nobody knows here.
     """
     # PyTorch comes with these; a control node that grasps otherwise has no use for it.
     if config.policy == "learned":
@@ -85,7 +86,13 @@ def make_policy(config: AssistControllerConfig, task: AssistConfig, hand: HandSp
                 "graspgf.policy is learned, and no trained one comes with this package: "
                 "name its file in graspgf.weights"
             )
-        return LearnedAssist(config.weights or ASSIST_WEIGHTS)
+        learned = LearnedAssist(config.weights or ASSIST_WEIGHTS)
+        if learned.network.config.hint:
+            raise ValueError(
+                f"{config.weights}: this policy has to be told a posture of the object, which "
+                "nobody does here: it is a baseline for dexgrasp eval assist"
+            )
+        return learned
     from dexgrasp_models.tasks.primitive_assist import GateConfig, PrimitiveAssist
 
     gate = GateConfig() if config.policy == "gated" else None

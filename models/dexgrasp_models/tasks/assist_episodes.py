@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields
-from typing import Protocol, Self
+from typing import Any, Protocol, Self
 
 import numpy as np
 
@@ -69,6 +69,8 @@ class AssistEpisodes:
     """(N, T, 4, 4) of `rh_palm` in `world`, a pose each step; the last is the goal's."""
     clouds: np.ndarray
     """(N, P, 3) of the objects in `world`, m, as they are seen at the start."""
+    hints: np.ndarray | None = None
+    """(N, 22) joints, rad, that a policy may be told: never the goal's (`tasks/hints.py`)."""
 
     def __post_init__(self) -> None:
         count = len(self.goals)
@@ -78,13 +80,18 @@ class AssistEpisodes:
             ("clouds", (None, 3)),
         ):
             object.__setattr__(self, name, batch(name, getattr(self, name), count, *shape))
+        if self.hints is not None:
+            joints = self.goals.joints.shape[1]
+            object.__setattr__(self, "hints", batch("hints", self.hints, count, joints))
 
     def __len__(self) -> int:
         return len(self.goals)
 
     def __getitem__(self, rows: np.ndarray | slice) -> Self:
         """The episodes of a slice, of a (N,) mask or of (M,) indices."""
-        return type(self)(**{item.name: getattr(self, item.name)[rows] for item in fields(self)})
+        values: dict[str, Any] = {item.name: getattr(self, item.name) for item in fields(self)}
+        chosen: dict[str, Any] = {k: None if v is None else v[rows] for k, v in values.items()}
+        return type(self)(**chosen)
 
     @property
     def names(self) -> list[str]:

@@ -59,7 +59,8 @@ class InputMaker:
     def __call__(self, seen: AssistObservation) -> AssistInputs:
         """
         Raises:
-            ValueError: a cloud has no points, or something isn't finite.
+            ValueError: a cloud has no points, something isn't finite, or the network is to be told
+                a posture, and nobody tells one.
         """
         points = self._tensor(seen.cloud)
         clouds = self._network.prepared(points)
@@ -72,7 +73,8 @@ class InputMaker:
                 features = encoder(points)
             angles = self._tensor(seen_angles(seen, self._hand))
             gradients = self._primitive.gradient_of_angles(features, angles, self._time)
-        return AssistInputs(self._tensor(state_vector(seen)), clouds, gradients)
+        states = state_vector(seen, hint=self._network.config.hint)
+        return AssistInputs(self._tensor(states), clouds, gradients)
 
     def _tensor(self, values: np.ndarray) -> Tensor:
         return torch.as_tensor(np.asarray(values), dtype=torch.float32, device=self._device)

@@ -32,6 +32,8 @@ class AssistObservation:
     """(N, H, 7) last wrists, the present one last: position, quaternion (x, y, z, w), w >= 0."""
     cloud: np.ndarray
     """(N, P, 3) points of the object."""
+    hint: np.ndarray | None = None
+    """(N, 18) as `actuated`, of a posture that policies may be told (`AssistEpisodes.hints`)."""
 
 
 class WristHistory:
@@ -80,7 +82,11 @@ class WristHistory:
 
 
 def assist_observation(
-    joints: np.ndarray, wrists: np.ndarray, cloud: np.ndarray, hand: HandSpec
+    joints: np.ndarray,
+    wrists: np.ndarray,
+    cloud: np.ndarray,
+    hand: HandSpec,
+    hints: np.ndarray | None = None,
 ) -> AssistObservation:
     """What is seen; each environment's numbers depend on it alone, to the bit.
 
@@ -89,6 +95,7 @@ def assist_observation(
         wrists: (N, H, 4, 4) last poses of `rh_palm` in `world`, of `WristHistory.poses`.
         cloud: (N, P, 3) points of the object in `world`, m.
         hand: whose joints these are.
+        hints: (N, 22) joints of a posture that is told, rad; None: nobody tells one.
 
     Raises:
         ValueError: a shape does not fit, there is no point, or a number isn't finite.
@@ -102,6 +109,10 @@ def assist_observation(
     coupled = [hand.joint_index(tendon.distal) for tendon in hand.tendons]
     # Each actuator's angle is one joint's or the sum of two, so that no order of adding matters.
     actuated = joints @ hand.reduction.T
+    hint = None
+    if hints is not None:
+        told = batch("hint", hints, count, len(hand.joints)) @ hand.reduction.T
+        hint = _normalised(told, hand.actuator_limits)
 
     present = wrists[:, -1]
     rotations = np.ascontiguousarray(present[:, :3, :3])
@@ -114,6 +125,7 @@ def assist_observation(
         _normalised(joints[:, coupled], hand.limits[coupled]),
         np.concatenate((moved[:, :, 0], quaternions), axis=2),
         (cloud - present[:, None, :3, 3]) @ rotations,
+        hint,
     )
 
 
@@ -151,13 +163,22 @@ def as_many(cloud: np.ndarray, points: int) -> np.ndarray:
     return cloud[np.resize(farthest_points(cloud, points), points)]
 
 
-def state_vector(seen: AssistObservation) -> np.ndarray:
+def state_vector(seen: AssistObservation, *, hint: bool = False) -> np.ndarray:
     """(N, 22 + 7 H) all that is seen but for the cloud, in the order of the fields.
 
-    They are 57 numbers with a history of five wrists: 18 actuated, 4 coupled, 35 of the wrists.
+    They are 57 numbers with a history of five wrists: 18 actuated, 4 coupled, 35 of the wrists; and
+    with `hint` its 18.
+
+    Raises:
+        ValueError: a hint is wanted, and nobody tells one.
     """
     count = len(seen.actuated)
-    return np.concatenate((seen.actuated, seen.coupled, seen.wrists.reshape(count, -1)), axis=1)
+    parts = [seen.actuated, seen.coupled, seen.wrists.reshape(count, -1)]
+    if hint:
+        if seen.hint is None:
+            raise ValueError("this policy has to be told a posture of the object (PPO (Goal))")
+        parts.append(seen.hint)
+    return np.concatenate(parts, axis=1)
 
 
 def seen_angles(seen: AssistObservation, hand: HandSpec) -> np.ndarray:

@@ -80,6 +80,35 @@ def oracle_actions(
     return np.clip(missing / task.max_change, -1.0, 1.0)
 
 
+def interpolating_actions(
+    steps: np.ndarray,
+    targets: np.ndarray,
+    joints: np.ndarray,
+    hand: HandSpec,
+    task: AssistConfig,
+) -> np.ndarray:
+    """Straight to the grasp's joints, which are reached with the last step: demonstrations (C).
+
+    They are not good ones, as the fingers close while the wrist comes, and don't press.
+
+    Args:
+        steps, targets, joints: as of `oracle_actions`.
+        hand, task: likewise.
+
+    Returns:
+        (N, 18) in [-1, 1].
+
+    Raises:
+        ValueError: a shape does not fit, or a number isn't finite.
+    """
+    steps = batch("step", steps, None)
+    targets = batch("targets", targets, len(steps), len(hand.joints))
+    joints = batch("joints of the grasp", joints, *targets.shape)
+    left = np.maximum(task.horizon - steps, 1.0)[:, None]
+    changes = (joints - targets) @ hand.reduction.T / left
+    return np.clip(changes / task.max_change, -1.0, 1.0)
+
+
 def expert_targets(
     steps: np.ndarray,
     joints: np.ndarray,

@@ -31,7 +31,12 @@ class PathConfig(Parameters):
 
 
 def fingertip_centers(spec: HandSpec, palm_poses: np.ndarray, joints: np.ndarray) -> np.ndarray:
-    """(N, 3) mean of the five fingertips.
+    """(N, 3) mean of the five `fingertips`."""
+    return fingertips(spec, palm_poses, joints).mean(axis=1)
+
+
+def fingertips(spec: HandSpec, palm_poses: np.ndarray, joints: np.ndarray) -> np.ndarray:
+    """(N, 5, 3) where the hand's fingers end, in the frame of the palms' poses.
 
     Args:
         spec: the hand.
@@ -46,8 +51,7 @@ def fingertip_centers(spec: HandSpec, palm_poses: np.ndarray, joints: np.ndarray
     poses = kinematics.link_poses(torch.as_tensor(palm_poses), torch.as_tensor(joints)).numpy()
     poses = poses[:, links]
     tips = np.array([spec.links[link].primitives[0].segment[1] for link in links])
-    points = np.einsum("nlij,lj->nli", poses[..., :3, :3], tips) + poses[..., :3, 3]
-    return points.mean(axis=1)
+    return np.einsum("nlij,lj->nli", poses[..., :3, :3], tips) + poses[..., :3, 3]
 
 
 def wrist_paths(

@@ -9,51 +9,24 @@ from pathlib import Path
 import assist_scenes as scenes
 import numpy as np
 import pytest
+import torch
+from assist_toys import TINY
 from typer.testing import CliRunner
 
 from dexgrasp_cli.cli import app
 from dexgrasp_learning import assist_evaluation
 from dexgrasp_learning.assist_evaluation import AssistEvaluation, draw_jobs, goals_of, run_job
 from dexgrasp_learning.assist_rows import Control, controlled
-from dexgrasp_models.data.grasp_set import GraspSet, Provenance
-from dexgrasp_models.data.grasps import Grasps
-from dexgrasp_models.tasks.assist_goals import TriedGoals, save_goals, shard_digest
+from dexgrasp_models.nets.assist_network import AssistNetwork
+from dexgrasp_models.nets.weights import save_weights
 
 OBJECTS = ("can/0", "apple/0")
 
 
 @pytest.fixture(scope="module")
-def grasps() -> Grasps:
-    """Two goals of each of two objects; the flexors press from them by 0.15 rad."""
-    known = scenes.goals()
-    flexors = np.array(
-        [name.endswith(("J3", "J0")) and "TH" not in name for name in scenes.HAND.actuators]
-    )
-    press = 0.15 * flexors @ scenes.HAND.expansion.T
-    return replace(known, squeezes=known.joints + press.astype(known.joints.dtype))
-
-
-@pytest.fixture(scope="module")
-def files(tmp_path_factory, grasps) -> tuple[Path, Path]:
-    """The set and its file of goals, all of which hold."""
-    folder = tmp_path_factory.mktemp("goals")
-    stored = GraspSet.open(folder / "set", create=True)
-    stored.append(grasps, Provenance(), shard="all")
-    (shard,) = stored.shards
-    count = len(grasps)
-    everything = np.ones(count, dtype=bool)
-    tried = TriedGoals(
-        {shard.path.stem: shard_digest(shard)},
-        OBJECTS,
-        np.zeros(count),
-        np.arange(count),
-        everything,
-        np.ones(count),
-        everything,
-        everything,
-    )
-    save_goals(folder / "goals.safetensors", tried)
-    return folder / "set", folder / "goals.safetensors"
+def files(tmp_path_factory) -> tuple[Path, Path]:
+    """The set and its file of goals, two of each of two objects."""
+    return scenes.stored(tmp_path_factory.mktemp("goals"), scenes.pressing_goals())
 
 
 @pytest.fixture
@@ -72,9 +45,12 @@ def test_jobs_have_each_object_before_any_comes_again(settings):
     }
     assert len({job.key for job in jobs}) == 2
     assert draw_jobs(goals, OBJECTS, 4, 3, settings) == jobs[:1]
-    elsewhere = replace(settings, data="x", goals="y", weights="z")
+    elsewhere = replace(settings, data="x", goals="y", weights={"learned": "z"})
     assert draw_jobs(goals, OBJECTS, 4, 3, elsewhere)[0].key == jobs[0].key
-    assert draw_jobs(goals, OBJECTS, 4, 3, replace(settings, digest="1"))[0].key != jobs[0].key
+    assert (
+        draw_jobs(goals, OBJECTS, 4, 3, replace(settings, digests={"learned": "1"}))[0].key
+        != jobs[0].key
+    )
     with pytest.raises(ValueError, match="goals of 1 of these 2 objects"):
         draw_jobs(goals, ("mug/0", "can/0"), 4, 3, settings)
 
@@ -112,6 +88,29 @@ def test_rows_run_in_the_same_episodes_and_controls_fail(settings):
     )
 
 
+def test_the_command_takes_rows_of_weights_by_name(files, tmp_path, monkeypatch):
+    data, goals = map(str, files)
+    monkeypatch.setattr("dexgrasp_models.objects.library.split_names", lambda title: OBJECTS)
+    config = replace(TINY, outputs="direct")
+    for name, bias in (("opens", -1.0), ("closes", 1.0)):
+        network = AssistNetwork(config)
+        with torch.no_grad():
+            network.head[-1].bias.fill_(bias)
+        save_weights(tmp_path / f"{name}.safetensors", network, config)
+    out = tmp_path / "found.json"
+    command = ["eval", "assist", data, "--goals", goals, "--rows", "none", "--split", "validation"]
+    command += ["--episodes", "4", "--clouds", "full", "--workers", "1", "--out", str(out)]
+    for name in ("opens", "closes"):
+        command += ["--row", f"{name}={tmp_path / name}.safetensors"]
+    ended = CliRunner().invoke(app, command)
+    assert ended.exit_code == 0, ended.output
+    rows = json.loads(out.read_text())["groups"]["validation"]["rows"]
+    assert list(rows) == ["opens", "closes"]
+    assert rows["opens"]["posture"]["mean"] != rows["closes"]["posture"]["mean"]
+    assert "closes" in ended.output
+    assert set(json.loads(out.read_text())["notes"]["digests"]) == {"opens", "closes"}
+
+
 def test_the_command_tells_all_figures_and_goes_on(files, tmp_path, monkeypatch):
     data, goals = map(str, files)
     monkeypatch.setattr("dexgrasp_models.objects.library.split_names", lambda title: OBJECTS)
@@ -142,6 +141,11 @@ def test_the_command_tells_all_figures_and_goes_on(files, tmp_path, monkeypatch)
         (("--clouds", "some"), "no clouds 'some'"),
         (("--control", "x"), "no control 'x'"),
         (("--rows", "learned", "--weights", "nowhere.safetensors"), "nowhere.safetensors"),
+        (("--row", "ppo=nowhere.safetensors"), "nowhere.safetensors"),
+        (("--row", "ppo"), "expected NAME=FILE"),
+        (("--row", "a=x", "--row", "a=y"), "there is a row a already"),
+        (("--row", "oracle=x"), "there is a row oracle already"),
+        (("--rows", "none"), "there is no row to run"),
     ],
 )
 def test_what_can_not_be_run_is_told_before_anything_is(files, options, told):

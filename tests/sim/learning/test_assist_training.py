@@ -208,6 +208,12 @@ def test_the_command_trains_and_goes_on_by_either_method(tmp_path, folder):
 
     told = run(folder, tmp_path / "ppo", method="ppo", init=weights, steps=1)
     assert "agent_steps 32" in told
+    assert load_weights(weights, AssistNetworkConfig).metadata["variant"] == "ours"
+    run(folder, tmp_path / "goal", method="ppo", variant="ppo_goal", steps=1)
+    told_goal = load_weights(tmp_path / "goal" / "assist.safetensors", AssistNetworkConfig)
+    assert told_goal.config.hint
+    assert told_goal.metadata["variant"] == "ppo_goal"
+    assert "| variant | ppo_goal |" in (tmp_path / "goal" / "assist.card.md").read_text()
     after = load_weights(tmp_path / "ppo" / "assist.safetensors", AssistNetworkConfig)
     assert torch.equal(after.state["mean"], found.state["mean"])
     assert not torch.equal(after.state["head.0.weight"], found.state["head.0.weight"])
@@ -223,6 +229,8 @@ def test_the_command_tells_what_is_wrong(tmp_path, folder):
     assert "weights for GraspGFConfig" in told(init=tmp_path / "graspgf.safetensors")
     assert "none of 0 goals of the split training" in told(where="lifted>=2")
     assert "has no parameter" in told(config=_with(folder, {"dagger": {"epochs": 3}}))
+    assert "expected one of: ours, without_gf" in told(variant="nothing")
+    assert "it is trained by ppo" in told(variant="ilad")
     assert "no mini-batch of 64" in told(method="ppo", config=_with(folder, {"ppo": {}}))
     assert not (tmp_path / "out" / "assist.safetensors").exists()
 

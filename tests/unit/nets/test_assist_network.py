@@ -23,6 +23,7 @@ KINDS = {
     "basis points": TINY,
     "pointnet": replace(TINY, encoder="pointnet", pointnet=POINTNET),
     "direct": replace(TINY, outputs="direct"),
+    "only scales": replace(TINY, outputs="only_scales"),
 }
 
 
@@ -101,6 +102,30 @@ def test_composition_is_that_of_the_task():
     policy = network()
     acted = policy.actions(states, policy.prepared(clouds), own)
     assert torch.equal(acted, composed_actions(own, policy(states, clouds, own)))
+
+
+@pytest.mark.parametrize("kind", ["only_scales", "only_residuals"])
+def test_an_ablation_gives_one_of_them(kind):
+    policy, (states, clouds, own) = network(replace(TINY, outputs=kind)), inputs(5)
+    outputs = policy(states, clouds, own)
+    assert outputs.shape == (5, 18)
+    acted = policy.actions(states, policy.prepared(clouds), own)
+    expected = composed(own.double().numpy(), outputs.detach().double().numpy(), kind)
+    np.testing.assert_allclose(acted.detach().numpy(), expected, atol=1e-5)
+    without = policy.actions(states, policy.prepared(clouds), own, residuals=False)
+    primitive = own / own.abs().amax(dim=1, keepdim=True)
+    assert torch.allclose(without, acted if kind == "only_scales" else primitive)
+
+
+def test_a_hint_is_seen_beside_the_state():
+    config = replace(TINY, outputs="direct", hint=True)
+    found, (states, clouds, hint) = AssistNetwork(config), inputs()
+    seen = torch.cat((states, hint / 30), dim=1)
+    base = found(seen, clouds)
+    seen[2, -1] += 1.0
+    assert (found(seen, clouds) != base).any(dim=1).tolist() == [row == 2 for row in range(6)]
+    with pytest.raises(ValueError, match=r"states \(B, 75\), of 5 wrists and a hint"):
+        found(states, clouds)
 
 
 def test_standardisation_takes_what_varies_to_one():

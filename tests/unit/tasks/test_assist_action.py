@@ -40,6 +40,14 @@ def test_a_residual_of_zero_leaves_the_scaled_primitive():
         with pytest.raises(ValueError, match="policy's output"):
             composed(gradients, bad)
 
+    # The ablations of 5.2.
+    assert composed(gradients, scales, "only_scales") == pytest.approx(primitive * scales)
+    assert composed(gradients, residuals, "only_residuals") == pytest.approx(primitive + residuals)
+    with pytest.raises(ValueError, match="policy's output"):
+        composed(gradients, np.zeros((6, 36)), "only_scales")
+    with pytest.raises(ValueError, match="policy's 'direct'"):
+        composed(gradients, scales, "direct")
+
 
 def test_each_action_moves_its_actuator_by_at_most_the_greatest_change():
     moved = acted(MIDDLE, np.eye(18), HAND, CONFIG)

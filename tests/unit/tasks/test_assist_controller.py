@@ -365,3 +365,12 @@ def test_a_trained_policy_closes_the_fingers(tmp_path):
     report = hand.controller.report
     assert 0.0 < np.abs(report.action).max() < 1.0
     assert np.abs(report.gradient).max() > 0.0
+
+
+def test_a_policy_that_has_to_be_told_a_posture_is_refused(tmp_path):
+    file = tmp_path / "assist.safetensors"
+    config = replace(AssistNetworkConfig.small(), outputs="direct", hint=True)
+    save_weights(file, AssistNetwork(config), config)
+    settings = AssistControllerConfig(policy="learned", weights=str(file))
+    with pytest.raises(ValueError, match="has to be told a posture"):
+        make_policy(settings, TASK, HAND)

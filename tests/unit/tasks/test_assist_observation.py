@@ -32,7 +32,7 @@ def scene(seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 def same(one: AssistObservation, other: AssistObservation) -> bool:
     """To the bit."""
-    names = [item.name for item in fields(AssistObservation)]
+    names = [item.name for item in fields(AssistObservation) if item.name != "hint"]
     return all(np.array_equal(getattr(one, name), getattr(other, name)) for name in names)
 
 
@@ -63,12 +63,28 @@ def test_a_controller_sees_what_its_environment_does_to_the_bit():
     for row in range(N):
         observation = controllers(joints[row], wrists[row, -1], cloud[row])
         alone = from_observation(observation, followed(wrists[[row]]), HAND)
-        rows = [getattr(environments, item.name)[[row]] for item in fields(AssistObservation)]
+        rows = [environments.actuated, environments.coupled, environments.wrists]
+        rows = [values[[row]] for values in (*rows, environments.cloud)]
         assert same(alone, AssistObservation(*rows))
     other = from_observation(
         controllers(joints[0] + 1e-12, wrists[0, -1], cloud[0]), followed(wrists[[0]]), HAND
     )
     assert not np.array_equal(other.actuated, environments.actuated[:1])
+
+
+def test_a_hint_is_normalised_as_the_hand_and_comes_last_in_the_state():
+    joints, wrists, cloud = scene()
+    found = assist_observation(joints, wrists, cloud, HAND, joints[::-1])
+    assert np.array_equal(found.hint, found.actuated[::-1])
+    state = state_vector(found, hint=True)
+    assert np.array_equal(state[:, :-18], state_vector(found))
+    assert np.array_equal(state[:, -18:], found.hint)
+    alone = assist_observation(joints, wrists, cloud, HAND)
+    assert alone.hint is None
+    with pytest.raises(ValueError, match="has to be told a posture"):
+        state_vector(alone, hint=True)
+    with pytest.raises(ValueError, match="hint has the shape"):
+        assist_observation(joints, wrists, cloud, HAND, joints[:, :18])
 
 
 def test_joints_are_normalised_by_their_limits_and_none_is_lost():

@@ -14,6 +14,7 @@ from dexgrasp_models.tasks.assist_oracle import (
     STATIC,
     OracleConfig,
     expert_targets,
+    interpolating_actions,
     oracle_actions,
 )
 
@@ -119,3 +120,19 @@ def test_what_does_not_fit_is_refused():
         oracle_actions(steps, joints[:2], joints, squeezes, HAND, TASK, ORACLE)
     with pytest.raises(ValueError, match="have to follow each other"):
         OracleConfig(goal_at=30)
+
+
+def test_demonstrations_go_straight_to_the_grasp():
+    joints, _ = grasps()
+    joints *= 0.9  # in reach of 50 steps
+    targets, seen = np.zeros_like(joints), []
+    for step in range(TASK.horizon):
+        steps = np.full(len(joints), step)
+        actions = interpolating_actions(steps, targets, joints, HAND, TASK)
+        targets = acted(targets, actions, HAND, TASK)
+        seen.append(targets @ HAND.reduction.T)
+    goal = joints @ HAND.reduction.T
+    shares = np.arange(1, TASK.horizon + 1) / TASK.horizon
+    assert np.array(seen) == pytest.approx(shares[:, None, None] * goal, abs=1e-9)
+    far = interpolating_actions(np.array([49]), np.zeros((1, 22)), joints[:1], HAND, TASK)
+    assert np.abs(far).max() == 1.0

@@ -6,9 +6,16 @@ import numpy as np
 import pytest
 
 from dexgrasp_models.tasks.assist_config import AssistRewardConfig
-from dexgrasp_models.tasks.assist_reward import following_reward, reward, rise_reward
+from dexgrasp_models.tasks.assist_reward import (
+    fingertip_reward,
+    following_reward,
+    hint_reward,
+    reward,
+    rise_reward,
+)
 
 CONFIG = AssistRewardConfig()
+BASELINES = AssistRewardConfig(fingertips=0.5, hint=0.1)
 FIFTH = np.array([4])
 
 
@@ -45,6 +52,36 @@ def test_it_is_given_every_fifth_step():
     assert np.flatnonzero(given).tolist() == list(range(4, 50, 5))
 
 
+def test_fingertips_are_rewarded_by_their_closest_points():
+    cloud = np.array([[[0.0, 0.0, 0.0], [1.0, 0.0, 0.0]]])
+    tips = np.array([[[0.3, 0.4, 0.0], [1.0, 0.0, 0.2], [0.0, 0.0, 0.0]]])
+    found = fingertip_reward(tips, cloud, FIFTH, BASELINES)
+    assert found == pytest.approx(-0.5 * (0.5 + 0.2 + 0.0) / 3)
+    # Another hand has another cloud, and nothing else does.
+    clouds = np.concatenate((cloud, tips[:, :2]))
+    two = fingertip_reward(np.tile(tips, (2, 1, 1)), clouds, np.array([4, 4]), BASELINES)
+    assert two == pytest.approx([found[0], -0.5 * 0.5 / 3])
+    assert fingertip_reward(tips, cloud, FIFTH, CONFIG).tolist() == [0.0]
+
+
+def test_a_hint_is_rewarded_by_the_mean_difference_of_the_joints():
+    joints = np.zeros((2, 4))
+    hints = np.array([[0.2, -0.4, 0.0, 0.0], [0.0, 0.0, 0.0, 0.0]])
+    steps = np.array([4, 4])
+    assert hint_reward(joints, hints, steps, BASELINES) == pytest.approx([-0.1 * 0.15, 0.0])
+    assert hint_reward(joints, hints, steps, CONFIG).tolist() == [0.0, 0.0]
+
+
+def test_distances_are_rewarded_when_following_would_be():
+    steps = np.arange(50)
+    tips, cloud = np.ones((50, 5, 3)), np.zeros((50, 1, 3))
+    for given in (
+        fingertip_reward(tips, cloud, steps, BASELINES),
+        hint_reward(np.ones((50, 22)), np.zeros((50, 22)), steps, BASELINES),
+    ):
+        assert np.flatnonzero(given).tolist() == list(range(4, 50, 5))
+
+
 def test_rise():
     assert rise_reward(np.array([0.0, 1.0, -0.2]), CONFIG) == pytest.approx([0.0, 0.5, -0.1])
 
@@ -62,6 +99,10 @@ def test_bad_input_is_refused():
         )
     with pytest.raises(ValueError, match="angles after has the shape"):
         following_reward(good, good, good[:1], np.zeros(2, int), CONFIG)
+    with pytest.raises(ValueError, match="cloud has the shape"):
+        fingertip_reward(np.zeros((2, 5, 3)), np.zeros((1, 9, 3)), np.zeros(2, int), CONFIG)
+    with pytest.raises(ValueError, match="hint has the shape"):
+        hint_reward(np.zeros((2, 22)), np.zeros((2, 18)), np.zeros(2, int), CONFIG)
     with pytest.raises(ValueError, match="rise of environment 0 is not finite"):
         rise_reward(np.array([np.nan]), CONFIG)
     with pytest.raises(ValueError, match=r"success has the shape \(1,\), not \(2,\)"):

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from dexgrasp_learning.assist_evaluation import AssistEvaluation, AssistJob
 
 _DEFAULT_ROWS = "learned,gated,primitive,still,oracle"
+_DEFAULT_BESIDE_NAMED = "gated,primitive,still,oracle"
 
 
 def assist(
@@ -38,7 +39,17 @@ def assist(
     ] = False,
     weights: Annotated[
         Path | None,
-        typer.Option(help="Of the learned policy; by default those of the package."),
+        typer.Option(
+            help="Of the learned policy, for the rows learned and scaled; by default those of the"
+            " package."
+        ),
+    ] = None,
+    row: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="NAME=FILE: a row of that name, of these weights; may be repeated. Such rows come"
+            " before the others.",
+        ),
     ] = None,
     split: Annotated[
         list[str] | None,
@@ -48,7 +59,13 @@ def assist(
         ),
     ] = None,
     episodes: Annotated[int, typer.Option(min=1, help="Of each group, at least.")] = 100,
-    rows: Annotated[str, typer.Option(help="By commas (docs/assist.md).")] = _DEFAULT_ROWS,
+    rows: Annotated[
+        str | None,
+        typer.Option(
+            help="By commas (docs/assist.md), or none; by default"
+            f" {_DEFAULT_ROWS}, without the first beside --row."
+        ),
+    ] = None,
     clouds: Annotated[
         str, typer.Option(help="partial: as the cameras see the object; full: from all sides.")
     ] = "partial",
@@ -101,7 +118,7 @@ def assist(
         draw_jobs,
         goals_of,
     )
-    from dexgrasp_learning.assist_rows import ROWS, Control
+    from dexgrasp_learning.assist_rows import Control
     from dexgrasp_learning.randomisation import RandomisationConfig
     from dexgrasp_models.files import files_digest, written_whole
     from dexgrasp_models.objects.library import split_names
@@ -110,9 +127,6 @@ def assist(
     from dexgrasp_models.tasks.pattern_files import load_patterns
 
     with problems_told() as console:
-        asked = tuple(row.strip() for row in rows.split(","))
-        if unknown := [row for row in asked if row not in ROWS]:
-            raise ValueError(f"no row {', '.join(unknown)}; the rows are {', '.join(ROWS)}")
         if clouds not in CLOUDS:
             raise ValueError(f"no clouds {clouds!r}; there are {', '.join(CLOUDS)}")
         if control not in list(Control):
@@ -121,8 +135,7 @@ def assist(
             raise ValueError(f"{out}: the figures are written as .json")
         if patterns is not None:
             load_patterns(patterns)  # refuses what can't be used
-        used = weights or ASSIST_WEIGHTS
-        learned = any(ROWS[row].learned for row in asked)
+        asked, files = _rows(row or [], rows, weights or ASSIST_WEIGHTS)
         task = AssistConfig()
         settings = AssistEvaluation(
             rows=asked,
@@ -130,8 +143,8 @@ def assist(
             goals=str(goals.resolve()),
             goals_digest=files_digest({"goals": goals}),
             choice="chosen_of_all" if all_goals else "chosen",
-            weights=str(used.resolve()) if learned else "",
-            digest=files_digest({"assist": used}) if learned else "",
+            weights={name: str(file.resolve()) for name, file in files.items()},
+            digests={name: files_digest({"assist": file}) for name, file in files.items()},
             patterns="" if patterns is None else str(patterns.resolve()),
             clouds=clouds,
             strict=strict,
@@ -164,6 +177,41 @@ def assist(
             with written_whole(out) as temporary:
                 temporary.write_text(json.dumps(summary, indent=1, allow_nan=False) + "\n")
             console.print(f"written to {out}", soft_wrap=True)
+
+
+def _rows(
+    named: Sequence[str], rows: str | None, weights: Path
+) -> tuple[tuple[str, ...], dict[str, Path]]:
+    """All rows by name in their order, and the file of each learned one.
+
+    Raises:
+        ValueError: there is no such row, a name comes twice or has no file, or no row is left.
+        WeightsError: weights can't be used.
+    """
+    from dexgrasp_learning.assist_rows import ROWS
+    from dexgrasp_models.nets.assist_network import AssistNetworkConfig
+    from dexgrasp_models.nets.weights import load_weights
+
+    files: dict[str, Path] = {}
+    for text in named:
+        name, _, file = (part.strip() for part in text.partition("="))
+        if not (name and file):
+            raise ValueError(f"--row {text}: expected NAME=FILE")
+        if name in ROWS or name in files:
+            raise ValueError(f"--row {text}: there is a row {name} already")
+        files[name] = Path(file)
+    if rows is None:
+        rows = _DEFAULT_BESIDE_NAMED if files else _DEFAULT_ROWS
+    others = [] if rows.strip() in ("", "none") else [part.strip() for part in rows.split(",")]
+    if unknown := [name for name in others if name not in ROWS]:
+        raise ValueError(f"no row {', '.join(unknown)}; the rows are {', '.join(ROWS)}")
+    asked = tuple(dict.fromkeys((*files, *others)))
+    if not asked:
+        raise ValueError("there is no row to run: name some by --rows or --row")
+    files |= {name: weights for name in others if ROWS[name].learned}
+    for path in files.values():
+        load_weights(path, AssistNetworkConfig)  # refuses what can't be used
+    return asked, files
 
 
 def _summary(

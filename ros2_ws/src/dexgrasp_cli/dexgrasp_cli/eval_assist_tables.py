@@ -22,7 +22,7 @@ def tables(summary: Mapping[str, Any]) -> Iterator[Table]:
 
     Success with both ends of its 95 % interval, the others with half of its width.
     """
-    from dexgrasp_learning.assist_rows import ROWS
+    from dexgrasp_learning.assist_rows import row_named
 
     for title, group in summary["groups"].items():
         rows = group["rows"]
@@ -40,7 +40,7 @@ def tables(summary: Mapping[str, Any]) -> Iterator[Table]:
             table.add_column(column)
         for name, row in rows.items():
             table.add_row(
-                ROWS[name].title,
+                row_named(name).title,
                 *(_rate(row.get(rule)) for rule in rules),
                 *(_mean(row.get(key), factor) for key, (_, factor) in _MEASURES.items()),
                 _mean(row["behind_first"], 100.0, "%"),
@@ -52,7 +52,7 @@ def tables(summary: Mapping[str, Any]) -> Iterator[Table]:
 
 
 def _adaptability(title: str, rows: Mapping[str, Mapping[str, float]]) -> Table:
-    from dexgrasp_learning.assist_rows import ROWS
+    from dexgrasp_learning.assist_rows import row_named
 
     table = Table(title=f"Table 3, {title}: objects with so many of five goals lifted")
     grasped = list(dict.fromkeys(key for shares in rows.values() for key in shares))
@@ -60,7 +60,7 @@ def _adaptability(title: str, rows: Mapping[str, Mapping[str, float]]) -> Table:
         table.add_column(column)
     for name, shares in rows.items():
         table.add_row(
-            ROWS[name].title, *(f"{shares[key]:.0%}" if shares else "" for key in grasped)
+            row_named(name).title, *(f"{shares[key]:.0%}" if shares else "" for key in grasped)
         )
     return table
 

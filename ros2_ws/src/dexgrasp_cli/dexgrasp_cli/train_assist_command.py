@@ -72,6 +72,16 @@ Patterns = Annotated[
 ]
 
 
+VariantOption = Annotated[
+    str | None,
+    typer.Option(
+        help="What is trained: ours, or an ablation or a baseline of GraspGF (docs/training.md);"
+        " default: as config.",
+        rich_help_panel=_PANEL,
+    ),
+]
+
+
 class AssistOptions(NamedTuple):
     """Those that only this training has."""
 
@@ -81,6 +91,7 @@ class AssistOptions(NamedTuple):
     primitive: Path | None
     goals: Path | None
     patterns: Path | None
+    variant: str | None
 
 
 def train_assist(
@@ -117,7 +128,7 @@ def train_assist(
         raise ValueError("assist is trained by one process: start it without torchrun")
     if processes.device.type != "cpu":
         raise ValueError("assist is trained where its physics is: --device cpu")
-    settings, network_settings = load_assist_training(config, rounds, episodes)
+    settings, network_settings = load_assist_training(config, rounds, episodes, options.variant)
     torch.manual_seed(run.seed)  # of the first weights
     if options.init is None:
         network = AssistNetwork(network_settings)
@@ -129,6 +140,7 @@ def train_assist(
     found = _data(data, where, options, run.seed, console)
     told = f"{len(found.training)} goals of {len(np.unique(found.training.objects))} objects"
     about = {
+        "variant": settings.variant,
         "training_goals": told,
         "sees": options.sees.value,
         "goals": options.goals and options.goals.name,
@@ -160,6 +172,7 @@ def _write_card(run: Run) -> None:
     known = load_weights(run.weights, AssistNetworkConfig).metadata
     figures = ", ".join(f"{name} {value:.3g}" for name, value in known["validation"].items())
     rows = {
+        "variant": known["variant"],
         "data": f"`{known['data']}`; {known['training_goals']}",
         "command": f"`{known['command']}`",
         "seed": known["seed"],

@@ -26,6 +26,7 @@ from dexgrasp_cli.train_assist_command import (
     Primitive,
     Sees,
     SeesOption,
+    VariantOption,
     train_assist,
 )
 from dexgrasp_cli.train_clip_command import train_clip
@@ -117,6 +118,7 @@ def train(
     primitive: Primitive = None,
     goals: Goals = None,
     patterns: Patterns = None,
+    variant: VariantOption = None,
 ) -> None:
     """Train a network on the training objects of a set, and keep what is best in validation.
 
@@ -168,7 +170,7 @@ def train(
                     data, where, clip, clip_config, run, processes, console, report
                 )
             elif network is Network.ASSIST:
-                options = AssistOptions(method, sees, init, primitive, goals, patterns)
+                options = AssistOptions(method, sees, init, primitive, goals, patterns, variant)
                 planned, progress = train_assist(
                     data, where, options, config, steps, batch, run, processes, console, report
                 )
