@@ -151,8 +151,8 @@ def train_assist(
     if primitive is not None and not trained:
         network.take_encoder(primitive)
     scene = load_scene(scene="floating", control_period=1.0 / config.task.rate)
-    # PPO's episodes have begun when the judge's do.
-    environments, judged = (
+    # Episodes of PPO have begun when those of the judge or of demonstrations do.
+    environments, others = (
         AssistEnvironments(config.task, scene, data.load, threads=threads) for _ in range(2)
     )
     judging = GoalEpisodes(
@@ -165,14 +165,12 @@ def train_assist(
         hints=network.config.hint,
     )
     episodes = judging(np.random.default_rng(derived_seed(run.seed, "validation")))
-    learner = _learner(
-        method, network, primitive, environments, data, config, run, trained, threads
-    )
+    learner = _learner(method, network, primitive, environments, others, data, config, run, trained)
     return train_rounds(
         learner,
         planned_rounds(method, config),
         run,
-        judge=EpisodeJudge(judged, episodes),
+        judge=EpisodeJudge(others, episodes),
         judge_every=config.judge_every,
         report=report,
     )
@@ -183,11 +181,11 @@ def _learner(
     network: AssistNetwork,
     primitive: GraspGF | None,
     environments: AssistEnvironments,
+    others: AssistEnvironments,
     data: AssistData,
     config: AssistTraining,
     run: Run,
     trained: bool,
-    threads: int,
 ) -> Learner:
     def source_of(count: int) -> GoalEpisodes:
         patterns, hints = data.patterns.training, network.config.hint
@@ -213,7 +211,7 @@ def _learner(
         about = {"variant": config.variant, "reward": dataclasses.asdict(rewards)}
     demonstrations = None
     if variant.imitates:
-        demonstrations = Demonstrations(environments, source, config.imitation, run.seed)
+        demonstrations = Demonstrations(others, source, config.imitation, run.seed)
         about["imitation"] = dataclasses.asdict(config.imitation)
     inputs = InputMaker(network, primitive, load_hand())
 

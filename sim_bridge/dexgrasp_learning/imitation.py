@@ -39,16 +39,12 @@ class ImitationConfig(Parameters):
     )
     batch: int = parameter(64, 1, 1_000_000, "", "transitions of an update")
 
-    def weight_in(self, number: int) -> float:
-        """In a round, the first being 0."""
-        return self.weight * self.decay**number
-
 
 class Demonstrations:
     """Trajectories along the straight way to the goals' joints, in episodes for training.
 
     Args:
-        environments: to drive in; their present episodes end.
+        environments: to drive in; their present episodes are given up.
         source: draws the episodes.
         config: how many transitions.
         seed: of the episodes.
@@ -91,10 +87,7 @@ class Demonstrations:
 class Imitation:
     """Adds the demonstrations' gradient to the actor's before each step of the optimiser.
 
-    Both are cut to the same length on their own.
-
-    Attributes:
-        weight: of the added one.
+    Both are cut to the same length on their own. Rounds have to be begun.
     """
 
     def __init__(
@@ -105,17 +98,23 @@ class Imitation:
         config: ImitationConfig,
         longest: float,
     ) -> None:
-        self.weight = config.weight
         self._actor, self._states = actor, states
-        self._batch, self._longest = config.batch, longest
+        self._config, self._longest = config, longest
+        self._weight = config.weight
         self._parameters = list(actor.parameters())
         optimiser.register_step_pre_hook(self._add)
 
+    def begin_round(self, number: int) -> float:
+        """The weight of the added gradient in this round, the first being 0."""
+        self._weight = self._config.weight * self._config.decay**number
+        return self._weight
+
     def gradients(self) -> list[torch.Tensor]:
         """Of the negative mean log likelihood of a batch, of the actor's parameters, cut."""
-        some = self._states.rows(torch.randint(len(self._states.states), (self._batch,)))
+        batch = self._config.batch
+        some = self._states.rows(torch.randint(len(self._states.states), (batch,)))
         inputs = some.inputs
-        seen = TensorDict({"state": inputs.states, "cloud": inputs.clouds}, [self._batch])
+        seen = TensorDict({"state": inputs.states, "cloud": inputs.clouds}, [batch])
         self._actor(seen, stochastic_output=True)
         loss = -self._actor.get_output_log_prob(some.actions).mean()
         found = torch.autograd.grad(loss, self._parameters)
@@ -125,4 +124,4 @@ class Imitation:
     def _add(self, *_: Any) -> None:
         for values, more in zip(self._parameters, self.gradients(), strict=True):
             if values.grad is not None:
-                values.grad += self.weight * more
+                values.grad += self._weight * more

@@ -161,8 +161,8 @@ class PPO:
             config: how.
             seed: of all that is drawn.
             trained: whether the network is: then it keeps its standardisation.
-            demonstrations: to imitate as well, before the environment is made; for a network
-                without a primitive.
+            demonstrations: to imitate as well, in other environments; for a network without a
+                primitive.
             about: what else a run must share with an earlier one to go on from it.
 
         Raises:
@@ -204,9 +204,8 @@ class PPO:
         if self._runner is None:
             self._runner = self._begun(number)
         runner, imitated = self._runner, {}
-        if self._imitation is not None and self._demonstrations is not None:
-            self._imitation.weight = self._demonstrations.config.weight_in(number)
-            imitated = {"imitation_weight": self._imitation.weight}
+        if self._imitation is not None:
+            imitated = {"imitation_weight": self._imitation.begin_round(number)}
         # What making the runner drew doesn't matter: a resumed round draws as any other.
         torch.manual_seed(derived_seed(self._seed, "noise", number))
         runner.learn(1)
@@ -228,19 +227,17 @@ class PPO:
     def _begun(self, number: int) -> OnPolicyRunner:
         """The runner, made with the episodes of a round."""
         config = self._config
-        # Before its own episodes begin: they may be in the same environments.
-        shown = None if self._demonstrations is None else self._demonstrations(self._first)
         self._episodes.number = number
         env = PreparedClouds(self._make_env(self._episodes), self._first)
         deviation = config.trained_deviation if self._trained else config.deviation
         runner = _quiet_runner(env, self._first.config, config, deviation)
         algorithm = runner.alg
-        if shown is not None and self._demonstrations is not None:
+        if (demonstrations := self._demonstrations) is not None:
             self._imitation = Imitation(
                 algorithm.actor,
                 algorithm.optimizer,
-                shown,
-                self._demonstrations.config,
+                demonstrations(self._first),
+                demonstrations.config,
                 config.gradient,
             )
         if self._restored is not None:

@@ -53,11 +53,13 @@ def test_its_gradient_is_that_of_the_gaussian_likelihood():
 def test_a_step_adds_it_by_its_weight_and_cut_on_its_own():
     model = actor()
     optimiser = torch.optim.SGD(model.parameters(), lr=1.0)
-    imitation = Imitation(model, optimiser, demonstrated(), CONFIG, 0.7)
+    config = replace(CONFIG, weight=1.0, decay=0.5)
+    imitation = Imitation(model, optimiser, demonstrated(), config, 0.7)
     added = imitation.gradients()
     assert torch.linalg.norm(torch.cat([each.flatten() for each in added])) == pytest.approx(0.7)
     before = [values.detach().clone() for values in model.parameters()]
-    imitation.weight = 0.25
+    assert imitation.begin_round(0) == 1.0
+    assert imitation.begin_round(2) == 0.25
     for values in model.parameters():
         values.grad = torch.full_like(values, 0.01)
     optimiser.step()
