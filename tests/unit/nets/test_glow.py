@@ -209,7 +209,8 @@ def test_a_common_turn_makes_no_difference(network):
     moved = (each @ found.grasps.translations[..., None]).squeeze(-1)
     assert torch.allclose(along.grasps.translations, moved, atol=1e-5)
     assert torch.allclose(along.grasps.joints, found.grasps.joints, atol=1e-5)
-    assert torch.allclose(along.log_densities, found.log_densities, rtol=1e-5)
+    # Sums of many terms, which may be near zero.
+    assert torch.allclose(along.log_densities, found.log_densities, rtol=1e-5, atol=1e-4)
 
 
 def test_samples_keep_their_rotation_and_have_their_log_prob(network):
