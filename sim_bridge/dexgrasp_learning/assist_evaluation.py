@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Generator, Mapping, Sequence
-from contextlib import closing
 from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
@@ -25,8 +24,7 @@ from dexgrasp_learning.rollout import run_episodes
 from dexgrasp_models.data.grasp_set import GraspSet
 from dexgrasp_models.data.grasps import Grasps
 from dexgrasp_models.evaluation.assist_summary import GOALS_OF_AN_OBJECT, MEASURES, RULES
-from dexgrasp_models.jobs.kept_results import KeptResults
-from dexgrasp_models.jobs.worker_processes import outcomes
+from dexgrasp_models.jobs.kept_results import kept_outcomes
 from dexgrasp_models.tasks.assist_config import AssistConfig
 from dexgrasp_models.tasks.assist_episodes import Clouds, draw_episodes
 from dexgrasp_models.tasks.assist_goals import Choice, load_goals
@@ -148,15 +146,7 @@ def run(
         WeightsError, GraspDataError, PatternError, MeshError: something can't be used.
         ChildProcessError: a process was killed, as when memory runs out.
     """
-    results = KeptResults(kept)
-    missing = [job for job in jobs if job.key not in results]
-    for job in jobs:
-        if job.key in results:
-            yield job, results[job.key]
-    with closing(outcomes(run_job, missing, min(workers, len(missing)) or 1)) as finished:
-        for job, result in finished:
-            results.add(job.key, result)
-            yield job, result
+    return kept_outcomes(run_job, jobs, kept, workers)
 
 
 def run_job(job: AssistJob) -> dict[str, Any]:

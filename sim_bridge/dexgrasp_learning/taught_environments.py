@@ -8,7 +8,7 @@ from dexgrasp_learning.assist_environments import AssistEnvironments
 from dexgrasp_models.hand.spec import load_hand
 from dexgrasp_models.tasks.assist_episodes import AssistEpisodes
 from dexgrasp_models.tasks.assist_observation import AssistObservation
-from dexgrasp_models.tasks.assist_oracle import OracleConfig, expert_targets
+from dexgrasp_models.tasks.assist_oracle import OracleConfig, wanted_actions
 
 
 class TaughtEnvironments:
@@ -42,19 +42,19 @@ class TaughtEnvironments:
         return self._environments.step(actions)
 
     def expert(self) -> np.ndarray:
-        """(N, 18) of `oracle_actions`, but not clipped: how far the targets are from the expert's.
+        """(N, 18) of `wanted_actions`, not clipped.
 
         Where a student can't know the grasp, the mean of these leads to the mean of the grasps that
         may be meant; the mean of clipped ones, which are 1 or -1 nearly everywhere, does not.
         """
         environments = self._environments
         goals = environments.episodes.goals
-        wanted = expert_targets(
-            np.full(len(goals), environments.steps + 1),
+        return wanted_actions(
+            np.full(len(goals), environments.steps),
+            environments.targets,
             goals.joints,
             goals.squeezes,
             self._hand,
+            environments.config,
             self._oracle,
         )
-        missing = (wanted - environments.targets) @ self._hand.reduction.T
-        return missing / environments.config.max_change

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from dexgrasp_models.files import written_whole
+from dexgrasp_models.jobs.worker_processes import outcomes
 
 
 class KeptResults:
@@ -58,6 +61,44 @@ class KeptResults:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             with self._path.open("a") as file:
                 file.write(_line(key, result))
+
+
+class KeyedJob(Protocol):
+    """A job that is told from others by a text."""
+
+    @property
+    def key(self) -> str:
+        """Equal for equal jobs."""
+
+
+Keyed = TypeVar("Keyed", bound=KeyedJob)
+
+
+def kept_outcomes(
+    work: Callable[[Keyed], Any], jobs: Sequence[Keyed], kept: Path | None, workers: int
+) -> Generator[tuple[Keyed, Any], None, None]:
+    """What work makes of jobs, each with its job: first those that are kept, then as they finish.
+
+    Args:
+        work: as of `outcomes`; gives what JSON can hold.
+        jobs: all.
+        kept: file in which results are kept and found again; None keeps none.
+        workers: processes.
+
+    Raises:
+        ValueError: as `KeptResults`.
+        ChildProcessError, Exception: as `outcomes`.
+    """
+    results = KeptResults(kept)
+    missing = [job for job in jobs if job.key not in results]
+    for job in jobs:
+        if job.key in results:
+            yield job, results[job.key]
+    # A single job isn't worth the start of a process.
+    with closing(outcomes(work, missing, min(workers, len(missing)) or 1)) as finished:
+        for job, result in finished:
+            results.add(job.key, result)
+            yield job, result
 
 
 def _line(key: str, result: Any) -> str:

@@ -13,6 +13,9 @@ from dexgrasp_models.nets.graspgf import QUERY_TIME, GraspGF, GraspGFConfig, wri
 from dexgrasp_models.nets.threads import one_thread
 from dexgrasp_models.nets.weights import WEIGHTS, load_network
 
+PRIMITIVE = WEIGHTS / "graspgf.safetensors"
+"""Of the primitive that comes with the package."""
+
 
 class GraspGradient:
     """Which way the fingers are more likely to hold the object, for the wrist where it is now.
@@ -23,7 +26,7 @@ class GraspGradient:
 
     def __init__(
         self,
-        weights: str | os.PathLike[str] = WEIGHTS / "graspgf.safetensors",
+        weights: str | os.PathLike[str] = PRIMITIVE,
         *,
         time: float = QUERY_TIME,
         device: torch.device | str = "cpu",

@@ -36,11 +36,15 @@ def composed(gradients: np.ndarray, outputs: np.ndarray, kind: str = "residual")
     gradients = batch("gradient", gradients, None, None)
     count, joints = gradients.shape
     outputs = batch("policy's output", outputs, count, joints * (2 if kind == "residual" else 1))
-    largest = np.abs(gradients).max(axis=1, keepdims=True)
-    directions = gradients / np.where(largest > 0.0, largest, 1.0)
     scales = 1.0 if kind == "only_residuals" else outputs[:, :joints]
     residuals = 0.0 if kind == "only_scales" else outputs[:, -joints:]
-    return directions * scales + residuals
+    return directions(gradients) * scales + residuals
+
+
+def directions(gradients: np.ndarray) -> np.ndarray:
+    """(N, 18) gradients, each by its largest absolute number; zeros stay zeros."""
+    largest = np.abs(gradients).max(axis=1, keepdims=True)
+    return gradients / np.where(largest > 0.0, largest, 1.0)
 
 
 def acted(

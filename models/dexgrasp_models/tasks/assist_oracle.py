@@ -73,11 +73,26 @@ def oracle_actions(
     Raises:
         ValueError: a shape does not fit, or a number isn't finite.
     """
+    return np.clip(wanted_actions(steps, targets, joints, squeezes, hand, task, config), -1.0, 1.0)
+
+
+def wanted_actions(
+    steps: np.ndarray,
+    targets: np.ndarray,
+    joints: np.ndarray,
+    squeezes: np.ndarray,
+    hand: HandSpec,
+    task: AssistConfig,
+    config: OracleConfig,
+) -> np.ndarray:
+    """(N, 18) of `oracle_actions`, but not clipped: how far the targets are from the expert's.
+
+    Arguments and errors as there.
+    """
     steps = batch("step", steps, None)
     targets = batch("targets", targets, len(steps), len(hand.joints))
     wanted = expert_targets(steps + 1, joints, squeezes, hand, config)
-    missing = (wanted - targets) @ hand.reduction.T
-    return np.clip(missing / task.max_change, -1.0, 1.0)
+    return (wanted - targets) @ hand.reduction.T / task.max_change
 
 
 def interpolating_actions(

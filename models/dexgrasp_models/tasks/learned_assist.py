@@ -10,16 +10,15 @@ import torch
 
 from dexgrasp_models.hand.spec import load_hand
 from dexgrasp_models.nets.assist_network import AssistNetwork, AssistNetworkConfig
+from dexgrasp_models.nets.grasp_gradient import PRIMITIVE
 from dexgrasp_models.nets.graspgf import GraspGF, GraspGFConfig
 from dexgrasp_models.nets.threads import one_thread
 from dexgrasp_models.nets.weights import WEIGHTS, load_network
 from dexgrasp_models.tasks.assist_inputs import InputMaker
 from dexgrasp_models.tasks.assist_observation import AssistObservation
 
-PRIMITIVE = WEIGHTS / "graspgf.safetensors"
-"""The primitive that comes with the package."""
 ASSIST_WEIGHTS = WEIGHTS / "assist.safetensors"
-"""The policy that does."""
+"""The policy that comes with the package."""
 
 
 class NetworkPolicy:

@@ -13,9 +13,9 @@ import numpy as np
 import torch
 
 from dexgrasp_models.hand.spec import HandSpec, load_hand
-from dexgrasp_models.nets.grasp_gradient import GraspGradient
-from dexgrasp_models.nets.weights import WEIGHTS
+from dexgrasp_models.nets.grasp_gradient import PRIMITIVE, GraspGradient
 from dexgrasp_models.parameters import Parameters, parameter
+from dexgrasp_models.tasks.assist_action import directions
 from dexgrasp_models.tasks.assist_config import AssistConfig
 from dexgrasp_models.tasks.assist_observation import AssistObservation, seen_angles
 
@@ -66,7 +66,7 @@ class PrimitiveAssist:
         self,
         gate: GateConfig | None,
         task: AssistConfig,
-        weights: str | os.PathLike[str] = WEIGHTS / "graspgf.safetensors",
+        weights: str | os.PathLike[str] = PRIMITIVE,
         hand: HandSpec | None = None,
     ) -> None:
         self._gate = gate
@@ -85,14 +85,13 @@ class PrimitiveAssist:
     def actions(self, seen: AssistObservation) -> np.ndarray:
         """(N, 18) in [-1, 1]."""
         self.gradients = seen_gradients(self._primitive, seen, self._hand)
-        largest = np.abs(self.gradients).max(axis=1, keepdims=True)
-        directions = self.gradients / np.where(largest > 0.0, largest, 1.0)
+        along = directions(self.gradients)
         if self._gate is None:
-            return directions
+            return along
         shares = self.shares(seen)[:, None]
         angles = seen_angles(seen, self._hand)
         waiting = np.clip((self._waiting - angles) / self._most_change, -1.0, 1.0)
-        return shares * directions + (1.0 - shares) * waiting
+        return shares * along + (1.0 - shares) * waiting
 
     def shares(self, seen: AssistObservation) -> np.ndarray:
         """(N,) in [0, 1] of the speed at which the gate lets the fingers close."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -34,8 +33,7 @@ from dexgrasp_models.evaluation.summary import BEST_LOST, LOST, RATES
 from dexgrasp_models.hand.distance import HandDistance
 from dexgrasp_models.hand.kinematics import HandKinematics
 from dexgrasp_models.hand.spec import load_hand
-from dexgrasp_models.jobs.kept_results import KeptResults
-from dexgrasp_models.jobs.worker_processes import outcomes
+from dexgrasp_models.jobs.kept_results import kept_outcomes
 from dexgrasp_models.nets.types import GraspTensors
 from dexgrasp_models.objects import LIBRARY_PREFIX, MeshError, load_surface
 from dexgrasp_models.objects.library import SCALES
@@ -153,16 +151,7 @@ def run(
         WeightsError: weights are missing or can't be used.
         ChildProcessError: a process was killed, as when memory runs out.
     """
-    results = KeptResults(kept)
-    missing = [job for job in jobs if job.key not in results]
-    for job in jobs:
-        if job.key in results:
-            yield job, results[job.key]
-    # A single scene isn't worth the start of a process.
-    with closing(outcomes(evaluate_scene, missing, min(workers, len(missing)) or 1)) as finished:
-        for job, result in finished:
-            results.add(job.key, result)
-            yield job, result
+    return kept_outcomes(evaluate_scene, jobs, kept, workers)
 
 
 def evaluate_scene(job: SceneJob) -> dict[str, Any]:

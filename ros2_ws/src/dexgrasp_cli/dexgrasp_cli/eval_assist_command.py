@@ -5,10 +5,8 @@ from __future__ import annotations
 import json
 import math
 import os
-import sys
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -18,7 +16,7 @@ from rich.console import Console
 
 from dexgrasp_cli.eval_assist_tables import tables
 from dexgrasp_cli.output_paths import file_to_write
-from dexgrasp_cli.progress import bars
+from dexgrasp_cli.results_by_key import results_by_key
 from dexgrasp_cli.set_options import problems_told
 
 if TYPE_CHECKING:
@@ -248,22 +246,6 @@ def _evaluated(
     """Results by the keys of their jobs."""
     from dexgrasp_learning.assist_evaluation import run
 
-    every = {job.key: job for group in jobs.values() for job in group}
-    found: dict[str, dict[str, Any]] = {}
-    try:
-        with (
-            bars(console, disable=not sys.stdout.isatty()) as progress,
-            closing(run(list(every.values()), kept=kept, workers=workers)) as finished,
-        ):
-            task = progress.add_task(
-                "episodes", total=sum(len(job.goals) for job in every.values())
-            )
-            for job, result in finished:
-                found[job.key] = result
-                progress.advance(task, len(job.goals))
-    except KeyboardInterrupt:
-        console.print(
-            "interrupted" + (": run the same command again to go on" if kept is not None else "")
-        )
-        raise typer.Exit(130) from None
-    return found
+    return results_by_key(
+        console, run, jobs, kept, workers, "episodes", size=lambda job: len(job.goals)
+    )

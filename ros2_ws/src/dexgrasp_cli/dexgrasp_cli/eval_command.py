@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,11 +13,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 from rich.markup import escape
+from rich.progress import Progress
 
 from dexgrasp_cli.eval_tables import tables
 from dexgrasp_cli.output_paths import file_to_write
-from dexgrasp_cli.progress import bars
 from dexgrasp_cli.proposal_options import Control, Learned, learned_config
+from dexgrasp_cli.results_by_key import results_by_key
 from dexgrasp_cli.set_options import problems_told
 
 if TYPE_CHECKING:
@@ -234,25 +233,10 @@ def _evaluated(
     """Results by the keys of their jobs."""
     from dexgrasp_sim.episodes.proposal_evaluation import run
 
-    every = {job.key: job for group in jobs.values() for job in group}
-    found: dict[str, dict[str, Any]] = {}
-    try:
-        with (
-            bars(console, disable=not sys.stdout.isatty()) as progress,
-            closing(run(list(every.values()), kept=kept, workers=workers)) as finished,
-        ):
-            task = progress.add_task("scenes", total=len(every))
-            for job, result in finished:
-                found[job.key] = result
-                if result["problem"]:
-                    progress.console.print(
-                        f"{job.object} at {job.scale} m: {escape(result['problem'])}",
-                        soft_wrap=True,
-                    )
-                progress.advance(task)
-    except KeyboardInterrupt:
-        console.print(
-            "interrupted" + (": run the same command again to go on" if kept is not None else "")
-        )
-        raise typer.Exit(130) from None
-    return found
+    def told(job: SceneJob, result: dict[str, Any], progress: Progress) -> None:
+        if result["problem"]:
+            progress.console.print(
+                f"{job.object} at {job.scale} m: {escape(result['problem'])}", soft_wrap=True
+            )
+
+    return results_by_key(console, run, jobs, kept, workers, "scenes", told=told)
