@@ -306,8 +306,14 @@ class AssistEnvironments:
 
     def _seen(self) -> AssistObservation:
         joints = self._random.seen_joints(self._joints)
-        hints = self.episodes.hints
-        return assist_observation(joints, self._history.poses, self._clouds, self._hand, hints)
+        return assist_observation(
+            joints,
+            self._history.poses,
+            self._clouds,
+            self._hand,
+            self._targets,
+            self.episodes.hints,
+        )
 
 
 @lru_cache(_KEPT_OBJECTS)

@@ -16,6 +16,7 @@ from dexgrasp_learning.dagger import Dagger, DaggerConfig
 from dexgrasp_learning.goal_episodes import EpisodeJudge, GoalEpisodes
 from dexgrasp_learning.imitation import Demonstrations, ImitationConfig
 from dexgrasp_learning.ppo import PPO, PPOConfig
+from dexgrasp_learning.randomisation import RandomisationConfig
 from dexgrasp_learning.residual_vec_env import ResidualVecEnv
 from dexgrasp_learning.rounds import EpisodeSource, Learner, train_rounds
 from dexgrasp_learning.taught_environments import TaughtEnvironments
@@ -53,6 +54,7 @@ class AssistTraining(Parameters):
     oracle: OracleConfig = field(default_factory=OracleConfig)
     reward: AssistRewardConfig = field(default_factory=AssistRewardConfig)
     imitation: ImitationConfig = field(default_factory=ImitationConfig)
+    randomisation: RandomisationConfig = field(default_factory=RandomisationConfig)
     judge_every: int = parameter(10, 1, 1_000_000, "", "rounds from one validation to the next")
     judged: int = parameter(128, 1, 65_536, "", "episodes of a validation, always the same")
 
@@ -153,7 +155,10 @@ def train_assist(
     scene = load_scene(scene="floating", control_period=1.0 / config.task.rate)
     # Episodes of PPO have begun when those of the judge or of demonstrations do.
     environments, others = (
-        AssistEnvironments(config.task, scene, data.load, threads=threads) for _ in range(2)
+        AssistEnvironments(
+            config.task, scene, data.load, randomisation=config.randomisation, threads=threads
+        )
+        for _ in range(2)
     )
     judging = GoalEpisodes(
         data.validation,
@@ -166,12 +171,16 @@ def train_assist(
     )
     episodes = judging(np.random.default_rng(derived_seed(run.seed, "validation")))
     learner = _learner(method, network, primitive, environments, others, data, config, run, trained)
+    about = {}
+    if config.randomisation != RandomisationConfig():
+        about = {"randomisation": dataclasses.asdict(config.randomisation)}
     return train_rounds(
         learner,
         planned_rounds(method, config),
         run,
         judge=EpisodeJudge(others, episodes),
         judge_every=config.judge_every,
+        about=about,
         report=report,
     )
 
@@ -226,6 +235,7 @@ def _learner(
             followed,
             rewards,
             outputs=network.config.outputs,
+            pressing=network.config.pressing,
             hint=network.config.hint,
             seed=run.seed,
         )

@@ -26,6 +26,9 @@ class RandomisationConfig(Parameters):
     wrist_turn: float = parameter(
         0.0, 0.0, 0.5, "rad", "likewise of its turn about each (GraspGF, D.4)"
     )
+    least_wrist_noise: float = parameter(
+        1.0, 0.0, 1.0, "", "share of these two that an episode has at least; each draws its own"
+    )
     wrist_delay: int = parameter(0, 0, 20, "", "steps that the wrist is seen late by, always")
     wrist_gap: int = parameter(
         0, 0, 20, "", "steps, once in an approach, in which it is seen where it last was"
@@ -51,6 +54,9 @@ class Randomisation:
         self._delays = self._rng.integers(config.action_delay, size=count, endpoint=True)
         latest = max(horizon - config.wrist_gap, 1)
         self._lost = self._rng.integers(1, latest, size=count, endpoint=True)
+        self._wrist_noise = np.ones(count)
+        if config.least_wrist_noise < 1.0:
+            self._wrist_noise = self._rng.uniform(config.least_wrist_noise, 1.0, count)
         self._sent: list[np.ndarray] = []
         self._shown: list[np.ndarray] = []
 
@@ -108,6 +114,7 @@ class Randomisation:
         if not (shift or turn):
             return wrists
         noise = np.clip(self._rng.normal(size=(2, self._count, 3)), -1.0, 1.0)
+        noise *= self._wrist_noise[:, None]
         seen = wrists.copy()
         seen[:, :3, 3] += shift * noise[0]
         seen[:, :3, :3] @= Rotation.from_rotvec(turn * noise[1]).as_matrix()

@@ -52,6 +52,7 @@ class ResidualVecEnv(VecEnv):
         primitive: gives the gradient that is followed; None for a policy by itself.
         config: of the reward.
         outputs: what actions are composed of with a primitive, see `composed`.
+        pressing: whether `state` has how far the targets are beyond the joints, 18 numbers more.
         hint: whether the episodes' hints are observed, as the last 18 numbers of `state`.
         seed: of the source's generator, and of what is random beside it.
         device: of the tensors.
@@ -70,13 +71,14 @@ class ResidualVecEnv(VecEnv):
         config: AssistRewardConfig | None = None,
         *,
         outputs: str = "residual",
+        pressing: bool = False,
         hint: bool = False,
         seed: int = 0,
         device: torch.device | str = "cpu",
     ) -> None:
         self._environments, self._source, self._primitive = environments, source, primitive
         self._config = config or AssistRewardConfig()
-        self._outputs, self._hint = outputs, hint
+        self._outputs, self._pressing, self._hint = outputs, pressing, hint
         self._rng, self._seed = np.random.default_rng(seed), seed
         self._hand = load_hand()
         self.results: EpisodeResults | None = None
@@ -96,7 +98,7 @@ class ResidualVecEnv(VecEnv):
 
     def get_observations(self) -> TensorDict:
         """What is seen now."""
-        state = state_vector(self._seen, hint=self._hint)
+        state = state_vector(self._seen, pressing=self._pressing, hint=self._hint)
         groups = {"state": state, "cloud": self._seen.cloud}
         if self._primitive is not None:
             groups["gradient"] = self._gradients

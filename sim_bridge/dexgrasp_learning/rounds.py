@@ -67,6 +67,7 @@ def train_rounds(
     *,
     judge: Judge | None = None,
     judge_every: int = 10,
+    about: Mapping[str, Any] | None = None,
     report: Callable[[Progress], None] = lambda progress: None,
 ) -> Progress:
     """Learn until the last round, or until the budget is spent.
@@ -77,13 +78,14 @@ def train_rounds(
         run: where to, and how long; a round is not begun that would not end within the budget.
         judge: what tells the best weights; None: the latest are kept.
         judge_every: rounds from one time to the next; the first and the last are judged too.
+        about: what else, of its episodes, a run must share with an earlier one to go on from it.
         report: is called after each round, with its figures and those of the judge.
 
     Raises:
         TrainingError: something isn't finite, or a checkpoint is of another run.
         OSError: a file can't be written.
     """
-    return _Rounds(learner, rounds, run, judge, judge_every, report)()
+    return _Rounds(learner, rounds, run, judge, judge_every, about or {}, report)()
 
 
 class _Rounds:
@@ -94,11 +96,12 @@ class _Rounds:
         run: Run,
         judge: Judge | None,
         judge_every: int,
+        about: Mapping[str, Any],
         report: Callable[[Progress], None],
     ) -> None:
         self._learner, self._rounds, self._run = learner, rounds, run
         self._judge, self._judge_every, self._report = judge, judge_every, report
-        self._settings = {"seed": run.seed, **learner.settings}
+        self._settings = {"seed": run.seed, **learner.settings, **about}
         self._state = RunState(run, self._settings)
         self._longest = self._judging = 0.0
         self._judged_at = -1
@@ -168,6 +171,7 @@ class _Rounds:
 def settings_of(config: Any, network: AssistNetwork) -> dict[str, Any]:
     """What learners share among their settings."""
     told = asdict(network.config)
-    if not network.config.hint:
-        del told["hint"]  # runs of before there were hints go on
+    for name in ("pressing", "hint"):
+        if not told[name]:
+            del told[name]  # runs of before there were any go on
     return {"training": asdict(config), "network": told}

@@ -37,6 +37,9 @@ class AssistNetworkConfig(Parameters):
         "scales and residuals of the primitive's gradient (Eq. 2) or one of them, or actions"
         " without a primitive",
     )
+    pressing: bool = flag(
+        False, "whether it is told how far the joint targets are beyond the joints"
+    )
     hint: bool = flag(
         False, "whether it is told the posture of another grasp of the object: PPO (Goal), 4.3"
     )
@@ -87,7 +90,7 @@ class AssistNetwork(nn.Module):
         self.config = config
         hand = load_hand()
         joints = len(hand.actuators)
-        size = joints * (2 if config.hint else 1) + len(hand.tendons) + 7 * config.history
+        size = joints * (1 + config.pressing + config.hint) + len(hand.tendons) + 7 * config.history
         self.register_buffer("mean", torch.zeros(size))
         self.register_buffer("deviation", torch.ones(size))
         self.encoder: BasisPoints | PointNet = (
@@ -163,7 +166,8 @@ class AssistNetwork(nn.Module):
         """What the policy gives.
 
         Args:
-            states: (B, S); 57 numbers with a history of five wrists, and 18 more with a hint.
+            states: (B, S); 57 numbers with a history of five wrists, and 18 more with `pressing`
+                and with a hint.
             clouds: (B, P, 3) of the objects in the wrists' frames, m.
             gradients: (B, 18) of the primitive at the config's `query_time`, 1/rad; none are
                 needed for `direct`.
@@ -207,7 +211,8 @@ class AssistNetwork(nn.Module):
         if states.dim() != 2 or states.shape[1] != len(self.mean):
             raise ValueError(
                 f"these weights see states (B, {len(self.mean)}), of {self.config.history} wrists"
-                f"{' and a hint' * self.config.hint}, and not {tuple(states.shape)}"
+                f"{', targets' * self.config.pressing}{' and a hint' * self.config.hint}, "
+                f"and not {tuple(states.shape)}"
             )
         if not torch.isfinite(states).all():
             raise ValueError("states must be finite")

@@ -303,6 +303,7 @@ class AssistController:
                 self._history,
                 self._hand,
                 self._task.points,
+                self._targets,
             )
             self._action = np.clip(self._policy.actions(seen)[0], -1.0, 1.0)
             self._targets = acted(self._targets[None], self._action[None], self._hand, self._task)[

@@ -60,7 +60,7 @@ class InputMaker:
         """
         Raises:
             ValueError: a cloud has no points, something isn't finite, or the network is to be told
-                a posture, and nobody tells one.
+                targets or a posture, and nobody tells them.
         """
         points = self._tensor(seen.cloud)
         clouds = self._network.prepared(points)
@@ -73,7 +73,8 @@ class InputMaker:
                 features = encoder(points)
             angles = self._tensor(seen_angles(seen, self._hand))
             gradients = self._primitive.gradient_of_angles(features, angles, self._time)
-        states = state_vector(seen, hint=self._network.config.hint)
+        config = self._network.config
+        states = state_vector(seen, pressing=config.pressing, hint=config.hint)
         return AssistInputs(self._tensor(states), clouds, gradients)
 
     def _tensor(self, values: np.ndarray) -> Tensor:

@@ -32,6 +32,9 @@ class AssistObservation:
     """(N, H, 7) last wrists, the present one last: position, quaternion (x, y, z, w), w >= 0."""
     cloud: np.ndarray
     """(N, P, 3) points of the object."""
+    pressing: np.ndarray | None = None
+    """(N, 18) rad by which the present targets are beyond the measured angles of the actuators, for
+    policies that know what they asked for."""
     hint: np.ndarray | None = None
     """(N, 18) as `actuated`, of a posture that policies may be told (`AssistEpisodes.hints`)."""
 
@@ -86,6 +89,7 @@ def assist_observation(
     wrists: np.ndarray,
     cloud: np.ndarray,
     hand: HandSpec,
+    targets: np.ndarray | None = None,
     hints: np.ndarray | None = None,
 ) -> AssistObservation:
     """What is seen; each environment's numbers depend on it alone, to the bit.
@@ -95,6 +99,7 @@ def assist_observation(
         wrists: (N, H, 4, 4) last poses of `rh_palm` in `world`, of `WristHistory.poses`.
         cloud: (N, P, 3) points of the object in `world`, m.
         hand: whose joints these are.
+        targets: (N, 22) present joint targets, rad; None: nobody knows them.
         hints: (N, 22) joints of a posture that is told, rad; None: nobody tells one.
 
     Raises:
@@ -109,7 +114,10 @@ def assist_observation(
     coupled = [hand.joint_index(tendon.distal) for tendon in hand.tendons]
     # Each actuator's angle is one joint's or the sum of two, so that no order of adding matters.
     actuated = joints @ hand.reduction.T
-    hint = None
+    pressing = hint = None
+    if targets is not None:
+        targets = batch("targets", targets, count, len(hand.joints))
+        pressing = targets @ hand.reduction.T - actuated
     if hints is not None:
         told = batch("hint", hints, count, len(hand.joints)) @ hand.reduction.T
         hint = _normalised(told, hand.actuator_limits)
@@ -125,12 +133,17 @@ def assist_observation(
         _normalised(joints[:, coupled], hand.limits[coupled]),
         np.concatenate((moved[:, :, 0], quaternions), axis=2),
         (cloud - present[:, None, :3, 3]) @ rotations,
+        pressing,
         hint,
     )
 
 
 def from_observation(
-    observation: Observation, history: WristHistory, hand: HandSpec, points: int = 1024
+    observation: Observation,
+    history: WristHistory,
+    hand: HandSpec,
+    points: int = 1024,
+    targets: np.ndarray | None = None,
 ) -> AssistObservation:
     """What a controller sees of its one hand, as an environment sees it: all arrays have N = 1.
 
@@ -139,6 +152,7 @@ def from_observation(
         history: of one wrist, that of `observation` already pushed.
         hand: the one observed.
         points: P. A larger cloud is thinned evenly, of a smaller one points are repeated.
+        targets: (22,) present joint targets, rad, where they are known.
 
     Raises:
         ValueError: the cloud is missing, empty or not finite; the history is of more than one, or
@@ -155,7 +169,13 @@ def from_observation(
             "the wrist history is not this observation's: push its wrist pose, of one hand, first"
         )
     cloud = as_many(cloud, points)
-    return assist_observation(observation.state.joints[None], wrists, cloud[None], hand)
+    return assist_observation(
+        observation.state.joints[None],
+        wrists,
+        cloud[None],
+        hand,
+        None if targets is None else targets[None],
+    )
 
 
 def as_many(cloud: np.ndarray, points: int) -> np.ndarray:
@@ -163,17 +183,23 @@ def as_many(cloud: np.ndarray, points: int) -> np.ndarray:
     return cloud[np.resize(farthest_points(cloud, points), points)]
 
 
-def state_vector(seen: AssistObservation, *, hint: bool = False) -> np.ndarray:
+def state_vector(
+    seen: AssistObservation, *, pressing: bool = False, hint: bool = False
+) -> np.ndarray:
     """(N, 22 + 7 H) all that is seen but for the cloud, in the order of the fields.
 
     They are 57 numbers with a history of five wrists: 18 actuated, 4 coupled, 35 of the wrists; and
-    with `hint` its 18.
+    with `pressing` or `hint` 18 of each.
 
     Raises:
-        ValueError: a hint is wanted, and nobody tells one.
+        ValueError: one of these is wanted, and nobody tells it.
     """
     count = len(seen.actuated)
     parts = [seen.actuated, seen.coupled, seen.wrists.reshape(count, -1)]
+    if pressing:
+        if seen.pressing is None:
+            raise ValueError("this policy has to be told the present joint targets")
+        parts.append(seen.pressing)
     if hint:
         if seen.hint is None:
             raise ValueError("this policy has to be told a posture of the object (PPO (Goal))")

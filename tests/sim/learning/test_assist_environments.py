@@ -114,7 +114,9 @@ def test_a_controller_sees_what_the_environment_does_to_the_bit():
                 history.reset([0], wrists[[row]])
             state = RobotState(0.05 * step, wrists[row], joints[row], np.zeros(22))
             observation = Observation(state, object_points=EPISODES.clouds[row])
-            found = from_observation(observation, history, scenes.HAND, scenes.SHORT.points)
+            found = from_observation(
+                observation, history, scenes.HAND, scenes.SHORT.points, environments.targets[row]
+            )
             assert same(found, seen, of=[row])
         seen = environments.step(actions()[step])
     assert isinstance(seen, AssistObservation)

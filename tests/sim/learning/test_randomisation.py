@@ -20,6 +20,7 @@ ALL = RandomisationConfig(
     joint_noise=0.02,
     wrist_shift=0.01,
     wrist_turn=0.05,
+    least_wrist_noise=0.2,
     wrist_delay=1,
     wrist_gap=2,
     cloud_noise=0.002,
@@ -46,8 +47,10 @@ def test_a_seed_repeats_all_of_it_to_the_bit():
 
 @pytest.mark.parametrize("item", fields(RandomisationConfig), ids=lambda item: item.name)
 def test_each_setting_changes_what_is_seen(item):
-    only = RandomisationConfig(**{item.name: getattr(ALL, item.name)})
-    pairs = zip(run(only, 3), run(None, 3), strict=True)
+    of_noise = item.name == "least_wrist_noise"  # a share of it
+    without = RandomisationConfig(wrist_shift=ALL.wrist_shift if of_noise else 0.0)
+    only = replace(without, **{item.name: getattr(ALL, item.name)})
+    pairs = zip(run(only, 3), run(without, 3), strict=True)
     assert not all(np.array_equal(*pair) for pair in pairs)
 
 
@@ -101,7 +104,8 @@ def test_a_wrist_is_late_and_lost_once():
 
 
 def test_noise_has_its_deviation_and_bound():
-    random = Randomisation(replace(ALL, wrist_delay=0, wrist_gap=0), MANY, 50, 0)
+    still = replace(ALL, wrist_delay=0, wrist_gap=0, least_wrist_noise=1.0)
+    random = Randomisation(still, MANY, 50, 0)
     assert random.seen_joints(np.zeros((MANY, 22))).std() == pytest.approx(0.02, rel=0.02)
     assert random.seen_clouds(np.zeros((MANY, 9, 3))).std() == pytest.approx(0.002, rel=0.02)
     wrist = np.eye(4)
@@ -115,3 +119,17 @@ def test_noise_has_its_deviation_and_bound():
         # A third of a normal deviate is beyond its deviation, and cut.
         assert (np.abs(found) > 0.999 * bound).mean() == pytest.approx(0.317, abs=0.02)
         assert found.mean(axis=0) == pytest.approx(0.0, abs=0.05 * bound)
+
+
+def test_an_episode_keeps_its_share_of_the_wrists_noise():
+    some = RandomisationConfig(wrist_shift=0.01, wrist_turn=0.05, least_wrist_noise=0.25)
+    random = Randomisation(some, MANY, 50, 0)
+    wrists = np.tile(np.eye(4), (MANY, 1, 1))
+    seen = np.stack([random.seen_wrists(wrists) for _ in range(40)])  # all reach their bounds
+    shares = np.abs(seen[:, :, :3, 3]).max(axis=(0, 2)) / some.wrist_shift
+    turns = Rotation.from_matrix(seen[:, :, :3, :3].reshape(-1, 3, 3)).as_rotvec()
+    turns = np.abs(turns.reshape(40, MANY, 3)).max(axis=(0, 2)) / some.wrist_turn
+    assert shares == pytest.approx(turns, abs=1e-9)
+    assert shares.min() == pytest.approx(0.25, abs=0.005)
+    assert shares.max() == pytest.approx(1.0, abs=0.005)
+    assert shares.mean() == pytest.approx(0.625, abs=0.02)

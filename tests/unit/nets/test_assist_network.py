@@ -128,6 +128,18 @@ def test_a_hint_is_seen_beside_the_state():
         found(states, clouds)
 
 
+def test_what_the_targets_press_with_is_seen_beside_the_state():
+    found, (states, clouds, more) = AssistNetwork(replace(TINY, pressing=True)), inputs()
+    gradients = torch.zeros_like(more)
+    seen = torch.cat((states, more / 30), dim=1)
+    base = found(seen, clouds, gradients)
+    seen[2, 57] += 1.0
+    changed = (found(seen, clouds, gradients) != base).any(dim=1)
+    assert changed.tolist() == [row == 2 for row in range(6)]
+    with pytest.raises(ValueError, match=r"states \(B, 75\), of 5 wrists, targets, and not"):
+        found(states, clouds, gradients)
+
+
 def test_standardisation_takes_what_varies_to_one():
     config = replace(TINY, outputs="direct")
     states = 5 + torch.randn(200, 57) * torch.logspace(-2, 2, 57)

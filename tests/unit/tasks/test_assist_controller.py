@@ -97,6 +97,10 @@ def test_the_policy_sees_what_environments_show():
     ways = np.diff(seen.wrists[0, :, :3], axis=0)
     assert ways.mean(axis=0) == pytest.approx(step, abs=0.2 * np.abs(step).max())
     assert seen.wrists[0, -1] == pytest.approx([0, 0, 0, 0, 0, 0, 1])
+    # Fingers that are stopped fall behind their targets, by a step's change more each step.
+    behind = np.stack([each.pressing[0] for each in hand.policy.seen[-3:]])
+    stopped = HAND.actuators.index("rh_FFJ3")
+    assert np.diff(behind[:, stopped]) == pytest.approx(TASK.max_change)
 
 
 def test_the_hand_closes_by_itself_as_in_the_task():

@@ -74,7 +74,7 @@ def test_a_controller_sees_what_its_environment_does_to_the_bit():
 
 def test_a_hint_is_normalised_as_the_hand_and_comes_last_in_the_state():
     joints, wrists, cloud = scene()
-    found = assist_observation(joints, wrists, cloud, HAND, joints[::-1])
+    found = assist_observation(joints, wrists, cloud, HAND, hints=joints[::-1])
     assert np.array_equal(found.hint, found.actuated[::-1])
     state = state_vector(found, hint=True)
     assert np.array_equal(state[:, :-18], state_vector(found))
@@ -84,6 +84,28 @@ def test_a_hint_is_normalised_as_the_hand_and_comes_last_in_the_state():
     with pytest.raises(ValueError, match="has to be told a posture"):
         state_vector(alone, hint=True)
     with pytest.raises(ValueError, match="hint has the shape"):
+        assist_observation(joints, wrists, cloud, HAND, hints=joints[:, :18])
+
+
+def test_how_far_targets_are_beyond_the_joints_is_seen_where_they_are_known():
+    joints, wrists, cloud = scene()
+    press = HAND.reduction.T @ np.linspace(-0.3, 0.4, 18)  # spread over the joints of the tendons
+    found = assist_observation(joints, wrists, cloud, HAND, joints + press)
+    expected = np.tile(HAND.reduction @ press, (N, 1))
+    assert found.pressing == pytest.approx(expected, abs=1e-12)
+    state = state_vector(found, pressing=True)
+    assert np.array_equal(state[:, :57], state_vector(found))
+    assert np.array_equal(state[:, 57:], found.pressing)
+    alone = from_observation(
+        controllers(joints[0], wrists[0, -1], cloud[0]),
+        followed(wrists[[0]]),
+        HAND,
+        targets=joints[0] + press,
+    )
+    assert np.array_equal(alone.pressing, found.pressing[:1])
+    with pytest.raises(ValueError, match="told the present joint targets"):
+        state_vector(assist_observation(joints, wrists, cloud, HAND), pressing=True)
+    with pytest.raises(ValueError, match="targets has the shape"):
         assist_observation(joints, wrists, cloud, HAND, joints[:, :18])
 
 
