@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from dexgrasp_learning.assist_environments import AssistEnvironments
-from dexgrasp_learning.goal_filter import GoalTrial, static_trials
+from dexgrasp_learning.goal_filter import GoalTrial, holding
 from dexgrasp_learning.oracle_policy import OraclePolicy
 from dexgrasp_learning.rollout import run_episodes
 from dexgrasp_models.data.grasp_set import GraspSet
@@ -51,10 +51,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if not asked.any():
         raise SystemExit(f"{options.goals}: none of its objects is in the splits asked for")
     held, lifted, moved = tried.held.copy(), np.zeros(len(goals), bool), np.zeros(len(goals))
-    numbers = {name: tried.notes[name] for name in ("tries", "per_object", "seed")}
+    numbers = {name: tried.notes[name] for name in ("tries", "per_object", "tests", "seed")}
     trial = GoalTrial(task, oracle, **numbers)
     if tried.notes != trial.notes():
-        held[asked] = static(goals[asked], trial)
+        held[asked], _ = holding(goals[asked], library_object, trial)
     if not options.static:
         lifted[asked], moved[asked] = succeeded(goals[asked], task, oracle, options.seed)
     for choice, title in CHOICES.items():
@@ -84,15 +84,6 @@ def parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=0, help="of places and paths")
     parser.add_argument("--static", action="store_true", help="without the wrist's motion")
     return parser.parse_args(arguments)
-
-
-def static(goals: Grasps, trial: GoalTrial) -> np.ndarray:
-    """(N,) whether each goal is lifted by a hand that waits at it."""
-    parts = [
-        static_trials(goals[start : start + AT_ONCE], library_object, trial).paper
-        for start in range(0, len(goals), AT_ONCE)
-    ]
-    return np.concatenate(parts)
 
 
 def succeeded(

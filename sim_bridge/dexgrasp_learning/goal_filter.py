@@ -2,7 +2,9 @@
 
 The hand begins where an expert's would be when its joints are the grasp's, presses as the expert
 does, closes by itself and is raised, as at the end of every episode of the task. What falls then
-can't be held however well a policy closes the fingers.
+can't be held however well a policy closes the fingers. A grasp is tested twice, as in the paper
+(A.2): once as it is, and, as the simulator repeats a trial to the bit, once with the hand a little
+beside it.
 """
 
 from __future__ import annotations
@@ -15,11 +17,12 @@ from typing import Any
 from zlib import crc32
 
 import numpy as np
+from scipy.spatial.transform import Rotation
 
 from dexgrasp_learning.assist_environments import AssistEnvironments, EpisodeResults
 from dexgrasp_models.data.diversity import most_diverse
 from dexgrasp_models.data.grasp_set import GraspSet
-from dexgrasp_models.data.grasps import GraspDataError, Grasps, table_pose
+from dexgrasp_models.data.grasps import GraspDataError, Grasps, table_pose, to_angles
 from dexgrasp_models.hand.kinematics import HandKinematics
 from dexgrasp_models.hand.spec import load_hand
 from dexgrasp_models.jobs.worker_processes import outcomes, until
@@ -46,12 +49,18 @@ class GoalTrial:
     """Grasps of each object that are tried, drawn at random; all, if it has no more."""
     per_object: int = 5
     """Diverse ones that are chosen of each object."""
+    tests: int = 2
+    """How often a grasp has to hold, in all of them but the first with the hand beside it."""
+    shift: float = 0.002
+    """m, deviation of how far beside, along each axis."""
+    turn: float = 0.02
+    """rad, likewise of its turn about each."""
     seed: int = 0
-    """Of the drawing."""
+    """Of the drawing, and of these deviations."""
 
     def __post_init__(self) -> None:
-        if self.tries < 1 or self.per_object < 1:
-            raise ValueError("of each object at least one grasp has to be tried and chosen")
+        if min(self.tries, self.per_object, self.tests) < 1:
+            raise ValueError("of each object at least one grasp has to be tried, once, and chosen")
         scene = replace(self.scene, control_period=1.0 / self.task.rate)
         object.__setattr__(self, "scene", scene)
 
@@ -87,12 +96,12 @@ class GoalsFound:
 def static_trials(
     goals: Grasps, load: LoadObject, trial: GoalTrial, threads: int = 1
 ) -> EpisodeResults:
-    """How static lifts of N grasps end; see the module.
+    """How static lifts of N grasps end, as they are.
 
     Args:
         goals: of objects on tables, with squeezes.
         load: finds the objects.
-        trial: how; its numbers of grasps don't count here.
+        trial: how; its numbers of grasps and tests don't count here.
         threads: that step the scenes.
 
     Raises:
@@ -117,6 +126,43 @@ def static_trials(
         actions = oracle_actions(steps, environments.targets, joints, squeezes, hand, task, oracle)
         environments.step(actions)
     return environments.finish()
+
+
+def holding(goals: Grasps, load: LoadObject, trial: GoalTrial) -> tuple[np.ndarray, np.ndarray]:
+    """Whether grasps hold in every test.
+
+    Args:
+        goals, load, trial: as of `static_trials`.
+
+    Returns:
+        (N,) bool, and (N,) m by which the objects rise at the grasps as they are.
+
+    Raises:
+        ValueError, GraspDataError, MeshError: as `static_trials`.
+    """
+    rng = np.random.default_rng(trial.seed)
+    held, rises = np.ones(len(goals), dtype=bool), np.full(len(goals), np.nan)
+    for number in range(trial.tests):
+        for start in range(0, len(goals), _AT_ONCE):
+            rows = np.arange(start, min(start + _AT_ONCE, len(goals)))
+            some = goals[rows] if number == 0 else _beside(goals[rows], trial, rng)
+            found = static_trials(some, load, trial)
+            held[rows] &= found.paper
+            if number == 0:
+                rises[rows] = found.rises
+    return held, rises
+
+
+def _beside(goals: Grasps, trial: GoalTrial, rng: np.random.Generator) -> Grasps:
+    """The same grasps, with the palm a little off."""
+    shifts = trial.shift * rng.normal(size=(len(goals), 3))
+    turns = Rotation.from_rotvec(trial.turn * rng.normal(size=(len(goals), 3)))
+    palms = goals.palm_poses
+    return replace(
+        goals,
+        translations=palms[:, :3, 3] + shifts,
+        rotations=to_angles((Rotation.from_matrix(palms[:, :3, :3]) * turns).as_matrix()),
+    )
 
 
 def goal_jobs(
@@ -190,15 +236,11 @@ def try_goals(job: GoalJob) -> TriedGoals:
         MeshError, GraspDataError: the object can't be found or used.
     """
     goals, trial = job.grasps, job.trial
-    parts = [
-        static_trials(goals[start : start + _AT_ONCE], job.load, trial)
-        for start in range(0, len(goals), _AT_ONCE)
-    ]
-    held = np.concatenate([part.paper for part in parts])
+    held, rises = holding(goals, job.load, trial)
     return replace(
         job.places,
         held=held,
-        rises=np.concatenate([part.rises for part in parts]),
+        rises=rises,
         chosen=_chosen(goals, held, trial.per_object),
         chosen_of_all=_chosen(goals, np.ones(len(goals), bool), trial.per_object),
     )

@@ -50,9 +50,9 @@ class TriedGoals:
     rows: np.ndarray
     """(N,) int32, of the shard."""
     held: np.ndarray
-    """(N,) bool: lifted, by the paper's rule (4.2)."""
+    """(N,) bool: lifted in every test, by the paper's rule (4.2)."""
     rises: np.ndarray
-    """(N,) float32, m; NaN where the physics became unstable."""
+    """(N,) float32, m, in the first test; NaN where the physics became unstable."""
     chosen: np.ndarray
     """(N,) bool: one of the diverse ones among those of its object that hold."""
     chosen_of_all: np.ndarray

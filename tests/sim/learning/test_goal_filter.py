@@ -10,7 +10,7 @@ from assist_scenes import SET
 from typer.testing import CliRunner
 
 from dexgrasp_cli.cli import app
-from dexgrasp_learning.goal_filter import GoalTrial, goal_jobs, run, static_trials
+from dexgrasp_learning.goal_filter import GoalTrial, goal_jobs, holding, run, static_trials
 from dexgrasp_models.data.grasp_set import GraspSet, Provenance
 from dexgrasp_models.data.grasps import GraspDataError, Grasps, concatenate
 from dexgrasp_models.tasks.assist_config import AssistConfig
@@ -52,6 +52,18 @@ def test_what_presses_holds_and_what_does_not_falls(jar):
         QUICK, oracle=OracleConfig(squeeze=0.0), task=replace(QUICK.task, auto_close=0.0)
     )
     assert not static_trials(jar, library_object, idle).paper.any()
+
+
+def test_a_grasp_has_to_hold_in_every_test(jar):
+    once = static_trials(jar, library_object, QUICK)
+    for trial in (replace(QUICK, tests=1), replace(QUICK, shift=0.0, turn=0.0)):
+        held, rises = holding(jar, library_object, trial)
+        assert np.array_equal(held, once.paper)
+        assert np.array_equal(rises, once.rises)
+    for beside in ({"shift": 0.2}, {"turn": 1.0, "shift": 0.05}):
+        held, rises = holding(jar, library_object, replace(QUICK, **beside))
+        assert not held.any()
+        assert np.array_equal(rises, once.rises)
 
 
 def test_goals_that_cannot_be_tried_are_refused(jar):

@@ -39,7 +39,13 @@ def goals(
     per_object: Annotated[
         int, typer.Option(min=1, help="Diverse ones that are chosen of each object.")
     ] = 5,
-    seed: Annotated[int, typer.Option(min=0, help="Of the drawing.")] = 0,
+    tests: Annotated[
+        int,
+        typer.Option(
+            min=1, help="How often a grasp has to hold; from the second on the hand is beside it."
+        ),
+    ] = 2,
+    seed: Annotated[int, typer.Option(min=0, help="Of all that is drawn.")] = 0,
     meshes: Meshes = None,
     workers: Workers = None,
     budget: Annotated[
@@ -60,7 +66,7 @@ def goals(
     failed = 0
     with problems_told() as console:
         deadline = None if budget is None else time.monotonic() + seconds(budget)
-        trial = GoalTrial(tries=count, per_object=per_object, seed=seed)
+        trial = GoalTrial(tries=count, per_object=per_object, tests=tests, seed=seed)
         tried = load_goals(out) if out.exists() else TriedGoals.none(trial.notes())
         if tried.notes != trial.notes():
             raise ValueError(f"{out}: its goals were tried in another way; choose a new file")
