@@ -42,6 +42,7 @@ from dexgrasp_sim.datasets.grasp_trials import LoadObject
 from dexgrasp_sim.interface import BatchPhysics
 from dexgrasp_sim.scene import SceneConfig
 
+_ASIDE = 2.0  # m along x: out of the hand's reach
 _KEPT_OBJECTS = 1024  # so that the simulator can keep their scenes; two megabytes each with them
 
 
@@ -162,7 +163,12 @@ class AssistEnvironments:
     # One episode
 
     def begin(
-        self, episodes: AssistEpisodes, seed: int = 0, *, joints: np.ndarray | None = None
+        self,
+        episodes: AssistEpisodes,
+        seed: int = 0,
+        *,
+        joints: np.ndarray | None = None,
+        unhindered: bool = False,
     ) -> AssistObservation:
         """Begin N episodes: the hand open where its path begins, the object where it lies.
 
@@ -170,6 +176,8 @@ class AssistEnvironments:
             episodes: of this task's horizon and points.
             seed: of all that is random and not in the episodes.
             joints: (N, 22) of the hand at first, rad, in place of an open one's; also its targets.
+            unhindered: the object is seen where it is, but the hand can't touch it before the wrist
+                has come (Table 2, without collision).
 
         Returns:
             What is seen.
@@ -202,6 +210,11 @@ class AssistEnvironments:
         self._steps = 0
         self._joints, self._wrists = physics.joints(), physics.wrist_poses()
         self._start = self._whereabouts()
+        self._unhindered = unhindered
+        if unhindered:
+            aside = episodes.object_poses.copy()
+            aside[:, 0, 3] += _ASIDE
+            physics.place(everyone, object_poses=aside)
         self._history = WristHistory(count, config.history)
         self._history.reset(everyone, self._random.seen_wrists(self._wrists))
         self._clouds = self._random.seen_clouds(episodes.clouds)
@@ -244,6 +257,9 @@ class AssistEnvironments:
                 f"{self._steps} steps are made: episodes are finished once, after {config.horizon}"
             )
         posture = np.abs(self._joints - self.episodes.goals.joints).mean(axis=1)
+        if self._unhindered:
+            rows = np.flatnonzero(self._sound())
+            self.physics.place(rows, object_poses=self.episodes.object_poses[rows])
         ends = stage_ends(config)
         while self._steps < ends[Stage.SETTLE]:
             self._closed_tick()

@@ -184,8 +184,9 @@ def run_job(job: AssistJob) -> dict[str, Any]:
     rows, faults = {}, 0
     for name in settings.rows:
         weights = settings.weights.get(name, "")
-        policy = row_named(name).make(environments, weights, job.seed)
-        ended = run_episodes(environments, run_in, policy, job.seed)
+        row = row_named(name)
+        policy = row.make(environments, weights, job.seed)
+        ended = run_episodes(environments, run_in, policy, job.seed, unhindered=row.unhindered)
         rows[name] = episode_figures(ended)
         faults += len(ended.faults)
     return {"objects": episodes.names, "rows": rows, "faults": faults}

@@ -26,13 +26,13 @@ class AssistRow:
         title: as the tables have it.
         make: the policy, from the environments that it acts in, a file of weights, and a seed.
         learned: whether it needs that file.
-        privileged: whether it knows the goal, which no policy does.
+        unhindered: whether the hand can't touch the object before the wrist has come.
     """
 
     title: str
     make: Callable[[AssistEnvironments, str, int], AssistPolicy]
     learned: bool = False
-    privileged: bool = False
+    unhindered: bool = False
 
 
 class Control(StrEnum):
@@ -68,14 +68,17 @@ ROWS: Mapping[str, AssistRow] = {
     "primitive": AssistRow(
         "a^p (w/o RL)", lambda now, weights, seed: PrimitiveAssist(None, now.config)
     ),
+    "unhindered": AssistRow(
+        "a^p w/o collision",
+        lambda now, weights, seed: PrimitiveAssist(None, now.config),
+        unhindered=True,
+    ),
     "gated": AssistRow(
         "a^p, slowed by a rule",
         lambda now, weights, seed: PrimitiveAssist(GateConfig(), now.config),
     ),
     "open_loop": AssistRow("open loop to a sample", lambda now, weights, seed: OpenLoop(now, seed)),
-    "oracle": AssistRow(
-        "oracle (knows the goal)", lambda now, weights, seed: OraclePolicy(now), privileged=True
-    ),
+    "oracle": AssistRow("oracle (knows the goal)", lambda now, weights, seed: OraclePolicy(now)),
     "still": AssistRow("no policy", lambda now, weights, seed: _Still()),
 }
 """By the names that `--rows` takes."""

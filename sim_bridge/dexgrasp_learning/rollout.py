@@ -12,6 +12,8 @@ def run_episodes(
     episodes: AssistEpisodes,
     policy: AssistPolicy,
     seed: int = 0,
+    *,
+    unhindered: bool = False,
 ) -> EpisodeResults:
     """How N episodes end with a policy.
 
@@ -20,11 +22,12 @@ def run_episodes(
         episodes: N.
         policy: begins anew. An expert that knows more than is seen looks at the environments.
         seed: of all that is random in the environments.
+        unhindered: see `AssistEnvironments.begin`.
 
     Raises:
         ValueError, MeshError: as `AssistEnvironments`.
     """
-    seen = environments.begin(episodes, seed)
+    seen = environments.begin(episodes, seed, unhindered=unhindered)
     policy.begin(len(episodes))
     while environments.steps < environments.config.horizon:
         seen = environments.step(policy.actions(seen))

@@ -70,6 +70,25 @@ def test_a_good_grasp_lifts_and_a_frozen_hand_does_not():
     assert (held.posture < 0.5 * still.posture).all()
 
 
+def test_nothing_hinders_the_fingers_where_it_is_asked_for_until_the_wrist_has_come():
+    config = AssistConfig(points=64)
+    episodes = scenes.episodes(GOALS, config, seed=1)
+    environments = scenes.environments(config)
+    ends = {}
+    for unhindered in (False, True):
+        policy = scenes.Expert(environments)
+        seen = environments.begin(episodes, unhindered=unhindered)
+        for _ in range(config.horizon):
+            seen = environments.step(policy.actions(seen))
+        behind = np.abs(environments.targets - environments.joints()).mean(axis=1)
+        moved = environments.physics.object_poses()[:, 0, 3] - episodes.object_poses[:, 0, 3]
+        ends[unhindered] = behind, moved, environments.finish()
+    assert (ends[True][0] < 0.7 * ends[False][0]).all()
+    assert (ends[True][1] > 1.0).all()
+    assert (np.abs(ends[False][1]) < 0.1).all()
+    assert (np.nan_to_num(ends[True][2].translation) < 0.5).all()  # it was put back
+
+
 def test_a_weak_grip_loses_the_object_under_the_push_only():
     config = AssistConfig(points=64, hold_time=1.0, push=50.0)
     environments = scenes.environments(config, strict=True)
