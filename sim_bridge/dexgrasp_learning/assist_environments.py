@@ -259,7 +259,8 @@ class AssistEnvironments:
         posture = np.abs(self._joints - self.episodes.goals.joints).mean(axis=1)
         if self._unhindered:
             rows = np.flatnonzero(self._sound())
-            self.physics.place(rows, object_poses=self.episodes.object_poses[rows])
+            poses = self.episodes.object_poses[rows]
+            self.physics.place(rows.tolist(), object_poses=poses)
         ends = stage_ends(config)
         while self._steps < ends[Stage.SETTLE]:
             self._closed_tick()
