@@ -171,7 +171,10 @@ class _Rounds:
 def settings_of(config: Any, network: AssistNetwork) -> dict[str, Any]:
     """What learners share among their settings."""
     told = asdict(network.config)
+    # What isn't used isn't told: runs of before it was there go on.
     for name in ("pressing", "hint"):
         if not told[name]:
-            del told[name]  # runs of before there were any go on
+            del told[name]
+    if network.config.encoder != "bisector":
+        del told["bisector"]
     return {"training": asdict(config), "network": told}

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from dexgrasp_models.hand.spec import load_hand
 from dexgrasp_models.nets.basis_points import BasisPoints, BasisPointsConfig
+from dexgrasp_models.nets.bisector_encoder import BisectorConfig, BisectorEncoder
 from dexgrasp_models.nets.checks import checked_clouds
 from dexgrasp_models.nets.graspgf import POLICY_POINTNET, QUERY_TIME, GraspGF
 from dexgrasp_models.nets.pointnet import PointNet, PointNetConfig
@@ -25,6 +26,8 @@ _FIRST_OUTPUTS = 0.01  # of the last layer's usual weights, so that the hand is 
 
 OUTPUTS = ("residual", "only_scales", "only_residuals", "direct")
 """a^p * a^s + a^r (Eq. 2), a^p * a^s, a^p + a^r (the ablations of Figure 5), and actions alone."""
+
+ENCODERS = ("pointnet", "basis_points", "bisector")
 
 
 @dataclass(frozen=True)
@@ -43,9 +46,14 @@ class AssistNetworkConfig(Parameters):
     hint: bool = flag(
         False, "whether it is told the posture of another grasp of the object: PPO (Goal), 4.3"
     )
-    encoder: str = choice("pointnet", ("pointnet", "basis_points"), "what encodes the cloud")
+    encoder: str = choice(
+        "pointnet",
+        ENCODERS,
+        "what encodes the cloud, or the bisector surface of hand and object: IBS, 4.3",
+    )
     pointnet: PointNetConfig = field(default_factory=lambda: POLICY_POINTNET)
     basis_points: BasisPointsConfig = field(default_factory=BasisPointsConfig)
+    bisector: BisectorConfig = field(default_factory=BisectorConfig)
     query_time: float = parameter(
         QUERY_TIME,
         1e-5,
@@ -70,7 +78,11 @@ class AssistNetworkConfig(Parameters):
     def small(cls) -> AssistNetworkConfig:
         """Basis points, as the primitive of this size, and narrower layers."""
         return cls(
-            encoder="basis_points", query_time=_SMALL_QUERY, state_features=256, widths=(256, 256)
+            encoder="basis_points",
+            bisector=BisectorConfig.small(),
+            query_time=_SMALL_QUERY,
+            state_features=256,
+            widths=(256, 256),
         )
 
 
@@ -93,11 +105,7 @@ class AssistNetwork(nn.Module):
         size = joints * (1 + config.pressing + config.hint) + len(hand.tendons) + 7 * config.history
         self.register_buffer("mean", torch.zeros(size))
         self.register_buffer("deviation", torch.ones(size))
-        self.encoder: BasisPoints | PointNet = (
-            PointNet(config.pointnet)
-            if config.encoder == "pointnet"
-            else BasisPoints(config.basis_points)
-        )
+        self.encoder = _encoder(config)
         self._joints, self._with_gradient = joints, config.outputs != "direct"
         inputs = size + joints * self._with_gradient
         self.of_state = nn.Sequential(nn.Linear(inputs, config.state_features), nn.ELU())
@@ -136,16 +144,19 @@ class AssistNetwork(nn.Module):
         """What of the encoder doesn't learn, for a cloud to be kept or shared by networks.
 
         Args:
-            clouds: (B, P, 3) of the objects in the wrists' frames, m.
+            clouds: (B, P, 3) of the objects in the wrists' frames, m; of `bisector`, which sees the
+                hand beside the object, (B, S, 13) of `HandBisector.features`.
 
         Returns:
-            (B, K) nearness of the basis points; of PointNet the clouds themselves.
+            (B, K) nearness of the basis points; of others what is given.
 
         Raises:
             ValueError: clouds have another shape, or aren't finite.
         """
         if isinstance(self.encoder, BasisPoints):
             return self.encoder.nearness(clouds)
+        if isinstance(self.encoder, BisectorEncoder):
+            return self.encoder.checked(clouds)
         return checked_clouds(clouds)
 
     def of_prepared(
@@ -168,7 +179,7 @@ class AssistNetwork(nn.Module):
         Args:
             states: (B, S); 57 numbers with a history of five wrists, and 18 more with `pressing`
                 and with a hint.
-            clouds: (B, P, 3) of the objects in the wrists' frames, m.
+            clouds: as of `prepared`.
             gradients: (B, 18) of the primitive at the config's `query_time`, 1/rad; none are
                 needed for `direct`.
 
@@ -226,6 +237,14 @@ class AssistNetwork(nn.Module):
         if not torch.isfinite(gradients).all():
             raise ValueError("the primitive's gradients must be finite")
         return gradients
+
+
+def _encoder(config: AssistNetworkConfig) -> BasisPoints | BisectorEncoder | PointNet:
+    if config.encoder == "pointnet":
+        return PointNet(config.pointnet)
+    if config.encoder == "bisector":
+        return BisectorEncoder(config.bisector)
+    return BasisPoints(config.basis_points)
 
 
 def directions(gradients: Tensor) -> Tensor:

@@ -57,12 +57,13 @@ class PointNet(nn.Module):
     computed: the gradient is the same, but that of C points and of one channel of each.
     """
 
-    def __init__(self, config: PointNetConfig) -> None:
+    def __init__(self, config: PointNetConfig, extra: int = 0) -> None:
+        """`extra`: numbers that each point has beside its place."""
         super().__init__()
         self.config = config
         first, *others = config.widths
         self.aligner = _InputTransform(config.batch_norm) if config.align_input else None
-        self.local = point_mlp(3, (first,), config.batch_norm)
+        self.local = point_mlp(3 + extra, (first,), config.batch_norm)
         self.rest = point_mlp(first, others, config.batch_norm)
 
     @property
@@ -75,19 +76,21 @@ class PointNet(nn.Module):
         """L: the size of a point's feature."""
         return self.config.widths[0]
 
-    def forward(self, clouds: Tensor) -> Tensor:
-        """Features (B, C) of clouds (B, N, 3), m.
+    def forward(self, clouds: Tensor, extra: Tensor | None = None) -> Tensor:
+        """Features (B, C) of clouds (B, N, 3), m, with (B, N, E) what is extra, taken as it is.
 
         Raises:
             ValueError: clouds have another shape, or aren't finite.
         """
-        return self.encode(clouds).cloud
+        return self.encode(clouds, extra).cloud
 
-    def encode(self, clouds: Tensor) -> PointFeatures:
-        """Features of clouds (B, N, 3), m, and of their points; raises as `forward`."""
+    def encode(self, clouds: Tensor, extra: Tensor | None = None) -> PointFeatures:
+        """Features of clouds (B, N, 3), m, and of their points; as `forward`."""
         points = checked_clouds(clouds) / self.config.unit_length
         if self.aligner is not None:
             points = points @ self.aligner(points)
+        if extra is not None:
+            points = torch.cat((points, extra), dim=-1)
         local = self.local(points.flatten(0, 1)).unflatten(0, points.shape[:2])
         return PointFeatures(self._pooled(local), local)
 

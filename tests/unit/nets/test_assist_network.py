@@ -14,6 +14,7 @@ from dexgrasp_models.nets.assist_network import (
     AssistNetworkConfig,
     composed_actions,
 )
+from dexgrasp_models.nets.bisector_encoder import BisectorConfig
 from dexgrasp_models.nets.graspgf import GraspGF, GraspGFConfig
 from dexgrasp_models.nets.pointnet import PointNetConfig
 from dexgrasp_models.tasks.assist_action import composed
@@ -24,6 +25,9 @@ KINDS = {
     "pointnet": replace(TINY, encoder="pointnet", pointnet=POINTNET),
     "direct": replace(TINY, outputs="direct"),
     "only scales": replace(TINY, outputs="only_scales"),
+    "bisector": replace(
+        TINY, outputs="direct", encoder="bisector", bisector=BisectorConfig(widths=(8, 16))
+    ),
 }
 
 
@@ -37,11 +41,12 @@ def network(config: AssistNetworkConfig = TINY) -> AssistNetwork:
     return found.eval()
 
 
-def inputs(count: int = 6) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+def inputs(count: int = 6, numbers: int = 3) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """With clouds of so many numbers a point."""
     generator = torch.Generator().manual_seed(1)
     return (
         torch.randn(count, 57, generator=generator),
-        torch.randn(count, 20, 3, generator=generator) * 0.05,
+        torch.randn(count, 20, numbers, generator=generator) * 0.05,
         torch.randn(count, 18, generator=generator) * 30,
     )
 
@@ -61,8 +66,9 @@ def test_sizes(size):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_everything_that_is_seen_counts_and_hands_are_apart(kind):
-    found, (states, clouds, gradients) = network(KINDS[kind]), inputs()
-    given = (states, clouds) if kind == "direct" else (states, clouds, gradients)
+    found = network(KINDS[kind])
+    states, clouds, gradients = inputs(numbers=13 if kind == "bisector" else 3)
+    given = (states, clouds, gradients) if found.needs_gradient else (states, clouds)
     base = found(*given)
     for place in range(len(given)):
         changed = [values.clone() for values in given]
@@ -117,6 +123,19 @@ def test_an_ablation_gives_one_of_them(kind):
     assert torch.allclose(without, acted if kind == "only_scales" else primitive)
 
 
+def test_samples_of_the_bisector_are_a_set_whose_every_number_counts():
+    found, (states, samples, _) = network(KINDS["bisector"]), inputs(numbers=13)
+    base = found(states, samples)
+    assert torch.allclose(found(states, samples.flip(1)), base, atol=1e-6)
+    for number in range(13):
+        changed = samples.clone()
+        changed[..., number] += 0.5
+        assert (found(states, changed) - base).abs().max() > 1e-4
+    for size, features in (("small", 256), ("paper", 512)):
+        config = getattr(AssistNetworkConfig, size)()
+        assert AssistNetwork(replace(config, encoder="bisector")).encoder.features == features
+
+
 def test_a_hint_is_seen_beside_the_state():
     config = replace(TINY, outputs="direct", hint=True)
     found, (states, clouds, hint) = AssistNetwork(config), inputs()
@@ -168,6 +187,7 @@ def test_the_primitives_encoder_is_taken_where_it_fits(encoder):
     before = other.encoder(clouds)
     assert not other.take_encoder(primitive)
     assert torch.equal(other.encoder(clouds), before)
+    assert not network(KINDS["bisector"]).take_encoder(primitive)
 
 
 def test_bad_inputs_are_told():
@@ -182,6 +202,10 @@ def test_bad_inputs_are_told():
         policy(states, clouds)
     with pytest.raises(ValueError, match="with points"):
         policy(states, clouds[:, :0], gradients)
+    with pytest.raises(ValueError, match=r"samples \(B, S, 13\) of the bisector surface, got"):
+        network(KINDS["bisector"])(states, clouds)
+    with pytest.raises(ValueError, match="samples of the bisector surface must be finite"):
+        network(KINDS["bisector"])(states, inputs(numbers=13)[1] * float("nan"))
     with pytest.raises(ValueError, match="two or more states, got 1"):
         policy.fit_standardisation(states[:1])
     with pytest.raises(ValueError, match="outputs = 'both'"):
