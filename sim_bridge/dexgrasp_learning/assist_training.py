@@ -237,6 +237,7 @@ def _learner(
             outputs=network.config.outputs,
             pressing=network.config.pressing,
             hint=network.config.hint,
+            clouds=inputs.clouds,
             seed=run.seed,
         )
 

@@ -90,34 +90,6 @@ class AssistModel(MLPModel):
         return obs
 
 
-class PreparedClouds(VecEnv):
-    """An environment whose clouds come as `AssistNetwork.prepared` gives them, once for all."""
-
-    def __init__(self, env: VecEnv, network: AssistNetwork) -> None:
-        self._env, self._network = env, network
-        self.num_envs, self.num_actions = env.num_envs, env.num_actions
-        self.max_episode_length = env.max_episode_length
-        self.device, self.cfg = env.device, env.cfg
-
-    @property
-    def episode_length_buf(self) -> Tensor:
-        """Steps of the present episodes."""
-        return self._env.episode_length_buf
-
-    def get_observations(self) -> TensorDict:
-        """What is observed now."""
-        return self._prepared(self._env.get_observations())
-
-    def step(self, actions: Tensor) -> tuple[TensorDict, Tensor, Tensor, dict[str, Any]]:
-        """See `VecEnv`."""
-        seen, *others = self._env.step(actions)
-        return self._prepared(seen), *others
-
-    @torch.no_grad()
-    def _prepared(self, seen: TensorDict) -> TensorDict:
-        return seen.copy().set("cloud", self._network.prepared(seen["cloud"]))
-
-
 class NumberedEpisodes:
     """An episode source that draws by the number of the draw, so that it can go on anywhere.
 
@@ -156,7 +128,7 @@ class PPO:
             network: to begin with; the critic begins with its encoders.
             primitive: as in the environment; for `policy`.
             make_env: of a source of episodes, which the environment draws from when it is made and
-                at the end of each.
+                at the end of each; its clouds are as `AssistNetwork.prepared` gives them.
             source: draws them.
             config: how.
             seed: of all that is drawn.
@@ -228,7 +200,7 @@ class PPO:
         """The runner, made with the episodes of a round."""
         config = self._config
         self._episodes.number = number
-        env = PreparedClouds(self._make_env(self._episodes), self._first)
+        env = self._make_env(self._episodes)
         deviation = config.trained_deviation if self._trained else config.deviation
         runner = _quiet_runner(env, self._first.config, config, deviation)
         algorithm = runner.alg
@@ -250,7 +222,7 @@ class PPO:
             first.fit_standardisation(_first_states(env))
             # Those episodes are over; the round has the same ones from their start.
             self._episodes.number = number
-            runner.env = PreparedClouds(self._make_env(self._episodes), first)
+            runner.env = self._make_env(self._episodes)
         algorithm.actor.network.load_state_dict(first.state_dict())
         seen = {name: v for name, v in first.state_dict().items() if not name.startswith("head.")}
         algorithm.critic.network.load_state_dict(seen, strict=False)

@@ -35,10 +35,11 @@ Primitive = Callable[[AssistObservation], np.ndarray]
 class ResidualVecEnv(VecEnv):
     """N episodes of the task, new ones from a source whenever they end.
 
-    Observed are `state` (N, 57), `cloud` (N, P, 3) in the wrist's frame and, with a primitive,
-    `gradient` (N, 18). Actions are then 36 numbers a hand, scales and residuals (Eq. 2), or 18 of
-    one of them; without a primitive they are the 18 of `acted`. The last step of the approach goes
-    on to the end of the lift: its reward has the rise, or the success (Eq. 7).
+    Observed are `state` (N, 57), `cloud` (N, P, 3) in the wrist's frame, or what `clouds` makes of
+    what is seen, and, with a primitive, `gradient` (N, 18). Actions are then 36 numbers a hand,
+    scales and residuals (Eq. 2), or 18 of one of them; without a primitive they are the 18 of
+    `acted`. The last step of the approach goes on to the end of the lift: its reward has the rise,
+    or the success (Eq. 7).
 
     An end is the task's own and no time limit, so `time_outs` are zero. What is random beside the
     episodes depends on them and on `seed`, so a run that goes on from a checkpoint repeats it.
@@ -54,6 +55,7 @@ class ResidualVecEnv(VecEnv):
         outputs: what actions are composed of with a primitive, see `composed`.
         pressing: whether `state` has how far the targets are beyond the joints, 18 numbers more.
         hint: whether the episodes' hints are observed, as the last 18 numbers of `state`.
+        clouds: gives what is observed as `cloud`, as `InputMaker.clouds`; None: the points.
         seed: of the source's generator, and of what is random beside it.
         device: of the tensors.
 
@@ -73,12 +75,14 @@ class ResidualVecEnv(VecEnv):
         outputs: str = "residual",
         pressing: bool = False,
         hint: bool = False,
+        clouds: Callable[[AssistObservation], Tensor] | None = None,
         seed: int = 0,
         device: torch.device | str = "cpu",
     ) -> None:
         self._environments, self._source, self._primitive = environments, source, primitive
         self._config = config or AssistRewardConfig()
         self._outputs, self._pressing, self._hint = outputs, pressing, hint
+        self._clouds = clouds
         self._rng, self._seed = np.random.default_rng(seed), seed
         self._hand = load_hand()
         self.results: EpisodeResults | None = None
@@ -99,7 +103,7 @@ class ResidualVecEnv(VecEnv):
     def get_observations(self) -> TensorDict:
         """What is seen now."""
         state = state_vector(self._seen, pressing=self._pressing, hint=self._hint)
-        groups = {"state": state, "cloud": self._seen.cloud}
+        groups: dict[str, np.ndarray | Tensor] = {"state": state, "cloud": self._cloud}
         if self._primitive is not None:
             groups["gradient"] = self._gradients
         tensors = {name: self._tensor(values) for name, values in groups.items()}
@@ -166,6 +170,7 @@ class ResidualVecEnv(VecEnv):
 
     def _look(self, seen: AssistObservation) -> None:
         self._seen = seen
+        self._cloud = seen.cloud if self._clouds is None else self._clouds(seen)
         self._gradients = (
             np.zeros_like(seen.actuated) if self._primitive is None else self._primitive(seen)
         )
@@ -174,7 +179,7 @@ class ResidualVecEnv(VecEnv):
         """(N, 18) true ones of the actuators, rad."""
         return self._environments.joints() @ self._hand.reduction.T
 
-    def _tensor(self, values: np.ndarray) -> Tensor:
+    def _tensor(self, values: np.ndarray | Tensor) -> Tensor:
         return torch.as_tensor(values, dtype=torch.float32, device=self.device)
 
 

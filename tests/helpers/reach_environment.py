@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from assist_toys import JOINTS, observed
+from assist_toys import JOINTS, TINY, observed
 from rsl_rl.env import VecEnv
 from tensordict import TensorDict
 
+from dexgrasp_models.nets.assist_network import AssistNetwork
 from dexgrasp_models.tasks.assist_action import composed
 from dexgrasp_models.tasks.assist_observation import AssistObservation, state_vector
 
@@ -18,7 +19,8 @@ from dexgrasp_models.tasks.assist_observation import AssistObservation, state_ve
 class Reach(VecEnv):
     """Three joints are to come to targets that are seen; the reward is how much nearer they are.
 
-    The gradient points to the targets, so a scale of 1 and a residual of 0 is a good policy.
+    The gradient points to the targets, so a scale of 1 and a residual of 0 is a good policy. Clouds
+    are as a network of `TINY` prepares them.
     """
 
     num_actions = 2 * JOINTS
@@ -28,6 +30,7 @@ class Reach(VecEnv):
 
     def __init__(self, source: Callable[[np.random.Generator], np.ndarray]) -> None:
         self._source, self.cfg = source, {}
+        self._network = AssistNetwork(TINY)
         self._begin()
         self.num_envs = len(self._targets)
 
@@ -48,6 +51,7 @@ class Reach(VecEnv):
         seen = self.seen()
         values = {"state": state_vector(seen), "cloud": seen.cloud, "gradient": self.gradients()}
         tensors = {n: torch.as_tensor(v, dtype=torch.float32) for n, v in values.items()}
+        tensors["cloud"] = self._network.prepared(tensors["cloud"])
         return TensorDict(tensors, batch_size=[len(self._joints)])
 
     def step(self, actions: torch.Tensor) -> tuple[TensorDict, torch.Tensor, torch.Tensor, dict]:

@@ -14,8 +14,15 @@ from torch import Tensor
 from dexgrasp_models.hand.spec import HandSpec
 from dexgrasp_models.nets.assist_network import AssistNetwork
 from dexgrasp_models.nets.basis_points import BasisPoints
+from dexgrasp_models.nets.bisector_encoder import BisectorEncoder
 from dexgrasp_models.nets.graspgf import GraspGF
-from dexgrasp_models.tasks.assist_observation import AssistObservation, seen_angles, state_vector
+from dexgrasp_models.tasks.assist_observation import (
+    AssistObservation,
+    seen_angles,
+    seen_joints,
+    state_vector,
+)
+from dexgrasp_models.tasks.interaction_bisector import HandBisector
 
 
 class AssistInputs(NamedTuple):
@@ -30,7 +37,7 @@ class AssistInputs(NamedTuple):
 
 
 class InputMaker:
-    """Prepares clouds for a network and asks the frozen primitive for its gradient."""
+    """Prepares what a network sees and asks the frozen primitive for its gradient."""
 
     def __init__(self, network: AssistNetwork, primitive: GraspGF | None, hand: HandSpec) -> None:
         """
@@ -54,6 +61,24 @@ class InputMaker:
         )
         self._device, self._hand = network.mean.device, hand
         self._time = network.config.query_time
+        self._bisector: HandBisector | None = None
+        if isinstance(network.encoder, BisectorEncoder):
+            samples = network.encoder.config.samples
+            self._bisector = HandBisector(hand, samples, device=self._device)
+
+    @torch.no_grad()
+    def clouds(self, seen: AssistObservation) -> Tensor:
+        """(N, ...) what `AssistNetwork.prepared` makes of the objects, and of the hands too where
+        the network sees both.
+
+        Raises:
+            ValueError: a cloud has no points, or something isn't finite.
+        """
+        given = self._tensor(seen.cloud)
+        if self._bisector is not None:
+            joints = self._tensor(seen_joints(seen, self._hand))
+            given = self._bisector.features(joints, given)
+        return self._network.prepared(given)
 
     @torch.no_grad()
     def __call__(self, seen: AssistObservation) -> AssistInputs:
@@ -62,15 +87,14 @@ class InputMaker:
             ValueError: a cloud has no points, something isn't finite, or the network is to be told
                 targets or a posture, and nobody tells them.
         """
-        points = self._tensor(seen.cloud)
-        clouds = self._network.prepared(points)
+        clouds = self.clouds(seen)
         gradients = None
         if self._primitive is not None:
             encoder = self._primitive.encoder
             if self._shares_basis and isinstance(encoder, BasisPoints):
                 features = encoder.mlp(clouds)
             else:
-                features = encoder(points)
+                features = encoder(self._tensor(seen.cloud))
             angles = self._tensor(seen_angles(seen, self._hand))
             gradients = self._primitive.gradient_of_angles(features, angles, self._time)
         config = self._network.config

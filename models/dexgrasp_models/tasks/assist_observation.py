@@ -213,6 +213,17 @@ def seen_angles(seen: AssistObservation, hand: HandSpec) -> np.ndarray:
     return low + 0.5 * (seen.actuated + 1.0) * (high - low)
 
 
+def seen_joints(seen: AssistObservation, hand: HandSpec) -> np.ndarray:
+    """(N, 22) joints, rad, that are seen."""
+    joints = seen_angles(seen, hand) @ hand.reduction  # at both joints of a tendon their sum
+    distal = [hand.joint_index(tendon.distal) for tendon in hand.tendons]
+    middle = [hand.joint_index(tendon.middle) for tendon in hand.tendons]
+    low, high = hand.limits[distal].T
+    joints[:, distal] = low + 0.5 * (seen.coupled + 1.0) * (high - low)
+    joints[:, middle] -= joints[:, distal]
+    return joints
+
+
 def _normalised(angles: np.ndarray, limits: np.ndarray) -> np.ndarray:
     """Angles (N, J) so that their limits (J, 2) are at -1 and 1 (A.1)."""
     low, high = limits.T

@@ -49,7 +49,7 @@ def left(network: AssistNetwork) -> float:
     env = Reach(lambda rng: Reach.drawn(64)(np.random.default_rng(99)))
     for step in range(env.max_episode_length):
         seen = env.get_observations()
-        outputs = network(seen["state"], seen["cloud"], seen["gradient"])
+        outputs = network.of_prepared(seen["state"], seen["cloud"], seen["gradient"])
         _, _, dones, extras = env.step(outputs)
         assert bool(dones.all()) == (step == env.max_episode_length - 1)
     return extras["log"]["/distance"]

@@ -371,6 +371,17 @@ def test_a_trained_policy_closes_the_fingers(tmp_path):
     assert np.abs(report.gradient).max() > 0.0
 
 
+def test_a_policy_of_the_bisector_surface_closes_the_fingers(tmp_path):
+    file = tmp_path / "assist.safetensors"
+    config = replace(AssistNetworkConfig.small(), outputs="direct", encoder="bisector")
+    save_weights(file, AssistNetwork(config), config)
+    settings = AssistControllerConfig(policy="learned", weights=str(file))
+    hand = AssistedHand(make_policy(settings, TASK, HAND), reach=1.0)
+    hand.until(0.5)
+    assert hand.controller.outcome is None
+    assert 0.0 < np.abs(hand.controller.report.action).max() < 1.0
+
+
 def test_a_policy_that_has_to_be_told_a_posture_is_refused(tmp_path):
     file = tmp_path / "assist.safetensors"
     config = replace(AssistNetworkConfig.small(), outputs="direct", hint=True)

@@ -16,6 +16,7 @@ from dexgrasp_models.tasks.assist_observation import (
     assist_observation,
     from_observation,
     seen_angles,
+    seen_joints,
     state_vector,
 )
 
@@ -248,6 +249,13 @@ def test_the_state_is_all_but_the_cloud_in_order():
     assert np.array_equal(parts[0], found.actuated)
     assert np.array_equal(parts[1], found.coupled)
     assert np.array_equal(parts[2].reshape(N, H, 7), found.wrists)
+
+
+def test_seen_joints_are_all_of_the_hands():
+    """Those of a tendon differ from each other, and are told apart."""
+    joints, wrists, cloud = scene()
+    found = seen_joints(assist_observation(joints, wrists, cloud, HAND), HAND)
+    np.testing.assert_allclose(found, joints, atol=1e-12)
 
 
 def test_seen_angles_are_those_of_the_actuators():

@@ -15,6 +15,7 @@ from safetensors.torch import save_file
 
 from dexgrasp_models.nets.assist_network import AssistNetwork
 from dexgrasp_models.nets.basis_points import BasisPointsConfig
+from dexgrasp_models.nets.bisector_encoder import BisectorConfig
 from dexgrasp_models.nets.grasp_gradient import GraspGradient
 from dexgrasp_models.nets.graspgf import GraspGF, GraspGFConfig
 from dexgrasp_models.nets.weights import WeightsError, save_weights
@@ -25,6 +26,7 @@ from dexgrasp_models.tasks.assist_observation import (
     assist_observation,
     state_vector,
 )
+from dexgrasp_models.tasks.interaction_bisector import HandBisector
 from dexgrasp_models.tasks.learned_assist import LearnedAssist, NetworkPolicy, load_primitive
 
 HAND = samples.HAND
@@ -123,6 +125,30 @@ def test_a_policy_without_a_primitive_asks_for_none(tmp_path):
     assert policy.actions(scenes()[0]).shape == (5, 18)
     with pytest.raises(ValueError, match="goes along a primitive's gradient"):
         NetworkPolicy(AssistNetwork(TINY), None)
+
+
+def test_a_policy_of_the_bisector_sees_the_hand_beside_the_cloud(tmp_path):
+    """And a hand alone as among many."""
+    config = BisectorConfig(samples=40, widths=(8, 16))
+    network = AssistNetwork(replace(TINY, outputs="direct", encoder="bisector", bisector=config))
+    with torch.no_grad():
+        network.head[-1].weight *= 100
+    save_weights(tmp_path / "ibs.safetensors", network, network.config)
+    policy = LearnedAssist(tmp_path / "ibs.safetensors", primitive=tmp_path / "none")
+    seen, (angles, _, _) = scenes()
+    together = policy.actions(seen)
+    made = InputMaker(network, None, HAND)(seen)
+    tensors = torch.as_tensor(angles).float(), torch.as_tensor(seen.cloud).float()
+    expected = HandBisector(HAND, 40).features(*tensors)
+    assert torch.allclose(made.clouds[..., :4], expected[..., :4], atol=1e-4)
+    one = AssistObservation(
+        *(getattr(seen, name)[[2]] for name in ("actuated", "coupled", "wrists", "cloud"))
+    )
+    np.testing.assert_allclose(policy.actions(one)[0], together[2], atol=1e-5)
+    with pytest.raises(ValueError, match="with points"):
+        policy.actions(replace(seen, cloud=seen.cloud[:, :0]))
+    with pytest.raises(ValueError, match="joints must be finite"):
+        policy.actions(replace(seen, coupled=np.full((5, 4), np.nan)))
 
 
 def test_weights_of_another_hand_size_or_kind_are_refused(files, tmp_path):
