@@ -220,8 +220,9 @@ def _learner(
         about = {"variant": config.variant, "reward": dataclasses.asdict(rewards)}
     demonstrations = None
     if variant.imitates:
-        demonstrations = Demonstrations(others, source, config.imitation, run.seed)
-        about["imitation"] = dataclasses.asdict(config.imitation)
+        imitation = variant.imitation_of(config.imitation)
+        demonstrations = Demonstrations(others, source, imitation, run.seed)
+        about["imitation"] = dataclasses.asdict(imitation)
     inputs = InputMaker(network, primitive, load_hand())
 
     def gradients(seen: AssistObservation) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Demonstrations beside PPO, for the baseline ILAD (GraspGF, 4.3 and C).
+"""Demonstrations beside PPO, for the baselines ILAD and IBS (GraspGF, 4.3 and C).
 
 After DAPG (Rajeswaran et al., RSS 2018): to the gradient of PPO that of the demonstrations'
 likelihood is added, with a weight that falls from round to round.
@@ -30,7 +30,9 @@ from dexgrasp_models.training.data import derived_seed
 class ImitationConfig(Parameters):
     """How much of the demonstrations is learned; but for their number the paper is silent."""
 
-    transitions: int = parameter(125_000, 1, 1_000_000_000, "", "of all demonstrations (C)")
+    transitions: int = parameter(
+        125_000, 1, 1_000_000_000, "", "of all demonstrations, where a variant hasn't fewer (C)"
+    )
     weight: float = parameter(
         0.1, 0.0, 100.0, "", "of the demonstrations' gradient in the first round"
     )

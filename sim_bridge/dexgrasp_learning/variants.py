@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from dexgrasp_learning.imitation import ImitationConfig
 from dexgrasp_models.nets.assist_network import AssistNetworkConfig
 from dexgrasp_models.tasks.assist_config import AssistRewardConfig
 
@@ -18,8 +19,13 @@ class Variant:
     """Of `AssistNetworkConfig`; weights are of the variant where they have this."""
     reward: Mapping[str, Any] = field(default_factory=dict)
     """Of `AssistRewardConfig`."""
-    imitates: bool = False
-    """Whether PPO learns from demonstrations as well (`imitation.py`)."""
+    demonstrated: int = 0
+    """Most transitions of demonstrations that PPO learns from as well (`imitation.py`)."""
+
+    @property
+    def imitates(self) -> bool:
+        """Whether there are any."""
+        return self.demonstrated > 0
 
     @property
     def needs_reward(self) -> bool:
@@ -33,6 +39,10 @@ class Variant:
     def reward_of(self, config: AssistRewardConfig) -> AssistRewardConfig:
         """Its reward, likewise."""
         return replace(config, **self.reward)
+
+    def imitation_of(self, config: ImitationConfig) -> ImitationConfig:
+        """How it imitates, likewise."""
+        return replace(config, transitions=min(config.transitions, self.demonstrated))
 
     def has(self, config: AssistNetworkConfig) -> bool:
         """Whether a network is one of the variant."""
@@ -51,6 +61,8 @@ VARIANTS: Mapping[str, Variant] = {
     "without_r_sim": Variant(reward={"following": 0.0}),
     "ppo": Variant({"outputs": "direct"}, _DISTANCE),
     "ppo_goal": Variant({"outputs": "direct", "hint": True}, {**_DISTANCE, "hint": 0.05}),
-    "ilad": Variant({"outputs": "direct"}, _DISTANCE, imitates=True),
+    # Their numbers of demonstrations are those of appendix C.
+    "ilad": Variant({"outputs": "direct"}, _DISTANCE, 125_000),
+    "ibs": Variant({"outputs": "direct", "encoder": "bisector"}, _DISTANCE, 15_000),
 }
 """By the names that `dexgrasp train assist --variant` takes."""

@@ -20,13 +20,16 @@ from dexgrasp_learning.assist_training import (
     train_assist,
 )
 from dexgrasp_learning.goal_episodes import GoalEpisodes
+from dexgrasp_learning.imitation import ImitationConfig
 from dexgrasp_learning.open_loop import OpenLoop
 from dexgrasp_learning.residual_vec_env import ResidualVecEnv
+from dexgrasp_learning.rounds import settings_of
 from dexgrasp_learning.variants import VARIANTS
 from dexgrasp_models.nets.assist_network import AssistNetwork, AssistNetworkConfig
 from dexgrasp_models.nets.grasp_gradient import GraspGradient
-from dexgrasp_models.nets.weights import load_weights
+from dexgrasp_models.nets.weights import load_network, load_weights
 from dexgrasp_models.tasks.assist_config import AssistConfig, AssistRewardConfig
+from dexgrasp_models.tasks.assist_inputs import InputMaker
 from dexgrasp_models.tasks.assist_oracle import OracleConfig
 from dexgrasp_models.tasks.full_clouds import FullClouds
 from dexgrasp_models.tasks.learned_assist import LearnedAssist, load_primitive
@@ -88,7 +91,9 @@ def test_weights_tell_their_variant_and_act_as_they_were_trained(trained):
         "ppo": "direct",
         "ppo_goal": "direct",
         "ilad": "direct",
+        "ibs": "direct",
     }
+    assert [name for name, config in outputs.items() if config.encoder == "bisector"] == ["ibs"]
     assert [name for name, config in outputs.items() if config.hint] == ["ppo_goal"]
     for name, file in trained.items():
         metadata = load_weights(file, AssistNetworkConfig).metadata
@@ -96,9 +101,9 @@ def test_weights_tell_their_variant_and_act_as_they_were_trained(trained):
         if name != "ours":
             rewards = metadata["reward"]
             assert (rewards["following"] == 0.0) == (name == "without_r_sim")
-            assert (rewards["fingertips"] > 0.0) == (name in ("ppo", "ppo_goal", "ilad"))
+            assert (rewards["fingertips"] > 0.0) == (name in ("ppo", "ppo_goal", "ilad", "ibs"))
             assert (rewards["hint"] > 0.0) == (name == "ppo_goal")
-        assert ("imitation" in metadata) == (name == "ilad")
+        assert ("imitation" in metadata) == (name in ("ilad", "ibs"))
 
 
 def test_all_of_them_run_in_the_same_episodes(trained, tmp_path):
@@ -172,6 +177,31 @@ def test_ilads_demonstrations_count_less_from_round_to_round(tmp_path, data, mon
     weights, parts = of_rounds("parts", 3)
     assert weights[:2] == pytest.approx([0.05, 0.025])
     assert all(torch.equal(values, parts[name]) for name, values in whole.items())
+
+
+def test_ibs_sees_the_bisector_and_has_fewer_demonstrations(trained, data):
+    """Of appendix C, unless the settings ask for fewer."""
+    numbers = {name: VARIANTS[name].imitation_of(ImitationConfig()) for name in ("ilad", "ibs")}
+    assert {name: one.transitions for name, one in numbers.items()} == {
+        **{"ilad": 125_000, "ibs": 15_000}
+    }
+    assert VARIANTS["ibs"].imitation_of(CONFIG.imitation) == CONFIG.imitation
+    network, metadata = load_network(trained["ibs"], AssistNetworkConfig, AssistNetwork)
+    assert metadata["imitation"]["transitions"] == 40
+    source = GoalEpisodes(data.training, data.patterns.training, data.clouds, 3, SHORT)
+    inputs = InputMaker(network, None, scenes.HAND)
+    env = ResidualVecEnv(scenes.environments(SHORT), source, None, clouds=inputs.clouds)
+    begun = env.get_observations()["cloud"]
+    assert begun.shape == (3, 256, 13)
+    after = env.step(torch.ones(3, 18))[0]["cloud"]
+    assert not torch.equal(after, begun)
+
+
+def test_runs_of_before_there_was_the_bisector_go_on():
+    """As nothing of it is among the settings that a run must share with its checkpoint."""
+    for name, variant in VARIANTS.items():
+        told = settings_of(CONFIG.ppo, AssistNetwork(variant.network_of(TINY)))["network"]
+        assert ("bisector" in told) == (name == "ibs")
 
 
 def test_open_loop_goes_to_a_posture_of_the_first_wrist_whatever_comes(data):
