@@ -41,10 +41,18 @@ CHOICES = {"chosen_of_all": "all", "chosen": "re-filtered"}
 def main(arguments: Sequence[str] | None = None) -> None:
     options = parsed(arguments)
     task = AssistConfig(auto_close_joints=options.auto_close_joints)
-    oracle = OracleConfig(squeeze=options.squeeze)
+    usual = OracleConfig()
+    later = options.goal_at - usual.goal_at
+    oracle = replace(
+        usual,
+        squeeze=options.squeeze,
+        open_until=usual.open_until + later,
+        preshape_at=usual.preshape_at + later,
+        goal_at=options.goal_at,
+    )
     grasps, tried = GraspSet.open(options.set), load_goals(options.goals)
     of_split = {name for split in options.split or SPLITS for name in split_names(split)}
-    print(f"seed {options.seed}, auto-close {task.auto_close_joints}, squeeze {oracle.squeeze:g}")
+    print(f"seed {options.seed}, auto-close {task.auto_close_joints}, {oracle}")
     goals = tried.goals(grasps, "all")
     names = np.array([goals.names[index] for index in goals.objects])
     asked = np.isin(names, list(of_split)) & (tried.chosen | tried.chosen_of_all)
@@ -81,6 +89,8 @@ def parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--auto-close-joints", choices=tuple(AUTO_CLOSE_JOINTS),
                         default=AssistConfig().auto_close_joints)  # fmt: skip
     parser.add_argument("--squeeze", type=float, default=OracleConfig().squeeze)
+    parser.add_argument("--goal-at", type=int, default=OracleConfig().goal_at,
+                        help="step; the moments before it are as long before it as by default")  # fmt: skip
     parser.add_argument("--seed", type=int, default=0, help="of places and paths")
     parser.add_argument("--static", action="store_true", help="without the wrist's motion")
     return parser.parse_args(arguments)

@@ -26,12 +26,12 @@ class OracleConfig(Parameters):
     opening: float = parameter(
         1.0, 0.0, 2.0, "rad", "by which the flexors are more open than in the grasp, at first"
     )
-    open_until: int = parameter(25, 0, 1000, "", "steps until they begin to close")
+    open_until: int = parameter(26, 0, 1000, "", "steps until they begin to close")
     preshape: float = parameter(0.4, 0.0, 2.0, "rad", "of that opening left at `preshape_at`")
-    preshape_at: int = parameter(37, 0, 1000, "", "steps")
-    goal_at: int = parameter(45, 1, 1000, "", "steps made when the joints are the grasp's")
+    preshape_at: int = parameter(38, 0, 1000, "", "steps")
+    goal_at: int = parameter(46, 1, 1000, "", "steps made when the joints are the grasp's")
     squeeze: float = parameter(
-        1.5, 0.0, 10.0, "", "share of the way from the grasp to its squeeze that they press with"
+        1.25, 0.0, 10.0, "", "share of the way from the grasp to its squeeze that they press with"
     )
 
     def __post_init__(self) -> None:

@@ -49,7 +49,7 @@ def test_open_then_preshaped_then_at_the_grasp():
     joints, squeezes = grasps()
     targets, goal = followed(joints, squeezes), joints @ HAND.reduction.T
     low, high = HAND.actuator_limits.T
-    for step, opening in ((25, 1.0), (31, 0.7), (37, 0.4), (43, 0.4 * 2 / 8), (45, 0.0)):
+    for step, opening in ((26, 1.0), (32, 0.7), (38, 0.4), (44, 0.4 * 2 / 8), (46, 0.0)):
         wanted = goal.copy()
         wanted[:, FLEXORS] -= opening * np.where(np.isin(FLEXORS, thumb()), -1.0, 1.0)
         assert targets[step] == pytest.approx(np.clip(wanted, low, high), abs=1e-9), step
@@ -61,14 +61,14 @@ def thumb() -> list[int]:
     return [index for index in FLEXORS if signs[index] < 0]
 
 
-def test_at_the_grasp_at_step_45_wherever_that_can_be_reached():
-    """From an open hand, with changes of up to 0.05 rad: 2.25 rad away at most."""
+def test_at_the_grasp_at_step_46_wherever_that_can_be_reached():
+    """From an open hand, with changes of up to 0.05 rad: 2.3 rad away at most."""
     rng = np.random.default_rng(1)
-    actuated = rng.uniform(*np.clip(HAND.actuator_limits, -2.25, 2.25).T, (50, 18))
+    actuated = rng.uniform(*np.clip(HAND.actuator_limits, -2.3, 2.3).T, (50, 18))
     joints = actuated @ HAND.expansion.T
     targets = followed(joints, joints)
     assert np.abs(np.diff(targets, axis=0)).max() <= TASK.max_change + 1e-12
-    assert targets[45] == pytest.approx(joints @ HAND.reduction.T, abs=1e-9)
+    assert targets[46] == pytest.approx(joints @ HAND.reduction.T, abs=1e-9)
 
 
 def test_it_presses_with_more_than_the_squeeze_from_then_on():
@@ -76,8 +76,8 @@ def test_it_presses_with_more_than_the_squeeze_from_then_on():
     squeezes = joints + 0.03 * HAND.expansion.sum(axis=1)
     targets, goal = followed(joints, squeezes), joints @ HAND.reduction.T
     pressed = (squeezes - joints) @ HAND.reduction.T
-    assert targets[46] == pytest.approx(goal + np.clip(1.5 * pressed, -0.05, 0.05))
-    assert targets[47] == pytest.approx(goal + 1.5 * pressed)
+    assert targets[47] == pytest.approx(goal + np.clip(1.25 * pressed, -0.05, 0.05))
+    assert targets[48] == pytest.approx(goal + 1.25 * pressed)
     once = followed(joints, squeezes, replace(ORACLE, squeeze=1.0))
     assert once[-1] == pytest.approx(goal + pressed)
 
@@ -94,8 +94,8 @@ def test_nothing_is_done_where_the_hand_is_already():
 def test_a_hand_put_at_the_grasp_waits_and_presses():
     joints, squeezes = grasps()
     targets = followed(joints, squeezes, STATIC, start=joints)
-    assert targets[:46] == pytest.approx(np.tile(joints @ HAND.reduction.T, (46, 1, 1)))
-    assert np.abs(targets[-1] - targets[45]).max() > 0.05
+    assert targets[:47] == pytest.approx(np.tile(joints @ HAND.reduction.T, (47, 1, 1)))
+    assert np.abs(targets[-1] - targets[46]).max() > 0.05
 
 
 def test_each_is_at_its_own_step():
