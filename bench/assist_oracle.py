@@ -89,8 +89,12 @@ def parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--auto-close-joints", choices=tuple(AUTO_CLOSE_JOINTS),
                         default=AssistConfig().auto_close_joints)  # fmt: skip
     parser.add_argument("--squeeze", type=float, default=OracleConfig().squeeze)
-    parser.add_argument("--goal-at", type=int, default=OracleConfig().goal_at,
-                        help="step; the moments before it are as long before it as by default")  # fmt: skip
+    parser.add_argument(
+        "--goal-at",
+        type=int,
+        default=OracleConfig().goal_at,
+        help="step; other moments are as long before it as by default",
+    )
     parser.add_argument("--seed", type=int, default=0, help="of places and paths")
     parser.add_argument("--static", action="store_true", help="without the wrist's motion")
     return parser.parse_args(arguments)
