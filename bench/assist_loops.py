@@ -2,8 +2,8 @@
 
     python bench/assist_loops.py [--objects 16] [--rounds 4] [--config small]
 
-DAgger and PPO are trained as `dexgrasp train assist` does it, in 64 episodes, from clouds of whole
-surfaces. The first round, which compiles scenes and draws clouds, and validation don't count.
+DAgger and PPO are trained as `dexgrasp train assist` does it, but from clouds of whole surfaces.
+The first round, which compiles scenes and draws clouds, and validation don't count.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def main() -> None:
     table = Table("method", "physics", "whole round", "share")
     for method in METHODS:
         # The first round and the last are judged, and don't count.
-        config, network = load_assist_training(options.config, options.rounds + 2, 64)
+        config, network = load_assist_training(options.config, options.rounds + 2)
         config = replace(config, judged=2, judge_every=1_000_000)
         torch.manual_seed(0)
         with tempfile.TemporaryDirectory() as out, PhysicsClock() as clock:
