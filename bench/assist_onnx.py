@@ -116,21 +116,22 @@ def some_inputs(points: int, states: int, rng: np.random.Generator) -> dict[str,
 
 def timed(repeats: int, points: int) -> dict[str, dict[str, float]]:
     """Medians of processor time, ms, by size and library."""
-    rng, steps = np.random.default_rng(0), {}
+    rng, steps, widths = np.random.default_rng(0), {}, {}
     with tempfile.TemporaryDirectory() as folder:
         for size in ("small", "paper"):
             both = Both(size)
-            given = some_inputs(points, len(both.policy.mean), rng)
+            widths[size] = len(both.policy.mean)
+            given = some_inputs(points, widths[size], rng)
             steps[size, "torch"] = in_torch(both)
             if size == "small":
                 steps[size, "onnx"] = in_onnx(both, given, Path(folder))
     spent: dict[tuple[str, str], list[float]] = {key: [] for key in steps}
     for _ in range(repeats + 5):
-        given = some_inputs(points, len(both.policy.mean), rng)
+        inputs = {size: some_inputs(points, states, rng) for size, states in widths.items()}
         found = {}
         for (size, library), step in steps.items():
             began = time.process_time()
-            found[size, library] = step(given)
+            found[size, library] = step(inputs[size])
             spent[size, library].append(1e3 * (time.process_time() - began))
         difference = np.abs(found["small", "torch"] - found["small", "onnx"]).max()
         assert difference < SAME, f"actions differ by {difference:.1e}"

@@ -76,8 +76,9 @@ class AssistNetworkConfig(Parameters):
 
     @classmethod
     def small(cls) -> AssistNetworkConfig:
-        """Basis points, as the primitive of this size, and narrower layers."""
+        """Basis points, as the primitive of this size, narrower layers, and what presses is told."""
         return cls(
+            pressing=True,
             encoder="basis_points",
             bisector=BisectorConfig.small(),
             query_time=_SMALL_QUERY,

@@ -41,11 +41,13 @@ def network(config: AssistNetworkConfig = TINY) -> AssistNetwork:
     return found.eval()
 
 
-def inputs(count: int = 6, numbers: int = 3) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+def inputs(
+    count: int = 6, numbers: int = 3, states: int = 57
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """With clouds of so many numbers a point."""
     generator = torch.Generator().manual_seed(1)
     return (
-        torch.randn(count, 57, generator=generator),
+        torch.randn(count, states, generator=generator),
         torch.randn(count, 20, numbers, generator=generator) * 0.05,
         torch.randn(count, 18, generator=generator) * 30,
     )
@@ -53,12 +55,13 @@ def inputs(count: int = 6, numbers: int = 3) -> tuple[torch.Tensor, torch.Tensor
 
 @pytest.mark.parametrize("size", ["small", "paper"])
 def test_sizes(size):
-    """57 numbers, a cloud and 18 more in; 36 out, all near zero at first (3.3)."""
+    """57 numbers, a cloud and 18 more in; 36 out, all near zero at first (3.3); small sees more."""
     config = getattr(AssistNetworkConfig, size)()
-    found = AssistNetwork(config)(*inputs())
+    seen = inputs(states=75 if size == "small" else 57)
+    found = AssistNetwork(config)(*seen)
     assert found.shape == (6, 36)
     assert found.abs().max() < 0.05
-    direct = AssistNetwork(replace(config, outputs="direct"))(*inputs()[:2])
+    direct = AssistNetwork(replace(config, outputs="direct"))(*seen[:2])
     assert direct.shape == (6, 18)
     paper = AssistNetwork(AssistNetworkConfig.paper())
     assert paper.encoder.features == paper.of_state[0].out_features == 512
