@@ -6,12 +6,15 @@ import queue
 import threading
 from collections.abc import Callable
 
+from dexgrasp_ros.freed_memory import give_back_freed_memory
+
 
 class Worker:
     """One thread for all jobs, one after the other; there is none before the first.
 
     A new thread for each job may get an arena of its own from the C library's allocator, and what
-    the job has taken there stays with it: the process would grow from job to job.
+    the job has taken there stays with it: the process would grow from job to job. What a job has
+    freed goes back to the system after it.
 
     Args:
         name: of the thread.
@@ -45,3 +48,5 @@ class Worker:
     def _work(self) -> None:
         while (job := self._jobs.get()) is not None:
             job()
+            del job  # and what it holds
+            give_back_freed_memory()
