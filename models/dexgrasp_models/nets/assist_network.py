@@ -76,7 +76,7 @@ class AssistNetworkConfig(Parameters):
 
     @classmethod
     def small(cls) -> AssistNetworkConfig:
-        """Basis points, as the primitive of this size, narrower layers, and what presses is told."""
+        """Basis points, as the primitive of this size; narrower layers; what presses is told."""
         return cls(
             pressing=True,
             encoder="basis_points",
