@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import time
 
-from dexgrasp_ros.node import ERROR, OK, WARN, ManagedNode
-
-WARNING_KEPT = 2.0
-"""Seconds of wall time for which a warning stands after it last came."""
+from dexgrasp_ros.health import Health
+from dexgrasp_ros.node import OK, WARN, ManagedNode
 
 
-class BridgeHealth:
-    """A fault until it is mended, warnings that are told once, and how fast it goes.
+class BridgeHealth(Health):
+    """Faults, warnings, and how fast it goes.
 
     Args:
         node: reports.
@@ -20,36 +18,11 @@ class BridgeHealth:
     """
 
     def __init__(self, node: ManagedNode, period: float, wanted: float) -> None:
-        self._node = node
+        super().__init__(node)
         self._period = period
         self._wanted = wanted
-        self._faulty = False
-        self._warned: dict[str, float] = {}
         self._since: float | None = None
         self._ticks = 0
-
-    def fault(self, message: str, **values: object) -> None:
-        """An error that stands whatever else is to be said, until `mended`."""
-        self._faulty = True
-        self._node.report(ERROR, message, **values)
-
-    def mended(self) -> None:
-        """The fault is over; the next report says what is then."""
-        self._faulty = False
-
-    def warn(self, message: str, **values: object) -> None:
-        """A warning; its numbers are values, so that the same mistake has the same message."""
-        now = time.monotonic()
-        recent = self._recent(now)
-        if message not in recent and not self._faulty:
-            self._node.report(WARN, message, **values)
-        self._warned = recent | {message: now}
-
-    def well(self, message: str, level: bytes = OK, **values: object) -> None:
-        """What there is to say where nothing has been warned of."""
-        self._warned = self._recent(time.monotonic())
-        if not self._warned and not self._faulty:
-            self._node.report(level, message, **values)
 
     def real_time_tick(self, **values: object) -> None:
         """Counts a tick in real time, and once a second tells the factor."""
@@ -68,6 +41,3 @@ class BridgeHealth:
             real_time_factor=f"{factor:.3f}",
             **values,
         )
-
-    def _recent(self, now: float) -> dict[str, float]:
-        return {text: at for text, at in self._warned.items() if now - at < WARNING_KEPT}
