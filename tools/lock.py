@@ -9,7 +9,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 
 ROS_OR_ITS_BUILD_TOOLS = re.compile(r"(ros-|colcon|catkin|empy|lark|cmake==|setuptools)")
-RAY_OR_ITS_NEEDS = re.compile(r"(ray|msgpack)==")
+RAY = re.compile(r"ray==")
 PDOC_OR_ITS_NEEDS = re.compile(r"(pdoc|markdown2)==")
 BUILD_LABEL = re.compile(r"\+\w+$")
 
@@ -45,7 +45,7 @@ def write_locks() -> None:
         key=str.lower,
     )
     ros = [pin for pin in pins if ROS_OR_ITS_BUILD_TOOLS.match(pin)]
-    ray = [pin for pin in pins if RAY_OR_ITS_NEEDS.match(pin)]
+    ray = [pin for pin in pins if RAY.match(pin)]
     docs = [pin for pin in pins if PDOC_OR_ITS_NEEDS.match(pin)]
     others = [pin for pin in pins if pin not in {*ros, *ray, *docs}]
     _write("requirements.txt", HEADER, others)
