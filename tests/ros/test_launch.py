@@ -70,7 +70,7 @@ def test_a_number_that_is_none_is_refused() -> None:
 
 
 def test_hardware_names_the_missing_drivers() -> None:
-    with pytest.raises(GraphError, match="dexgrasp_hand_driver"):
+    with pytest.raises(GraphError, match="realsense2_camera"):
         actions("hardware")
 
 

@@ -116,7 +116,7 @@ def test_benchmarks_refuse_weights_that_are_not_there(tmp_path: Path) -> None:
 
 
 def test_hardware_names_the_missing_drivers() -> None:
-    with pytest.raises(GraphError, match=r"dexgrasp_hand_driver .*; dexgrasp_arm_driver "):
+    with pytest.raises(GraphError, match=r"robot_state_publisher .*; realsense2_camera "):
         hardware_graph(HardwareOptions())
 
 

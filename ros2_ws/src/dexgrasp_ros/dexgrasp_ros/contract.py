@@ -78,6 +78,7 @@ HOME_SERVICE = "control/home"
 OPEN_HAND_SERVICE = "control/open_hand"
 GRASP_ACTION = "grasp"
 RESET_SERVICE = "sim/reset"
+HAND_RESUME_SERVICE = "hand/resume"
 
 
 def optical_frame(camera: str) -> str:

@@ -1,0 +1,1 @@
+"""The Shadow Hand on the topics of the graph."""

@@ -1,0 +1,22 @@
+from setuptools import find_packages, setup
+
+package_name = "dexgrasp_hand_driver"
+
+setup(
+    name=package_name,
+    version="0.1.0",
+    packages=find_packages(),
+    data_files=[
+        ("share/ament_index/resource_index/packages", [f"resource/{package_name}"]),
+        (f"share/{package_name}", ["package.xml"]),
+    ],
+    install_requires=["numpy", "roslibpy"],
+    zip_safe=True,
+    maintainer="dexgrasp maintainers",
+    maintainer_email="dexgrasp@example.org",
+    description="The Shadow Hand on the topics of the graph.",
+    license="Apache-2.0",
+    entry_points={
+        "console_scripts": ["hand_driver_node = dexgrasp_hand_driver.hand_driver_node:run"]
+    },
+)
