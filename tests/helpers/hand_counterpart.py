@@ -1,0 +1,118 @@
+"""Starts, disturbs and asks the simulated hand of `rosbridge_server.py`."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from websockets.sync.client import connect
+
+SERVER = Path(__file__).with_name("rosbridge_server.py")
+
+
+@dataclass(frozen=True)
+class Received:
+    """A command as it came to the hand.
+
+    Attributes:
+        at: s, monotonic: when.
+        until: s, monotonic: when its point is due.
+        taken: whether its controller follows it.
+        topic: on which it came.
+        angles: the vendor's, of joints or motors, rad.
+    """
+
+    at: float
+    until: float
+    taken: bool
+    topic: str
+    angles: dict[str, float]
+
+
+class HandCounterpart:
+    """A hand behind rosbridge on this machine.
+
+    Args:
+        folder: gets its log.
+        settings: of the server, see there.
+    """
+
+    def __init__(self, folder: Path, **settings: Any) -> None:
+        self._log = folder / "commands.jsonl"
+        self._settings = settings
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port: int = probe.getsockname()[1]
+
+    def start(self) -> None:
+        """Returns once it listens."""
+        self.process = subprocess.Popen(
+            [
+                sys.executable,
+                str(SERVER),
+                str(self.port),
+                str(self._log),
+                json.dumps(self._settings),
+            ],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert self.process.stdout is not None
+        assert self.process.stdout.readline() == "there\n"
+
+    def kill(self) -> float:
+        """At once; by when it was, s, monotonic."""
+        self.process.kill()
+        killed = time.monotonic()
+        self.process.communicate()
+        return killed
+
+    def freeze(self) -> float:
+        """It stays connected and does nothing; from when on, s, monotonic."""
+        self.process.send_signal(signal.SIGSTOP)
+        return time.monotonic()
+
+    def thaw(self) -> None:
+        """It goes on, with what has come meanwhile."""
+        self.process.send_signal(signal.SIGCONT)
+
+    def set(self, **settings: Any) -> float:
+        """Changes settings; by when it was, s, monotonic."""
+        with connect(f"ws://127.0.0.1:{self.port}", ping_interval=None) as connection:
+            connection.send(json.dumps({"op": "set", "settings": settings}))
+            connection.recv()
+        return time.monotonic()
+
+    @property
+    def received(self) -> list[Received]:
+        """All commands so far, also those from before a restart."""
+        if not self._log.exists():
+            return []
+        lines = self._log.read_text().splitlines(keepends=True)
+        return [Received(**json.loads(line)) for line in lines if line.endswith("\n")]
+
+    @property
+    def taken(self) -> list[Received]:
+        """Those that are followed."""
+        return [each for each in self.received if each.taken]
+
+
+@contextmanager
+def hand_counterpart(folder: Path, **settings: Any) -> Iterator[HandCounterpart]:
+    """One that runs, and is ended."""
+    counterpart = HandCounterpart(folder, **settings)
+    counterpart.start()
+    try:
+        yield counterpart
+    finally:
+        counterpart.kill()
