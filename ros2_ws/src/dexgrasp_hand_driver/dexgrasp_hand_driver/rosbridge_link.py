@@ -14,6 +14,8 @@ from dexgrasp_hand_driver.controllers import VendorMessage
 from dexgrasp_hand_driver.hand_state import HandState, HandStateReader
 from dexgrasp_models.hand.vendor_joints import VendorJoints, VendorStateError
 
+PIPE = 4096
+"""Bytes on the way between node and process, two states: more would be old."""
 PAUSE = 0.5
 """Seconds from the end of a connection to the next process."""
 
@@ -129,6 +131,7 @@ class RosbridgeLink:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
+            pipesize=PIPE,
         )
 
     def _ended(self, process: subprocess.Popen[str]) -> None:

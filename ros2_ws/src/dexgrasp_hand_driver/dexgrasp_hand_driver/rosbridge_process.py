@@ -71,6 +71,7 @@ class Connection:
         self._topics: dict[str, Any] = {}
         self._open = False
         self._heard = time.monotonic()
+        self._state: dict[str, Any] | None = None
         self._ros = roslibpy.Ros(host, port)
         self._ros.factory.set_max_retries(0)
         self._ros.factory.on_ready(self._on_open)
@@ -125,7 +126,15 @@ class Connection:
 
     def _on_state(self, message: Any) -> None:
         self._heard = time.monotonic()
-        self._parent.tell("state", received=self._heard, message=dict(message))
+        if self._state is None:
+            self._ros.call_later(0.0, self._tell_state)
+        self._state = {"received": self._heard, "message": dict(message)}
+
+    def _tell_state(self) -> None:
+        """The newest of those that had come: a process that lags behind catches up."""
+        state, self._state = self._state, None
+        if state is not None:
+            self._parent.tell("state", **state)
 
     def _list_controllers(self) -> None:
         asked = time.monotonic()
