@@ -33,7 +33,7 @@ VENDOR = VendorJoints(HAND)
 JOINTS = HAND.finger_joints
 START = VENDOR.driven(VENDOR.limits @ [0.8, 0.2])
 """Targets (22,) near where the simulated hand is, from which all joints can go on."""
-PATIENT = {"state_age": 1.0, "fault_after": 2.0, "lead": 0.2}
+PATIENT = {"state_age": 1.0, "fault_after": 10.0, "lead": 0.2}
 """For a busy machine, where it is not about time."""
 STOPPED_WITHIN = 0.1
 """s from a fault to the last set-point that changes, by the hand's own record."""
@@ -347,13 +347,16 @@ each_fault = pytest.mark.parametrize(
 
 @each_fault
 def test_no_set_point_changes_long_after_a_fault(hand, request, cause, complaint):
-    """With the parameters that the driver has by itself."""
+    """With what the driver has by itself for `state_age` and `lead`, whose sum it is."""
     with graph() as ros:
         user = User(ros, hand)
-        ros.start(HandDriverNode, port=hand.port)
+        ros.start(HandDriverNode, port=hand.port, fault_after=10.0)
         user.move(lambda: len(hand.taken) > 5)
         fault = cause(hand)
-        user.move(lambda: user.said(complaint) and user.says("until a person calls"))
+        user.diagnostics.clear()
+        user.move(lambda: user.said(complaint))
+        done = time.monotonic() + 1.0
+        user.move(lambda: time.monotonic() > done)
         if cause is freeze:
             hand.thaw()
         seconds = max(each.until for each in hand.taken) - fault
@@ -365,8 +368,8 @@ def test_no_set_point_changes_long_after_a_fault(hand, request, cause, complaint
 def test_nothing_old_is_carried_out_after_a_fault(hand, request, cause, complaint):
     with graph() as ros:
         user = User(ros, hand)
-        user.start()
-        user.move(lambda: len(hand.taken) > 20)
+        user.start(fault_after=4.0)
+        user.move(lambda: len(hand.taken) > 5)
         fault = cause(hand)
         user.move(lambda: user.says("until a person calls"))
         assert complaint in user.last_words
@@ -389,8 +392,8 @@ def test_nothing_old_is_carried_out_after_a_fault(hand, request, cause, complain
 def test_controllers_stopped(hand):
     with graph() as ros:
         user = User(ros, hand)
-        user.start(fault_after=0.2)
-        user.move(lambda: len(hand.taken) > 20)
+        user.start(fault_after=4.0)
+        user.move(lambda: len(hand.taken) > 5)
         fault = hand.set(controllers="none")
         user.move(lambda: user.said("start the hand's controllers"))
         user.move(lambda: user.says("until a person calls"))
@@ -401,8 +404,8 @@ def test_controllers_stopped(hand):
 def test_a_short_delay_holds_commands_back_without_a_fault(hand):
     with graph() as ros:
         user = User(ros, hand)
-        user.start(fault_after=10.0)
-        user.move(lambda: len(hand.taken) > 20)
+        user.start()
+        user.move(lambda: len(hand.taken) > 5)
         hand.set(states=False)
         assert eventually(lambda: user.said("s old"))
         count = len(hand.taken)
@@ -489,7 +492,8 @@ def test_its_processes_end_with_it(hand, state, number):
         hand.kill()
     with graph() as ros:
         user = User(ros, hand)
-        values = [f"{name}:={value}" for name, value in (*PATIENT.items(), ("port", hand.port))]
+        parameters = PATIENT | {"fault_after": 4.0, "port": hand.port}
+        values = [f"{name}:={value}" for name, value in parameters.items()]
         driver = subprocess.Popen(
             [sys.executable, "-m", NODE, "--ros-args", *(w for v in values for w in ("-p", v))],
             env=ros.environment | {PARENT_VARIABLE: str(os.getpid())},

@@ -48,6 +48,9 @@ class HandCounterpart:
 
     def __init__(self, folder: Path, **settings: Any) -> None:
         self._log = folder / "commands.jsonl"
+        self._log.touch()
+        self._received: list[Received] = []
+        self._read = 0
         self._settings = settings
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
@@ -96,10 +99,13 @@ class HandCounterpart:
     @property
     def received(self) -> list[Received]:
         """All commands so far, also those from before a restart."""
-        if not self._log.exists():
-            return []
-        lines = self._log.read_text().splitlines(keepends=True)
-        return [Received(**json.loads(line)) for line in lines if line.endswith("\n")]
+        with self._log.open() as log:
+            log.seek(self._read)
+            for line in iter(log.readline, ""):
+                if line.endswith("\n"):
+                    self._received.append(Received(**json.loads(line)))
+                    self._read = log.tell()
+        return list(self._received)
 
     @property
     def taken(self) -> list[Received]:

@@ -112,6 +112,8 @@ class Server:
                 continue
             content = json.dumps({"op": "publish", "topic": "/joint_states", "msg": self._state()})
             for each in tuple(self._subscribers):
+                if each.transport.get_write_buffer_size():  # as with a `queue_length` of 1
+                    continue
                 try:
                     await each.send(content)
                 except ConnectionClosed:
