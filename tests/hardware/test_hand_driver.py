@@ -125,6 +125,12 @@ def ours(received: Received) -> np.ndarray:
     return VENDOR.fingers(list(received.angles), list(received.angles.values()))
 
 
+def best_rate(user: User, count: int) -> float:
+    """The greatest rate, Hz, of so many states in a row, by their stamps."""
+    stamps = [conversions.stamp_to_ns(message.header.stamp) for message in user.states]
+    return conversions.NANOSECONDS * count / np.min(np.array(stamps[count:]) - stamps[:-count])
+
+
 # When all is well
 
 
@@ -145,9 +151,9 @@ def test_states_have_the_contracts_names_signs_and_rate(hand):
         assert np.isclose(velocity, -0.01 * VENDOR.names.index("rh_THJ2"))
         stamps = [conversions.stamp_to_ns(m.header.stamp) * 1e-9 for m in user.states]
         assert np.all(np.diff(stamps) > 0.0)
-        # A late look on a busy machine loses some.
-        assert np.median(np.diff(stamps)) < 1.3 / contract.CONTROL_RATE
         assert 1.0 / np.mean(np.diff(stamps)) < 1.05 * contract.CONTROL_RATE
+        # A busy machine loses some; in half a second of rest all come.
+        assert eventually(lambda: best_rate(user, 25) / contract.CONTROL_RATE > 0.9)
         (end,) = ros.tester.get_publishers_info_by_topic(contract.JOINT_STATES.name)
         assert end.qos_profile.reliability == contract.JOINT_STATES.qos.reliability
         assert end.qos_profile.durability == contract.JOINT_STATES.qos.durability
