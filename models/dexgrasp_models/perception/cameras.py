@@ -14,6 +14,7 @@ A rig file is YAML (see ``config/cameras``)::
         intrinsics: {width: 640, ...}         # optional: this camera's own
         depth_unit: 0.0001                    # optional: m that a count of its 16 bit images is
         rectified: false                      # optional: its images still have its lens' distortion
+        serial: "821212060746"                # optional: of the device, by which its driver finds it
 
 Optical frames follow REP-103: x right, y down and z forward in the image.
 """
@@ -36,7 +37,7 @@ from scipy.spatial.transform import Rotation
 from dexgrasp_models.files import written_whole
 
 _INTRINSIC_KEYS = ("width", "height", "fx", "fy", "cx", "cy")
-_OPTIONAL_KEYS = ("depth_unit", "rectified")
+_OPTIONAL_KEYS = ("depth_unit", "rectified", "serial")
 _CAMERA_KEYS = {
     "name", "position", "focus", "up", "quaternion_xyzw", "intrinsics", *_OPTIONAL_KEYS
 }  # fmt: skip
@@ -65,6 +66,7 @@ class CameraModel:
         world_T_optical: (4, 4) pose of the optical frame in ``world``, metres.
         depth_unit: metres that one count of a depth image of whole numbers is.
         rectified: whether the camera's driver rectifies its images, where that is known.
+        serial: number of the device, None where the rig doesn't say.
 
     Raises:
         RigError: for a value out of range or a matrix that is no rigid transform.
@@ -80,6 +82,7 @@ class CameraModel:
     world_T_optical: np.ndarray
     depth_unit: float = 0.001
     rectified: bool | None = None
+    serial: str | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not _ROS_NAME.match(self.name):
@@ -110,6 +113,12 @@ class CameraModel:
         object.__setattr__(self, "depth_unit", unit)
         if not isinstance(self.rectified, bool | None):
             raise RigError(f"{self.name}: rectified is {self.rectified!r}, not true or false")
+        if self.serial is not None and not (isinstance(self.serial, str) and self.serial.strip()):
+            # YAML takes digits for a number, and leading zeros get lost.
+            raise RigError(
+                f"{self.name}: serial is {self.serial!r}; write it in quotes, as in "
+                'serial: "821212060746"'
+            )
         pose = np.array(self.world_T_optical, dtype=np.float64)
         if pose.shape != (4, 4) or not np.isfinite(pose).all():
             raise RigError(f"{self.name}: world_T_optical must be a finite 4x4 matrix")
@@ -238,6 +247,7 @@ def save_rig(
                 },
                 **({} if camera.depth_unit == 0.001 else {"depth_unit": camera.depth_unit}),
                 **({} if camera.rectified is None else {"rectified": camera.rectified}),
+                **({} if camera.serial is None else {"serial": camera.serial}),
             }
             for camera in cameras
         ]
@@ -258,9 +268,11 @@ def _parse_rig(data: Any) -> tuple[CameraModel, ...]:
         _parse_camera(entry, index, rig.get("intrinsics")) for index, entry in enumerate(entries)
     )
     names = [camera.name for camera in cameras]
-    repeated = sorted({name for name in names if names.count(name) > 1})
-    if repeated:
-        raise RigError(f"camera names occur more than once: {', '.join(repeated)}")
+    serials = [camera.serial for camera in cameras if camera.serial is not None]
+    for what, values in (("names", names), ("serials", serials)):
+        repeated = sorted({value for value in values if values.count(value) > 1})
+        if repeated:
+            raise RigError(f"camera {what} occur more than once: {', '.join(repeated)}")
     return cameras
 
 

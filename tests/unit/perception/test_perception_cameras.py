@@ -113,6 +113,15 @@ def test_a_rig_survives_being_written(tmp_path):
     assert (tmp_path / "copy.yaml").read_text().startswith("# first\n# second\n")
 
 
+def test_a_serial_is_read_and_written(tmp_path):
+    first, second = load_rig(
+        rig_file(tmp_path, {**with_camera(serial="0123"), "intrinsics": INTRINSICS})
+    ) + load_rig(rig_file(tmp_path, with_camera()))
+    assert (first.serial, second.serial) == ("0123", None)
+    save_rig([first], tmp_path / "copy.yaml")
+    assert load_rig(tmp_path / "copy.yaml")[0].serial == "0123"
+
+
 def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
     path = tmp_path / "rig.yaml"
     path.write_text("old")
@@ -148,6 +157,15 @@ def with_camera(**changes):
         ({"intrinsics": {**INTRINSICS, "height": 0}, "cameras": [CAMERA]}, "whole pixels"),
         ({"intrinsics": {**INTRINSICS, "fx": -1}, "cameras": [CAMERA]}, "must be positive"),
         ({"intrinsics": {**INTRINSICS, "cx": 900}, "cameras": [CAMERA]}, "outside the"),
+        (with_camera(serial=821212060746), 'in quotes, as in serial: "8'),
+        (with_camera(serial=" "), "in quotes"),
+        (
+            {
+                "intrinsics": INTRINSICS,
+                "cameras": [{**CAMERA, "name": name, "serial": "12"} for name in ("a", "b")],
+            },
+            "serials occur more than once: 12",
+        ),
     ],
 )
 def test_bad_rigs_say_what_is_wrong(tmp_path, data, reason):

@@ -5,8 +5,11 @@ from __future__ import annotations
 import numpy as np
 from sensor_msgs.msg import CameraInfo, Image
 
+from dexgrasp_models.perception.distortion import Distortion
 from dexgrasp_ros.conversions import MessageError, header
 from dexgrasp_ros.message_data import image_rows
+
+_UNDISTORTED = Distortion("plumb_bob", (0.0,) * 5)
 
 
 def depth_to_message(depth: np.ndarray, ns: int, frame_id: str) -> Image:
@@ -72,17 +75,31 @@ def color_from_message(message: Image) -> np.ndarray:
 
 
 def camera_info(
-    intrinsics: np.ndarray, width: int, height: int, ns: int, frame_id: str
+    intrinsics: np.ndarray,
+    width: int,
+    height: int,
+    ns: int,
+    frame_id: str,
+    distortion: Distortion | None = None,
 ) -> CameraInfo:
-    """Pinhole (3, 3) intrinsics without distortion to a CameraInfo."""
+    """Pinhole (3, 3) intrinsics to a CameraInfo; K and P are the same.
+
+    Args:
+        intrinsics: (3, 3) matrix, pixels.
+        width, height: of the image, pixels.
+        ns: stamp.
+        frame_id: of the image.
+        distortion: of the lens, None where the image has none.
+    """
+    distortion = distortion or _UNDISTORTED
     projection = np.zeros((3, 4))
     projection[:, :3] = intrinsics
     return CameraInfo(
         header=header(ns, frame_id),
         width=width,
         height=height,
-        distortion_model="plumb_bob",
-        d=[0.0] * 5,
+        distortion_model=distortion.model,
+        d=list(distortion.coefficients),
         k=np.asarray(intrinsics, float).ravel().tolist(),
         r=np.eye(3).ravel().tolist(),
         p=projection.ravel().tolist(),
