@@ -14,7 +14,7 @@ A rig file is YAML (see ``config/cameras``)::
         intrinsics: {width: 640, ...}         # optional: this camera's own
         depth_unit: 0.0001                    # optional: m that a count of its 16 bit images is
         rectified: false                      # optional: its images still have its lens' distortion
-        serial: "821212060746"                # optional: of the device, by which its driver finds it
+        serial: "821212060746"                # optional: by which its driver finds the device
 
 Optical frames follow REP-103: x right, y down and z forward in the image.
 """

@@ -9,10 +9,8 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import partial
 
-from rclpy.publisher import Publisher
-
 from dexgrasp_models.perception.cameras import CameraModel
-from dexgrasp_ros import contract, image_messages, qos
+from dexgrasp_ros.camera_topics import CameraTopics
 from dexgrasp_ros.node import ERROR, ManagedNode
 from dexgrasp_sim.cameras.camera_process import CameraProcess, Images, View, render
 from dexgrasp_sim.simulator import Simulator
@@ -26,36 +24,25 @@ _RATE_WINDOW = 10
 
 
 @dataclass(frozen=True)
-class _CameraTopics:
+class _RenderedCamera:
     camera: CameraModel
-    depth: Publisher
-    info: Publisher
-    color: Publisher
-    color_info: Publisher
-
-    @property
-    def audience(self) -> tuple[int, int]:
-        """How many subscribe to the depth and to the color images."""
-        return self.depth.get_subscription_count(), self.color.get_subscription_count()
+    topics: CameraTopics
 
     @property
     def view(self) -> View:
         """What somebody subscribes to."""
-        depth, color = self.audience
+        depth, color = self.topics.audience
         return View(self.camera.name, depth=depth > 0, color=color > 0)
 
     def publish_info(self, ns: int) -> None:
-        camera, frame = self.camera, self.camera.optical_frame
-        message = image_messages.camera_info(camera.matrix, camera.width, camera.height, ns, frame)
-        self.info.publish(message)
-        self.color_info.publish(message)  # one sensor takes both images
+        camera = self.camera
+        self.topics.publish_info(camera.matrix, camera.width, camera.height, ns)
 
     def publish(self, images: Images, ns: int) -> None:
-        frame = self.camera.optical_frame
         if images.depth is not None:
-            self.depth.publish(image_messages.depth_to_message(images.depth, ns, frame))
+            self.topics.publish_depth(images.depth, ns)
         if images.color is not None:
-            self.color.publish(image_messages.color_to_message(images.color, ns, frame))
+            self.topics.publish_color(images.color, ns)
 
 
 class BridgeCameras:
@@ -87,8 +74,9 @@ class BridgeCameras:
         self._simulator = simulator
         self._process = process
         self._period_ticks = period_ticks
-        self._topics = [
-            _camera_topics(node, camera, reliable) for camera in simulator.cameras.values()
+        self._cameras = [
+            _RenderedCamera(camera, CameraTopics(node, camera.name, reliable))
+            for camera in simulator.cameras.values()
         ]
         self._repeats = 0
         self._audience: list[int] = self._subscribers()
@@ -120,7 +108,7 @@ class BridgeCameras:
             # When the images are taken: they come later, and intrinsics in the order of time.
             self._publish_infos(ns, disabled)
             job = self._process.submit(
-                self._simulator.snapshot(), [topics.view for topics in wanted]
+                self._simulator.snapshot(), [camera.view for camera in wanted]
             )
             job.add_done_callback(partial(self._publish_rendered, wanted, ns, self._epoch))
         elif due and (not wanted or time.monotonic() - self._infos_at > SIGN_OF_LIFE):
@@ -148,16 +136,16 @@ class BridgeCameras:
         if self._process is not None:
             self._process.close()
 
-    def _wanted(self, disabled: Collection[str]) -> list[_CameraTopics]:
+    def _wanted(self, disabled: Collection[str]) -> list[_RenderedCamera]:
         return [
-            topics
-            for topics in self._topics
-            if topics.camera.name not in disabled and (topics.view.depth or topics.view.color)
+            each
+            for each in self._cameras
+            if each.camera.name not in disabled and (each.view.depth or each.view.color)
         ]
 
     def _subscribers(self) -> list[int]:
         """How many subscribe to each image."""
-        return [count for topics in self._topics for count in topics.audience]
+        return [count for each in self._cameras for count in each.topics.audience]
 
     def _somebody_new(self) -> bool:
         """Whether an image has more subscribers than when images were made last."""
@@ -168,20 +156,20 @@ class BridgeCameras:
 
     def _publish_infos(self, ns: int, disabled: Collection[str]) -> None:
         self._infos_at = time.monotonic()
-        for topics in self._topics:
-            if topics.camera.name not in disabled:
-                topics.publish_info(ns)
+        for each in self._cameras:
+            if each.camera.name not in disabled:
+                each.publish_info(ns)
 
     def _publish_now(self, ns: int, disabled: Collection[str]) -> None:
         self._audience = self._subscribers()
         self._publish_infos(ns, disabled)
         cameras, snapshot = self._simulator.depth_cameras, self._simulator.snapshot()
-        for topics in self._wanted(disabled):
-            (images,) = render(cameras, snapshot, [topics.view])
-            topics.publish(images, ns)
+        for each in self._wanted(disabled):
+            (images,) = render(cameras, snapshot, [each.view])
+            each.publish(images, ns)
 
     def _publish_rendered(
-        self, wanted: Sequence[_CameraTopics], ns: int, epoch: int, job: Future[list[Images]]
+        self, wanted: Sequence[_RenderedCamera], ns: int, epoch: int, job: Future[list[Images]]
     ) -> None:
         if job.cancelled() or not self._node.active or epoch != self._epoch:
             return
@@ -189,23 +177,5 @@ class BridgeCameras:
             self._node.report(ERROR, f"no camera images: {error!r}")
             return
         self._rendered_at.append(time.monotonic())
-        for topics, images in zip(wanted, job.result(), strict=True):
-            topics.publish(images, ns)
-
-
-def _camera_topics(node: ManagedNode, camera: CameraModel, reliable: bool) -> _CameraTopics:
-    topics = (
-        contract.depth_image,
-        contract.depth_info,
-        contract.color_image,
-        contract.color_info,
-    )
-    return _CameraTopics(
-        camera,
-        *(
-            node.create_lifecycle_publisher(
-                topic.type, topic.name, topic.qos if reliable else qos.IMAGE_BEST_EFFORT
-            )
-            for topic in (make(camera.name) for make in topics)
-        ),
-    )
+        for each, images in zip(wanted, job.result(), strict=True):
+            each.publish(images, ns)

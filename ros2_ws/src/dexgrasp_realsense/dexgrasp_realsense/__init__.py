@@ -1,0 +1,1 @@
+"""RealSense cameras, or their recordings, on the topics of the graph."""
