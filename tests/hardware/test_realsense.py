@@ -28,7 +28,6 @@ from software_cameras import (
     sending,
 )
 
-from dexgrasp_bringup.processes import free_domain_id
 from dexgrasp_realsense import frame_source
 from dexgrasp_realsense.realsense_node import RealSenseNode
 from dexgrasp_ros import contract, image_messages
@@ -103,7 +102,7 @@ def test_images_out_of_order_do_not_go_on(tmp_path):
 
 @pytest.mark.parametrize("jump", [-500.0, 500.0])
 def test_a_jump_of_the_cameras_clock_is_told_and_stamps_go_on(tmp_path, jump):
-    with one_camera(tmp_path) as one:
+    with one_camera(tmp_path, camera_timeout=60.0) as one:
         one.show(500, taken=ticking(1000.0), domain=HARDWARE_CLOCK)
         one.show(600, taken=ticking(1000.0 + jump), domain=HARDWARE_CLOCK)
         assert eventually(lambda: one.said("camera_1: its clock", "has jumped"))
@@ -133,6 +132,7 @@ def test_colour_that_does_not_come_does_not_hold_up_depth_for_good(tmp_path):
     with one_camera(tmp_path, camera_timeout=1.0) as one:
         one.show(500, color=None)
         assert not one.color
+        assert eventually(lambda: one.said("camera_1: depth alone, its colour does not come"))
 
 
 # What a camera has
@@ -142,6 +142,7 @@ def test_a_camera_without_colour_gives_depth(tmp_path):
     with one_camera(tmp_path, {"color": False}) as one:
         one.show(500)
         assert not one.color
+        assert eventually(lambda: one.said("camera_1: depth alone, it has no colour of this size"))
 
 
 def test_a_size_that_the_camera_lacks_is_told_with_those_that_it_has(tmp_path):
@@ -311,6 +312,17 @@ def test_a_rig_with_a_unit_of_its_own_is_refused(tmp_path):
         assert "depth_unit of camera_1, camera_2, camera_3, camera_4: leave it out" in node.failure
 
 
+def test_it_does_not_start_beside_who_publishes_the_same_images(tmp_path):
+    with graph() as ros:
+        topic = contract.depth_image("camera_3")
+        ros.tester.create_publisher(topic.type, topic.name, topic.qos)
+        node = ros.create(node_with(SoftwareCameras()), rig=write_rig(tmp_path / "rig.yaml"))
+        assert eventually(lambda: node.count_publishers(topic.name) > 0)
+        assert node.trigger_configure() == TransitionCallbackReturn.SUCCESS
+        assert node.trigger_activate() == TransitionCallbackReturn.FAILURE
+        assert "/camera_3/depth/image_rect_raw is published by /tester already" in node.failure
+
+
 @pytest.mark.parametrize(
     ("parameters", "reason"),
     [
@@ -364,19 +376,19 @@ with sending(lambda: camera.send(500)):
 def test_its_process_ends_in_order(tmp_path, program, says, number):
     """Soon, as `process_end` sees to; the rest of the time here is for a busy machine."""
     rig = write_rig(tmp_path / "rig.yaml", cameras=1)
-    process = subprocess.Popen(
-        [sys.executable, *program, "--ros-args", "-p", f"rig:={rig}", "-p", f"rate:={RATE}"],
-        env={
-            **os.environ,
-            "ROS_DOMAIN_ID": str(free_domain_id()),
-            "PYTHONPATH": os.pathsep.join(sys.path),
-        },
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    lines = iter(process.stderr.readline, "")
-    assert any(says in line for line in lines)
-    process.send_signal(number)
-    _, errors = process.communicate(timeout=GRACE + 15.0)
+    with graph() as ros:
+        diagnostics = ros.collect(contract.DIAGNOSTICS)
+        process = subprocess.Popen(
+            [sys.executable, *program, "--ros-args", "-p", f"rig:={rig}", "-p", f"rate:={RATE}"],
+            env={**ros.environment, "PYTHONPATH": os.pathsep.join(sys.path)},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        try:
+            assert eventually(lambda: said(diagnostics, says))
+            process.send_signal(number)
+            _, errors = process.communicate(timeout=GRACE + 15.0)
+        finally:
+            process.kill()
     assert process.returncode == 0
     assert "Traceback" not in errors

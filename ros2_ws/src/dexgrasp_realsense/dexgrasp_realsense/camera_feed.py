@@ -16,6 +16,7 @@ from dexgrasp_realsense.frame_source import (
     FrameError,
     Frames,
     RecordingEnded,
+    StreamRequest,
 )
 from dexgrasp_realsense.lens import Lens, LensError
 
@@ -48,6 +49,10 @@ class Source(Protocol):
     @property
     def repeats(self) -> bool:
         """Whether it is opened again after its end."""
+
+    @property
+    def request(self) -> StreamRequest:
+        """What is wanted of it."""
 
 
 class CameraFeed:
@@ -183,8 +188,13 @@ class CameraFeed:
             return False
         if stamp.jumped:
             self._warn("its clock, or that of ROS, has jumped: the stamps begin anew")
-        if not self._color:
-            self._warn("its colour does not come: depth alone; plug it in again to try once more")
+        if self._source.request.color and not stream.has_color:
+            self._warn(
+                "depth alone, it has no colour of this size and rate: set color to false if none"
+                " is wanted"
+                if self._color
+                else "depth alone, its colour does not come: plug it in again to try once more"
+            )
         self._pass(stream.lens, frames, stamp.ns)
         self.frames += 1
         self._handed_on.append(time.monotonic())

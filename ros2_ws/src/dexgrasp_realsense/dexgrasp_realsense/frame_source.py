@@ -207,9 +207,12 @@ class CameraStream:
         color = frames.get_color_frame() if self.has_color else None
         if not color or color.get_frame_number() == self._color_number:
             return None
+        if color.get_frame_timestamp_domain() == depth.get_frame_timestamp_domain():
+            apart = abs(color.get_timestamp() - depth.get_timestamp())
+            if apart > _SAME_MOMENT * self._period_ms:
+                return None
         self._color_number = color.get_frame_number()
-        apart = abs(color.get_timestamp() - depth.get_timestamp())
-        return color if apart <= _SAME_MOMENT * self._period_ms else None
+        return color
 
     @staticmethod
     def _check(frame: Any, what: str, pixel: int, width: int, height: int) -> None:

@@ -21,6 +21,7 @@ from dexgrasp_realsense.sources import (
     recordings_by_camera,
     refuse_unusable,
 )
+from dexgrasp_ros import contract
 from dexgrasp_ros.camera_topics import CameraTopics
 from dexgrasp_ros.node import ERROR, OK, WARN, ConfigurationError, ManagedNode
 from dexgrasp_ros.node_process import main
@@ -78,6 +79,7 @@ class RealSenseNode(ManagedNode):
 
     def activate(self) -> None:
         """Takes the cameras up; those that are not there are waited for."""
+        self.neighbours.refuse_publishers([contract.depth_image(name) for name in self._sources])
         self._feeds = {
             name: CameraFeed(
                 name,
