@@ -28,6 +28,8 @@ _SLOWEST = 0.1
 """Share of the joints' speed that is left at a singularity."""
 _DAMPING = 0.05
 """Of the steps at a singularity (Nakamura and Hanafusa, 1986)."""
+_LEAST_STEP = 1e-9
+"""rad; the rounding of what stands still is no step."""
 _STANDING = 0.01
 """rad/s, below which joints that do not come nearer to a pose are said to stand before it."""
 
@@ -57,7 +59,11 @@ class FollowLimits(Parameters):
         25.0, 1.0, 50.0, "1/s", "of the approach to a target; the arm lags by its inverse"
     )
     table_clearance: float = parameter(
-        0.02, 0.0, 0.08, "m", "least height of the arm's links and the hand's forearm over the table"
+        0.02,
+        0.0,
+        0.08,
+        "m",
+        "least height of the arm's links and the hand's forearm over the table",
     )
     singular_value: float = parameter(
         0.08, 0.01, 0.3, "", "least singular value of the Jacobian without slowing down"
@@ -202,10 +208,14 @@ class ArmFollower:
         step = jacobian.T @ np.linalg.solve(jacobian @ jacobian.T + damping * np.eye(6), twist)
         fastest = self._max_speeds * max(_SLOWEST, 1.0 - nearness) * self._period
         excess = max(1.0, float((np.abs(step) / fastest).max()))
-        goal = np.clip(motion.goal + step / excess, self._kinematics.lower, self._kinematics.upper)
+        goal = motion.goal
+        if np.abs(step).max() > _LEAST_STEP:
+            goal = np.clip(goal + step / excess, self._kinematics.lower, self._kinematics.upper)
         lags = self._lags(twist)
-        held = Held.SPEED if motion.held == Held.SPEED and ramp.elapsed < ramp.duration else (
-            Held.NOTHING
+        held = (
+            Held.SPEED
+            if motion.held == Held.SPEED and ramp.elapsed < ramp.duration
+            else (Held.NOTHING)
         )
         if lags:
             standing = np.abs(goal - motion.goal).max() < _STANDING * self._period

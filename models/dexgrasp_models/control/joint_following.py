@@ -17,9 +17,9 @@ class JointFollower:
     A joint at distance e is to go at k e, but no faster than its speed limit, nor than it can brake
     for: near the goal that is the first-order approach of gain k, farther away the braking curve
     v = sqrt(2 a e - (a / k)^2), joined smoothly at e = a / k^2. Speeds and changes of speed are
-    scaled for all joints by the same factor, so that they go straight to the goal in joint space. A goal that stands still is never
-    overshot by a joint that starts at rest; one that jumps back behind a moving joint is, by no more
-    than the joint's stopping distance, and limits of the joints never.
+    scaled by the same factor for all joints, which so go straight to the goal in joint space. A
+    goal that stands still is never overshot by a joint that starts at rest; one that jumps back
+    behind a moving joint is, by no more than its stopping distance, and joint limits never.
 
     Args:
         lower, upper: (J,) joint limits, rad.
@@ -45,7 +45,9 @@ class JointFollower:
         if not (np.min(max_speeds) > 0 and np.min(max_accelerations) > 0 and period > 0):
             raise ValueError("speed and acceleration limits and the period must be positive")
         if not 0 < gain * period <= 0.1:
-            raise ValueError(f"a gain of {gain:g} 1/s is too high for set-points {period:g} s apart")
+            raise ValueError(
+                f"a gain of {gain:g} 1/s is too high for set-points {period:g} s apart"
+            )
         self._lower, self._upper = np.array(lower, float), np.array(upper, float)
         self._max_speeds = np.array(max_speeds, float)
         self._max_accelerations = np.array(max_accelerations, float)
@@ -68,7 +70,9 @@ class JointFollower:
         change = self._wanted(way, allowed) - speeds
         following = speeds + change / max(1.0, float((np.abs(change) / reach).max()))
         # A joint that has to brake, or goes the wrong way, does not wait for the others.
-        following = np.clip(following, np.where(way < 0, -allowed, 0), np.where(way > 0, allowed, 0))
+        following = np.clip(
+            following, np.where(way < 0, -allowed, 0), np.where(way > 0, allowed, 0)
+        )
         following = np.clip(following, speeds - reach, speeds + reach)
         arrived = (np.abs(way) < _ARRIVED) & (np.abs(following) < reach)
         following[arrived] = 0.0

@@ -15,9 +15,7 @@ SPEED, ACCELERATION, GAIN = 1.2, 8.0, 25.0
 
 def follower(joints: int = 1, low: float = -3.0, high: float = 3.0) -> JointFollower:
     ones = np.ones(joints)
-    return JointFollower(
-        low * ones, high * ones, SPEED * ones, ACCELERATION * ones, GAIN, PERIOD
-    )
+    return JointFollower(low * ones, high * ones, SPEED * ones, ACCELERATION * ones, GAIN, PERIOD)
 
 
 def followed(goals, start, follow: JointFollower | None = None) -> np.ndarray:
