@@ -19,6 +19,7 @@ import socket
 import struct
 import subprocess
 import sys
+import threading
 import time
 from collections import deque
 from dataclasses import dataclass, field
@@ -110,21 +111,21 @@ class _Controller:
         self.target: tuple[float, ...] | None = None
         self.registers: dict[str, Any] = {}
         self.outputs: dict[str, Any] = {"output_int_register_0": 0}
-        self.ticks = 0
+        self.began = time.monotonic()
         self.running = self.remote = True
         self.program = False
         self.mode = 7
         self.safety = ""
         self.delay = 0.0
         self.watchdog: float | None = None
-        self.heard = 0.0
+        self.silent = 0  # periods; those in which this process did not run do not count
         self.arrivals: list[tuple[float, tuple[float, ...]]] = []
         self.events: list[tuple[float, str]] = []
 
     def run(self) -> None:
         due = time.monotonic()
         while self.running:
-            due = max(due + PERIOD, time.monotonic() - 0.1)
+            due = max(due + PERIOD, time.monotonic())
             while (left := due - time.monotonic()) > 0:
                 self.serve(left)
             self.serve(0.0)
@@ -208,7 +209,7 @@ class _Controller:
 
     def command(self, command: int) -> None:
         now = time.monotonic()
-        self.heard = now
+        self.silent = 0
         if not self.program:
             return
         numbers = tuple(self.registers.get(f"input_double_register_{i}", 0.0) for i in range(6))
@@ -237,8 +238,8 @@ class _Controller:
 
     def tick(self) -> None:
         now = time.monotonic()
-        self.ticks += 1
-        if self.program and self.watchdog and now - self.heard > 1.0 / self.watchdog:
+        self.silent += 1
+        if self.program and self.watchdog and self.silent * PERIOD > 1.0 / self.watchdog:
             self.end_program("watchdog")
         before = list(self.joints)
         if self.target is not None and self.program and not self.safety:
@@ -251,7 +252,7 @@ class _Controller:
         mode, bits = _SAFETY.get(self.safety, (1, _NORMAL))
         status = (_POWERED if self.mode == 7 else 0) | (_PROGRAM if self.program else 0)
         values = self.outputs | {
-            "timestamp": 1000.0 + self.ticks * PERIOD,
+            "timestamp": 1000.0 + round((now - self.began) / PERIOD) * PERIOD,
             "actual_q": self.joints,
             "actual_qd": self.speeds,
             "robot_mode": self.mode,
@@ -304,10 +305,13 @@ class _Controller:
         elif name == "where":
             answer = tuple(self.joints)
         elif name == "record":
-            answer = Record(self.arrivals, self.events, tuple(self.joints), self.watchdog)
+            answer = Record(
+                list(self.arrivals), list(self.events), tuple(self.joints), self.watchdog
+            )
             if value:
                 self.arrivals, self.events = self.arrivals[-1:], []
-        self.orders.send(answer)
+        # Whoever asked may be slow to read it.
+        threading.Thread(target=self.orders.send, args=(answer,)).start()
 
 
 class UrController:

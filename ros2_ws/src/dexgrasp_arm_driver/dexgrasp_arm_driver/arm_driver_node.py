@@ -107,7 +107,7 @@ class ArmDriverNode(ManagedNode):
             SenderSubscription(self, contract.WRIST_TARGET, self._on_wrist_target),
             SenderSubscription(self, contract.HAND_COMMAND, self._on_hand_command),
         )
-        self.create_waiting_service(Trigger, contract.RESUME_SERVICE, self._on_resume)
+        self.create_waiting_service(Trigger, contract.ARM_RESUME_SERVICE, self._on_resume)
         self.create_timer(_WATCH_PERIOD, self._watch, clock=self.steady_clock)
         self._servo: ServoSupervisor | None = None
 
@@ -187,7 +187,7 @@ class ArmDriverNode(ManagedNode):
 
     @property
     def _to_go_on(self) -> str:
-        return f"To go on call {self.resolve_service_name(contract.RESUME_SERVICE)}"
+        return f"To go on call {self.resolve_service_name(contract.ARM_RESUME_SERVICE)}"
 
     # ROS callbacks
 

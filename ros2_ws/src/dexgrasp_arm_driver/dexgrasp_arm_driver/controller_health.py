@@ -39,6 +39,8 @@ _PROGRAM_BIT = 1
 _PLAYING = 2
 _DRIFT = 1e-3
 """s per s by which two clocks may drift apart; a controller's keeps within a tenth of it."""
+_SET_BACK_NS = 1_000_000_000
+"""What is more than a correction of the clock."""
 _LATE_LOOKS = 4
 """Looks in a row that have to find a state late: one may be due to this process's own sleep."""
 
@@ -136,7 +138,7 @@ class StampClock:
         self._last = 0
 
     def stamp(self, timestamp: float, measured_ns: int) -> int:
-        """The stamp of a state, ns; never one before the last.
+        """The stamp of a state, ns; never one before the last, unless the clock was set back.
 
         Args:
             timestamp: s, on the controller's clock.
@@ -145,5 +147,8 @@ class StampClock:
         ns = round(timestamp * 1e6) * 1000
         if self._difference is None or abs(measured_ns - ns - self._difference) > self._tolerance:
             self._difference = measured_ns - ns
-        self._last = max(self._last + 1, ns + self._difference)
+        stamp = ns + self._difference
+        if 0 <= self._last - stamp < _SET_BACK_NS:
+            stamp = self._last + 1
+        self._last = stamp
         return self._last
