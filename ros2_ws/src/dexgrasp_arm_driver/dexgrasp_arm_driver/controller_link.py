@@ -103,13 +103,19 @@ class ControllerLink:
 
         Raises:
             ValueError: it is not finite, which the controller would accept.
+            ConnectionError: the client has lost the controller.
         """
         if not np.isfinite(joints).all():
             raise ValueError(f"a set-point is not finite: {joints}")
         settings = self._settings
-        self._control.servoJ(
-            joints.tolist(), 0.0, 0.0, PERIOD, settings.lookahead_time, settings.servo_gain
-        )
+        try:
+            self._control.servoJ(
+                joints.tolist(), 0.0, 0.0, PERIOD, settings.lookahead_time, settings.servo_gain
+            )
+        except RuntimeError as error:
+            raise ConnectionError(
+                f"the connection to the controller is lost ({error}): see to its power and cable"
+            ) from error
 
     def give_back(self) -> None:
         """Ends the program on the controller; the arm should stand."""
