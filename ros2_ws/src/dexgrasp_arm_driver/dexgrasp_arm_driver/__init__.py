@@ -1,1 +1,0 @@
-"""The UR10e as the arm of the graph."""
