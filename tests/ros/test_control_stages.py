@@ -79,7 +79,7 @@ def test_a_grasp_can_be_cancelled_in_every_stage(cell, stage):
     assert answer.result.error_code == Result.ABORTED
     assert answer.result.reason.startswith("cancelled")
     assert holds_still(cell)
-    assert cell.states[-1].state == ControlState.IDLE
+    assert eventually(lambda: cell.states[-1].state == ControlState.IDLE)
 
 
 @pytest.mark.parametrize("stage", ALL_STAGES)
@@ -115,7 +115,7 @@ def test_where_the_cameras_see_nothing_the_grip_tells(cell):
     cell.rise = None
     result = cell.result(place=False)
     assert (result.success, result.lifted_by) == (True, "grip")
-    assert cell.states[-1].holding
+    assert eventually(lambda: cell.states[-1].holding)
     assert cell.looks == 1
 
 
@@ -176,7 +176,7 @@ def test_a_cloud_of_the_object_held_up_is_none_to_plan_with(cell):
 
 def test_the_hand_opens_and_goes_home(cell):
     assert cell.result(place=False).success
-    assert cell.states[-1].holding
+    assert eventually(lambda: cell.states[-1].holding)
     closed = cell.robot.joints.copy()
     opened = cell.ros.call(Trigger, contract.OPEN_HAND_SERVICE, Trigger.Request(), 60.0)
     assert opened.success, opened.message
@@ -195,7 +195,7 @@ def test_what_is_held_is_gripped_on_the_way_home(cell):
     commands = cell.ros.collect(contract.HAND_COMMAND)
     home = cell.ros.call(Trigger, contract.HOME_SERVICE, Trigger.Request(), 60.0)
     assert home.success, home.message
-    assert cell.states[-1].holding
+    assert eventually(lambda: cell.states[-1].holding)
     targets = [
         conversions.targets_from_message(m, HAND.finger_joints) for m in commands if m.points
     ]
