@@ -209,8 +209,7 @@ def state_vector(
 
 def seen_angles(seen: AssistObservation, hand: HandSpec) -> np.ndarray:
     """(N, 18) actuator angles, rad, that are seen."""
-    low, high = hand.actuator_limits.T
-    return low + 0.5 * (seen.actuated + 1.0) * (high - low)
+    return _angles(seen.actuated, hand.actuator_limits)
 
 
 def seen_joints(seen: AssistObservation, hand: HandSpec) -> np.ndarray:
@@ -218,8 +217,7 @@ def seen_joints(seen: AssistObservation, hand: HandSpec) -> np.ndarray:
     joints = seen_angles(seen, hand) @ hand.reduction  # at both joints of a tendon their sum
     distal = [hand.joint_index(tendon.distal) for tendon in hand.tendons]
     middle = [hand.joint_index(tendon.middle) for tendon in hand.tendons]
-    low, high = hand.limits[distal].T
-    joints[:, distal] = low + 0.5 * (seen.coupled + 1.0) * (high - low)
+    joints[:, distal] = _angles(seen.coupled, hand.limits[distal])
     joints[:, middle] -= joints[:, distal]
     return joints
 
@@ -228,3 +226,9 @@ def _normalised(angles: np.ndarray, limits: np.ndarray) -> np.ndarray:
     """Angles (N, J) so that their limits (J, 2) are at -1 and 1 (A.1)."""
     low, high = limits.T
     return 2.0 * (angles - low) / (high - low) - 1.0
+
+
+def _angles(normalised: np.ndarray, limits: np.ndarray) -> np.ndarray:
+    """The inverse of `_normalised`."""
+    low, high = limits.T
+    return low + 0.5 * (normalised + 1.0) * (high - low)
