@@ -29,6 +29,7 @@ from dexgrasp_models.perception.fusion import (
 from dexgrasp_perception.camera_input import CameraInput, camera_transforms
 from dexgrasp_perception.robot_input import RobotInput
 from dexgrasp_ros import contract, conversions
+from dexgrasp_ros.freed_memory import return_large_blocks
 from dexgrasp_ros.node import ERROR, OK, WARN, ManagedNode, when_active
 from dexgrasp_ros.node_process import main
 from dexgrasp_ros.parameters import current_parameters, declare_parameters
@@ -379,6 +380,7 @@ def _with_region(config: FusionConfig, request: Capture.Request) -> FusionConfig
 
 def run() -> int:
     """Entry point of the process."""
+    return_large_blocks()  # images and clouds come and go in several threads
     return main(PerceptionNode)
 
 

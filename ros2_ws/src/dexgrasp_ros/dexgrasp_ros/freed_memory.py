@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import ctypes
 
-_TRIM = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc's
+_MMAP_THRESHOLD = -3  # of mallopt(3)
+_LARGE = 256 * 1024  # bytes; an image of a camera has 600 kB
 
 
-def give_back_freed_memory() -> None:
-    """Returns what was freed to the system, where the C library can.
+def return_large_blocks() -> bool:
+    """From now on large blocks go back to the system as soon as they are freed.
 
-    glibc keeps freed blocks in heaps, one for each of several threads. What threads hold at
-    different moments leaves holes there, and a process grows by some images or layers of a network
-    whenever the moments coincide as never before. A call takes milliseconds.
+    glibc by itself keeps them once some were freed, in a heap for each thread. Images and clouds
+    that threads hold at different moments leave holes there, and a process grows by the size of
+    some images whenever the moments coincide as never before. Each block has to be mapped anew, so
+    this isn't for processes that compute in arrays of this size all the time.
+
+    Returns:
+        Whether the C library can do that.
     """
-    if _TRIM is not None:
-        _TRIM(0)
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    return mallopt is not None and bool(mallopt(_MMAP_THRESHOLD, _LARGE))

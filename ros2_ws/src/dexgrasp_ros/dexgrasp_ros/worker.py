@@ -6,15 +6,12 @@ import queue
 import threading
 from collections.abc import Callable
 
-from dexgrasp_ros.freed_memory import give_back_freed_memory
-
 
 class Worker:
     """One thread for all jobs, one after the other; there is none before the first.
 
     A new thread for each job may get an arena of its own from the C library's allocator, and what
-    the job has taken there stays with it: the process would grow from job to job. What a job has
-    freed goes back to the system after it.
+    the job has taken there stays with it: the process would grow from job to job.
 
     Args:
         name: of the thread.
@@ -49,4 +46,3 @@ class Worker:
         while (job := self._jobs.get()) is not None:
             job()
             del job  # and what it holds
-            give_back_freed_memory()
