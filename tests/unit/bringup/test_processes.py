@@ -6,8 +6,10 @@ import os
 import random
 import signal
 import socket
+import subprocess
 import sys
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -131,14 +133,47 @@ def test_one_that_moves_the_robot_and_does_not_end_holds_nothing_up_for_long(
     assert running.ended() == {"other": -signal.SIGINT, "mover": -signal.SIGKILL}
 
 
-def test_domain_in_use_is_not_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def first_domain(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
+    """That whoever asks in this process finds first; reserved by nobody."""
     monkeypatch.setattr(random.SystemRandom, "randrange", lambda *_: 41)
+    reserved: deque[socket.socket] = deque()
+    monkeypatch.setattr(processes, "_reserved", reserved)
     first = free_domain_id()
+    reserved.pop().close()
+    yield first
+    for each in reserved:
+        each.close()
+
+
+def test_domain_in_use_is_not_chosen(first_domain: int) -> None:
     for participant in (0, 7):
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
-            taken.bind(("", 7410 + 250 * first + 2 * participant))
-            assert free_domain_id() != first
-    assert 1 <= first <= 101
+            taken.bind(("", 7410 + 250 * first_domain + 2 * participant))
+            assert free_domain_id() != first_domain
+    assert free_domain_id() == first_domain
+    assert 1 <= first_domain <= 101
+
+
+def test_domain_that_another_has_just_chosen_is_not_chosen(first_domain: int) -> None:
+    code = (
+        "import random; random.SystemRandom.randrange = lambda *_: 41;"
+        "from dexgrasp_bringup.processes import free_domain_id;"
+        "print(free_domain_id(), flush=True); input()"
+    )
+    command = [sys.executable, "-c", code]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as one:
+        assert one.stdout is not None
+        assert int(one.stdout.readline()) == first_domain
+        assert free_domain_id() != first_domain
+        one.communicate("\n")
+    assert free_domain_id() == first_domain
+
+
+def test_a_process_gives_domains_back_that_it_chose_long_ago(first_domain: int) -> None:
+    chosen = [free_domain_id() for _ in range(20)]
+    assert all(len(set(chosen[n : n + 8])) == 8 for n in range(12))
+    assert first_domain in chosen[8:]
 
 
 def test_command_keeps_the_types_of_parameters(monkeypatch: pytest.MonkeyPatch) -> None:

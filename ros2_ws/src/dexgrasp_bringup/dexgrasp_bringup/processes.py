@@ -31,6 +31,9 @@ _DOMAINS = 101
 """Domain ids from 0 to 101 are safe on every platform: higher ones reach into ephemeral ports."""
 _PARTICIPANTS = 120
 """That a domain has ports for."""
+_KEPT = 8
+"""Domains that a process keeps reserved: of those before, the ports tell."""
+_reserved: deque[socket.socket] = deque()
 
 
 def free_domain_id() -> int:
@@ -38,14 +41,35 @@ def free_domain_id() -> int:
 
     Taken is a domain of which a participant has its unicast port: 7410 + 250 * domain + 2 *
     participant (DDSI-RTPS 2.3, section 9.6.1). A process with several contexts numbers its
-    participants through, so that the first of a domain need not be number 0.
+    participants through, so that the first of a domain need not be number 0. Until there is one,
+    which takes seconds, the domain is reserved for this process: another that asks gets another.
     """
     start = random.SystemRandom().randrange(_DOMAINS)
     for offset in range(_DOMAINS):
         domain = 1 + (start + offset) % _DOMAINS
+        if (reservation := _reservation(domain)) is None:
+            continue
         if all(_is_free(7410 + 250 * domain + 2 * number) for number in range(_PARTICIPANTS)):
+            _reserved.append(reservation)
+            while len(_reserved) > _KEPT:
+                _reserved.popleft().close()
             return domain
+        reservation.close()
     raise RuntimeError("no ROS domain id is free: too many ROS processes run on this machine")
+
+
+def _reservation(domain: int) -> socket.socket | None:
+    """Held by one process at a time, and by none that has ended; None if another has it.
+
+    A name in Linux's abstract namespace, which is as wide as that of the ports.
+    """
+    held = socket.socket(socket.AF_UNIX)
+    try:
+        held.bind(f"\0dexgrasp-ros-domain-{domain}")
+    except OSError:
+        held.close()
+        return None
+    return held
 
 
 def _is_free(port: int) -> bool:
