@@ -117,6 +117,18 @@ def test_stamps_in_real_time(intake, ns, reason):
             take(ns=ns)
 
 
+def test_a_commander_does_not_go_back_in_time(intake):
+    for take in (intake.fingers, intake.palm):
+        take(ns=NOW - 1000)
+        take(ns=NOW - 1000)
+        with pytest.raises(Refusal, match="older than the last one"):
+            take(ns=NOW - 2000)
+        take(ns=NOW)
+    intake.let_go(COMMANDER)
+    intake.fingers(INTRUDER, ns=NOW - 2000)
+    intake.palm(INTRUDER, ns=NOW - 2000)
+
+
 @pytest.mark.parametrize("ns", [NOW + 1, NOW - 1, 0])
 def test_in_lock_step_only_answers_to_the_present_state_count(ns):
     intake = Intake(lock_step=True)

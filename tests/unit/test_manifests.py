@@ -18,7 +18,12 @@ FOLDERS = [folder for folder in FOLDERS if (folder / "setup.py").exists()]
 ROS = re.compile(r"rclpy|launch(_ros)?|dexgrasp_\w+|\w+_(msgs|srvs|interfaces)")
 OPTIONAL = {"ray", "rosbag2_py"}
 """Imported where they are installed."""
-UNUSUAL = {"pinocchio": "pin", "cv2": "opencv-python-headless"}
+UNUSUAL = {
+    "pinocchio": "pin",
+    "cv2": "opencv-python-headless",
+    "rtde_control": "ur-rtde",
+    "rtde_receive": "ur-rtde",
+}
 """Distributions that don't say which modules are theirs, or share them with others."""
 FOR_OTHERS = {"tensorboard"}
 """Distributions that another one imports for us."""

@@ -191,6 +191,21 @@ class ArmKinematics:
         twist = self._twist(self._target(world_T_palm), self._checked(joints))
         return float(np.linalg.norm(twist[:3])), float(np.linalg.norm(twist[3:]))
 
+    def toward(self, joints: np.ndarray, world_T_palm: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """What a step to a pose is made of.
+
+        Returns:
+            (6,) displacement to it from the palm at `joints`, m and rad, and the (6, 6) Jacobian
+            there, linear rows over angular ones, both in the palm's frame.
+
+        Raises:
+            ValueError: the pose or `joints` is not finite or has a wrong shape.
+        """
+        twist = self._twist(self._target(world_T_palm), self._checked(joints))
+        return twist, pin.getFrameJacobian(
+            self._model, self._data, self._palm, pin.ReferenceFrame.LOCAL
+        )
+
     def step(self, joints: np.ndarray, world_T_palm: np.ndarray, iterations: int = 3) -> np.ndarray:
         """(6,) joint angles after a few damped least-squares steps from `joints` toward a pose.
 

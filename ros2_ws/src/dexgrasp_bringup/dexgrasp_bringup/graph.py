@@ -72,11 +72,11 @@ class GraphNode:
 
 ROBOT_DRIVERS = (
     GraphNode("dexgrasp_hand_driver", "hand_driver_node", "hand_driver", "hand_driver.yaml"),
-    GraphNode("dexgrasp_arm_driver", "arm_driver_node", "arm_driver"),
+    GraphNode("dexgrasp_arm_driver", "arm_driver_node", "arm_driver", "arm_driver.yaml"),
 )
 _DRIVEN = {
     "dexgrasp_hand_driver": "Shadow Hand: build the workspace, `make setup` or `colcon build`",
-    "dexgrasp_arm_driver": "UR10e: takes /arm/wrist_target; not written yet",
+    "dexgrasp_arm_driver": "UR10e: build the workspace, `make setup` or `colcon build`",
     "robot_state_publisher": "transforms: apt install ros-jazzy-robot-state-publisher",
     "realsense2_camera": "depth cameras: apt install ros-jazzy-realsense2-camera",
 }

@@ -59,6 +59,7 @@ class _Claim:
         self.begin = begin
         self.commander: Sender | None = None
         self.heard_ns = 0
+        self.answered_ns = 0
 
     def is_of(self, sender: Sender) -> bool:
         return self.commander is not None and self.commander.same_node(sender)
@@ -120,21 +121,25 @@ class CommandIntake:
         Raises:
             Refusal: it is not to be carried out.
         """
-        self._check(self._hand, sender, conversions.stamp_to_ns(message.header.stamp), now_ns)
+        ns = conversions.stamp_to_ns(message.header.stamp)
+        self._check(self._hand, sender, ns, now_ns)
         try:
             targets = conversions.targets_from_message(message, self._joint_names)
         except MessageError as error:
             raise Refusal(sender, contract.HAND_COMMAND, Fault(str(error))) from None
-        return self._take(self._hand, sender, now_ns, targets, self._limiter.finger_fault(targets))
+        fault = self._limiter.finger_fault(targets)
+        return self._take(self._hand, sender, (ns, now_ns), targets, fault)
 
     def wrist_target(self, message: PoseStamped, sender: Sender, now_ns: int) -> np.ndarray:
         """The (4, 4) pose of the palm in the world to go to; as `finger_targets`."""
-        self._check(self._wrist, sender, conversions.stamp_to_ns(message.header.stamp), now_ns)
+        ns = conversions.stamp_to_ns(message.header.stamp)
+        self._check(self._wrist, sender, ns, now_ns)
         try:
             target = conversions.world_pose_from_message(message)
         except MessageError as error:
             raise Refusal(sender, contract.WRIST_TARGET, Fault(str(error))) from None
-        return self._take(self._wrist, sender, now_ns, target, self._limiter.wrist_fault(target))
+        fault = self._limiter.wrist_fault(target)
+        return self._take(self._wrist, sender, (ns, now_ns), target, fault)
 
     def let_go(self, sender: Sender) -> list[contract.Topic]:
         """Ends what a node commands; which topics that was.
@@ -178,6 +183,9 @@ class CommandIntake:
     def _check(self, claim: _Claim, sender: Sender, ns: int, now_ns: int) -> None:
         self._check_commander(claim, sender)
         fault = self._stamp_fault(ns, now_ns)
+        if fault is None and claim.is_of(sender) and 0 != ns < claim.answered_ns:
+            late = (claim.answered_ns - ns) / NANOSECONDS
+            fault = Fault("it is older than the last one", f"by {late:.3f} s")
         if fault is not None:
             raise Refusal(sender, claim.topic, fault)
         if claim.commander is None:
@@ -204,9 +212,15 @@ class CommandIntake:
         return None
 
     def _take(
-        self, claim: _Claim, sender: Sender, now_ns: int, target: np.ndarray, fault: Fault | None
+        self,
+        claim: _Claim,
+        sender: Sender,
+        times: tuple[int, int],
+        target: np.ndarray,
+        fault: Fault | None,
     ) -> np.ndarray:
         if fault is not None:
             raise Refusal(sender, claim.topic, fault)
-        claim.commander, claim.heard_ns = sender, now_ns
+        claim.commander = sender
+        claim.answered_ns, claim.heard_ns = times
         return target

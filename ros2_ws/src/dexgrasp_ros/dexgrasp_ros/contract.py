@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from diagnostic_msgs.msg import DiagnosticArray
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from geometry_msgs.msg import PoseArray, PoseStamped
 from rclpy.qos import QoSProfile
 from rosgraph_msgs.msg import Clock
@@ -54,6 +54,8 @@ JOINT_STATES = Topic("joint_states", JointState, qos.STATE, CONTROL_RATE, "")
 WRIST_POSE = Topic("wrist_pose", PoseStamped, qos.STATE, CONTROL_RATE, WORLD)
 HAND_COMMAND = Topic("hand/joint_trajectory", JointTrajectory, qos.COMMAND)
 WRIST_TARGET = Topic("arm/wrist_target", PoseStamped, qos.COMMAND, frame_id=WORLD)
+ARM_STATE = Topic("arm/state", DiagnosticStatus, qos.LATCHED)
+"""At every change: whether the arm follows targets, and if it is stopped, why and what to do."""
 TELEOP_WRIST = Topic("teleop/wrist", PoseStamped, qos.STATE, frame_id=WORLD)
 """A person's wrist, as a pose of `rh_palm`, stamped when it was there; 20 Hz or more."""
 ASSIST_STATE = Topic("assist/state", AssistState, qos.STATE, frame_id=WORLD)
@@ -79,6 +81,7 @@ OPEN_HAND_SERVICE = "control/open_hand"
 GRASP_ACTION = "grasp"
 RESET_SERVICE = "sim/reset"
 HAND_RESUME_SERVICE = "hand/resume"
+ARM_RESUME_SERVICE = "arm/resume"
 
 
 def optical_frame(camera: str) -> str:

@@ -1,0 +1,1 @@
+"""The UR10e as the arm of the graph."""
