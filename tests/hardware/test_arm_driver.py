@@ -241,7 +241,7 @@ def test_targets_that_nobody_should_follow_move_nothing(cell):
         (elsewhere, 0, "base_link", "in frame 'base_link'"),
         (elsewhere, cell.now_ns + 3600 * conversions.NANOSECONDS, "world", "ahead of the clock"),
         (elsewhere, cell.now_ns - 3600 * conversions.NANOSECONDS, "world", "too old"),
-        (elsewhere, -100_000_000, "world", "older than the last one"),
+        (elsewhere, -100_000_000, "world", "answers an older state than the command before"),
     ):
         since = len(cell.diagnostics)
         if stamp < 0:  # while the last one is fresh

@@ -121,7 +121,7 @@ def test_a_commander_does_not_go_back_in_time(intake):
     for take in (intake.fingers, intake.palm):
         take(ns=NOW - 1000)
         take(ns=NOW - 1000)
-        with pytest.raises(Refusal, match="older than the last one"):
+        with pytest.raises(Refusal, match="older state than the command before"):
             take(ns=NOW - 2000)
         take(ns=NOW)
     intake.let_go(COMMANDER)

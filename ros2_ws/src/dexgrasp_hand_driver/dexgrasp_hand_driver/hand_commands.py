@@ -73,11 +73,11 @@ class HandCommands:
         """Nobody commands, and what comes starts from where the fingers are: (22,), rad."""
         self._limiter.reset(Command(_PALM, joints))
         self._intake.reset()
-        self._begun_ns = self._answered_ns = self._now_ns
+        self._begun_ns = self._now_ns
         self.drop()
 
     def drop(self) -> None:
-        """Forgets what was commanded: there is nothing to send until the next command."""
+        """Forgets what was commanded: the fingers hold the last set-point, which grips."""
         self._wanted: Command | None = None
 
     def close(self) -> None:
@@ -104,7 +104,7 @@ class HandCommands:
         """Tells of a commander that has fallen silent, and lets it go after a while."""
         silent = self._intake.silent(self._now_ns)
         if self._intake.end_silence(self._now_ns):
-            self._let_go()
+            self.drop()
         if silent is not None:
             self._health.warn(
                 f"commander silent: {silent.commander} on {self._topic}",
@@ -125,31 +125,18 @@ class HandCommands:
         try:
             if not message.points:
                 self._intake.let_go(sender)
-                self._let_go()
+                self.drop()
                 return
             if closed_by := self._closed_by():
                 raise Refusal(sender, contract.HAND_COMMAND, Fault(closed_by))
+            if 0 < stamp_to_ns(message.header.stamp) <= self._begun_ns:  # zero answers no state
+                fault = Fault("it answers a state from before the hand was ready")
+                raise Refusal(sender, contract.HAND_COMMAND, fault)
             targets = self._intake.finger_targets(message, sender, self._now_ns)
-            self._check_order(stamp_to_ns(message.header.stamp), sender)
         except Refusal as refusal:
             self._refuse(refusal)
             return
         self._wanted = Command(_PALM, self._vendor.driven(targets))
-
-    def _check_order(self, ns: int, sender: Sender) -> None:
-        """A stamp of zero answers no state."""
-        if 0 < ns <= self._begun_ns:
-            fault = Fault("it answers a state from before the hand was ready")
-            raise Refusal(sender, contract.HAND_COMMAND, fault)
-        if 0 < ns < self._answered_ns:
-            fault = Fault("it answers an older state than the command before")
-            raise Refusal(sender, contract.HAND_COMMAND, fault)
-        self._answered_ns = max(ns, self._answered_ns)
-
-    def _let_go(self) -> None:
-        """The fingers hold the last set-point, which grips; another may command."""
-        self._answered_ns = self._begun_ns
-        self.drop()
 
     def _refuse(self, refusal: Refusal) -> None:
         self.refused += 1

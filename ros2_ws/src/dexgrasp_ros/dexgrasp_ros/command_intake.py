@@ -185,7 +185,7 @@ class CommandIntake:
         fault = self._stamp_fault(ns, now_ns)
         if fault is None and claim.is_of(sender) and 0 != ns < claim.answered_ns:
             late = (claim.answered_ns - ns) / NANOSECONDS
-            fault = Fault("it is older than the last one", f"by {late:.3f} s")
+            fault = Fault("it answers an older state than the command before", f"by {late:.3f} s")
         if fault is not None:
             raise Refusal(sender, claim.topic, fault)
         if claim.commander is None:
