@@ -182,6 +182,8 @@ class _Controller:
             "PolyscopeVersion": "URSoftware 5.15.0.0 (Jan 1 2024)",
             "get serial number": "20205500001",
             "is in remote control": str(self.remote).lower(),
+            "robotmode": "Robotmode: RUNNING" if self.mode == 7 else "Robotmode: POWER_OFF",
+            "safetystatus": f"Safetystatus: {self.safety.upper().replace(' ', '_') or 'NORMAL'}",
         }.get(line.strip(), f"could not understand: '{line}'")
 
     def rtde(self, client: _Client, kind: str, payload: bytes) -> None:

@@ -117,7 +117,22 @@ def test_benchmarks_refuse_weights_that_are_not_there(tmp_path: Path) -> None:
 
 def test_hardware_names_the_missing_drivers() -> None:
     with pytest.raises(GraphError, match=r"robot_state_publisher .*; realsense2_camera "):
-        hardware_graph(HardwareOptions())
+        hardware_graph(HardwareOptions(cameras="realsense_ros"))
+
+
+def test_hardware_starts_the_drivers_that_are_asked_for() -> None:
+    grasping = {"perception", "proposals", "control"}
+
+    def drivers(**options: Any) -> set[str]:
+        graph = hardware_graph(HardwareOptions(transforms=False, **options))
+        assert not any(node.parameters.get("use_sim_time") for node in graph)
+        return {node.name for node in graph} - grasping
+
+    assert drivers() == {"hand_driver", "arm_driver", "realsense"}
+    assert drivers(arm="none") == {"hand_driver", "realsense"}
+    assert drivers(hand="none", cameras="none") == {"arm_driver"}
+    with pytest.raises(GraphError, match=r"arm is 'ur5', not ur10e or none"):
+        HardwareOptions(arm="ur5")
 
 
 def test_doctor_finds_what_the_demo_needs() -> None:

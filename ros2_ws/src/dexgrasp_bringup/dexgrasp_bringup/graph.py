@@ -70,18 +70,18 @@ class GraphNode:
         return REMAPPINGS if self.namespace else {}
 
 
-ROBOT_DRIVERS = (
-    GraphNode("dexgrasp_hand_driver", "hand_driver_node", "hand_driver", "hand_driver.yaml"),
-    GraphNode("dexgrasp_arm_driver", "arm_driver_node", "arm_driver", "arm_driver.yaml"),
-)
-_DRIVEN = {
-    "dexgrasp_hand_driver": "Shadow Hand: build the workspace, `make setup` or `colcon build`",
-    "dexgrasp_arm_driver": "UR10e: build the workspace, `make setup` or `colcon build`",
-    "robot_state_publisher": "transforms: apt install ros-jazzy-robot-state-publisher",
+_DRIVERS = ("hand_driver", "arm_driver", "realsense")
+"""Names of our own nodes that a run on the robot may leave out."""
+_HERE = "build the workspace, `make setup` or `colcon build`"
+_WHERE_FROM = {
+    "dexgrasp_hand_driver": f"Shadow Hand: {_HERE}",
+    "dexgrasp_arm_driver": f"UR10e: {_HERE}",
+    "dexgrasp_realsense": f"depth cameras: {_HERE}",
     "realsense2_camera": "depth cameras: apt install ros-jazzy-realsense2-camera",
+    "robot_state_publisher": "transforms: apt install ros-jazzy-robot-state-publisher,"
+    " or transforms:=false, and rviz doesn't show the robot",
 }
 """What each driver package moves or reads, and where to get it."""
-
 
 _REAL_TIME: Mapping[str, Mapping[str, ParameterValue]] = {
     "sim_bridge": {"patience": 1.0},
@@ -120,7 +120,7 @@ class GraspingOptions:
         GraphError: a value is not among its choices.
     """
 
-    cameras: str = _option("cameras/four_d415.yaml", "Camera rig: a file in config/ or a path.")
+    rig: str = _option("cameras/four_d415.yaml", "Camera rig: a file in config/ or a path.")
     proposer: str = _option(
         "",
         "What proposes grasps; by default what config/proposals.yaml says.",
@@ -182,6 +182,17 @@ class SimulationOptions(GraspingOptions):
 class HardwareOptions(GraspingOptions):
     """What a run on the robot lets its user choose: the arguments of ``hardware.launch.py``."""
 
+    cameras: str = _option(
+        "realsense",
+        "The cameras' driver: ours, or realsense-ros with a node for each.",
+        "realsense",
+        "realsense_ros",
+        "none",
+    )
+    arm: str = _option("ur10e", "The arm's driver.", "ur10e", "none")
+    hand: str = _option("shadow", "The hand's driver.", "shadow", "none")
+    transforms: bool = _option(True, "robot_state_publisher tells where the robot's links are.")
+
 
 def simulation_graph(options: SimulationOptions) -> list[GraphNode]:
     """The nodes of a run against the simulator, the one that makes time first.
@@ -200,7 +211,7 @@ def simulation_graph(options: SimulationOptions) -> list[GraphNode]:
             "seed": options.seed,
             "scene": options.scene,
             "mode": options.mode,
-            "cameras": options.cameras,
+            "cameras": options.rig,
             **({"backend": options.backend} if options.backend else {}),
         },
     )
@@ -225,39 +236,75 @@ def simulation_graph(options: SimulationOptions) -> list[GraphNode]:
 
 
 def hardware_graph(options: HardwareOptions) -> list[GraphNode]:
-    """The nodes of a run on the robot: drivers, one camera node for each camera of the rig, ours.
+    """The nodes of a run on the robot: the drivers that are asked for, and ours.
 
     Raises:
         GraphError: a driver is not installed, the message names all that are missing; or as
             `simulation_graph`.
         RigError: the camera rig can't be used.
     """
-    cameras = [
-        # Named as the camera: the driver's topics are then those of the contract.
-        GraphNode("realsense2_camera", "realsense2_camera_node", camera.name, "realsense.yaml")
-        for camera in load_rig(find_config(options.cameras))
-    ]
-    description = GraphNode(
-        "robot_state_publisher",
-        "robot_state_publisher",
-        "robot_state_publisher",
-        parameters={"robot_description": robot_urdf(load_arm(), load_hand(), load_mounting())},
-    )
-    drivers = [*ROBOT_DRIVERS, description, *cameras]
+    nodes = hardware_nodes(options)
     missing = {}
-    for driver in drivers:
+    for node in nodes:
         try:
-            executable_path(driver.package, driver.executable)
-        except GraphError:
-            missing[driver.package] = _DRIVEN[driver.package]
+            executable_path(node.package, node.executable)
+        except GraphError as error:
+            missing[node.package] = _WHERE_FROM.get(node.package, str(error))
     if missing:
         listed = "; ".join(f"{package} ({what})" for package, what in missing.items())
         raise GraphError(
-            f"the robot can't be started, drivers are missing: {listed}."
+            f"the robot can't be started, packages are missing: {listed}."
             " launch/sim.launch.py runs the same graph against the simulator."
         )
+    return nodes
+
+
+def hardware_nodes(options: HardwareOptions) -> list[GraphNode]:
+    """As `hardware_graph`, installed or not."""
+    drivers = [*_robot_drivers(options), *_camera_drivers(options)]
     nodes = grasping_nodes(options, scene="arm", simulated=False)
-    return _as_asked([*drivers, *nodes], options)
+    return _as_asked([*drivers, *nodes], options, absent=_DRIVERS)
+
+
+def _robot_drivers(options: HardwareOptions) -> list[GraphNode]:
+    drivers = []
+    if options.hand == "shadow":
+        drivers.append(
+            GraphNode("dexgrasp_hand_driver", "hand_driver_node", "hand_driver", "hand_driver.yaml")
+        )
+    if options.arm == "ur10e":
+        drivers.append(
+            GraphNode("dexgrasp_arm_driver", "arm_driver_node", "arm_driver", "arm_driver.yaml")
+        )
+    if options.transforms:
+        urdf = robot_urdf(load_arm(), load_hand(), load_mounting())
+        drivers.append(
+            GraphNode(
+                "robot_state_publisher",
+                "robot_state_publisher",
+                "robot_state_publisher",
+                parameters={"robot_description": urdf},
+            )
+        )
+    return drivers
+
+
+def _camera_drivers(options: HardwareOptions) -> list[GraphNode]:
+    rig = load_rig(find_config(options.rig))
+    if options.cameras == "realsense":
+        ours = {"rig": options.rig}
+        return [
+            GraphNode(
+                "dexgrasp_realsense", "realsense_node", "realsense", "realsense_cameras.yaml", ours
+            )
+        ]
+    if options.cameras == "realsense_ros":
+        # Named as the camera: the driver's topics are then those of the contract.
+        return [
+            GraphNode("realsense2_camera", "realsense2_camera_node", camera.name, "realsense.yaml")
+            for camera in rig
+        ]
+    return []
 
 
 def grasping_nodes(
@@ -273,7 +320,7 @@ def grasping_nodes(
             "perception_node",
             "perception",
             "perception.yaml",
-            {**clock, "rig": options.cameras},
+            {**clock, "rig": options.rig},
         ),
         GraphNode(
             "dexgrasp_proposals",
@@ -298,7 +345,7 @@ def grasping_nodes(
                 "viewer_node",
                 "viewer",
                 "viewer.yaml",
-                {**clock, "rig": options.cameras},
+                {**clock, "rig": options.rig},
             )
         )
     return nodes
@@ -308,12 +355,16 @@ def _as_asked(
     nodes: Sequence[GraphNode],
     options: GraspingOptions,
     patience: Mapping[str, Mapping[str, ParameterValue]] = MappingProxyType({}),
+    absent: Sequence[str] = (),
 ) -> list[GraphNode]:
-    """The nodes with what the options ask of all of them, and with the user's parameters."""
+    """The nodes with what the options ask of all of them, and with the user's parameters.
+
+    These may be for nodes that are `absent`, too: one file for a cell, of which a part is started.
+    """
     namespace = options.namespace.strip("/")
     own: dict[str, dict[str, ParameterValue]] = {}
     if options.params_file:
-        own = _own_parameters(Path(options.params_file), nodes, namespace)
+        own = _own_parameters(Path(options.params_file), nodes, absent, namespace)
     return [
         dataclasses.replace(
             node,
@@ -330,12 +381,12 @@ def _as_asked(
 
 
 def _own_parameters(
-    path: Path, nodes: Sequence[GraphNode], namespace: str
+    path: Path, nodes: Sequence[GraphNode], absent: Sequence[str], namespace: str
 ) -> dict[str, dict[str, ParameterValue]]:
     """What the user's file sets, by the nodes' names."""
     try:
         file = ParameterFile.read(path)
-        file.refuse_unused((node.name for node in nodes), namespace)
+        file.refuse_unused((*(node.name for node in nodes), *absent), namespace)
     except ParameterFileError as error:
         raise GraphError(str(error)) from None
     own = {node.name: file.values_for(node.name, namespace) for node in nodes}

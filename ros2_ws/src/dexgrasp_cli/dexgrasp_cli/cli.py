@@ -140,8 +140,22 @@ def demo(
 
 
 @app.command()
-def doctor() -> None:
+def doctor(
+    hardware: Annotated[
+        bool, typer.Option("--hardware", help="Ask the robot's devices instead; nothing moves.")
+    ] = False,
+    rig: Annotated[
+        str, typer.Option(help="With --hardware: the camera rig, in config/ or a path.")
+    ] = "cameras/four_d415.yaml",
+    params_file: Annotated[
+        str, typer.Option(help="With --hardware: parameters of your own, as for the launch file.")
+    ] = "",
+) -> None:
     """What is installed, what is missing, and what that costs."""
+    if hardware:
+        from dexgrasp_cli.hardware_doctor import examine_hardware
+
+        raise typer.Exit(0 if examine_hardware(rig, params_file) else 1)
     from dexgrasp_cli.doctor import examine
 
     raise typer.Exit(0 if examine() else 1)

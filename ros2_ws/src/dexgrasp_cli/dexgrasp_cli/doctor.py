@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,21 +46,26 @@ class Finding:
 def examine(console: Console | None = None) -> bool:
     """Prints all findings; returns whether everything that the demo needs is there."""
     console = console or Console()
-    table = Table("", "what", "found", "without it", title="dexgrasp doctor")
-    complete = True
-    with console.status("looking") as status:
-        for finding in findings():
-            status.update(finding.what)
-            complete &= finding.found or not finding.needed
-            mark = "[green]yes" if finding.found else "[red]no" if finding.needed else "[yellow]-"
-            table.add_row(mark, finding.what, finding.detail, "" if finding.found else finding.cost)
-    console.print(table)
+    complete = all(f.found or not f.needed for f in told(findings(), "dexgrasp doctor", console))
     console.print(
         "Everything the demo needs is there."
         if complete
         else "[red]The demo can't run: see the lines marked 'no'."
     )
     return complete
+
+
+def told(found: Iterable[Finding], title: str, console: Console) -> list[Finding]:
+    """Prints findings as a table; returns them."""
+    table, all_of_them = Table("", "what", "found", "without it", title=title), []
+    with console.status("looking") as status:
+        for finding in found:
+            status.update(finding.what)
+            mark = "[green]yes" if finding.found else "[red]no" if finding.needed else "[yellow]-"
+            table.add_row(mark, finding.what, finding.detail, "" if finding.found else finding.cost)
+            all_of_them.append(finding)
+    console.print(table)
+    return all_of_them
 
 
 def findings() -> Iterator[Finding]:

@@ -1,0 +1,132 @@
+"""What each device of the robot says when it is asked; nothing moves."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import cast
+
+import typer
+from rich.console import Console
+from websockets.exceptions import WebSocketException
+from websockets.sync.client import connect
+
+from dexgrasp_bringup.graph import GraphError, HardwareOptions, hardware_nodes
+from dexgrasp_bringup.parameter_file import ParameterFile, ParameterValue
+from dexgrasp_cli.doctor import Finding, told
+from dexgrasp_models.config import find_config
+from dexgrasp_models.perception.cameras import RigError, load_rig
+
+Parameters = Mapping[str, ParameterValue]
+"""Of a driver, as its parameter file and the user's say."""
+
+_TIMEOUT = 2.0
+"""s that a device on the network has for an answer."""
+_DASHBOARD_QUESTIONS = ("robotmode", "safetystatus", "is in remote control")
+_ARM_PORTS = (30003, 30004)
+"""Which the client library can't have elsewhere."""
+
+
+def examine_hardware(rig: str, params_file: str, console: Console | None = None) -> bool:
+    """Prints what each device says; returns whether all are ready."""
+    console = console or Console()
+    try:
+        found = device_findings(HardwareOptions(rig=rig, params_file=params_file))
+        return all(f.found for f in told(found, "dexgrasp doctor --hardware", console))
+    except (GraphError, RigError, FileNotFoundError) as error:
+        raise typer.BadParameter(str(error)) from None
+
+
+def device_findings(options: HardwareOptions) -> Iterator[Finding]:
+    """One for each device that the options ask for.
+
+    Raises:
+        GraphError: `params_file` can't be used.
+        RigError: the camera rig can't be used.
+    """
+    asked = {"realsense": _cameras, "arm_driver": _arm, "hand_driver": _hand}
+    for node in hardware_nodes(options):
+        if look := asked.get(node.name):
+            file = ParameterFile.read(cast(Path, node.parameter_file))
+            yield look({**file.values_for(node.name, node.namespace), **node.parameters})
+
+
+def _cameras(parameters: Parameters) -> Finding:
+    what, rig = "cameras", str(parameters["rig"])
+    try:
+        from dexgrasp_realsense.frame_source import RealSenseDevices
+
+        connected = RealSenseDevices().serials()
+    except ImportError as error:
+        return _fault(what, str(error), "no images: make setup")
+    cameras = load_rig(find_config(rig))
+    nameless = [camera.name for camera in cameras if not camera.serial]
+    absent = [f"{c.name} ({c.serial})" for c in cameras if c.serial and c.serial not in connected]
+    detail = f"connected: {', '.join(connected) or 'none'}"
+    if nameless:
+        cost = f"{rig} has no serial of {', '.join(nameless)}: write it there"
+        return _fault(what, detail, cost)
+    if absent:
+        cost = f"no images of {', '.join(absent)}: plug in, on USB 3; look at the serials in {rig}"
+        return _fault(what, detail, cost)
+    return Finding(what, True, detail)
+
+
+def _arm(parameters: Parameters) -> Finding:
+    host = str(parameters["controller.host"])
+    port = cast(int, parameters["controller.dashboard_port"])
+    what = f"arm at {host}"
+    try:
+        with socket.create_connection((host, port), _TIMEOUT) as dashboard:
+            lines = dashboard.makefile("rw", newline="\n")
+            lines.readline()  # a greeting
+            answers = []
+            for question in _DASHBOARD_QUESTIONS:
+                lines.write(question + "\n")
+                lines.flush()
+                answers.append(lines.readline().strip())
+    except OSError as error:
+        cost = "the arm: switch its controller on; look at `controller.host` in arm_driver.yaml"
+        return _fault(what, f"port {port}: {error}", cost)
+    detail = "; ".join(answers)
+    for other in _ARM_PORTS:
+        try:
+            socket.create_connection((host, other), _TIMEOUT).close()
+        except OSError as error:
+            cost = f"the arm: open port {other} on the way to it (pendant: Settings, Security)"
+            return _fault(what, f"port {other}: {error}", cost)
+    mode, safety, remote = (answer.lower() for answer in answers)
+    if "running" not in mode:
+        return _fault(what, detail, "the arm: switch it on and release its brakes")
+    if "normal" not in safety and "reduced" not in safety:
+        return _fault(what, detail, "the arm: end the stop at the pendant")
+    if remote == "false":
+        return _fault(what, detail, "the arm: switch the pendant to remote control")
+    return Finding(what, True, detail)
+
+
+def _hand(parameters: Parameters) -> Finding:
+    host, port = str(parameters["host"]), cast(int, parameters["port"])
+    what = f"hand at {host}:{port}"
+    service = "/controller_manager/list_controllers"
+    try:
+        with connect(f"ws://{host}:{port}", open_timeout=_TIMEOUT) as bridge:
+            bridge.send(json.dumps({"op": "call_service", "id": "doctor", "service": service}))
+            answer = json.loads(bridge.recv(timeout=_TIMEOUT))
+            controllers = answer["values"]["controller"]
+            running = [each["name"] for each in controllers if each["state"] == "running"]
+    except (OSError, WebSocketException) as error:
+        cost = "the hand: start its software and rosbridge; look at `host` in hand_driver.yaml"
+        return _fault(what, str(error) or type(error).__name__, cost)
+    except (KeyError, TypeError, ValueError):
+        cost = "the hand: start its controllers"
+        return _fault(what, f"no answer to {service}", cost)
+    if not running:
+        return _fault(what, "no controller runs", "the hand: start its controllers")
+    return Finding(what, True, ", ".join(running))
+
+
+def _fault(what: str, detail: str, cure: str) -> Finding:
+    return Finding(what, False, detail, cure, needed=True)

@@ -1,0 +1,94 @@
+"""What the devices' counterparts say when they are asked."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pytest
+import yaml
+from hand_counterpart import hand_counterpart
+from rich.console import Console
+from typer.testing import CliRunner
+from ur_controller import UrController
+
+from dexgrasp_bringup.graph import HardwareOptions
+from dexgrasp_cli.cli import app
+from dexgrasp_cli.doctor import Finding
+from dexgrasp_cli.hardware_doctor import device_findings, examine_hardware
+
+
+def parameter_file(folder: Path, **of_nodes: dict) -> str:
+    path = folder / "cell.yaml"
+    path.write_text(yaml.safe_dump({n: {"ros__parameters": p} for n, p in of_nodes.items()}))
+    return str(path)
+
+
+def found(options: HardwareOptions) -> Finding:
+    (finding,) = device_findings(options)
+    return finding
+
+
+def test_an_arm_is_ready_or_says_what_to_do(tmp_path):
+    with UrController() as controller:
+        own = parameter_file(tmp_path, arm_driver={"controller": {"host": controller.host}})
+        arm = HardwareOptions(hand="none", cameras="none", params_file=own)
+        assert found(arm).found
+        assert "RUNNING" in found(arm).detail
+        controller.tell("remote", False)
+        assert "remote control" in found(arm).cost
+        controller.tell("remote", True)
+        controller.tell("safety", "protective stop")
+        assert "PROTECTIVE_STOP" in found(arm).detail
+        assert "end the stop" in found(arm).cost
+        controller.tell("safety", "")
+        controller.tell("mode", 3)
+        assert "switch it on" in found(arm).cost
+    assert not found(arm).found
+    assert "controller.host" in found(arm).cost
+
+
+def test_a_hand_is_ready_or_says_what_to_do(tmp_path):
+    with hand_counterpart(tmp_path) as counterpart:
+        own = parameter_file(tmp_path, hand_driver={"port": counterpart.port})
+        hand = HardwareOptions(arm="none", cameras="none", params_file=own)
+        assert found(hand).found
+        assert "rh_trajectory_controller" in found(hand).detail
+        counterpart.set(controllers="none")
+        assert "start its controllers" in found(hand).cost
+        counterpart.freeze()
+        assert not found(hand).found
+        counterpart.thaw()
+    assert "rosbridge" in found(hand).cost
+
+
+def test_cameras_without_a_serial_are_named():
+    told = found(HardwareOptions(arm="none", hand="none"))
+    assert not told.found
+    assert "has no serial of camera_1" in told.cost
+
+
+def test_the_table_tells_whether_all_are_ready(tmp_path):
+    with UrController() as controller, hand_counterpart(tmp_path) as counterpart:
+        own = parameter_file(
+            tmp_path,
+            arm_driver={"controller": {"host": controller.host}},
+            hand_driver={"port": counterpart.port},
+        )
+        page = io.StringIO()
+        ready = examine_hardware("cameras/four_d415.yaml", own, Console(file=page, width=200))
+    assert not ready  # there are no cameras
+    assert page.getvalue().count("yes") == 2
+
+
+def test_a_parameter_file_of_nobody_is_refused(tmp_path):
+    own = parameter_file(tmp_path, arm={"controller": {"host": "10.0.0.1"}})
+    result = CliRunner().invoke(app, ["doctor", "--hardware", "--params-file", own])
+    assert result.exit_code == 2
+    assert "for no node" in " ".join(result.output.split())
+
+
+@pytest.mark.parametrize("rig", ["cameras/none.yaml", "scene.yaml"])
+def test_a_rig_that_is_none_is_refused(rig):
+    result = CliRunner().invoke(app, ["doctor", "--hardware", "--rig", rig])
+    assert result.exit_code == 2, result.output
