@@ -15,7 +15,7 @@ import numpy as np
 
 from dexgrasp_models.perception.cameras import CameraModel, RigError, save_rig
 
-_MIN_CORNERS = 8
+MIN_CORNERS = 8
 _MIN_SPREAD = 0.01
 """Least extent (m) of known points along their second principal axis."""
 _PLANAR_RATIO = 1e-3
@@ -71,7 +71,7 @@ class CharucoBoard:
     def detect(self, image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Inner corners in an image: pixels (N, 2), and positions (N, 3) in the board's frame."""
         if image.ndim == 3:
-            image = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+            image = cv2.cvtColor(np.ascontiguousarray(image[..., :3]), cv2.COLOR_RGB2GRAY)
         board = self._opencv()
         pixels, identities, _, _ = cv2.aruco.CharucoDetector(board).detectBoard(image)
         if identities is None or not len(identities):
@@ -144,9 +144,9 @@ def calibrate_from_board(
                     f"({camera.height}, {camera.width})"
                 )
             pixels, corners = board.detect(image)
-            if len(pixels) < _MIN_CORNERS:
+            if len(pixels) < MIN_CORNERS:
                 raise CalibrationError(
-                    f"{len(pixels)} corners of the board found, {_MIN_CORNERS} needed; is it the "
+                    f"{len(pixels)} corners of the board found, {MIN_CORNERS} needed; is it the "
                     "right board, flat, whole and well lit?"
                 )
             points = corners @ world_T_board[:3, :3].T + world_T_board[:3, 3]
@@ -300,7 +300,7 @@ def _check_scale(
     measured = depth[rows, columns] * camera.depth_unit
     expected = (points - camera.world_T_optical[:3, 3]) @ camera.world_T_optical[:3, 2]
     seen = measured > 0.0
-    if seen.sum() < _MIN_CORNERS // 2:
+    if seen.sum() < MIN_CORNERS // 2:
         raise CalibrationError("the depth image has no readings on the board")
     scale = float(np.median(measured[seen] / expected[seen]))
     if abs(scale - 1.0) > _MAX_SCALE_ERROR:

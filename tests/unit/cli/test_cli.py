@@ -8,10 +8,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import cv2
 import imageio.v3 as imageio
 import numpy as np
 import pytest
+from seen_board import seen_board
 from typer.testing import CliRunner
 
 from dexgrasp_bringup.graph import (
@@ -26,7 +26,7 @@ from dexgrasp_cli import doctor
 from dexgrasp_cli.cli import app
 from dexgrasp_models.config import find_config
 from dexgrasp_models.perception.calibration import CharucoBoard
-from dexgrasp_models.perception.cameras import CameraModel, load_rig
+from dexgrasp_models.perception.cameras import load_rig
 
 HEAVY = ("torch", "rclpy", "mujoco", "open3d", "scipy", "numpy", "cv2")
 
@@ -151,12 +151,10 @@ def test_doctor_says_what_a_broken_package_costs(monkeypatch: pytest.MonkeyPatch
 
 
 class TestCalibrate:
-    board = CharucoBoard()
-
     def test_recovers_the_poses_of_the_rig(self, tmp_path: Path) -> None:
         rig = find_config("cameras/four_d415.yaml")
         for camera in load_rig(rig):
-            imageio.imwrite(tmp_path / f"{camera.name}.png", self.seen_by(camera))
+            imageio.imwrite(tmp_path / f"{camera.name}.png", seen_board(camera, CharucoBoard()))
         out = tmp_path / "rig.yaml"
         result = CliRunner().invoke(app, ["calibrate", str(tmp_path), "--out", str(out)])
         assert result.exit_code == 0, result.output
@@ -171,18 +169,3 @@ class TestCalibrate:
         assert result.exit_code == 2
         assert "has no image of camera_1" in result.output
         assert not (tmp_path / "rig.yaml").exists()
-
-    def seen_by(self, camera: CameraModel) -> np.ndarray:
-        """(H, W) uint8: the board centred on the table, through the plane's homography."""
-        print_ = self.board.draw()
-        width, height = self.board.size
-        corners = np.array([[-1, 1], [1, 1], [1, -1], [-1, -1]]) * [width / 2, height / 2]
-        pixels = camera.project(np.column_stack([corners, np.zeros(4)]))
-        rows, columns = print_.shape
-        source = np.array([[0, 0], [columns, 0], [columns, rows], [0, rows]]) - 0.5
-        homography = cv2.getPerspectiveTransform(source.astype("f4"), pixels.astype("f4"))
-        # Drawn at four times the size, since one sample a pixel would tear the markers' edges.
-        fine = np.diag([4.0, 4.0, 1.0]) @ homography
-        size = (4 * camera.width, 4 * camera.height)
-        image = cv2.warpPerspective(print_, fine, size, flags=cv2.INTER_AREA, borderValue=255)
-        return cv2.resize(image, (camera.width, camera.height), interpolation=cv2.INTER_AREA)

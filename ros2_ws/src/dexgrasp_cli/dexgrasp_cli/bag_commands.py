@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -16,9 +16,6 @@ from rich.markup import escape
 
 from dexgrasp_bringup.environment import require_ros
 from dexgrasp_cli.output_paths import folder_to_write
-
-if TYPE_CHECKING:
-    from rclpy.node import Node
 
 Rig = Annotated[str, typer.Option(help="Camera rig: a file in config/ or a path.")]
 Namespace = Annotated[str, typer.Option(help="Of the graph.")]
@@ -52,8 +49,9 @@ def record(
     from rclpy.executors import SingleThreadedExecutor
 
     from dexgrasp_bringup.bag import BagRecorder, input_topics, new_bag
+    from dexgrasp_bringup.node_of_command import node_of_command
 
-    with _told() as (console, stop), _node("bag_recorder", namespace) as node:
+    with _told() as (console, stop), node_of_command("bag_recorder", namespace) as node:
         executor = SingleThreadedExecutor(context=node.context)
         executor.add_node(node)
         with new_bag(out) as writer:
@@ -90,8 +88,9 @@ def replay(
     require_ros(Console())  # before anything imports rclpy
 
     from dexgrasp_bringup.bag import BagPlayer, input_topics
+    from dexgrasp_bringup.node_of_command import node_of_command
 
-    with _told() as (console, stop), _node("bag_player", namespace) as node:
+    with _told() as (console, stop), node_of_command("bag_player", namespace) as node:
         player = BagPlayer(node, bag, input_topics(_cameras(rig), color=True))
         console.print(f"playing {', '.join(player.topics)}; Ctrl-C ends")
         try:
@@ -118,26 +117,6 @@ def _told() -> Iterator[tuple[Console, threading.Event]]:
     except (BagError, RigError, OSError) as error:
         console.print(f"[red]{escape(str(error))}", soft_wrap=True)
         raise typer.Exit(2) from error
-
-
-@contextlib.contextmanager
-def _node(name: str, namespace: str) -> Iterator[Node]:
-    """A node of this process alone."""
-    import rclpy
-    from rclpy.node import Node
-    from rclpy.signals import SignalHandlerOptions
-
-    from dexgrasp_ros.transport import use_transport_profile
-
-    use_transport_profile()
-    context = rclpy.Context()
-    rclpy.init(context=context, signal_handler_options=SignalHandlerOptions.NO)
-    node = Node(name, context=context, namespace=namespace)
-    try:
-        yield node
-    finally:
-        node.destroy_node()
-        context.try_shutdown()
 
 
 def _cameras(rig: str) -> list[str]:

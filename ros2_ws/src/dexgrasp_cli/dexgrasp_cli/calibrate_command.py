@@ -7,6 +7,16 @@ from typing import Annotated
 
 import typer
 
+from dexgrasp_cli.board_options import (
+    RIG,
+    Columns,
+    Dictionary,
+    Marker,
+    MaxError,
+    Rig,
+    Rows,
+    Square,
+)
 from dexgrasp_cli.output_paths import file_to_write
 
 _SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
@@ -21,21 +31,19 @@ def calibrate(
         ),
     ],
     out: Annotated[Path, typer.Option(help="Rig file to write.", callback=file_to_write)],
-    rig: Annotated[
-        str, typer.Option(help="Rig file with the cameras' intrinsics: in config/ or a path.")
-    ] = "cameras/four_d415.yaml",
-    columns: Annotated[int, typer.Option(help="Squares of the board along its x axis.")] = 7,
-    rows: Annotated[int, typer.Option(help="Squares of the board along its y axis.")] = 5,
-    square: Annotated[float, typer.Option(help="Side of a square, m.")] = 0.035,
-    marker: Annotated[float, typer.Option(help="Side of a marker, m.")] = 0.026,
-    dictionary: Annotated[str, typer.Option(help="OpenCV's marker dictionary.")] = "DICT_4X4_50",
+    rig: Rig = RIG,
+    columns: Columns = 7,
+    rows: Rows = 5,
+    square: Square = 0.035,
+    marker: Marker = 0.026,
+    dictionary: Dictionary = "DICT_4X4_50",
     position: Annotated[
         tuple[float, float, float], typer.Option(help="Board's centre in world, m.")
     ] = (0.0, 0.0, 0.0),
     yaw: Annotated[
         float, typer.Option(help="Turn of the board, lying on the table, about z, rad.")
     ] = 0.0,
-    max_error: Annotated[float, typer.Option(help="Greatest reprojection error, px.")] = 1.0,
+    max_error: MaxError = 1.0,
 ) -> None:
     """Estimate the cameras' poses from images of a ChArUco board that all of them see.
 
@@ -93,8 +101,7 @@ def read_images(folder: Path, names: list[str]) -> tuple[dict, dict]:
     for name in names:
         for suffix in _SUFFIXES:
             if (path := folder / f"{name}{suffix}").is_file():
-                image = imageio.imread(path)
-                images[name] = image[..., :3] if image.ndim == 3 else image
+                images[name] = imageio.imread(path)
         if (path := folder / f"{name}_depth.png").is_file():
             depths[name] = imageio.imread(path)
     if not images:

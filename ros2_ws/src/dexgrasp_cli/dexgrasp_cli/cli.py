@@ -13,6 +13,7 @@ import typer
 from dexgrasp_cli.assist_command import assist
 from dexgrasp_cli.bag_commands import record, replay
 from dexgrasp_cli.bench_command import bench
+from dexgrasp_cli.calibrate_by_arm_command import calibrate_by_arm, views
 from dexgrasp_cli.calibrate_command import calibrate
 from dexgrasp_cli.cloud_command import clouds
 from dexgrasp_cli.data_command import data
@@ -42,10 +43,12 @@ app.add_typer(objects, name="objects")
 evaluation.command("assist")(eval_assist)
 app.add_typer(evaluation, name="eval")
 app.command()(calibrate)
+app.command()(calibrate_by_arm)
 app.command()(propose)
 app.command()(record)
 app.command()(replay)
 app.command()(train)
+app.command()(views)
 
 
 @app.command()
