@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
 FOLDERS = [ROOT / "models", ROOT / "sim_bridge", *sorted((ROOT / "ros2_ws" / "src").iterdir())]
 FOLDERS = [folder for folder in FOLDERS if (folder / "setup.py").exists()]
 ROS = re.compile(r"rclpy|launch(_ros)?|dexgrasp_\w+|\w+_(msgs|srvs|interfaces)")
-OPTIONAL = {"ray", "rosbag2_py"}
+OPTIONAL = {"leap", "ray", "rosbag2_py"}
 """Imported where they are installed."""
 UNUSUAL = {
     "pinocchio": "pin",

@@ -9,7 +9,6 @@ from collections import Counter, deque
 from collections.abc import Callable
 from typing import Protocol
 
-from dexgrasp_realsense.device_clock import DeviceClock, OutOfOrderError
 from dexgrasp_realsense.frame_source import (
     CameraError,
     CameraStream,
@@ -19,6 +18,7 @@ from dexgrasp_realsense.frame_source import (
     StreamRequest,
 )
 from dexgrasp_realsense.lens import Lens, LensError
+from dexgrasp_ros.device_clock import DeviceClock, OutOfOrderError
 
 RETRY = 1.0
 """Seconds from one attempt to take a camera up to the next."""

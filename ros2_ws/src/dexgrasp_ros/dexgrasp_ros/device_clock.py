@@ -1,13 +1,13 @@
-"""When an image was taken, in ROS time: a camera's clock by the least delay of its frames.
+"""When a frame was taken, in ROS time: a device's clock by the least delay of its frames.
 
-A frame says when it was taken in the camera's time, and arrives later. The delay from the one to
+A frame says when it was taken in the device's time, and arrives later. The delay from the one to
 the other varies with the load of bus and processor, and never falls below what the transport takes.
-So the least delay of the last frames is how far the two clocks are apart, and an image is stamped
-with the camera's time plus that. No stamp is ahead of the arrival, and all of them ascend.
+So the least delay of the last frames is how far the two clocks are apart, and a frame is stamped
+with the device's time plus that. No stamp is ahead of the arrival, and all of them ascend.
 
-Where the camera's time is that of this computer already (librealsense follows the device's clock
-and says so) and ROS runs on it too, an image is stamped with the camera's time itself. Otherwise
-stamps are late by what the transport takes at least.
+Where the device's time is that of this computer already (librealsense follows a camera's clock and
+says so) and ROS runs on it too, a frame is stamped with the device's time itself. Otherwise stamps
+are late by what the transport takes at least.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class OutOfOrderError(ValueError):
 
 @dataclass(frozen=True)
 class Stamp:
-    """When an image was taken.
+    """When a frame was taken.
 
     Attributes:
         ns: in ROS time.
@@ -41,7 +41,7 @@ class Stamp:
 
 
 class DeviceClock:
-    """Gives the frames of one camera their stamps; for a camera that starts anew, a new one."""
+    """Gives the frames of one device their stamps; for a device that starts anew, a new one."""
 
     def __init__(self) -> None:
         self._delays: deque[int] = deque(maxlen=WINDOW)
@@ -50,7 +50,7 @@ class DeviceClock:
         self._stamp = -1
 
     def stamp_of_last(self, taken_ns: int) -> int | None:
-        """The stamp that the newest frame got, if that was taken then by the camera's clock."""
+        """The stamp that the newest frame got, if that was taken then by the device's clock."""
         return self._stamp if taken_ns == self._taken else None
 
     def stamp(self, taken_ns: int, arrived_ns: int, host_clock: bool = False) -> Stamp:
@@ -59,9 +59,9 @@ class DeviceClock:
         Only where the clock of ROS itself was set back does it go back as well.
 
         Args:
-            taken_ns: by the camera's clock.
+            taken_ns: by the device's clock.
             arrived_ns: ROS time at which the frame came.
-            host_clock: whether the camera's clock is that of this computer.
+            host_clock: whether the device's clock is that of this computer.
 
         Raises:
             OutOfOrderError: it was taken no later than the frame before.

@@ -1,4 +1,4 @@
-"""A camera's clock in ROS time: not ahead of the arrival, ascending, and jumps are told."""
+"""A device's clock in ROS time: not ahead of the arrival, ascending, and jumps are told."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dexgrasp_realsense.device_clock import (
+from dexgrasp_ros.device_clock import (
     JUMP_NS,
     PERSISTENT,
     WINDOW,
@@ -22,7 +22,7 @@ def stamps(clock, taken, arrived, **options):
     return [clock.stamp(t, a, **options) for t, a in zip(taken, arrived, strict=True)]
 
 
-def test_stamps_have_the_cameras_intervals_whatever_the_delays_are():
+def test_stamps_have_the_devices_intervals_whatever_the_delays_are():
     taken = [n * PERIOD for n in range(60)]
     delays = [20 * MS + (n * 7919 % 13) * MS for n in range(60)]  # least at the start
     start = 5_000_000 * MS
@@ -70,7 +70,7 @@ def test_a_frame_from_before_is_refused_and_the_next_taken(back):
 
 
 @pytest.mark.parametrize("jump", [-(10**12), -JUMP_NS - PERIOD - 1, JUMP_NS + 1, 10**12])
-def test_a_jump_of_the_cameras_clock_begins_anew(jump):
+def test_a_jump_of_the_devices_clock_begins_anew(jump):
     clock = DeviceClock()
     stamps(clock, range(0, 10 * PERIOD, PERIOD), range(10**13, 10**13 + 10 * PERIOD, PERIOD))
     at = 10**13 + 10 * PERIOD
