@@ -60,9 +60,7 @@ def test_z_goes_to_the_fingers_y_out_of_the_back_and_x_to_the_thumb(
 
 
 def test_both_hands_have_one_rotation_where_palm_and_fingers_point_alike():
-    wrists = [
-        seen_hand(1, left, 1.0, (0.0, 0.0, 0.0), DOWN, AHEAD).wrist for left in (True, False)
-    ]
+    wrists = [seen_hand(1, left, 1.0, (0.0, 0.0, 0.0), DOWN, AHEAD).wrist for left in (True, False)]
     np.testing.assert_array_equal(*wrists)
 
 
