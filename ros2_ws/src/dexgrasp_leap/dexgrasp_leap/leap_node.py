@@ -81,7 +81,7 @@ class LeapNode(ManagedNode):
         """In the feed's thread, or that of the watch."""
         self._publisher.publish(
             TrackedHand(
-                header=conversions.header(wrist.ns, contract.TRACKED_HAND.frame_id),
+                header=conversions.header(wrist.ns, contract.LEAP),
                 tracked=wrist.tracked,
                 id=wrist.id,
                 left=wrist.left,

@@ -28,6 +28,8 @@ CONTROL_RATE = 50.0
 """Hz, of states and commands."""
 CLOCK_RATE = 10.0
 """Hz, of simulated time: it wakes every node, and states and images have stamps of their own."""
+LEAP = "leap"
+"""The frame of the Leap Motion: its middle, x ahead of the person before it, y left, z up."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,10 @@ ARM_STATE = Topic("arm/state", DiagnosticStatus, qos.LATCHED)
 """At every change: whether the arm follows targets, and if it is stopped, why and what to do."""
 TELEOP_WRIST = Topic("teleop/wrist", PoseStamped, qos.STATE, frame_id=WORLD)
 """A person's wrist, as a pose of `rh_palm`, stamped when it was there; 20 Hz or more."""
+TRACKED_HAND = Topic("leap/hand", TrackedHand, qos.STATE, frame_id=LEAP)
+"""A person's hand as a tracker sees it, about 100 Hz."""
+CLUTCH = Topic("teleop/clutch", Joy, qos.STATE)
+"""A pedal or key that has to be held for the robot's wrist to follow; 10 Hz or more."""
 ASSIST_STATE = Topic("assist/state", AssistState, qos.STATE, frame_id=WORLD)
 OBJECT_CLOUD = Topic("perception/object_cloud", PointCloud2, qos.LATCHED, frame_id=WORLD)
 SCENE_CLOUD = Topic("perception/scene_cloud", PointCloud2, qos.LATCHED, frame_id=WORLD)
