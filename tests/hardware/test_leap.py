@@ -191,7 +191,7 @@ def test_no_number_is_never_published_and_ends_in_a_loss(service):
         service.set(not_a_number=True)
         listener.wait_until_lost()
         assert eventually(lambda: listener.says("no good frame", ERROR)), listener.last_words
-        assert listener.said("dropped a message that makes no sense")
+        assert listener.said("dropped: a message that makes no sense")
         service.set(not_a_number=False)
         assert listener.wait_until_tracked().id > first.id
         for message in listener.hands:  # none raises
@@ -203,7 +203,7 @@ def test_frames_out_of_order_are_dropped_and_told(service):
         listener = start(ros, service)
         first = listener.wait_until_tracked()
         service.set(shuffled=True)
-        assert eventually(lambda: listener.said("dropped a frame out of order"))
+        assert eventually(lambda: listener.said("dropped: a frame out of order"))
         before = count_of_tracked(listener)
         assert eventually(lambda: count_of_tracked(listener) > before + 50)
         assert (np.diff(stamps(listener.hands)) > 0).all()

@@ -94,29 +94,34 @@ class LeapNode(ManagedNode):
 
     def _watch(self) -> None:
         self._feed.watch()
-        feed, lock = self._feed, self._tracker.lock
-        values = {
-            "connected": feed.is_connected,
-            "frames_per_second": f"{feed.rate:.0f}",
-            "tracked": lock.held is not None,
-            "locks": lock.number,
-            "lost_last": lock.lost or "never",
-            "connections": feed.connections,
-            "dropped": ", ".join(f"{n} {what}" for what, n in feed.dropped.items()) or "none",
-        }
+        figures = self._figures()
         if problem := self._problem():
-            self._health.fault(problem, **values)
+            self._health.fault(problem, **figures)
             return
         self._health.mended()
-        self._warn_of_dropped(values)
-        if not feed.connections:
-            self._health.well(f"connects to {self._transport.service}", WARN, **values)
-        elif lock.held is not None:
-            side = "left" if lock.held.left else "right"
-            self._health.well(f"a {side} hand is tracked", OK, **values)
+        self._warn_of_dropped(figures)
+        held = self._tracker.lock.held
+        if not self._feed.connections:
+            self._health.well(f"connects to {self._transport.service}", WARN, **figures)
+        elif held is not None:
+            side = "left" if held.left else "right"
+            self._health.well(f"a {side} hand is tracked", OK, **figures)
         else:
             wanted = "hand" if self.parameters.hand == "any" else f"{self.parameters.hand} hand"
-            self._health.well(f"looks for a {wanted}", OK, **values)
+            self._health.well(f"looks for a {wanted}", OK, **figures)
+
+    def _figures(self) -> dict[str, Any]:
+        feed, lock = self._feed, self._tracker.lock
+        dropped = dict(feed.dropped)
+        return {
+            "connected": feed.is_connected,
+            "connections": feed.connections,
+            "frames_per_second": f"{feed.rate:.0f}",
+            "tracked": lock.held is not None,
+            "hands_so_far": lock.number,
+            "lost_last": lock.lost or "never",
+            "dropped": ", ".join(f"{n} of {what}" for what, n in dropped.items()) or "none",
+        }
 
     def _problem(self) -> str:
         """Why no frames come, and what to do; empty where they do, or may still begin to."""
@@ -138,11 +143,11 @@ class LeapNode(ManagedNode):
             )
         return ""
 
-    def _warn_of_dropped(self, values: dict[str, Any]) -> None:
+    def _warn_of_dropped(self, figures: dict[str, Any]) -> None:
         dropped = dict(self._feed.dropped)
         for what, number in dropped.items():
             if number != self._told_dropped.get(what):
-                self._health.warn(f"dropped {what}", **values)
+                self._health.warn(f"dropped: {what}", **figures)
         self._told_dropped = dropped
 
 
