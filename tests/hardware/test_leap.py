@@ -235,6 +235,8 @@ def test_a_service_that_hangs_is_a_loss_and_when_it_goes_on_a_new_hand(service):
         service.freeze()
         listener.wait_until_lost()
         assert eventually(lambda: listener.says("no good frame", ERROR)), listener.last_words
+        # by the silence, and not only when a ping is not answered
+        assert eventually(lambda: listener.value("lost_last") == "no frames")
         number = listener.hands[-1].id
         service.thaw()
         assert listener.wait_until_tracked().id > number
@@ -254,7 +256,8 @@ def test_frames_that_were_kept_back_are_not_told_as_if_they_were_now(service):
         service.set(hands=[{}], kept_back=False)
         listener.wait_until_tracked()
         before = count_of_tracked(listener)
-        assert eventually(lambda: count_of_tracked(listener) > before + 20)
+        # as many as were kept back, and more
+        assert eventually(lambda: count_of_tracked(listener) > before + 200)
         assert {round(pose(each)[1, 3], 3) for each in listener.hands[since:]} == {-0.1}
         assert (np.diff(stamps(listener.hands)) > 0).all()
 

@@ -106,7 +106,7 @@ def test_the_end_of_a_connection_is_a_loss_and_the_next_one_another_hand():
         assert stage.feed.problem == "it was killed"
         receiver.connected()
         assert stage.feed.is_connected
-        stage.play(receiver, range(100, 110))
+        stage.play(receiver, range(10), late_ns=1000 * MS)  # its clock begins anew
 
     stage = Stage(first, second)
     stage.run()
