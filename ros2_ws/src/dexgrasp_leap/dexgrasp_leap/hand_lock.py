@@ -42,7 +42,8 @@ class HandLock:
         """The hand that is followed, in a new frame; None if there is none, or it has been lost."""
         if self.held is None:
             self.held = next((hand for hand in hands if self._is_wanted(hand)), None)
-            self.number += self.held is not None
+            if self.held is not None:
+                self.number += 1
             return self.held
         again = next((hand for hand in hands if hand.id == self.held.id), None)
         if reason := self._why_lost(self.held, again):

@@ -29,6 +29,14 @@ WAITING = 64
 """Messages that may wait to be read, beside those in the socket."""
 
 
+@dataclass(frozen=True)
+class DeviceState:
+    """Whether a device is plugged in."""
+
+    device: str
+    there: bool
+
+
 class WebSocketTransport:
     """The WebSocket of the Ultraleap or Leap Motion service.
 
@@ -86,14 +94,6 @@ def hear(text: str | bytes, receiver: Receiver) -> None:
             receiver.attached(device, there)
         case int() if told != VERSION:
             raise ServiceError(f"it speaks version {told} of its protocol, and not {VERSION}")
-
-
-@dataclass(frozen=True)
-class DeviceState:
-    """Whether a device is plugged in."""
-
-    device: str
-    there: bool
 
 
 def read(text: str | bytes) -> LeapFrame | DeviceState | int | None:

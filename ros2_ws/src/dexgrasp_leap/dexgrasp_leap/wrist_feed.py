@@ -98,8 +98,9 @@ class WristFeed:
 
     def watch(self) -> None:
         """To be called regularly: the wrist is lost, each time, while nothing comes."""
-        if self.is_stale:
-            self._lose("no frames")
+        with self._one_at_a_time:
+            if self.is_stale:
+                self._lose("no frames")
 
     # What the transport tells
 
@@ -124,9 +125,9 @@ class WristFeed:
             except OutOfOrderError:
                 self.refuse("a frame out of order")
                 return
+            self._heard = time.monotonic()
+            self._arrivals.append(self._heard)
             self._on_wrist(wrist)
-        self._heard = time.monotonic()
-        self._arrivals.append(self._heard)
 
     def refuse(self, reason: str) -> None:
         self.dropped[reason] += 1
@@ -149,9 +150,9 @@ class WristFeed:
             self.problem = str(error)
         if self.is_connected:
             self.is_connected = False
-            self._lose("the connection to the service ended")
+            with self._one_at_a_time:
+                self._lose("the connection to the service ended")
 
     def _lose(self, reason: str) -> None:
-        with self._one_at_a_time:
-            if not self._stop.is_set():
-                self._on_wrist(self._tracker.lose(reason, self._now_ns()))
+        if not self._stop.is_set():
+            self._on_wrist(self._tracker.lose(reason, self._now_ns()))
