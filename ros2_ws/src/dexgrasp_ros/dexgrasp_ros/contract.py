@@ -14,13 +14,13 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from geometry_msgs.msg import PoseArray, PoseStamped
 from rclpy.qos import QoSProfile
 from rosgraph_msgs.msg import Clock
-from sensor_msgs.msg import CameraInfo, Image, JointState, PointCloud2
+from sensor_msgs.msg import CameraInfo, Image, JointState, Joy, PointCloud2
 from std_msgs.msg import String
 from tf2_msgs.msg import TFMessage
 from trajectory_msgs.msg import JointTrajectory
 from visualization_msgs.msg import MarkerArray
 
-from dexgrasp_interfaces.msg import AssistState, ControlState, GraspArray
+from dexgrasp_interfaces.msg import AssistState, ControlState, GraspArray, TrackedHand
 from dexgrasp_ros import qos
 from dexgrasp_ros.conversions import WORLD
 
