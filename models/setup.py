@@ -21,6 +21,7 @@ setup(
         "opencv-python-headless",
         "pin",
         "pyyaml",
+        "ruckig",
         "safetensors",
         "scipy",
         "tensorboard",
