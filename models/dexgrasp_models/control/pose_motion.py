@@ -8,7 +8,14 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from ruckig import ControlInterface, InputParameter, Ruckig, Synchronization, Trajectory
+from ruckig import (
+    ControlInterface,
+    InputParameter,
+    Ruckig,
+    RuckigError,
+    Synchronization,
+    Trajectory,
+)
 from scipy.spatial.transform import Rotation
 
 from dexgrasp_models.control.trajectory import MotionBounds
@@ -96,7 +103,10 @@ class _Axes:
     ) -> tuple[np.ndarray, np.ndarray]:
         self._motion.control_interface = ControlInterface.Position
         self._motion.target_position = way.tolist()
-        return self._moved(velocity, period)
+        try:
+            return self._moved(velocity, period)
+        except RuckigError:  # seldom, where braking leads to the target to the last digit
+            return self.braking(velocity, period)
 
     def braking(self, velocity: np.ndarray, period: float) -> tuple[np.ndarray, np.ndarray]:
         self._motion.control_interface = ControlInterface.Velocity

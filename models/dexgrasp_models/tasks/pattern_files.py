@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from scipy.spatial.transform import Rotation
 from dexgrasp_models.data.grasps import GraspDataError
 from dexgrasp_models.data.object_arrays import read_npy, read_npz, write_npz
 from dexgrasp_models.files import written_whole
+from dexgrasp_models.geometry.poses import to_quaternion
 from dexgrasp_models.tasks.wrist_patterns import PatternError, Reach, WristPatterns
 
 FORMAT = "dexgrasp wrist patterns 1"
@@ -166,6 +167,25 @@ def read_recording(path: Path) -> Reach:
         return _reach_of_stamped(np.array(poses).reshape(-1, len(RECORDED)))
     except PatternError as error:
         raise PatternError(f"{path}: {error}") from error
+
+
+def save_recording(path: Path, times: Sequence[float], poses: Sequence[np.ndarray]) -> None:
+    """Write a reach for `read_recording`, whole or not at all.
+
+    Args:
+        path: of the `.csv` file.
+        times: M of the poses, s, rising.
+        poses: M of the wrist, (4, 4), in a frame whose z is up.
+
+    Raises:
+        OSError: it can't be written.
+    """
+    with written_whole(path) as temporary, temporary.open("w", encoding="utf-8") as file:
+        file.write(",".join(RECORDED) + "\n")
+        for time, pose in zip(times, poses, strict=True):
+            position, quaternion = to_quaternion(pose)
+            numbers = [*position.tolist(), *quaternion.tolist()]
+            file.write(",".join([f"{time:.6f}", *(f"{each:.7f}" for each in numbers)]) + "\n")
 
 
 def _arrays(path: Path) -> dict[str, np.ndarray]:

@@ -79,6 +79,19 @@ def test_a_stop_takes_the_speed_squared_by_twice_the_acceleration():
     assert np.array_equal(motion.pose, rest)
 
 
+def test_it_brakes_where_that_leads_to_the_target_to_the_last_digit():
+    """Ruckig finds no plan for these numbers."""
+    motion = PoseMotion(BOUNDS, np.eye(4))
+    motion.velocity = np.array([0.1164136728958912, 0.0, 0.0])
+    target = pose(x=0.003912166773021364)
+    motion.follow(target, TICK)
+    assert motion.velocity[0] == pytest.approx(
+        0.1164136728958912 - AXIS.linear_acceleration * TICK, abs=1e-12
+    )
+    ticks_until(lambda: not motion.moves, lambda: motion.follow(target, TICK))
+    assert motion.pose == pytest.approx(target, abs=1e-12)
+
+
 coordinates = st.floats(-1.0, 1.0)
 targets = st.lists(
     st.tuples(
