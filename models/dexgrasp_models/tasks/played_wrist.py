@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
+from scipy.spatial.transform import Slerp
 
 from dexgrasp_models.control.moves import way_home
 from dexgrasp_models.control.trajectory import MotionBounds, PosePath, interpolate_pose
@@ -13,8 +15,9 @@ from dexgrasp_models.hand.spec import HandSpec
 from dexgrasp_models.parameters import Parameters, parameter
 from dexgrasp_models.synthesis.types import Grasp
 from dexgrasp_models.tasks.assist_config import AssistConfig
+from dexgrasp_models.tasks.pattern_files import read_recording
 from dexgrasp_models.tasks.wrist_paths import fingertip_centers, wrist_paths
-from dexgrasp_models.tasks.wrist_patterns import WristPatterns
+from dexgrasp_models.tasks.wrist_patterns import PatternError, WristPatterns
 
 
 @dataclass(frozen=True)
@@ -111,3 +114,24 @@ def reach_to(
     goals, joints = grasp.palm_pose[None], grasp.joints[None]
     fingertips = fingertip_centers(hand, goals, joints)
     return wrist_paths(patterns.drawn(1, rng), goals, fingertips, rng, task.horizon)[0]
+
+
+def recorded_reach(path: Path, task: AssistConfig) -> np.ndarray:
+    """(T, 4, 4) poses of a recording in `world`, at the task's steps; the last one is its last.
+
+    Raises:
+        PatternError: the file is cut short or foreign, a pose makes no sense, or there is one only.
+        OSError: it can't be opened.
+    """
+    reach = read_recording(path)
+    if len(reach.times) < 2:
+        raise PatternError(f"{path}: holds a single pose")
+    elapsed = reach.times - reach.times[0]
+    steps = max(2, int(np.ceil(elapsed[-1] * task.rate - 1e-6)) + 1)
+    times = np.minimum(np.arange(steps) / task.rate, elapsed[-1])
+    poses = np.tile(np.eye(4), (steps, 1, 1))
+    poses[:, :3, :3] = Slerp(elapsed, reach.rotations)(times).as_matrix()
+    poses[:, :3, 3] = np.stack(
+        [np.interp(times, elapsed, column) for column in reach.positions.T], axis=1
+    )
+    return poses

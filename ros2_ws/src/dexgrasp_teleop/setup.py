@@ -14,7 +14,13 @@ setup(
     zip_safe=True,
     maintainer="dexgrasp maintainers",
     maintainer_email="dexgrasp@example.org",
-    description="A person's wrist on /teleop/wrist, or a played one.",
+    description="A person's wrist on /teleop/wrist, teleoperated or played, and a clutch.",
     license="Apache-2.0",
-    entry_points={"console_scripts": ["wrist_player_node = dexgrasp_teleop.wrist_player_node:run"]},
+    entry_points={
+        "console_scripts": [
+            "keyboard_clutch = dexgrasp_teleop.keyboard_clutch:run",
+            "teleop_node = dexgrasp_teleop.teleop_node:run",
+            "wrist_player_node = dexgrasp_teleop.wrist_player_node:run",
+        ]
+    },
 )

@@ -2,12 +2,13 @@
 
 It stands in for a person in simulation: whenever the control node waits for a wrist, it asks for
 proposals on the newest cloud, and answers each measured wrist on /teleop/wrist with where the wrist
-is to be then.
+is to be then. A recorded reach is played as it is, and needs no proposals.
 """
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,12 @@ from dexgrasp_models.synthesis.types import Grasp
 from dexgrasp_models.tasks.assist_config import AssistConfig
 from dexgrasp_models.tasks.pattern_files import load_patterns
 from dexgrasp_models.tasks.pattern_generator import generate
-from dexgrasp_models.tasks.played_wrist import PlayConfig, PlayedWrist, reach_to
+from dexgrasp_models.tasks.played_wrist import (
+    PlayConfig,
+    PlayedWrist,
+    reach_to,
+    recorded_reach,
+)
 from dexgrasp_ros import contract, conversions
 from dexgrasp_ros.conversions import MessageError
 from dexgrasp_ros.node import OK, WARN, ManagedNode
@@ -44,6 +50,7 @@ class PlayerParameters(PlayConfig):
     """Parameters of the wrist player."""
 
     patterns: str = text("", "file of `dexgrasp assist import`; empty: generated")
+    recording: str = text("", "`.csv` file of a reach in world that is played; empty: patterns are")
     seed: int = parameter(0, 0, 2**31 - 1, "", "of the patterns, the reach, and the proposals")
     proposals: int = parameter(8, 1, 256, "", "grasps to ask for and to choose from")
     scene: str = choice(
@@ -65,6 +72,7 @@ class WristPlayerNode(ManagedNode):
         self._measured: Subscription | None = None
 
     def configure(self) -> None:
+        self.neighbours.refuse_publishers((contract.TELEOP_WRIST,))
         p = self.parameters
         self._hand = load_hand()
         self._task = AssistConfig()
@@ -75,6 +83,7 @@ class WristPlayerNode(ManagedNode):
         self._rng = np.random.default_rng(p.seed)
         found = load_patterns(Path(p.patterns)) if p.patterns else generate(self._rng)
         self._patterns = found.held_out
+        self._recorded = recorded_reach(Path(p.recording), self._task) if p.recording else None
         self._forget()
         self._cloud: tuple[int, np.ndarray] | None = None
         for topic, callback in (
@@ -123,6 +132,9 @@ class WristPlayerNode(ManagedNode):
         """Asks for proposals once there is a cloud, and a grasp that waits for the wrist."""
         if not self._wanted or self._cloud is None or self._answer is not None:
             return
+        if self._recorded is not None:
+            self._listen()
+            return
         if not self._generate.service_is_ready():
             self._give_up(f"{self._generate.service_name} is not there")
             return
@@ -150,10 +162,15 @@ class WristPlayerNode(ManagedNode):
         except MessageError as error:
             self._give_up(f"bad proposal: {error}")
             return
-        topic = contract.WRIST_POSE
-        self._measured = self.create_subscription(
-            topic.type, topic.name, self._on_measured_wrist, topic.qos
-        )
+        self._listen()
+
+    def _listen(self) -> None:
+        """Answers the measured wrist from now on."""
+        if self._measured is None:
+            topic = contract.WRIST_POSE
+            self._measured = self.create_subscription(
+                topic.type, topic.name, self._on_measured_wrist, topic.qos
+            )
 
     def _on_measured_wrist(self, message: PoseStamped) -> None:
         """Publishes where the wrist is at the stamp of the measured one."""
@@ -171,18 +188,27 @@ class WristPlayerNode(ManagedNode):
         except MessageError:  # the control node tells of it
             return
         assert self._cloud is not None
-        for grasp in self._grasps:
-            played = self._reach(start, grasp, self._cloud[1])
+        highest = self._control.limits.workspace_high[2]
+        for reach in self._reaches():
+            played = PlayedWrist(start, reach, self._cloud[1], self.parameters, self._task, highest)
             if self._fits(played):
                 self._played, self._started_ns = played, ns
-                self.report(OK, f"plays a reach of {played.arrives:.1f} s to a grasp")
+                self.report(OK, f"plays a reach of {played.arrives:.1f} s")
                 return
-        self._give_up(f"no reach to any of {len(self._grasps)} grasps is within reach and space")
+        if self._recorded is not None:
+            self._give_up("the recorded reach is not within reach and space")
+        else:
+            self._give_up(
+                f"no reach to any of {len(self._grasps)} grasps is within reach and space"
+            )
 
-    def _reach(self, start: np.ndarray, grasp: Grasp, points: np.ndarray) -> PlayedWrist:
-        reach = reach_to(grasp, self._patterns, self._hand, self._task, self._rng)
-        highest = self._control.limits.workspace_high[2]
-        return PlayedWrist(start, reach, points, self.parameters, self._task, highest)
+    def _reaches(self) -> Iterator[np.ndarray]:
+        """(T, 4, 4) each, the best first."""
+        if self._recorded is not None:
+            yield self._recorded
+            return
+        for grasp in self._grasps:
+            yield reach_to(grasp, self._patterns, self._hand, self._task, self._rng)
 
     def _fits(self, played: PlayedWrist) -> bool:
         """Whether the wrist stays in the workspace, and the arm follows it, where there is one."""
