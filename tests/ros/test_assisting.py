@@ -6,12 +6,15 @@ import numpy as np
 import pytest
 from control_cell import HAND, PATIENT, Cell, grasp
 from person import Person
+from rclpy.parameter import Parameter
 from ros_graph import eventually, graph
 from std_srvs.srv import Trigger
 
 from dexgrasp_control.control_node import ControlNode
 from dexgrasp_interfaces.action import ExecuteGrasp
+from dexgrasp_models.control.trajectory import interpolate_pose
 from dexgrasp_models.tasks.assist_controller import Stage
+from dexgrasp_models.tasks.pattern_files import save_recording
 from dexgrasp_ros import contract, conversions
 from dexgrasp_teleop.wrist_player_node import WristPlayerNode
 
@@ -145,14 +148,21 @@ def test_a_goal_that_asks_for_a_grasp_is_refused(cell, goal):
     )
 
 
-def test_the_player_plays_a_reach_to_the_proposed_grasp(cell):
-    wrists = cell.ros.collect(contract.TELEOP_WRIST)
-    player = cell.ros.start(
+@pytest.fixture(scope="module")
+def player(whole_cell):
+    """A wrist player, not active."""
+    player = whole_cell.ros.create(
         WristPlayerNode, use_sim_time=True, wait=0.0, rest=0.4, travel_speed=0.6, rise_speed=0.5
     )
+    player.trigger_configure()
+    return player
+
+
+def plays_to(cell, player, goal: np.ndarray) -> None:
+    """The player moves the robot's wrist to a place, and up from there."""
+    player.trigger_activate()
     try:
         _, result, _ = cell.start()
-        goal = grasp().palm_pose[:3, 3]
         assert cell.until(lambda: np.linalg.norm(cell.robot.wrist[:3, 3] - goal) < 1e-6)
         assert cell.until(lambda: cell.robot.wrist[2, 3] > goal[2] + 0.2)
         cell.ros.call(Trigger, contract.STOP_SERVICE, Trigger.Request())
@@ -160,6 +170,21 @@ def test_the_player_plays_a_reach_to_the_proposed_grasp(cell):
         assert eventually(lambda: player._measured is None)
     finally:
         player.trigger_deactivate()
+
+
+def test_the_player_plays_a_reach_to_the_proposed_grasp(cell, player):
+    wrists = cell.ros.collect(contract.TELEOP_WRIST)
+    plays_to(cell, player, grasp().palm_pose[:3, 3])
     first = conversions.pose_from_message(wrists[0].pose)
     assert first[:3, 3] == pytest.approx(START)
     assert {message.header.frame_id for message in wrists} == {conversions.WORLD}
+
+
+def test_the_player_plays_a_recorded_reach(cell, player, tmp_path):
+    start, goal = np.eye(4), np.eye(4)
+    start[:3, 3], goal[:3, 3] = [-0.2, 0.1, 0.3], AT_CAN
+    poses = [interpolate_pose(start, goal, share) for share in np.linspace(0.0, 1.0, 50)]
+    save_recording(tmp_path / "reach.csv", 0.02 * np.arange(50), poses)
+    cell.held = {"propose"}  # nothing is asked for
+    player.set_parameters([Parameter("recording", value=str(tmp_path / "reach.csv"))])
+    plays_to(cell, player, AT_CAN)

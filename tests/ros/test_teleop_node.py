@@ -144,6 +144,18 @@ def test_beside_another_publisher_it_does_not_start():
             assert "/teleop/wrist is published by /somebody already" in node.failure
 
 
+def test_it_is_silent_while_somebody_else_who_came_later_publishes(cell):
+    cell.press()
+    topic = contract.TELEOP_WRIST
+    rival = cell.ros.tester.create_publisher(topic.type, topic.name, topic.qos)
+    assert eventually(lambda: cell.said("/teleop/wrist is published by /tester already"))
+    answered = len(cell.wrist.wanted)
+    assert not eventually(lambda: len(cell.wrist.wanted) > answered, timeout=0.3)
+    cell.ros.tester.destroy_publisher(rival)
+    cell.ticks(5)
+    assert cell.said("release the clutch, then press it again")
+
+
 def test_a_wrist_faster_than_the_limits_does_not_start():
     with graph() as ros:
         node = ros.create(TeleopNode, limits__wrist_speed=0.2)

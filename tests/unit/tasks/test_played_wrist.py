@@ -8,12 +8,14 @@ import numpy as np
 import pytest
 from assisted_hand import START, ball, pose
 
-from dexgrasp_models.control.trajectory import pose_distance
+from dexgrasp_models.control.trajectory import interpolate_pose, pose_distance
 from dexgrasp_models.hand.spec import load_hand
 from dexgrasp_models.synthesis.types import Grasp
 from dexgrasp_models.tasks.assist_config import AssistConfig
+from dexgrasp_models.tasks.pattern_files import save_recording
 from dexgrasp_models.tasks.pattern_generator import generate
-from dexgrasp_models.tasks.played_wrist import PlayConfig, PlayedWrist, reach_to
+from dexgrasp_models.tasks.played_wrist import PlayConfig, PlayedWrist, reach_to, recorded_reach
+from dexgrasp_models.tasks.wrist_patterns import PatternError
 
 TASK = AssistConfig()
 HAND = load_hand()
@@ -72,3 +74,26 @@ def test_the_hand_stays_clear_of_the_object_until_the_reach():
     over = across & (np.linalg.norm(way[:, :2], axis=1) < 0.25)
     assert (way[over, 2] >= top + 0.25).all()
     assert len(wrist.waypoints) == 4 + len(reach) + 2
+
+
+def test_a_recorded_reach_is_played_at_its_own_pace(tmp_path):
+    end = pose(START + np.array([0.2, 0.1, -0.1]))
+    end[:3, :3] = np.diag([1.0, -1.0, -1.0])
+    times = np.linspace(7.0, 8.51, 40)  # no multiple of the task's steps
+    shares = (times - 7.0) / 1.51
+    save_recording(
+        tmp_path / "a.csv", times, [interpolate_pose(pose(START), end, s) for s in shares]
+    )
+    reach = recorded_reach(tmp_path / "a.csv", TASK)
+    assert len(reach) == 32
+    wrist = PlayedWrist(pose(START), reach, np.zeros((0, 3)), PlayConfig(wait=0.0), TASK, 0.9)
+    for share in (0.0, 0.3, 0.9):
+        found = wrist.pose(wrist.arrives - 1.55 + 1.51 * share)
+        assert pose_distance(found, interpolate_pose(pose(START), end, share)) < (1e-5, 1e-5)
+    assert pose_distance(wrist.pose(wrist.arrives), end) < (1e-6, 1e-6)
+
+
+def test_a_recording_of_one_pose_is_no_reach(tmp_path):
+    save_recording(tmp_path / "a.csv", [0.0], [np.eye(4)])
+    with pytest.raises(PatternError, match="holds a single pose"):
+        recorded_reach(tmp_path / "a.csv", TASK)

@@ -55,7 +55,18 @@ class Neighbours:
         Raises:
             NeighbourError: somebody still does after `LEAVING_TIME`.
         """
-        self._wait_until_left(lambda: self._publisher(topics))
+        self._wait_until_left(lambda: self.other_publisher(topics))
+
+    def other_publisher(self, topics: Sequence[Topic]) -> str | None:
+        """Who else publishes any of `topics`, as far as is known, and what to do; or None."""
+        own = (self._node.get_name(), self._node.get_namespace())
+        for topic in topics:
+            for end in self._node.get_publishers_info_by_topic(topic.name):
+                if (end.node_name, end.node_namespace) != own:
+                    name = self._node.resolve_topic_name(topic.name)
+                    other = f"{end.node_namespace.rstrip('/')}/{end.node_name}"
+                    return f"{name} is published by {other} already: {_HINT}"
+        return None
 
     def watch(self) -> NeighbourError | None:
         """Looks again, for a twin that was discovered late; to be called about once a second.
@@ -89,13 +100,3 @@ class Neighbours:
             return None
         name = self._node.get_fully_qualified_name()
         return f"another node named {name} runs in this ROS domain: {_HINT}"
-
-    def _publisher(self, topics: Sequence[Topic]) -> str | None:
-        own = (self._node.get_name(), self._node.get_namespace())
-        for topic in topics:
-            for end in self._node.get_publishers_info_by_topic(topic.name):
-                if (end.node_name, end.node_namespace) != own:
-                    name = self._node.resolve_topic_name(topic.name)
-                    other = f"{end.node_namespace.rstrip('/')}/{end.node_name}"
-                    return f"{name} is published by {other} already: {_HINT}"
-        return None

@@ -20,11 +20,13 @@ from sensor_msgs.msg import Joy
 from dexgrasp_models.control.held_key import HeldKey
 from dexgrasp_models.parameters import Parameters, parameter
 from dexgrasp_ros import contract, conversions
-from dexgrasp_ros.node import ManagedNode
+from dexgrasp_ros.node import ConfigurationError, ManagedNode
 from dexgrasp_ros.node_process import main
 
 _KEY = b" "
 _DISABLED = b"\0"
+_WATCH_PERIOD = 1.0
+"""Seconds between two looks for another clutch, which may be discovered late."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,11 @@ class KeyboardClutchNode(ManagedNode):
         self._held = False
         topic = contract.CLUTCH
         self._clutch = self.create_lifecycle_publisher(topic.type, topic.name, topic.qos)
-        self.create_timer(1.0 / self.parameters.rate, self._tick, clock=self.steady_clock)
+        for period, work in (
+            (1.0 / self.parameters.rate, self._tick),
+            (_WATCH_PERIOD, self._watch),
+        ):
+            self.create_timer(period, work, clock=self.steady_clock)
 
     def _tick(self) -> None:
         if not self.active:
@@ -65,6 +71,10 @@ class KeyboardClutchNode(ManagedNode):
         if held != self._held:
             self._held = held
             print("held" if held else "released", flush=True)
+
+    def _watch(self) -> None:
+        if other := self.neighbours.other_publisher((contract.CLUTCH,)):
+            self.fatal = ConfigurationError(other)
 
 
 def _strokes() -> bytes:

@@ -32,7 +32,7 @@ from dexgrasp_ros.node_process import main
 from dexgrasp_ros.parameters import current_parameters, declare_parameters
 
 _WATCH_PERIOD = 0.5
-"""Seconds between two looks whether the robot's wrist is measured at all."""
+"""Seconds between two looks at whether the wrist is measured, and whether anybody else moves it."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +84,7 @@ class TeleopNode(ManagedNode):
             self.parameters, current_parameters(self, self._limits, prefix="limits.")
         )
         self._measured_at = self._now()
+        self._rival: str | None = None  # who else publishes on teleop/wrist
         self._state = TeleoperationState.RELEASED
         self._refused: dict[str, str] = {}  # why the last message of a topic was, by its name
 
@@ -127,7 +128,8 @@ class TeleopNode(ManagedNode):
         ns = conversions.stamp_to_ns(message.header.stamp)
         time = ns / conversions.NANOSECONDS
         target = self._teleoperation.step(measured, time, self._measured_at)
-        self._wrist.publish(conversions.pose_stamped(target, ns, conversions.WORLD))
+        if self._rival is None:
+            self._wrist.publish(conversions.pose_stamped(target, ns, conversions.WORLD))
         self._record(time, target if self.parameters.record == "target" else measured)
         self._tell()
 
@@ -154,7 +156,7 @@ class TeleopNode(ManagedNode):
     def _tell(self) -> None:
         """State and reason for /diagnostics; a change of state at once."""
         state, reason = self._teleoperation.state, self._teleoperation.reason
-        problems = [*self._refused.values()]
+        problems = [*self._refused.values(), *([self._rival] if self._rival else [])]
         told = "; ".join(each for each in (reason, *problems) if each)
         level = WARN if problems or state is TeleoperationState.LOST else OK
         self.report(
@@ -165,8 +167,14 @@ class TeleopNode(ManagedNode):
             self.publish_diagnostics()
 
     def _watch(self) -> None:
+        """Two streams of wrists would make the robot's jump between them: this one ends then."""
+        if not self.active:
+            return
+        self._rival = self.neighbours.other_publisher((contract.TELEOP_WRIST,))
+        if self._rival is not None:
+            self._teleoperation.lose(self._rival)
         silence = self._now() - self._measured_at
-        if self.active and silence > max(1.0, self.parameters.state_timeout):
+        if silence > max(1.0, self.parameters.state_timeout):
             topic = self.resolve_topic_name(contract.WRIST_POSE.name)
             self.report(WARN, f"no measured wrist on {topic} for {silence:.0f} s")
 
