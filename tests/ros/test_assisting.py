@@ -158,11 +158,12 @@ def player(whole_cell):
     return player
 
 
-def plays_to(cell, player, goal: np.ndarray) -> None:
-    """The player moves the robot's wrist to a place, and up from there."""
+def test_the_player_plays_a_reach_to_the_proposed_grasp(cell, player):
+    wrists = cell.ros.collect(contract.TELEOP_WRIST)
     player.trigger_activate()
     try:
         _, result, _ = cell.start()
+        goal = grasp().palm_pose[:3, 3]
         assert cell.until(lambda: np.linalg.norm(cell.robot.wrist[:3, 3] - goal) < 1e-6)
         assert cell.until(lambda: cell.robot.wrist[2, 3] > goal[2] + 0.2)
         cell.ros.call(Trigger, contract.STOP_SERVICE, Trigger.Request())
@@ -170,11 +171,6 @@ def plays_to(cell, player, goal: np.ndarray) -> None:
         assert eventually(lambda: player._measured is None)
     finally:
         player.trigger_deactivate()
-
-
-def test_the_player_plays_a_reach_to_the_proposed_grasp(cell, player):
-    wrists = cell.ros.collect(contract.TELEOP_WRIST)
-    plays_to(cell, player, grasp().palm_pose[:3, 3])
     first = conversions.pose_from_message(wrists[0].pose)
     assert first[:3, 3] == pytest.approx(START)
     assert {message.header.frame_id for message in wrists} == {conversions.WORLD}
@@ -187,4 +183,14 @@ def test_the_player_plays_a_recorded_reach(cell, player, tmp_path):
     save_recording(tmp_path / "reach.csv", 0.02 * np.arange(50), poses)
     cell.held = {"propose"}  # nothing is asked for
     player.set_parameters([Parameter("recording", value=str(tmp_path / "reach.csv"))])
-    plays_to(cell, player, AT_CAN)
+    wrists = cell.ros.collect(contract.TELEOP_WRIST)
+    player.trigger_activate()
+    try:
+        assert cell.result().outcome == "succeeded"
+    finally:
+        player.trigger_deactivate()
+    places = np.array([conversions.pose_from_message(each.pose)[:3, 3] for each in wrists])
+    for expected in (START, start[:3, 3], AT_CAN):
+        assert np.linalg.norm(places - expected, axis=1).min() < 0.01
+    assert places[-1] == pytest.approx([*AT_CAN[:2], places[-1, 2]])
+    assert places[-1, 2] > AT_CAN[2] + 0.1
