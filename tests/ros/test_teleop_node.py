@@ -11,9 +11,10 @@ from ros_graph import Graph, eventually, graph
 from teleoperator import FollowingWrist, Teleoperator
 
 from dexgrasp_control.control_node import ControlNode
+from dexgrasp_models.config import load_node_parameters
 from dexgrasp_models.tasks.pattern_files import read_recording
 from dexgrasp_ros import contract, conversions
-from dexgrasp_teleop.teleop_node import TeleopNode
+from dexgrasp_teleop.teleop_node import TeleopNode, TeleopParameters
 from dexgrasp_teleop.wrist_player_node import WristPlayerNode
 
 START = np.array([-0.1, 0.0, 0.4])
@@ -176,6 +177,11 @@ def test_a_missing_robot_is_told():
         )
 
 
+def test_the_parameter_file_has_the_defaults():
+    values = load_node_parameters("teleop.yaml", "teleop")
+    assert TeleopParameters.from_mapping(values) == TeleopParameters()
+
+
 def test_reaches_are_recorded(tmp_path):
     with graph() as ros:
         cell = Teleoperated(ros, recordings=str(tmp_path), record="measured")
@@ -190,6 +196,13 @@ def test_reaches_are_recorded(tmp_path):
         cell.move(0.02, 0.0, 0.0)
         cell.person.tracked = False
         assert eventually(lambda: cell.said("lost"))
+        cell.person.tracked = True
+        cell.press()
+        cell.move(0.02, 0.0, 0.0)
+        cell.node.trigger_deactivate()
+        cell.person.pressed = False
+        cell.node.trigger_activate()
+        cell.ticks(5)
         assert [path.name for path in tmp_path.iterdir()] == ["reach_0001.csv"]
 
 

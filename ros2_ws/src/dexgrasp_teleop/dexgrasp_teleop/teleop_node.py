@@ -61,9 +61,7 @@ class TeleopNode(ManagedNode):
 
     def configure(self) -> None:
         self.neighbours.refuse_publishers((contract.TELEOP_WRIST,))
-        self._make_teleoperation()
-        folder = self.parameters.recordings
-        self._recorder = ReachRecorder(Path(folder).expanduser()) if folder else None
+        self._begin_anew()
         wrist = contract.TELEOP_WRIST
         self._wrist = self.create_lifecycle_publisher(wrist.type, wrist.name, wrist.qos)
         for topic, callback in (
@@ -76,13 +74,15 @@ class TeleopNode(ManagedNode):
 
     def activate(self) -> None:
         self.neighbours.refuse_publishers((contract.TELEOP_WRIST,))  # discovered by now
-        self._make_teleoperation()
+        self._begin_anew()
 
-    def _make_teleoperation(self) -> None:
-        """One that knows nothing of before."""
+    def _begin_anew(self) -> None:
+        """Nothing of before is known, nor of a reach that was being recorded."""
         self._teleoperation = WristTeleoperation(
             self.parameters, current_parameters(self, self._limits, prefix="limits.")
         )
+        folder = self.parameters.recordings
+        self._recorder = ReachRecorder(Path(folder).expanduser()) if folder else None
         self._measured_at = self._now()
         self._rival: str | None = None  # who else publishes on teleop/wrist
         self._state = TeleoperationState.RELEASED
