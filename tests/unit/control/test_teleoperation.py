@@ -319,7 +319,7 @@ def stuck(cell: Cell) -> None:
     cell.glide((0.3, 0.0, 0.0), ticks=20)
 
 
-def hearing(cell: Cell) -> None:
+def restored(cell: Cell) -> None:
     cell.sees = cell.hears = cell.follows = True
 
 
@@ -347,11 +347,11 @@ LOSSES = {
         nothing,
         "is not finite, or no rotation",
     ),
-    "silent tracker": (silent_tracker, hearing, "the tracker was silent for 0.12 s"),
-    "silent clutch": (silent_clutch, hearing, "the clutch was silent for 0.26 s"),
+    "silent tracker": (silent_tracker, restored, "the tracker was silent for 0.12 s"),
+    "silent clutch": (silent_clutch, restored, "the clutch was silent for 0.26 s"),
     "no measured wrist": (no_wrist_measured, nothing, "no wrist was measured for 0.52 s"),
     "set back": (set_back, nothing, "the time of the measured wrist went back"),
-    "stuck": (stuck, hearing, "the robot's wrist does not follow"),
+    "stuck": (stuck, restored, "the robot's wrist does not follow"),
     "by the caller": (
         lambda cell: cell.teleoperation.lose("an odd message"),
         nothing,
