@@ -70,13 +70,14 @@ class GraphNode:
         return REMAPPINGS if self.namespace else {}
 
 
-_DRIVERS = ("hand_driver", "arm_driver", "realsense")
+_DRIVERS = ("hand_driver", "arm_driver", "realsense", "leap", "teleop")
 """Names of our own nodes that a run on the robot may leave out."""
 _HERE = "build the workspace, `make setup` or `colcon build`"
 _WHERE_FROM = {
     "dexgrasp_hand_driver": f"Shadow Hand: {_HERE}",
     "dexgrasp_arm_driver": f"UR10e: {_HERE}",
     "dexgrasp_realsense": f"depth cameras: {_HERE}",
+    "dexgrasp_leap": f"Leap Motion: {_HERE}",
     "realsense2_camera": "depth cameras: apt install ros-jazzy-realsense2-camera",
     "robot_state_publisher": "transforms: apt install ros-jazzy-robot-state-publisher,"
     " or transforms:=false, and rviz doesn't show the robot",
@@ -191,6 +192,13 @@ class HardwareOptions(GraspingOptions):
     )
     arm: str = _option("ur10e", "The arm's driver.", "ur10e", "none")
     hand: str = _option("shadow", "The hand's driver.", "shadow", "none")
+    leap: str = _option(
+        "none",
+        "A Leap Motion, whose hand moves the wrist while a clutch is held; a policy closes the"
+        " fingers.",
+        "leap",
+        "none",
+    )
     transforms: bool = _option(True, "robot_state_publisher tells where the robot's links are.")
 
 
@@ -262,7 +270,10 @@ def hardware_graph(options: HardwareOptions) -> list[GraphNode]:
 def hardware_nodes(options: HardwareOptions) -> list[GraphNode]:
     """As `hardware_graph`, installed or not."""
     drivers = [*_robot_drivers(options), *_camera_drivers(options)]
-    nodes = grasping_nodes(options, scene="arm", simulated=False)
+    controller = options.controller or ("" if options.leap == "none" else ASSISTING)
+    nodes = grasping_nodes(
+        dataclasses.replace(options, controller=controller), scene="arm", simulated=False
+    )
     return _as_asked([*drivers, *nodes], options, absent=_DRIVERS)
 
 
@@ -276,6 +287,11 @@ def _robot_drivers(options: HardwareOptions) -> list[GraphNode]:
         drivers.append(
             GraphNode("dexgrasp_arm_driver", "arm_driver_node", "arm_driver", "arm_driver.yaml")
         )
+    if options.leap == "leap":
+        drivers += [
+            GraphNode("dexgrasp_leap", "leap_node", "leap", "leap.yaml"),
+            GraphNode("dexgrasp_teleop", "teleop_node", "teleop", "teleop.yaml"),
+        ]
     if options.transforms:
         urdf = robot_urdf(load_arm(), load_hand(), load_mounting())
         drivers.append(
