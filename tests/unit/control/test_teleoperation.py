@@ -163,12 +163,17 @@ def test_where_the_hand_is_while_the_clutch_is_released_does_not_matter():
     assert cell.settle()[:3, 3] == pytest.approx(shifted(0.2), abs=1e-9)
 
 
-def test_the_wrist_stays_in_the_box_and_that_is_told(cell):
-    cell.glide((0.0, 0.9, 0.0), ticks=60)
-    target = cell.settle()
-    assert target[:3, 3] == pytest.approx([START[0], LIMITS.workspace_high[1], START[2]])
+@pytest.mark.parametrize("axis", range(3))
+@pytest.mark.parametrize("sign", [-1.0, 1.0])
+def test_the_wrist_stays_in_the_box_and_that_is_told(cell, axis, sign):
+    way = 1.2 * sign * np.eye(3)[axis]
+    cell.glide(way, ticks=80)
+    face = (LIMITS.workspace_high if sign > 0.0 else LIMITS.workspace_low)[axis]
+    expected = np.where(np.arange(3) == axis, face, START)
+    assert cell.settle()[:3, 3] == pytest.approx(expected)
     assert cell.teleoperation.reason == "held at the edge of the workspace"
-    cell.glide((0.0, -0.6, 0.0), ticks=60)
+    assert (sign * np.array(cell.targets)[:, axis, 3] <= sign * face + 1e-12).all()
+    cell.glide(-0.9 * way, ticks=80)
     cell.tick()
     assert (cell.state, cell.teleoperation.reason) == (ENGAGED, "")
 
