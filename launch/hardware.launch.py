@@ -3,8 +3,8 @@
 from launch import LaunchDescription
 from launch.actions import OpaqueFunction
 
-from dexgrasp_bringup.graph import HardwareOptions, hardware_graph
 from dexgrasp_bringup.launching import declared_arguments, given_options, launch_nodes
+from dexgrasp_bringup.robot_graph import HardwareOptions, hardware_graph
 
 
 def generate_launch_description() -> LaunchDescription:

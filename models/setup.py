@@ -13,6 +13,7 @@ setup(
     install_requires=[
         "coacd",
         "coal",
+        "imageio",
         "libusb-package",
         "manifold3d",
         "numba",

@@ -12,7 +12,7 @@ from rich.console import Console
 from typer.testing import CliRunner
 from ur_controller import UrController
 
-from dexgrasp_bringup.graph import HardwareOptions
+from dexgrasp_bringup.robot_graph import HardwareOptions
 from dexgrasp_cli.cli import app
 from dexgrasp_cli.doctor import Finding
 from dexgrasp_cli.hardware_doctor import device_findings, examine_hardware

@@ -19,6 +19,7 @@ setup(
         "torch",
         "trimesh",
         "typer",
+        "websockets",
     ],
     zip_safe=True,
     maintainer="dexgrasp maintainers",

@@ -17,11 +17,10 @@ from typer.testing import CliRunner
 from dexgrasp_bringup.graph import (
     GraphError,
     GraphNode,
-    HardwareOptions,
     SimulationOptions,
-    hardware_graph,
     simulation_graph,
 )
+from dexgrasp_bringup.robot_graph import HardwareOptions, hardware_graph
 from dexgrasp_cli import doctor
 from dexgrasp_cli.cli import app
 from dexgrasp_models.config import find_config

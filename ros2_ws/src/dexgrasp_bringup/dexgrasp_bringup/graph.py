@@ -13,13 +13,8 @@ from typing import Any
 
 from dexgrasp_bringup.environment import install_prefixes
 from dexgrasp_bringup.parameter_file import ParameterFile, ParameterFileError, ParameterValue
-from dexgrasp_models.arm.mounting import load_mounting
-from dexgrasp_models.arm.spec import load_arm
-from dexgrasp_models.arm.urdf import robot_urdf
 from dexgrasp_models.config import find_config
 from dexgrasp_models.control.controllers import CONTROLLERS
-from dexgrasp_models.hand.spec import load_hand
-from dexgrasp_models.perception.cameras import load_rig
 from dexgrasp_models.proposals.proposer import PROPOSERS
 from dexgrasp_ros.process_end import PARENT_VARIABLE
 from dexgrasp_ros.transport import PROFILE_VARIABLE, use_transport_profile
@@ -70,20 +65,6 @@ class GraphNode:
         return REMAPPINGS if self.namespace else {}
 
 
-_DRIVERS = ("hand_driver", "arm_driver", "realsense", "leap", "teleop")
-"""Names of our own nodes that a run on the robot may leave out."""
-_HERE = "build the workspace, `make setup` or `colcon build`"
-_WHERE_FROM = {
-    "dexgrasp_hand_driver": f"Shadow Hand: {_HERE}",
-    "dexgrasp_arm_driver": f"UR10e: {_HERE}",
-    "dexgrasp_realsense": f"depth cameras: {_HERE}",
-    "dexgrasp_leap": f"Leap Motion: {_HERE}",
-    "realsense2_camera": "depth cameras: apt install ros-jazzy-realsense2-camera",
-    "robot_state_publisher": "transforms: apt install ros-jazzy-robot-state-publisher,"
-    " or transforms:=false, and rviz doesn't show the robot",
-}
-"""What each driver package moves or reads, and where to get it."""
-
 _REAL_TIME: Mapping[str, Mapping[str, ParameterValue]] = {
     "sim_bridge": {"patience": 1.0},
     "perception": {"frame_timeout": 20.0, "camera_timeout": 20.0},
@@ -109,7 +90,7 @@ _LOCK_STEP: Mapping[str, Mapping[str, ParameterValue]] = {
 """For lock-step: time even stands still while the cameras render."""
 
 
-def _option(default: ParameterValue, description: str, *choices: str) -> Any:
+def option(default: ParameterValue, description: str, *choices: str) -> Any:
     return field(default=default, metadata={"description": description, "choices": choices})
 
 
@@ -121,26 +102,26 @@ class GraspingOptions:
         GraphError: a value is not among its choices.
     """
 
-    rig: str = _option("cameras/four_d415.yaml", "Camera rig: a file in config/ or a path.")
-    proposer: str = _option(
+    rig: str = option("cameras/four_d415.yaml", "Camera rig: a file in config/ or a path.")
+    proposer: str = option(
         "",
         "What proposes grasps; by default what config/proposals.yaml says.",
         "",
         *PROPOSERS.names,
     )
-    weights: str = _option(
+    weights: str = option(
         "", "Of the learned proposer: folder of networks; by default as config/proposals.yaml says."
     )
-    controller: str = _option(
+    controller: str = option(
         "",
         "What carries grasps out; by default what config/control.yaml says.",
         "",
         *CONTROLLERS.names,
     )
-    viewer: bool = _option(False, "Show the graph in a web browser.")
-    namespace: str = _option("", "Of all nodes, topics and services: one for each cell.")
-    params_file: str = _option("", "Parameters of your own, which replace those of config/.")
-    log_level: str = _option("info", "Least severity that the nodes log.", *LOG_LEVELS)
+    viewer: bool = option(False, "Show the graph in a web browser.")
+    namespace: str = option("", "Of all nodes, topics and services: one for each cell.")
+    params_file: str = option("", "Parameters of your own, which replace those of config/.")
+    log_level: str = option("info", "Least severity that the nodes log.", *LOG_LEVELS)
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"/?([A-Za-z_]\w*(/[A-Za-z_]\w*)*)?", self.namespace, re.ASCII):
@@ -159,17 +140,15 @@ class GraspingOptions:
 class SimulationOptions(GraspingOptions):
     """What a run in simulation lets its user choose: the arguments of ``launch/sim.launch.py``."""
 
-    object: str = _option("mug", "Generated shape, or mesh file or folder, on the table.")
-    scale: float = _option(1.0, "Factor on the size of the object.")
-    seed: int = _option(0, "Draws the object's pose, the cameras' noise and the proposals.")
-    backend: str = _option(
-        "", "The simulator; by default as config/scene.yaml says.", "", *BACKENDS
-    )
-    scene: str = _option("arm", "The hand alone, or mounted on the UR10e.", "floating", "arm")
-    mode: str = _option(
+    object: str = option("mug", "Generated shape, or mesh file or folder, on the table.")
+    scale: float = option(1.0, "Factor on the size of the object.")
+    seed: int = option(0, "Draws the object's pose, the cameras' noise and the proposals.")
+    backend: str = option("", "The simulator; by default as config/scene.yaml says.", "", *BACKENDS)
+    scene: str = option("arm", "The hand alone, or mounted on the UR10e.", "floating", "arm")
+    mode: str = option(
         "real_time", "Time runs freely, or waits for each command.", "real_time", "lock_step"
     )
-    assist: bool = _option(
+    assist: bool = option(
         False, "A person's wrist is played, and a policy closes the fingers (docs/assist.md)."
     )
 
@@ -177,29 +156,6 @@ class SimulationOptions(GraspingOptions):
     def carried_out_by(self) -> str:
         """The controller; empty: what config/control.yaml says."""
         return self.controller or (ASSISTING if self.assist else "")
-
-
-@dataclass(frozen=True)
-class HardwareOptions(GraspingOptions):
-    """What a run on the robot lets its user choose: the arguments of ``hardware.launch.py``."""
-
-    cameras: str = _option(
-        "realsense",
-        "The cameras' driver: ours, or realsense-ros with a node for each.",
-        "realsense",
-        "realsense_ros",
-        "none",
-    )
-    arm: str = _option("ur10e", "The arm's driver.", "ur10e", "none")
-    hand: str = _option("shadow", "The hand's driver.", "shadow", "none")
-    leap: str = _option(
-        "none",
-        "A Leap Motion, whose hand moves the wrist while a clutch is held; a policy closes the"
-        " fingers.",
-        "leap",
-        "none",
-    )
-    transforms: bool = _option(True, "robot_state_publisher tells where the robot's links are.")
 
 
 def simulation_graph(options: SimulationOptions) -> list[GraphNode]:
@@ -240,87 +196,7 @@ def simulation_graph(options: SimulationOptions) -> list[GraphNode]:
             )
         )
     patience = _LOCK_STEP if options.mode == "lock_step" else _REAL_TIME
-    return _as_asked([bridge, *nodes], options, patience)
-
-
-def hardware_graph(options: HardwareOptions) -> list[GraphNode]:
-    """The nodes of a run on the robot: the drivers that are asked for, and ours.
-
-    Raises:
-        GraphError: a driver is not installed, the message names all that are missing; or as
-            `simulation_graph`.
-        RigError: the camera rig can't be used.
-    """
-    nodes = hardware_nodes(options)
-    missing = {}
-    for node in nodes:
-        try:
-            executable_path(node.package, node.executable)
-        except GraphError as error:
-            missing[node.package] = _WHERE_FROM.get(node.package, str(error))
-    if missing:
-        listed = "; ".join(f"{package} ({what})" for package, what in missing.items())
-        raise GraphError(
-            f"the robot can't be started, packages are missing: {listed}."
-            " launch/sim.launch.py runs the same graph against the simulator."
-        )
-    return nodes
-
-
-def hardware_nodes(options: HardwareOptions) -> list[GraphNode]:
-    """As `hardware_graph`, installed or not."""
-    drivers = [*_robot_drivers(options), *_camera_drivers(options)]
-    controller = options.controller or ("" if options.leap == "none" else ASSISTING)
-    nodes = grasping_nodes(
-        dataclasses.replace(options, controller=controller), scene="arm", simulated=False
-    )
-    return _as_asked([*drivers, *nodes], options, absent=_DRIVERS)
-
-
-def _robot_drivers(options: HardwareOptions) -> list[GraphNode]:
-    drivers = []
-    if options.hand == "shadow":
-        drivers.append(
-            GraphNode("dexgrasp_hand_driver", "hand_driver_node", "hand_driver", "hand_driver.yaml")
-        )
-    if options.arm == "ur10e":
-        drivers.append(
-            GraphNode("dexgrasp_arm_driver", "arm_driver_node", "arm_driver", "arm_driver.yaml")
-        )
-    if options.leap == "leap":
-        drivers += [
-            GraphNode("dexgrasp_leap", "leap_node", "leap", "leap.yaml"),
-            GraphNode("dexgrasp_teleop", "teleop_node", "teleop", "teleop.yaml"),
-        ]
-    if options.transforms:
-        urdf = robot_urdf(load_arm(), load_hand(), load_mounting())
-        drivers.append(
-            GraphNode(
-                "robot_state_publisher",
-                "robot_state_publisher",
-                "robot_state_publisher",
-                parameters={"robot_description": urdf},
-            )
-        )
-    return drivers
-
-
-def _camera_drivers(options: HardwareOptions) -> list[GraphNode]:
-    rig = load_rig(find_config(options.rig))
-    if options.cameras == "realsense":
-        ours = {"rig": options.rig}
-        return [
-            GraphNode(
-                "dexgrasp_realsense", "realsense_node", "realsense", "realsense_cameras.yaml", ours
-            )
-        ]
-    if options.cameras == "realsense_ros":
-        # Named as the camera: the driver's topics are then those of the contract.
-        return [
-            GraphNode("realsense2_camera", "realsense2_camera_node", camera.name, "realsense.yaml")
-            for camera in rig
-        ]
-    return []
+    return as_asked([bridge, *nodes], options, patience)
 
 
 def grasping_nodes(
@@ -367,7 +243,7 @@ def grasping_nodes(
     return nodes
 
 
-def _as_asked(
+def as_asked(
     nodes: Sequence[GraphNode],
     options: GraspingOptions,
     patience: Mapping[str, Mapping[str, ParameterValue]] = MappingProxyType({}),

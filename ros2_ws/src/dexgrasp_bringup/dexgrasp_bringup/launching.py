@@ -25,11 +25,11 @@ from launch_ros.actions import Node
 
 from dexgrasp_bringup.graph import (
     GraphNode,
-    HardwareOptions,
     SimulationOptions,
     shared_environment,
 )
 from dexgrasp_bringup.parameter_file import ParameterValue
+from dexgrasp_bringup.robot_graph import HardwareOptions
 
 STOP_TIMEOUT = 3.0
 """Seconds that the nodes that move the robot have to stop it, before the others are ended too."""

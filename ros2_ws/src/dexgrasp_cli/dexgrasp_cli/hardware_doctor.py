@@ -13,8 +13,9 @@ from rich.console import Console
 from websockets.exceptions import WebSocketException
 from websockets.sync.client import connect
 
-from dexgrasp_bringup.graph import GraphError, HardwareOptions, hardware_nodes
+from dexgrasp_bringup.graph import GraphError
 from dexgrasp_bringup.parameter_file import ParameterFile, ParameterValue
+from dexgrasp_bringup.robot_graph import HardwareOptions, hardware_nodes
 from dexgrasp_cli.doctor import Finding, told
 from dexgrasp_models.config import find_config
 from dexgrasp_models.perception.cameras import RigError, load_rig

@@ -1,0 +1,140 @@
+"""The ROS graph on the robot: which drivers run beside the nodes that are the same everywhere."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+
+from dexgrasp_bringup.graph import (
+    ASSISTING,
+    GraphError,
+    GraphNode,
+    GraspingOptions,
+    as_asked,
+    executable_path,
+    grasping_nodes,
+    option,
+)
+from dexgrasp_models.arm.mounting import load_mounting
+from dexgrasp_models.arm.spec import load_arm
+from dexgrasp_models.arm.urdf import robot_urdf
+from dexgrasp_models.config import find_config
+from dexgrasp_models.hand.spec import load_hand
+from dexgrasp_models.perception.cameras import load_rig
+
+_DRIVERS = ("hand_driver", "arm_driver", "realsense", "leap", "teleop")
+"""Names of our own nodes that a run on the robot may leave out."""
+_HERE = "build the workspace, `make setup` or `colcon build`"
+_WHERE_FROM = {
+    "dexgrasp_hand_driver": f"Shadow Hand: {_HERE}",
+    "dexgrasp_arm_driver": f"UR10e: {_HERE}",
+    "dexgrasp_realsense": f"depth cameras: {_HERE}",
+    "dexgrasp_leap": f"Leap Motion: {_HERE}",
+    "realsense2_camera": "depth cameras: apt install ros-jazzy-realsense2-camera",
+    "robot_state_publisher": "transforms: apt install ros-jazzy-robot-state-publisher,"
+    " or transforms:=false, and rviz doesn't show the robot",
+}
+"""What each driver package moves or reads, and where to get it."""
+
+
+@dataclass(frozen=True)
+class HardwareOptions(GraspingOptions):
+    """What a run on the robot lets its user choose: the arguments of ``hardware.launch.py``."""
+
+    cameras: str = option(
+        "realsense",
+        "The cameras' driver: ours, or realsense-ros with a node for each.",
+        "realsense",
+        "realsense_ros",
+        "none",
+    )
+    arm: str = option("ur10e", "The arm's driver.", "ur10e", "none")
+    hand: str = option("shadow", "The hand's driver.", "shadow", "none")
+    leap: str = option(
+        "none",
+        "A Leap Motion, whose hand moves the wrist while a clutch is held; a policy closes the"
+        " fingers.",
+        "leap",
+        "none",
+    )
+    transforms: bool = option(True, "robot_state_publisher tells where the robot's links are.")
+
+
+def hardware_graph(options: HardwareOptions) -> list[GraphNode]:
+    """The nodes of a run on the robot: the drivers that are asked for, and ours.
+
+    Raises:
+        GraphError: a driver is not installed, the message names all that are missing; or as
+            `graph.simulation_graph`.
+        RigError: the camera rig can't be used.
+    """
+    nodes = hardware_nodes(options)
+    missing = {}
+    for node in nodes:
+        try:
+            executable_path(node.package, node.executable)
+        except GraphError as error:
+            missing[node.package] = _WHERE_FROM.get(node.package, str(error))
+    if missing:
+        listed = "; ".join(f"{package} ({what})" for package, what in missing.items())
+        raise GraphError(
+            f"the robot can't be started, packages are missing: {listed}."
+            " launch/sim.launch.py runs the same graph against the simulator."
+        )
+    return nodes
+
+
+def hardware_nodes(options: HardwareOptions) -> list[GraphNode]:
+    """As `hardware_graph`, installed or not."""
+    drivers = [*_robot_drivers(options), *_camera_drivers(options)]
+    controller = options.controller or ("" if options.leap == "none" else ASSISTING)
+    nodes = grasping_nodes(
+        dataclasses.replace(options, controller=controller), scene="arm", simulated=False
+    )
+    return as_asked([*drivers, *nodes], options, absent=_DRIVERS)
+
+
+def _robot_drivers(options: HardwareOptions) -> list[GraphNode]:
+    drivers = []
+    if options.hand == "shadow":
+        drivers.append(
+            GraphNode("dexgrasp_hand_driver", "hand_driver_node", "hand_driver", "hand_driver.yaml")
+        )
+    if options.arm == "ur10e":
+        drivers.append(
+            GraphNode("dexgrasp_arm_driver", "arm_driver_node", "arm_driver", "arm_driver.yaml")
+        )
+    if options.leap == "leap":
+        drivers += [
+            GraphNode("dexgrasp_leap", "leap_node", "leap", "leap.yaml"),
+            GraphNode("dexgrasp_teleop", "teleop_node", "teleop", "teleop.yaml"),
+        ]
+    if options.transforms:
+        urdf = robot_urdf(load_arm(), load_hand(), load_mounting())
+        drivers.append(
+            GraphNode(
+                "robot_state_publisher",
+                "robot_state_publisher",
+                "robot_state_publisher",
+                parameters={"robot_description": urdf},
+            )
+        )
+    return drivers
+
+
+def _camera_drivers(options: HardwareOptions) -> list[GraphNode]:
+    rig = load_rig(find_config(options.rig))
+    if options.cameras == "realsense":
+        ours = {"rig": options.rig}
+        return [
+            GraphNode(
+                "dexgrasp_realsense", "realsense_node", "realsense", "realsense_cameras.yaml", ours
+            )
+        ]
+    if options.cameras == "realsense_ros":
+        # Named as the camera: the driver's topics are then those of the contract.
+        return [
+            GraphNode("realsense2_camera", "realsense2_camera_node", camera.name, "realsense.yaml")
+            for camera in rig
+        ]
+    return []
