@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 from hand_counterpart import hand_counterpart
+from leap_counterpart import leap_counterpart
 from rich.console import Console
 from typer.testing import CliRunner
 from ur_controller import UrController
@@ -68,6 +69,21 @@ def test_cameras_without_a_serial_are_named():
     assert "has no serial of camera_1" in told.cost
 
 
+def test_a_leap_is_ready_or_says_what_to_do(tmp_path):
+    with leap_counterpart() as counterpart:
+        own = parameter_file(tmp_path, leap={"port": counterpart.port})
+        leap = HardwareOptions(
+            arm="none", hand="none", cameras="none", leap="leap", params_file=own
+        )
+        assert "frames a second" in found(leap).detail
+        assert found(leap).found
+        counterpart.set(attached=False)
+        assert "plug the device in" in found(leap).cost
+        counterpart.set(version=7)
+        assert "version 7" in found(leap).detail
+    assert "is the Leap's service running" in found(leap).cost
+
+
 def test_the_table_tells_whether_all_are_ready(tmp_path):
     with UrController() as controller, hand_counterpart(tmp_path) as counterpart:
         own = parameter_file(
@@ -76,7 +92,8 @@ def test_the_table_tells_whether_all_are_ready(tmp_path):
             hand_driver={"port": counterpart.port},
         )
         page = io.StringIO()
-        ready = examine_hardware("cameras/four_d415.yaml", own, Console(file=page, width=200))
+        options = HardwareOptions(params_file=own)
+        ready = examine_hardware(options, Console(file=page, width=200))
     assert not ready  # there are no cameras
     assert page.getvalue().count("yes") == 2
 

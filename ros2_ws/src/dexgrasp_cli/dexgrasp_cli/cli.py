@@ -153,12 +153,17 @@ def doctor(
     params_file: Annotated[
         str, typer.Option(help="With --hardware: parameters of your own, as for the launch file.")
     ] = "",
+    leap: Annotated[
+        bool, typer.Option("--leap", help="With --hardware: a Leap Motion too.")
+    ] = False,
 ) -> None:
     """What is installed, what is missing, and what that costs."""
     if hardware:
+        from dexgrasp_bringup.robot_graph import HardwareOptions
         from dexgrasp_cli.hardware_doctor import examine_hardware
 
-        raise typer.Exit(0 if examine_hardware(rig, params_file) else 1)
+        options = HardwareOptions(rig=rig, params_file=params_file, leap="leap" if leap else "none")
+        raise typer.Exit(0 if examine_hardware(options) else 1)
     from dexgrasp_cli.doctor import examine
 
     raise typer.Exit(0 if examine() else 1)

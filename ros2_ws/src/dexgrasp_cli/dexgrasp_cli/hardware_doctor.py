@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import cast
@@ -17,6 +18,10 @@ from dexgrasp_bringup.graph import GraphError
 from dexgrasp_bringup.parameter_file import ParameterFile, ParameterValue
 from dexgrasp_bringup.robot_graph import HardwareOptions, hardware_nodes
 from dexgrasp_cli.doctor import Finding, told
+from dexgrasp_leap.frames import LeapFrame
+from dexgrasp_leap.leapc_transport import LeapCMissingError
+from dexgrasp_leap.transport import ServiceError
+from dexgrasp_leap.transports import make_transport
 from dexgrasp_models.config import find_config
 from dexgrasp_models.perception.cameras import RigError, load_rig
 
@@ -30,11 +35,11 @@ _ARM_PORTS = (30003, 30004)
 """Which the client library can't have elsewhere."""
 
 
-def examine_hardware(rig: str, params_file: str, console: Console | None = None) -> bool:
+def examine_hardware(options: HardwareOptions, console: Console | None = None) -> bool:
     """Prints what each device says; returns whether all are ready."""
     console = console or Console()
     try:
-        found = device_findings(HardwareOptions(rig=rig, params_file=params_file))
+        found = device_findings(options)
         return all(f.found for f in told(found, "dexgrasp doctor --hardware", console))
     except (GraphError, RigError, FileNotFoundError) as error:
         raise typer.BadParameter(str(error)) from None
@@ -47,7 +52,7 @@ def device_findings(options: HardwareOptions) -> Iterator[Finding]:
         GraphError: `params_file` can't be used.
         RigError: the camera rig can't be used.
     """
-    asked = {"realsense": _cameras, "arm_driver": _arm, "hand_driver": _hand}
+    asked = {"realsense": _cameras, "arm_driver": _arm, "hand_driver": _hand, "leap": _leap}
     for node in hardware_nodes(options):
         if look := asked.get(node.name):
             file = ParameterFile.read(cast(Path, node.parameter_file))
@@ -127,6 +132,48 @@ def _hand(parameters: Parameters) -> Finding:
     if not running:
         return _fault(what, "no controller runs", "the hand: start its controllers")
     return Finding(what, True, ", ".join(running))
+
+
+class _Heard:
+    """What a Leap's service tells."""
+
+    def __init__(self) -> None:
+        self.devices: dict[str, bool] = {}
+        self.frames = 0
+
+    def connected(self) -> None:
+        pass
+
+    def attached(self, device: str, there: bool) -> None:
+        self.devices[device] = there
+
+    def take(self, frame: LeapFrame) -> None:
+        self.frames += 1
+
+    def refuse(self, reason: str) -> None:
+        pass
+
+
+def _leap(parameters: Parameters) -> Finding:
+    host, port = str(parameters["host"]), cast(int, parameters["port"])
+    try:
+        transport = make_transport(str(parameters["transport"]), host, port)
+    except LeapCMissingError as error:
+        return _fault("Leap Motion", str(error), "no hand is tracked")
+    what, heard, stop = f"Leap Motion at {transport.service}", _Heard(), threading.Event()
+    timer = threading.Timer(_TIMEOUT, stop.set)
+    timer.start()
+    try:
+        transport.follow(heard, stop)
+    except ServiceError as error:
+        return _fault(what, str(error), f"no hand is tracked: {transport.advice}")
+    finally:
+        timer.cancel()
+    if heard.devices and not any(heard.devices.values()):
+        return _fault(what, "no device", "no hand is tracked: plug the device in")
+    if not heard.frames:
+        return _fault(what, "no frames", "no hand is tracked: plug the device in anew")
+    return Finding(what, True, f"{heard.frames / _TIMEOUT:.0f} frames a second")
 
 
 def _fault(what: str, detail: str, cure: str) -> Finding:

@@ -10,9 +10,7 @@ from typing import Any
 
 from dexgrasp_interfaces.msg import TrackedHand
 from dexgrasp_leap.leap_parameters import LeapParameters
-from dexgrasp_leap.leapc_transport import LeapCTransport
-from dexgrasp_leap.transport import Transport
-from dexgrasp_leap.websocket_transport import WebSocketTransport
+from dexgrasp_leap.transports import make_transport
 from dexgrasp_leap.wrist_feed import WristFeed
 from dexgrasp_leap.wrist_tracker import TrackedWrist, WristTracker
 from dexgrasp_ros import contract, conversions
@@ -44,9 +42,7 @@ class LeapNode(ManagedNode):
             LeapCMissingError: the vendor's library is asked for and not installed.
         """
         p = self.parameters
-        self._transport: Transport = (
-            LeapCTransport() if p.transport == "leapc" else WebSocketTransport(p.host, p.port)
-        )
+        self._transport = make_transport(p.transport, p.host, p.port)
         self.hardware_id = f"Leap Motion at {self._transport.service}"
         self._health = Health(self)
         topic = contract.TRACKED_HAND
