@@ -20,6 +20,7 @@ from ros_graph import eventually
 from dexgrasp_bringup.graph import GraphError, GraphNode, SimulationOptions, simulation_graph
 from dexgrasp_bringup.grasp_client import GraspClient
 from dexgrasp_bringup.processes import free_domain_id
+from dexgrasp_bringup.robot_graph import HardwareOptions
 from dexgrasp_interfaces.action import ExecuteGrasp
 
 LAUNCH_FOLDER = Path(__file__).resolve().parents[2] / "launch"
@@ -70,8 +71,17 @@ def test_a_number_that_is_none_is_refused() -> None:
 
 
 def test_hardware_names_the_missing_drivers() -> None:
-    with pytest.raises(GraphError, match="realsense2_camera"):
-        actions("hardware")
+    with pytest.raises(GraphError, match=r"robot_state_publisher .*; realsense2_camera "):
+        actions("hardware", cameras="realsense_ros")
+
+
+def test_hardware_starts_the_drivers_that_are_asked_for() -> None:
+    arguments = load("hardware").generate_launch_description().get_launch_arguments()
+    assert {argument.name for argument in arguments} == set(HardwareOptions.__dataclass_fields__)
+    found = actions("hardware", transforms="false", arm="none", leap="leap")
+    packages = {action.node_package for action in found}
+    assert packages >= {"dexgrasp_hand_driver", "dexgrasp_realsense", "dexgrasp_leap"}
+    assert "dexgrasp_arm_driver" not in packages
 
 
 def test_visualisation_starts_rviz() -> None:
