@@ -122,12 +122,13 @@ def test_a_damaged_view_is_named(tmp_path, palm):
         load_views(tmp_path, NAMES)
 
 
-def test_the_command_writes_a_rig_of_cameras_where_they_are(tmp_path):
+def test_the_command_writes_a_rig_of_cameras_where_they_are(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     folder, rig, out = tmp_path / "views", tmp_path / "rig.yaml", tmp_path / "found.yaml"
     for view in views(wrists(7)):
         save_view(view, folder)
     save_rig([dataclasses.replace(c, world_T_optical=np.eye(4)) for c in CAMERAS], rig)
-    command = ["calibrate-by-arm", str(folder), "--rig", str(rig), "--out", str(out)]
+    command = ["calibrate-by-arm", str(folder), "--rig", rig.name, "--out", str(out)]
     result = CliRunner().invoke(app, command)
     assert result.exit_code == 0, result.output
     assert "worst: view_" in result.output

@@ -16,10 +16,9 @@ from rich.markup import escape
 
 from dexgrasp_bringup.environment import require_ros
 from dexgrasp_cli.output_paths import folder_to_write
+from dexgrasp_cli.rig_option import RIG, Rig, rig_file
 
-Rig = Annotated[str, typer.Option(help="Camera rig: a file in config/ or a path.")]
 Namespace = Annotated[str, typer.Option(help="Of the graph.")]
-RIG = "cameras/four_d415.yaml"
 
 _LOOK_PERIOD = 0.1
 """Seconds between two looks at who publishes."""
@@ -120,7 +119,6 @@ def _told() -> Iterator[tuple[Console, threading.Event]]:
 
 
 def _cameras(rig: str) -> list[str]:
-    from dexgrasp_models.config import find_config
     from dexgrasp_models.perception.cameras import load_rig
 
-    return [camera.name for camera in load_rig(find_config(rig))]
+    return [camera.name for camera in load_rig(rig_file(rig))]

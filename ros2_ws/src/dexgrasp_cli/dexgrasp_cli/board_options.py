@@ -6,13 +6,9 @@ from typing import Annotated
 
 import typer
 
-Rig = Annotated[
-    str, typer.Option(help="Rig file with the cameras' intrinsics: in config/ or a path.")
-]
 Columns = Annotated[int, typer.Option(help="Squares of the board along its x axis.")]
 Rows = Annotated[int, typer.Option(help="Squares of the board along its y axis.")]
 Square = Annotated[float, typer.Option(help="Side of a square, m.")]
 Marker = Annotated[float, typer.Option(help="Side of a marker, m.")]
 Dictionary = Annotated[str, typer.Option(help="OpenCV's marker dictionary.")]
 MaxError = Annotated[float, typer.Option(help="Greatest reprojection error, px.")]
-RIG = "cameras/four_d415.yaml"

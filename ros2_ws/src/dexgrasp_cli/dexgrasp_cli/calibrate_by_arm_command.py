@@ -9,16 +9,15 @@ import typer
 
 from dexgrasp_bringup.environment import require_ros
 from dexgrasp_cli.board_options import (
-    RIG,
     Columns,
     Dictionary,
     Marker,
     MaxError,
-    Rig,
     Rows,
     Square,
 )
 from dexgrasp_cli.output_paths import file_to_write, folder_to_write
+from dexgrasp_cli.rig_option import RIG, Rig, rig_file
 
 
 def views(
@@ -44,14 +43,13 @@ def views(
 
     from dexgrasp_bringup.node_of_command import node_of_command
     from dexgrasp_bringup.views import ViewError, ViewTaker
-    from dexgrasp_models.config import find_config
     from dexgrasp_models.perception.cameras import RigError, load_rig
     from dexgrasp_models.perception.view_files import save_view
     from dexgrasp_ros.conversions import MessageError
     from dexgrasp_ros.spinning import SpinningThread
 
     try:
-        cameras = [camera.name for camera in load_rig(find_config(rig))]
+        cameras = [camera.name for camera in load_rig(rig_file(rig))]
     except (RigError, OSError) as error:
         console.print(f"[red]{escape(str(error))}", soft_wrap=True)
         raise typer.Exit(2) from error
@@ -94,7 +92,6 @@ def calibrate_by_arm(
     from rich.console import Console
     from rich.markup import escape
 
-    from dexgrasp_models.config import find_config
     from dexgrasp_models.perception.calibration import (
         CalibrationError,
         CharucoBoard,
@@ -106,7 +103,7 @@ def calibrate_by_arm(
 
     console = Console()
     try:
-        cameras = load_rig(find_config(rig))
+        cameras = load_rig(rig_file(rig))
         taken = load_views(views, [camera.name for camera in cameras])
         board = CharucoBoard(columns, rows, square, marker, dictionary)
         found = calibrate_by_arm(taken, cameras, board, max_error=max_error)

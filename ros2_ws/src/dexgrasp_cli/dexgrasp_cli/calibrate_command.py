@@ -8,16 +8,15 @@ from typing import Annotated
 import typer
 
 from dexgrasp_cli.board_options import (
-    RIG,
     Columns,
     Dictionary,
     Marker,
     MaxError,
-    Rig,
     Rows,
     Square,
 )
 from dexgrasp_cli.output_paths import file_to_write
+from dexgrasp_cli.rig_option import RIG, Rig, rig_file
 
 _SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 
@@ -55,7 +54,6 @@ def calibrate(
     from rich.markup import escape
     from scipy.spatial.transform import Rotation
 
-    from dexgrasp_models.config import find_config
     from dexgrasp_models.perception.calibration import (
         CalibrationError,
         CharucoBoard,
@@ -66,7 +64,7 @@ def calibrate(
 
     console = Console()
     try:
-        cameras = load_rig(rig if Path(rig).is_file() else find_config(rig))
+        cameras = load_rig(rig_file(rig))
         pictures, depths = read_images(images, [camera.name for camera in cameras])
         world_T_board = np.eye(4)
         world_T_board[:3, :3] = Rotation.from_euler("z", yaw).as_matrix()

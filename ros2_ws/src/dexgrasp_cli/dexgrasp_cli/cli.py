@@ -26,6 +26,7 @@ from dexgrasp_cli.objects_command import objects
 from dexgrasp_cli.output_paths import folder_to_write
 from dexgrasp_cli.proposal_options import ControllerName, ProposerName, Weights
 from dexgrasp_cli.propose_command import propose
+from dexgrasp_cli.rig_option import RIG, Rig
 from dexgrasp_cli.squeeze_command import squeeze
 from dexgrasp_cli.train_command import train
 
@@ -147,9 +148,7 @@ def doctor(
     hardware: Annotated[
         bool, typer.Option("--hardware", help="Ask the robot's devices instead; nothing moves.")
     ] = False,
-    rig: Annotated[
-        str, typer.Option(help="With --hardware: the camera rig, in config/ or a path.")
-    ] = "cameras/four_d415.yaml",
+    rig: Rig = RIG,
     params_file: Annotated[
         str, typer.Option(help="With --hardware: parameters of your own, as for the launch file.")
     ] = "",

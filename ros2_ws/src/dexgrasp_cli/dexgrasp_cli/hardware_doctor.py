@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import socket
 import threading
@@ -18,6 +19,7 @@ from dexgrasp_bringup.graph import GraphError
 from dexgrasp_bringup.parameter_file import ParameterFile, ParameterValue
 from dexgrasp_bringup.robot_graph import HardwareOptions, hardware_nodes
 from dexgrasp_cli.doctor import Finding, told
+from dexgrasp_cli.rig_option import rig_file
 from dexgrasp_leap.frames import LeapFrame
 from dexgrasp_leap.leapc_transport import LeapCMissingError
 from dexgrasp_leap.transport import ServiceError
@@ -39,7 +41,7 @@ def examine_hardware(options: HardwareOptions, console: Console | None = None) -
     """Prints what each device says; returns whether all are ready."""
     console = console or Console()
     try:
-        found = device_findings(options)
+        found = device_findings(dataclasses.replace(options, rig=str(rig_file(options.rig))))
         return all(f.found for f in told(found, "dexgrasp doctor --hardware", console))
     except (GraphError, RigError, FileNotFoundError) as error:
         raise typer.BadParameter(str(error)) from None
