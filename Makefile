@@ -115,11 +115,11 @@ $(STAMPS)/docs: requirements-docs.txt | $(STAMPS)/requirements
 	$(BIN)/python -m pip install --disable-pip-version-check -r requirements-docs.txt
 	@touch $@
 
-# Slow (C++), so apart from the Python packages. tf2_msgs is built only where no ROS brings it.
+# Slow (C++), so apart from the Python packages. Those of compat/ are built only where no ROS is installed.
 $(STAMPS)/interfaces: $(STAMPS)/requirements $(shell find $(INTERFACES) compat -type f)
 	$(BIN)/python tools/fix_wheel_cmake.py
 	$(COLCON) --base-paths $(INTERFACES) \
-		$$([ "$(INSTALLED_ROS)" = yes ] || echo compat/tf2_msgs) \
+		$$([ "$(INSTALLED_ROS)" = yes ] || echo compat/tf2_msgs compat/ur_dashboard_msgs) \
 		--cmake-args -DPython3_EXECUTABLE=$(BIN)/python -DBUILD_TESTING=OFF \
 		-DCMAKE_BUILD_TYPE=Release
 	@touch $@

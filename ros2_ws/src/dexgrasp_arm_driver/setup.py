@@ -14,7 +14,12 @@ setup(
     zip_safe=True,
     maintainer="dexgrasp maintainers",
     maintainer_email="dexgrasp@example.org",
-    description="The UR10e on the topics of the contract, by servoing over RTDE.",
+    description="The UR10e on the topics of the contract: over RTDE, or by its vendor's driver.",
     license="Apache-2.0",
-    entry_points={"console_scripts": ["arm_driver_node = dexgrasp_arm_driver.arm_driver_node:run"]},
+    entry_points={
+        "console_scripts": [
+            "arm_driver_node = dexgrasp_arm_driver.arm_driver_node:run",
+            "arm_adapter_node = dexgrasp_arm_driver.adapter_node:run",
+        ]
+    },
 )

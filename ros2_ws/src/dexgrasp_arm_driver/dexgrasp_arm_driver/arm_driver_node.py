@@ -7,16 +7,15 @@ stops the arm later, a person's /arm/resume is needed to go on.
 from __future__ import annotations
 
 import sys
-import threading
 import time
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from geometry_msgs.msg import PoseStamped
 from std_srvs.srv import Trigger
-from trajectory_msgs.msg import JointTrajectory
 
+from dexgrasp_arm_driver.arm_commands import ArmCommands
+from dexgrasp_arm_driver.arm_states import ArmStates
 from dexgrasp_arm_driver.arm_status import ArmStatus
 from dexgrasp_arm_driver.controller_health import StampClock
 from dexgrasp_arm_driver.controller_link import missing_client
@@ -26,19 +25,14 @@ from dexgrasp_arm_driver.servo_supervisor import CONTROL_TIME, ServoSupervisor
 from dexgrasp_models.arm.kinematics import ArmKinematics
 from dexgrasp_models.control.arm_following import FollowLimits
 from dexgrasp_models.control.config import load_control_config
-from dexgrasp_models.control.execution import ExecutionLimiter
-from dexgrasp_models.control.types import Command
 from dexgrasp_models.parameters import Parameters, parameter
 from dexgrasp_ros import contract, conversions
-from dexgrasp_ros.command_intake import CommandIntake, Refusal
 from dexgrasp_ros.node import ConfigurationError, ManagedNode, when_active
 from dexgrasp_ros.node_process import main
 from dexgrasp_ros.parameters import current_parameters, declare_parameters
-from dexgrasp_ros.sender import Sender, SenderSubscription
 
 _WATCH_PERIOD = 0.1
 """Seconds between two looks for silent commanders."""
-_NO_FINGERS = np.empty(0)
 
 
 @dataclass(frozen=True)
@@ -79,33 +73,19 @@ class ArmDriverNode(ManagedNode):
         if not settings.controller.host.strip():
             raise ConfigurationError("`controller.host` is empty: it is the arm's address")
         self._kinematics = ArmKinematics()
-        self._joint_names = self._kinematics.arm.joint_names
         self.hardware_id = f"{self._kinematics.arm.name} at {settings.controller.host}"
-        self._lock = threading.Lock()
-        self._limiter = ExecutionLimiter(
-            settings.safety, (), np.empty((0, 2)), 1.0 / contract.CONTROL_RATE
-        )
-        self._intake = CommandIntake(
-            (),
-            self._limiter,
-            command_age=settings.safety.command_age,
-            silence_limit=self.parameters.commander_timeout,
-            lock_step=False,
-            is_present=lambda sender: any(each.publishes(sender) for each in self._inputs),
-        )
-
-        def publisher(topic: contract.Topic) -> Any:
-            return self.create_lifecycle_publisher(topic.type, topic.name, topic.qos)
-
-        self._joint_states = publisher(contract.JOINT_STATES)
-        self._wrist_pose = publisher(contract.WRIST_POSE)
+        self._states = ArmStates(self, self._kinematics)
         state = contract.ARM_STATE
         self._arm_status = ArmStatus(
             self, self.create_publisher(state.type, state.name, state.qos), self.hardware_id
         )
-        self._inputs = (
-            SenderSubscription(self, contract.WRIST_TARGET, self._on_wrist_target),
-            SenderSubscription(self, contract.HAND_COMMAND, self._on_hand_command),
+        self._commands = ArmCommands(
+            self,
+            self._arm_status,
+            settings.safety,
+            silence_limit=self.parameters.commander_timeout,
+            on_target=self._on_target,
+            on_hold=self._on_hold,
         )
         self.create_waiting_service(Trigger, contract.ARM_RESUME_SERVICE, self._on_resume)
         self.create_timer(_WATCH_PERIOD, self._watch, clock=self.steady_clock)
@@ -117,8 +97,7 @@ class ArmDriverNode(ManagedNode):
         self._newest: State | None = None
         self._asked = False  # for control
         self._first_state, self._cause = True, ""
-        self._refused = 0
-        self._intake.reset()
+        self._commands.reset()
         self._arm_status.stopped("waits for the controller's states")
         self._servo = ServoSupervisor(self._settings, self._on_state, self._on_end)
 
@@ -128,8 +107,7 @@ class ArmDriverNode(ManagedNode):
             self._servo = None
 
     def cleanup(self) -> None:
-        for each in self._inputs:
-            each.destroy()
+        self._commands.close()
 
     # In the supervisor's thread
 
@@ -144,13 +122,10 @@ class ArmDriverNode(ManagedNode):
         measured_ns = self.get_clock().now().nanoseconds - conversions.seconds_to_ns(ago)
         ns = self._stamps.stamp(state.timestamp, measured_ns)
         palm = self._kinematics.fk(state.joints)
-        with self._lock:
-            self._limiter.reset(Command(palm, _NO_FINGERS))
+        self._commands.measure(palm)
         if not self.active:
             return
-        names = self._joint_names
-        self._joint_states.publish(conversions.joint_state(names, state.joints, state.speeds, ns))
-        self._wrist_pose.publish(conversions.pose_stamped(palm, ns, conversions.WORLD))
+        self._states.publish(state.joints, state.speeds, palm, ns)
         self._newest = state
         self._tell(state)
 
@@ -170,8 +145,7 @@ class ArmDriverNode(ManagedNode):
 
     def _take_control(self) -> None:
         self._asked = True
-        with self._lock:
-            self._intake.reset()
+        self._commands.reset()
         if self._servo is not None:
             self._servo.send(TakeControl(), CONTROL_TIME)
 
@@ -181,8 +155,7 @@ class ArmDriverNode(ManagedNode):
 
     def _stopped(self, cause: str) -> None:
         self._asked, self._cause = False, cause
-        with self._lock:
-            self._intake.reset()
+        self._commands.reset()
         self._arm_status.stopped(f"{cause}. {self._to_go_on}")
 
     @property
@@ -191,59 +164,18 @@ class ArmDriverNode(ManagedNode):
 
     # ROS callbacks
 
-    def _on_wrist_target(self, message: PoseStamped, sender: Sender) -> None:
-        if not self.active:
-            return
-        topic = self.resolve_topic_name(contract.WRIST_TARGET.name)
-        if self._arm_status.stop:
-            self.get_logger().warning(
-                f"refused a command of {sender} on {topic}: the arm is stopped"
-                f" ({self._arm_status.stop})",
-                throttle_duration_sec=2.0,
-            )
-            return
-        try:
-            with self._lock:
-                now_ns = self.get_clock().now().nanoseconds
-                target = self._intake.wrist_target(message, sender, now_ns)
-        except Refusal as refusal:
-            self._refused += 1
-            self._arm_status.warn(
-                f"refused a command of {refusal.sender} on {topic}: {refusal.fault.kind}",
-                detail=refusal.fault.detail,
-                refused=self._refused,
-            )
-            return
+    def _on_target(self, target: np.ndarray) -> None:
         if self._servo is not None:
             self._servo.send(Target(target))
 
-    def _on_hand_command(self, message: JointTrajectory, sender: Sender) -> None:
-        """A command without points lets go of the wrist too; others are the hand's matter."""
-        if not self.active or message.points:
-            return
-        with self._lock:
-            freed = self._intake.let_go(sender)
-        self._hold(freed)
+    def _on_hold(self) -> None:
+        if self._servo is not None:
+            self._servo.send(Hold())
 
     def _watch(self) -> None:
-        if self._servo is None:
-            return
-        self._servo.send(Alive())
-        with self._lock:
-            now_ns = self.get_clock().now().nanoseconds
-            silent = self._intake.silent(now_ns)
-            freed = self._intake.end_silence(now_ns)
-        self._hold(freed)
-        if silent is not None:
-            self._arm_status.warn(
-                f"commander silent: {silent.commander} on"
-                f" {self.resolve_topic_name(silent.topic.name)}",
-                seconds_of_silence=f"{silent.seconds:.2f}",
-            )
-
-    def _hold(self, freed: list[contract.Topic]) -> None:
-        if contract.WRIST_TARGET in freed and self._servo is not None:
-            self._servo.send(Hold())
+        if self._servo is not None:
+            self._servo.send(Alive())
+            self._commands.watch()
 
     @when_active
     def _on_resume(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:

@@ -73,12 +73,19 @@ def trouble_of(sample: Sample) -> str:
     for bit, name, cure in _SAFETY:
         if sample.safety_bits & 1 << bit:
             return f"{name}: {cure}"
-    if sample.robot_mode != _RUNNING:
-        mode = _MODES.get(sample.robot_mode, f"is in mode {sample.robot_mode}")
-        return f"the arm {mode}: switch it on and release its brakes on the pendant"
+    if trouble := mode_trouble(sample.robot_mode):
+        return trouble
     if sample.remote is False:
         return "the arm is in local control: switch the pendant to remote control"
     return ""
+
+
+def mode_trouble(robot_mode: int) -> str:
+    """What is wrong about the robot's mode, and what to do; empty where it runs."""
+    if robot_mode == _RUNNING:
+        return ""
+    mode = _MODES.get(robot_mode, f"is in mode {robot_mode}")
+    return f"the arm {mode}: switch it on and release its brakes on the pendant"
 
 
 def program_trouble(sample: Sample) -> str:

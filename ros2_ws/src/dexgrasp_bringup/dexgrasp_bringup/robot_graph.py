@@ -22,7 +22,7 @@ from dexgrasp_models.config import find_config
 from dexgrasp_models.hand.spec import load_hand
 from dexgrasp_models.perception.cameras import load_rig
 
-_DRIVERS = ("hand_driver", "arm_driver", "realsense", "leap", "teleop")
+_DRIVERS = ("hand_driver", "arm_driver", "arm_adapter", "realsense", "leap", "teleop")
 """Names of our own nodes that a run on the robot may leave out."""
 _HERE = "build the workspace, `make setup` or `colcon build`"
 _WHERE_FROM = {
@@ -48,7 +48,13 @@ class HardwareOptions(GraspingOptions):
         "realsense_ros",
         "none",
     )
-    arm: str = option("ur10e", "The arm's driver.", "ur10e", "none")
+    arm: str = option(
+        "ur10e",
+        "The arm's driver: ours, or a node that uses Universal Robots', which runs already.",
+        "ur10e",
+        "ur_robot_driver",
+        "none",
+    )
     hand: str = option("shadow", "The hand's driver.", "shadow", "none")
     leap: str = option(
         "none",
@@ -103,6 +109,10 @@ def _robot_drivers(options: HardwareOptions) -> list[GraphNode]:
     if options.arm == "ur10e":
         drivers.append(
             GraphNode("dexgrasp_arm_driver", "arm_driver_node", "arm_driver", "arm_driver.yaml")
+        )
+    if options.arm == "ur_robot_driver":
+        drivers.append(
+            GraphNode("dexgrasp_arm_driver", "arm_adapter_node", "arm_adapter", "arm_adapter.yaml")
         )
     if options.leap == "leap":
         drivers += [

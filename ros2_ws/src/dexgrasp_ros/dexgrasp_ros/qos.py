@@ -41,6 +41,12 @@ COMMAND = _profile(10)
 LATCHED = _profile(1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 """The last one is kept for late subscribers: clouds, grasps, descriptions, static transforms."""
 
+NEWEST_REQUEST = _profile(1, ReliabilityPolicy.BEST_EFFORT)
+"""Asked for of another's states at a high rate, of which the newest alone counts."""
+
+SET_POINT = _profile(1)
+"""Offered to another's controller: one that was not sent yet gives way to the next."""
+
 DIAGNOSTICS = _profile(10)
 
 
