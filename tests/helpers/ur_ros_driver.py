@@ -9,6 +9,7 @@ It is told what to do over a connection (`UrRosDriver`); times are of CLOCK_MONO
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -225,6 +226,9 @@ class _Driver:
 def main() -> None:
     """The process: descriptor of the orders, namespace and prefix are its arguments."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.sched_setaffinity(0, range(os.cpu_count() or 1))  # the graph's has one core only
+    with contextlib.suppress(PermissionError):  # a robot is never busy with something else
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
     import rclpy
 
     # The record's class is to have the name that the tests know.

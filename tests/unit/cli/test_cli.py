@@ -130,6 +130,7 @@ def test_hardware_starts_the_drivers_that_are_asked_for() -> None:
     assert drivers() == {"hand_driver", "arm_driver", "realsense"}
     assert drivers(arm="none") == {"hand_driver", "realsense"}
     assert drivers(hand="none", cameras="none") == {"arm_driver"}
+    assert drivers(arm="none", hand="shadow_ros2", cameras="none") == {"hand_driver"}
     assert drivers(arm="ur_robot_driver", cameras="none") == {"hand_driver", "arm_adapter"}
     assert drivers(leap="leap", cameras="none") == {"hand_driver", "arm_driver", "leap", "teleop"}
     with pytest.raises(GraphError, match=r"arm is 'ur5', not ur10e or ur_robot_driver or none"):

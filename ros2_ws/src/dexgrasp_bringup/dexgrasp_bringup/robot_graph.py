@@ -24,6 +24,8 @@ from dexgrasp_models.perception.cameras import load_rig
 
 _DRIVERS = ("hand_driver", "arm_driver", "arm_adapter", "realsense", "leap", "teleop")
 """Names of our own nodes that a run on the robot may leave out."""
+_HAND_INTERFACES = {"shadow": "rosbridge", "shadow_ros2": "ros2"}
+"""Of the hand's driver, for each choice of a hand."""
 _HERE = "build the workspace, `make setup` or `colcon build`"
 _WHERE_FROM = {
     "dexgrasp_hand_driver": f"Shadow Hand: {_HERE}",
@@ -55,7 +57,13 @@ class HardwareOptions(GraspingOptions):
         "ur_robot_driver",
         "none",
     )
-    hand: str = option("shadow", "The hand's driver.", "shadow", "none")
+    hand: str = option(
+        "shadow",
+        "The hand's driver, over its vendor's software of ROS 1 or of ROS 2.",
+        "shadow",
+        "shadow_ros2",
+        "none",
+    )
     leap: str = option(
         "none",
         "A Leap Motion, whose hand moves the wrist while a clutch is held; a policy closes the"
@@ -102,9 +110,15 @@ def hardware_nodes(options: HardwareOptions) -> list[GraphNode]:
 
 def _robot_drivers(options: HardwareOptions) -> list[GraphNode]:
     drivers = []
-    if options.hand == "shadow":
+    if options.hand != "none":
         drivers.append(
-            GraphNode("dexgrasp_hand_driver", "hand_driver_node", "hand_driver", "hand_driver.yaml")
+            GraphNode(
+                "dexgrasp_hand_driver",
+                "hand_driver_node",
+                "hand_driver",
+                "hand_driver.yaml",
+                {"interface": _HAND_INTERFACES[options.hand]},
+            )
         )
     if options.arm == "ur10e":
         drivers.append(

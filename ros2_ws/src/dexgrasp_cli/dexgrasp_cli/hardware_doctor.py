@@ -54,7 +54,13 @@ def device_findings(options: HardwareOptions) -> Iterator[Finding]:
         GraphError: `params_file` can't be used.
         RigError: the camera rig can't be used.
     """
-    asked = {"realsense": _cameras, "arm_driver": _arm, "hand_driver": _hand, "leap": _leap}
+    asked = {
+        "realsense": _cameras,
+        "arm_driver": _arm,
+        "arm_adapter": _arm_of_another,
+        "hand_driver": _hand,
+        "leap": _leap,
+    }
     for node in hardware_nodes(options):
         if look := asked.get(node.name):
             file = ParameterFile.read(cast(Path, node.parameter_file))
@@ -115,7 +121,14 @@ def _arm(parameters: Parameters) -> Finding:
     return Finding(what, True, detail)
 
 
+def _arm_of_another(parameters: Parameters) -> Finding:
+    detail = "by ur_robot_driver: not asked here, arm_adapter says on /arm/state"
+    return Finding("arm", True, detail)
+
+
 def _hand(parameters: Parameters) -> Finding:
+    if parameters.get("interface") == "ros2":
+        return Finding("hand", True, "over ROS 2: not asked here, its driver says on /diagnostics")
     host, port = str(parameters["host"]), cast(int, parameters["port"])
     what = f"hand at {host}:{port}"
     service = "/controller_manager/list_controllers"

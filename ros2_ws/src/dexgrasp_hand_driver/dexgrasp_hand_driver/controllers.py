@@ -73,13 +73,15 @@ class TrajectoryController:
 
     Attributes:
         joints: that a message must have, the wrist's among them where it is the controller's too.
+        topic: on which it listens.
     """
 
     joints: tuple[str, ...]
+    topic: str = f"/{FINGERS}/command"
 
     @property
     def topics(self) -> dict[str, str]:
-        return {_command(FINGERS): TRAJECTORY}
+        return {self.topic: TRAJECTORY}
 
     @property
     def description(self) -> str:
@@ -100,7 +102,7 @@ class TrajectoryController:
             "joint_names": list(self.joints),
             "points": [point],
         }
-        return [VendorMessage(_command(FINGERS), TRAJECTORY, content)]
+        return [VendorMessage(self.topic, TRAJECTORY, content)]
 
 
 @dataclass(frozen=True)

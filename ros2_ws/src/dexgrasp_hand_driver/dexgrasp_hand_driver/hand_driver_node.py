@@ -1,4 +1,4 @@
-"""The node that drives the Shadow Hand by its vendor's ROS 1 software, over rosbridge.
+"""The node that drives the Shadow Hand by its vendor's software, over rosbridge or over ROS 2.
 
 docs/hand_driver.md says what it takes care of, and what ends in a fault.
 """
@@ -12,13 +12,14 @@ from typing import Any
 
 from std_srvs.srv import Trigger
 
-from dexgrasp_hand_driver.controllers import Controllers, ControllersError, choose
-from dexgrasp_hand_driver.driver_parameters import HandDriverParameters
+from dexgrasp_hand_driver.controllers import Controllers, ControllersError
+from dexgrasp_hand_driver.driver_parameters import HandDriverParameters, Ros2Parameters
 from dexgrasp_hand_driver.hand_commands import HandCommands
+from dexgrasp_hand_driver.hand_link import HandLink, LinkView
 from dexgrasp_hand_driver.hand_state import HandState
 from dexgrasp_hand_driver.motion_gate import MotionGate
-from dexgrasp_hand_driver.rosbridge_link import LinkView, RosbridgeLink
-from dexgrasp_hand_driver.rosbridge_process import STATES
+from dexgrasp_hand_driver.ros2_link import Ros2Link
+from dexgrasp_hand_driver.rosbridge_link import RosbridgeLink
 from dexgrasp_models.control.config import load_control_config
 from dexgrasp_models.hand.spec import load_hand
 from dexgrasp_models.hand.vendor_joints import VendorJoints
@@ -42,6 +43,7 @@ class HandDriverNode(ManagedNode):
     def __init__(self, **options: Any) -> None:
         super().__init__("hand_driver", **options)
         self._limits = declare_parameters(self, load_control_config().limits, prefix="limits.")
+        self._ros2 = declare_parameters(self, Ros2Parameters, prefix="ros2.")
 
     # Lifecycle
 
@@ -49,16 +51,13 @@ class HandDriverNode(ManagedNode):
         """Makes publishers, subscriptions and the service; nothing is connected yet.
 
         Raises:
-            ConfigurationError: the client library is not installed.
+            ConfigurationError: the client library is not installed, or the vendor's states would
+                come on the topic of ours.
         """
-        if importlib.util.find_spec("roslibpy") is None:
-            raise ConfigurationError(
-                "roslibpy, the client of rosbridge, is not installed: install it as"
-                " requirements.txt says (pip install roslibpy==2.1.0)"
-            )
         p = self.parameters
-        self.hardware_id = f"Shadow Hand by rosbridge at {p.host}:{p.port}"
         self._vendor = VendorJoints(load_hand())
+        self._link = self._make_link()
+        self.hardware_id = f"Shadow Hand by {self._link.where}"
         self._health = Health(self)
         self._gate = MotionGate(p.fault_after)
         self._commands = HandCommands(
@@ -85,7 +84,7 @@ class HandDriverNode(ManagedNode):
         self._listed: object = None
         self._published: HandState | None = None
         self._sent = 0
-        self._link = RosbridgeLink(p.host, p.port, self._vendor)
+        self._link = self._make_link()
         self._link.start()
         self._timers_of_activity = [
             self.create_timer(period, work, clock=self.steady_clock)
@@ -101,6 +100,24 @@ class HandDriverNode(ManagedNode):
 
     def cleanup(self) -> None:
         self._commands.close()
+
+    def _make_link(self) -> HandLink:
+        p = self.parameters
+        if p.interface == "ros2":
+            topics = current_parameters(self, self._ros2, prefix="ros2.")
+            own = self.resolve_topic_name(contract.JOINT_STATES.name)
+            if self.resolve_topic_name(topics.joint_states) == own:
+                raise ConfigurationError(
+                    f"`ros2.joint_states` is {own}, where the states of this graph come: give the"
+                    " vendor's software or this graph a namespace"
+                )
+            return Ros2Link(self, topics, self._vendor)
+        if importlib.util.find_spec("roslibpy") is None:
+            raise ConfigurationError(
+                "roslibpy, the client of rosbridge, is not installed: install it as"
+                " requirements.txt says (pip install roslibpy==2.1.0)"
+            )
+        return RosbridgeLink(p.host, p.port, self._vendor, p.controllers)
 
     # One tick
 
@@ -139,7 +156,7 @@ class HandDriverNode(ManagedNode):
         self._listed = view.listed
         before = self._controllers
         try:
-            self._controllers = choose(view.listed or (), self.parameters.controllers, self._vendor)
+            self._controllers = self._link.controllers(view)
         except ControllersError as error:
             self._controllers = error
             return
@@ -151,17 +168,18 @@ class HandDriverNode(ManagedNode):
         p = self.parameters
         if not view.connected:
             return (
-                f"no connection to rosbridge at {p.host}:{p.port}: {view.problem}; is it running"
-                " there, and are host and port right? It is tried again all the time"
+                f"no connection to {self._link.where}: {view.problem}; is it running there, and are"
+                " host and port right? It is tried again all the time"
             )
         if view.state is None:
             return view.bad_state or (
-                f"connected, but nothing comes on {STATES}: start the hand's software"
+                f"connected, but nothing comes on {self._link.states_topic}: start the hand's"
+                " software"
             )
         age = view.state.age(now)
         if age > p.state_age:
             reason = view.bad_state or "the hand's software or the network is slow, or has stopped"
-            return f"the newest state on {STATES} is {age:.2f} s old: {reason}"
+            return f"the newest state on {self._link.states_topic} is {age:.2f} s old: {reason}"
         if self._controllers is None:
             return view.problem or "it is not told yet which controllers run"
         if isinstance(self._controllers, ControllersError):

@@ -7,44 +7,19 @@ import subprocess
 import sys
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
-from dexgrasp_hand_driver.controllers import VendorMessage
-from dexgrasp_hand_driver.hand_state import HandState, HandStateReader
+from dexgrasp_hand_driver.controllers import Controllers, VendorMessage, choose
+from dexgrasp_hand_driver.hand_link import LinkView
+from dexgrasp_hand_driver.hand_state import HandStateReader
+from dexgrasp_hand_driver.rosbridge_process import STATES
 from dexgrasp_models.hand.vendor_joints import VendorJoints, VendorStateError
 
 PIPE = 4096
 """Bytes on the way between node and process, two states: more would be old."""
 PAUSE = 0.5
 """Seconds from the end of a connection to the next process."""
-
-
-@dataclass(frozen=True)
-class LinkView:
-    """What is known of the link at a moment.
-
-    Attributes:
-        connection: counts the connections; 0 before the first.
-        connected: whether there is one now.
-        problem: why not, or what its other end complains of; empty if nothing is known.
-        state: the newest measured one of this connection; None before the first.
-        states: how many have come on it.
-        bad_state: why the newest message had no state; empty if it had.
-        listed: the controllers, as `controllers.choose` takes them; None before the first answer.
-        trip: s from a question to its answer, the last time.
-        late: messages that were not sent as they had become too old.
-    """
-
-    connection: int = 0
-    connected: bool = False
-    problem: str = "connecting"
-    state: HandState | None = None
-    states: int = 0
-    bad_state: str = ""
-    listed: Sequence[Mapping[str, Any]] | None = None
-    trip: float = 0.0
-    late: int = 0
 
 
 class RosbridgeLink:
@@ -57,11 +32,16 @@ class RosbridgeLink:
         host: of rosbridge.
         port: of rosbridge.
         vendor: whose joints the states have.
+        kind: of controllers, one of `controllers.KINDS`.
     """
 
-    def __init__(self, host: str, port: int, vendor: VendorJoints) -> None:
+    states_topic = STATES
+
+    def __init__(self, host: str, port: int, vendor: VendorJoints, kind: str = "auto") -> None:
+        self.where = f"rosbridge at {host}:{port}"
         self._arguments = [host, str(port)]
         self._vendor = vendor
+        self._kind = kind
         self._lock = threading.Lock()
         self._process: subprocess.Popen[str] | None = None
         self._closing = threading.Event()
@@ -84,6 +64,14 @@ class RosbridgeLink:
         with self._lock:
             if self._process is not None:
                 self._process.kill()
+
+    def controllers(self, view: LinkView) -> Controllers:
+        """Those of the vendor's that run, as a view lists them.
+
+        Raises:
+            ControllersError: the ones that are asked for don't.
+        """
+        return choose(view.listed or (), self._kind, self._vendor)
 
     def advertise(self, topics: Mapping[str, str]) -> None:
         """Tells the other side the types of the topics that will be published on."""
