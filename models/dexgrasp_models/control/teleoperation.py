@@ -43,9 +43,11 @@ class TeleoperationConfig(Parameters):
     """How a hand moves the wrist, and what ends it."""
 
     scale: float = parameter(1.0, 0.05, 2.0, "", "the wrist's way for one of the hand's")
-    tracker_yaw: float = parameter(
-        0.0, -3.1416, 3.1416, "rad", "about z, from the axes of the world to those of the tracker"
+    tracker_roll: float = parameter(
+        0.0, -3.1416, 3.1416, "rad", "about x, from the axes of the world to those of the tracker"
     )
+    tracker_pitch: float = parameter(0.0, -1.5708, 1.5708, "rad", "then about the world's y")
+    tracker_yaw: float = parameter(0.0, -3.1416, 3.1416, "rad", "then about the world's z")
     orientation: bool = flag(True, "Whether the wrist turns with the hand.")
     speed: float = parameter(0.5, 0.01, 2.0, "m/s", "greatest speed of the wrist")
     acceleration: float = parameter(3.0, 0.1, 20.0, "m/s^2", "greatest acceleration of the wrist")
@@ -79,7 +81,7 @@ class SeenHand:
     """A hand in one frame of a tracker."""
 
     pose: np.ndarray
-    """(4, 4) of the person's wrist in the tracker's frame, whose z is up."""
+    """(4, 4) of the person's wrist in the tracker's frame."""
     time: float
     """When it was seen, s on the tracker's clock."""
     identity: int
@@ -131,7 +133,8 @@ class WristTeleoperation:
             if speed > greatest:
                 raise ValueError(f"{name} {speed:g} is above the limit of {greatest:g}")
         self._config, self._limits = config, limits
-        self._to_world = Rotation.from_rotvec([0.0, 0.0, config.tracker_yaw]).as_matrix()
+        angles = [config.tracker_roll, config.tracker_pitch, config.tracker_yaw]
+        self._to_world = Rotation.from_euler("xyz", angles).as_matrix()
         self._motion: PoseMotion | None = None
         self._time = -math.inf  # of the last measured wrist
         self._hand: SeenHand | None = None  # None while it is out of sight

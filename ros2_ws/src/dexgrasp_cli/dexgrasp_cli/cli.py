@@ -15,6 +15,7 @@ from dexgrasp_cli.bag_commands import record, replay
 from dexgrasp_cli.bench_command import bench
 from dexgrasp_cli.calibrate_by_arm_command import calibrate_by_arm, views
 from dexgrasp_cli.calibrate_command import calibrate
+from dexgrasp_cli.calibrate_leap_command import calibrate_leap
 from dexgrasp_cli.cloud_command import clouds
 from dexgrasp_cli.data_command import data
 from dexgrasp_cli.data_metrics_command import metrics
@@ -45,6 +46,7 @@ evaluation.command("assist")(eval_assist)
 app.add_typer(evaluation, name="eval")
 app.command()(calibrate)
 app.command()(calibrate_by_arm)
+app.command()(calibrate_leap)
 app.command()(propose)
 app.command()(record)
 app.command()(replay)
