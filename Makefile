@@ -38,7 +38,10 @@ COLCON := PATH="$(BIN):$$PATH" $(BIN)/python -m colcon --log-base build/log buil
 	--merge-install --install-base $(VENV) --build-base build
 
 INTERFACES := ros2_ws/src/dexgrasp_interfaces
-PACKAGES := models sim_bridge $(filter-out $(INTERFACES),$(wildcard ros2_ws/src/*))
+# Not part of every installed ROS.
+TF_TRANSFORMATIONS := $(shell $(PYTHON) -c 'import tf_transformations' 2>/dev/null || \
+	echo compat/tf_transformations)
+PACKAGES := models sim_bridge $(TF_TRANSFORMATIONS) $(filter-out $(INTERFACES),$(wildcard ros2_ws/src/*))
 # A stamp is a step that was done; it is repeated when one of its sources is newer.
 STAMPS := $(VENV)/stamps
 
@@ -115,8 +118,8 @@ $(STAMPS)/docs: requirements-docs.txt | $(STAMPS)/requirements
 	$(BIN)/python -m pip install --disable-pip-version-check -r requirements-docs.txt
 	@touch $@
 
-# Slow (C++), so apart from the Python packages. Those of compat/ are built only where no ROS is installed.
-$(STAMPS)/interfaces: $(STAMPS)/requirements $(shell find $(INTERFACES) compat -type f)
+# Slow (C++), so apart from the Python packages. Those of compat/ are built where no ROS is installed.
+$(STAMPS)/interfaces: $(STAMPS)/requirements $(shell find $(INTERFACES) compat/*_msgs -type f)
 	$(BIN)/python tools/fix_wheel_cmake.py
 	$(COLCON) --base-paths $(INTERFACES) \
 		$$([ "$(INSTALLED_ROS)" = yes ] || echo compat/tf2_msgs compat/ur_dashboard_msgs) \

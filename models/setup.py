@@ -28,6 +28,7 @@ setup(
         "tensorboard",
         "torch",
         "transformers",
+        "transforms3d",
         "trimesh",
     ],
     packages=find_packages(include=[package_name, f"{package_name}.*"]),

@@ -1,8 +1,8 @@
 """A counterpart of a Shadow Hand's software for ROS 2, as a process: states out, trajectories in.
 
 It stamps its states 125 times a second on a clock of its own, goes to the points of trajectories as
-ros2_control's controller takes them, refuses one that ends in the past as that does, and writes down
-all that came. It knows nothing of our nodes.
+ros2_control's controller takes them, refuses one that ends in the past as that does, and writes
+down all that came. It knows nothing of our nodes.
 
 It is told what to do over a connection (`Ros2Hand`); times are of CLOCK_MONOTONIC.
 """

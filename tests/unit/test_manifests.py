@@ -15,7 +15,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 FOLDERS = [ROOT / "models", ROOT / "sim_bridge", *sorted((ROOT / "ros2_ws" / "src").iterdir())]
 FOLDERS = [folder for folder in FOLDERS if (folder / "setup.py").exists()]
-ROS = re.compile(r"rclpy|launch(_ros)?|dexgrasp_\w+|\w+_(msgs|srvs|interfaces)")
+ROS = re.compile(r"rclpy|launch(_ros)?|tf_transformations|dexgrasp_\w+|\w+_(msgs|srvs|interfaces)")
 OPTIONAL = {"leap", "ray", "rosbag2_py"}
 """Imported where they are installed."""
 UNUSUAL = {
@@ -27,7 +27,12 @@ UNUSUAL = {
 """Distributions that don't say which modules are theirs, or share them with others."""
 FOR_OTHERS = {"tensorboard"}
 """Distributions that another one imports for us."""
-ROSDEP = {"python3-numpy": "numpy", "python3-scipy": "scipy", "python3-yaml": "pyyaml"}
+ROSDEP = {
+    "python3-numpy": "numpy",
+    "python3-scipy": "scipy",
+    "python3-transforms3d": "transforms3d",
+    "python3-yaml": "pyyaml",
+}
 
 
 def package_of(folder: Path) -> str:

@@ -1,20 +1,30 @@
-"""Poses as (4, 4) matrices and as positions with quaternions, as messages carry them."""
+"""Poses as (4, 4) matrices and as positions with quaternions, as messages carry them.
+
+The conversions are those of ROS 2's tf_transformations, step by step, over the same transforms3d:
+what a node puts into a message or takes out of it has the same bits as what is done here.
+"""
 
 from __future__ import annotations
 
 import numpy as np
-from scipy.spatial.transform import Rotation
+from transforms3d import affines, quaternions
 
 
 def to_quaternion(pose: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Position (3,) and unit quaternion (x, y, z, w) of a (4, 4) pose."""
-    return pose[:3, 3], Rotation.from_matrix(pose[:3, :3]).as_quat()
+    """Position (3,) and unit quaternion (x, y, z, w), w not negative, of a (4, 4) pose.
+
+    Raises:
+        numpy.linalg.LinAlgError: its rotation is singular or not finite.
+    """
+    w, x, y, z = quaternions.mat2quat(affines.decompose(pose)[1])
+    return pose[:3, 3], np.array([x, y, z, w])
 
 
 def from_quaternion(position: np.ndarray, quaternion: np.ndarray) -> np.ndarray:
     """(4, 4) pose of a position (3,) and a quaternion (x, y, z, w), which is normalised."""
+    x, y, z, w = quaternion
     pose = np.eye(4)
-    pose[:3, :3] = Rotation.from_quat(quaternion).as_matrix()
+    pose[:3, :3] = quaternions.quat2mat((w, x, y, z))
     pose[:3, 3] = position
     return pose
 

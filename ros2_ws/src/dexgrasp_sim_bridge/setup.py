@@ -12,7 +12,6 @@ setup(
     ],
     install_requires=[
         "numpy",
-        "scipy",
     ],
     zip_safe=True,
     maintainer="dexgrasp maintainers",

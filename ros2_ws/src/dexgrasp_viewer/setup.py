@@ -13,7 +13,6 @@ setup(
     install_requires=[
         "numpy",
         "opencv-python-headless",
-        "scipy",
         "trimesh",
         "viser",
     ],

@@ -9,6 +9,7 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
+import tf_transformations
 from builtin_interfaces.msg import Time
 from geometry_msgs.msg import (
     Point,
@@ -25,7 +26,6 @@ from std_msgs.msg import Header
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
 from dexgrasp_interfaces.msg import Grasp as GraspMessage
-from dexgrasp_models.geometry import poses
 from dexgrasp_models.synthesis.types import Grasp
 from dexgrasp_ros.message_data import MessageError, float_fields
 
@@ -93,7 +93,9 @@ def _pose(position: Point | Vector3, orientation: Quaternion) -> np.ndarray:
     length = math.hypot(*quaternion.tolist())  # where squares would overflow, too
     if abs(length - 1.0) > 0.01:
         raise MessageError(f"the quaternion has length {length:.3f}, not 1")
-    return poses.from_quaternion(translation, quaternion)
+    pose = tf_transformations.quaternion_matrix(quaternion)
+    pose[:3, 3] = translation
+    return pose
 
 
 def pose_stamped(pose: np.ndarray, ns: int, frame_id: str) -> PoseStamped:
@@ -124,9 +126,8 @@ def transform_stamped(
 
 
 def _parts(pose: np.ndarray) -> tuple[list[float], Quaternion]:
-    position, quaternion = poses.to_quaternion(pose)
-    x, y, z, w = quaternion.tolist()
-    return position.tolist(), Quaternion(x=x, y=y, z=z, w=w)
+    x, y, z, w = map(float, tf_transformations.quaternion_from_matrix(pose))
+    return pose[:3, 3].tolist(), Quaternion(x=x, y=y, z=z, w=w)
 
 
 # Joints

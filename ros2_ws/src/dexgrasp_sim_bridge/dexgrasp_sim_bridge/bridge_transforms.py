@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from xml.etree import ElementTree
 
 import numpy as np
+import tf_transformations
 from geometry_msgs.msg import TransformStamped
-from scipy.spatial.transform import Rotation
 from std_msgs.msg import String
 from tf2_msgs.msg import TFMessage
 
@@ -36,10 +36,9 @@ class _Joint:
 
     def transform(self, angle: float) -> np.ndarray:
         """(4, 4) pose of the child in the parent at an angle in rad."""
-        pose = self.origin.copy()
-        if self.axis is not None:
-            pose[:3, :3] = pose[:3, :3] @ Rotation.from_rotvec(angle * self.axis).as_matrix()
-        return pose
+        if self.axis is None:
+            return self.origin
+        return self.origin @ tf_transformations.rotation_matrix(angle, self.axis)
 
 
 class BridgeTransforms:
@@ -92,11 +91,12 @@ class BridgeTransforms:
 def _read_joints(urdf: str) -> list[_Joint]:
     joints = []
     for element in ElementTree.fromstring(urdf).iterfind("joint"):
-        origin, axis = np.eye(4), None
+        origin, axis = tf_transformations.identity_matrix(), None
         if (placed := element.find("origin")) is not None:
-            origin[:3, 3] = _numbers(placed.get("xyz", "0 0 0"))
-            rpy = _numbers(placed.get("rpy", "0 0 0"))
-            origin[:3, :3] = Rotation.from_euler("xyz", rpy).as_matrix()
+            origin = tf_transformations.concatenate_matrices(
+                tf_transformations.translation_matrix(_numbers(placed.get("xyz", "0 0 0"))),
+                tf_transformations.euler_matrix(*_numbers(placed.get("rpy", "0 0 0"))),
+            )
         if element.get("type") != "fixed":
             axis = _numbers(_of_child(element, "axis", "xyz"))
         joints.append(

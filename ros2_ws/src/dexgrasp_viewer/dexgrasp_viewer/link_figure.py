@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import tf_transformations
 import viser
-from scipy.spatial.transform import Rotation
 
 from dexgrasp_models.robot.link_meshes import link_mesh
 from dexgrasp_models.robot.links import Link
@@ -17,7 +17,7 @@ _VISIBLE_CHANGE = 1e-4
 
 def position_and_wxyz(pose: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Position (3,) and quaternion (w, x, y, z), viser's order, of a (4, 4) pose."""
-    return pose[:3, 3], Rotation.from_matrix(pose[:3, :3]).as_quat(scalar_first=True)
+    return pose[:3, 3], np.roll(tf_transformations.quaternion_from_matrix(pose), 1)
 
 
 def move(node: viser.SceneNodeHandle, pose: np.ndarray) -> None:
