@@ -22,6 +22,7 @@ from dexgrasp_bringup.recording import Moment, ProposalRecording, Proposed, Reco
 from dexgrasp_bringup.summary import Interval, summarise
 from dexgrasp_interfaces.action import ExecuteGrasp
 from dexgrasp_models.files import written_whole
+from dexgrasp_ros import contract
 
 START_LIMIT = 600.0
 """Processor seconds that a node may use until it is active; the pieces of a new mesh can take
@@ -30,6 +31,8 @@ START_STALL = 60.0
 """Seconds of wall time after which a node that is not active and works on nothing is given up."""
 _AT_WORK = 1.0
 """Processor seconds in `START_STALL` from which on a node is at work: one that waits uses less."""
+RESUME_LIMIT = 60.0
+"""Seconds that the drivers may take to find their devices, once all nodes are active."""
 STALL_TIMEOUT = 120.0
 """Seconds without a word of the control node after which a grasp is given up; it says several times
 a second what it does or waits for, and gives up by itself what does not come."""
@@ -116,16 +119,20 @@ def run_demo(options: SimulationOptions, out: Path, console: Console | None = No
 
     console.print(
         f"[bold]{escape(options.object)}[/bold], {options.scene} scene, seed {options.seed},"
-        f" {options.mode.replace('_', ' ')} (ROS_DOMAIN_ID={environment['ROS_DOMAIN_ID']})"
+        f" {'the drivers' if options.drivers else options.mode.replace('_', ' ')}"
+        f" (ROS_DOMAIN_ID={environment['ROS_DOMAIN_ID']})"
     )
     stages = StageLog(console)
     with (
         GraphProcesses(graph, environment, out / "logs", show_problem) as processes,
         GraspClient(int(environment["ROS_DOMAIN_ID"])) as client,
     ):
-        recording, proposals = Recording(client.node), ProposalRecording(client.node)
+        recording = Recording(client.node, options.drivers)
+        proposals = ProposalRecording(client.node)
         try:
             _wait_until_active(graph, processes, client, console)
+            if options.drivers:
+                _resume(processes, client)
             goal = ExecuteGrasp.Goal(choose=True, place=not options.assist)
             outcome = _grasp(client, goal, processes, stages, console)
         except DemoFailed as error:
@@ -175,6 +182,22 @@ def _wait_until_active(
                 f"starting: waiting for {', '.join(waiting)}, {time.monotonic() - started:.0f} s"
             )
     console.print(f"  {'start':9} {time.monotonic() - started:6.2f} s")
+
+
+def _resume(processes: GraphProcesses, client: GraspClient) -> None:
+    """What a person does who has looked at the robot: a driver waits for it that was there before
+    its device.
+
+    Raises:
+        DemoFailed: a driver has no device.
+    """
+    deadline = time.monotonic() + RESUME_LIMIT
+    for service in (contract.HAND_RESUME_SERVICE, contract.ARM_RESUME_SERVICE):
+        while refused := client.resume(service, timeout=20.0):
+            _check_alive(processes)
+            if time.monotonic() > deadline:
+                raise DemoFailed(f"/{service}: {refused}")
+            time.sleep(0.2)
 
 
 class StartProgress:

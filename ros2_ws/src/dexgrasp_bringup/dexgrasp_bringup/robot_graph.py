@@ -5,16 +5,17 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 
+from dexgrasp_bringup import driver_nodes
 from dexgrasp_bringup.graph import (
     ASSISTING,
     GraphError,
-    GraphNode,
     GraspingOptions,
     as_asked,
     executable_path,
     grasping_nodes,
     option,
 )
+from dexgrasp_bringup.graph_node import GraphNode
 from dexgrasp_models.arm.mounting import load_mounting
 from dexgrasp_models.arm.spec import load_arm
 from dexgrasp_models.arm.urdf import robot_urdf
@@ -97,18 +98,11 @@ def hardware_nodes(options: HardwareOptions) -> list[GraphNode]:
 def _robot_drivers(options: HardwareOptions) -> list[GraphNode]:
     drivers = []
     if options.hand == "shadow":
-        drivers.append(
-            GraphNode("dexgrasp_hand_driver", "hand_driver_node", "hand_driver", "hand_driver.yaml")
-        )
+        drivers.append(driver_nodes.hand_driver())
     if options.arm == "ur10e":
-        drivers.append(
-            GraphNode("dexgrasp_arm_driver", "arm_driver_node", "arm_driver", "arm_driver.yaml")
-        )
+        drivers.append(driver_nodes.arm_driver())
     if options.leap == "leap":
-        drivers += [
-            GraphNode("dexgrasp_leap", "leap_node", "leap", "leap.yaml"),
-            GraphNode("dexgrasp_teleop", "teleop_node", "teleop", "teleop.yaml"),
-        ]
+        drivers += driver_nodes.leap()
     if options.transforms:
         urdf = robot_urdf(load_arm(), load_hand(), load_mounting())
         drivers.append(
@@ -125,12 +119,7 @@ def _robot_drivers(options: HardwareOptions) -> list[GraphNode]:
 def _camera_drivers(options: HardwareOptions) -> list[GraphNode]:
     rig = load_rig(find_config(options.rig))
     if options.cameras == "realsense":
-        ours = {"rig": options.rig}
-        return [
-            GraphNode(
-                "dexgrasp_realsense", "realsense_node", "realsense", "realsense_cameras.yaml", ours
-            )
-        ]
+        return [driver_nodes.realsense(options.rig)]
     if options.cameras == "realsense_ros":
         # Named as the camera: the driver's topics are then those of the contract.
         return [

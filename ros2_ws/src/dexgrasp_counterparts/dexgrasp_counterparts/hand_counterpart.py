@@ -70,7 +70,11 @@ class HandCounterpart:
         self.port = port or _free_port(host)
 
     def start(self) -> None:
-        """Returns once it listens."""
+        """Returns once it listens.
+
+        Raises:
+            ChildProcessError: it can't; it has said why on the standard error.
+        """
         robot = [self._robot.fileno()] if self._robot else []
         self.process = subprocess.Popen(
             [
@@ -84,7 +88,8 @@ class HandCounterpart:
             text=True,
         )
         assert self.process.stdout is not None
-        assert self.process.stdout.readline() == "there\n"
+        if self.process.stdout.readline() != "there\n":
+            raise ChildProcessError(f"no rosbridge at {self.host}:{self.port}")
 
     def kill(self) -> float:
         """At once; by when it was, s, monotonic."""

@@ -16,6 +16,7 @@ import asyncio
 import json
 import logging
 import math
+import signal
 import sys
 import time
 from collections.abc import Sequence
@@ -267,6 +268,7 @@ def main() -> None:
 
     A setting `wrist` is that of a hand without a robot.
     """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever started it ends it
     end_with_input()
     host, port, log, text, *robot = sys.argv[1:]
     settings = json.loads(text)

@@ -71,7 +71,11 @@ class UrController:
         self.start()
 
     def start(self) -> None:
-        """Switched on: the arm is at home, or where its robot is."""
+        """Switched on: the arm is at home, or where its robot is.
+
+        Raises:
+            ChildProcessError: it can't be; it has said why on the standard error.
+        """
         ours, theirs = socket.socketpair()
         passed = [theirs.fileno(), *([self._robot.fileno()] if self._robot else [])]
         self.process = subprocess.Popen(
@@ -80,7 +84,11 @@ class UrController:
         )
         theirs.close()
         self._orders = Connection(ours.detach())
-        assert self._orders.recv() == "ready"
+        try:
+            self._orders.recv()  # that it is ready
+        except EOFError:
+            self.process.wait()
+            raise ChildProcessError(f"no controller at {self.host}") from None
 
     def __enter__(self) -> Self:
         return self

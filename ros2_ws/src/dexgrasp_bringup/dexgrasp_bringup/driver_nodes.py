@@ -1,0 +1,114 @@
+"""The nodes of the drivers, and of a simulated cell to whose devices they can be connected."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from dexgrasp_bringup.graph_node import GraphNode
+from dexgrasp_bringup.parameter_file import ParameterValue
+
+Parameters = Mapping[str, ParameterValue]
+PATIENCE: Mapping[str, Parameters] = {
+    "arm_driver": {"controller.late_limit": 0.5, "controller.watchdog_rate": 2.0},
+    "hand_driver": {"state_age": 0.3, "fault_after": 3.0, "lead": 0.1},
+    # The lowest rate of a D415: images are rendered beside all else.
+    "realsense": {"camera_timeout": 20.0, "rate": 6},
+}
+"""For the drivers of simulated devices, which share a machine with these and with the physics: what
+is late there is busy, and not broken."""
+
+
+def hand_driver(address: Parameters | None = None) -> GraphNode:
+    """Of the Shadow Hand, where its parameter file or an address says."""
+    return GraphNode(
+        "dexgrasp_hand_driver", "hand_driver_node", "hand_driver", "hand_driver.yaml", address or {}
+    )
+
+
+def arm_driver(address: Parameters | None = None) -> GraphNode:
+    """Of the UR10e, likewise."""
+    return GraphNode(
+        "dexgrasp_arm_driver", "arm_driver_node", "arm_driver", "arm_driver.yaml", address or {}
+    )
+
+
+def realsense(rig: str) -> GraphNode:
+    """Of all cameras of a rig."""
+    return GraphNode(
+        "dexgrasp_realsense", "realsense_node", "realsense", "realsense_cameras.yaml", {"rig": rig}
+    )
+
+
+def leap() -> list[GraphNode]:
+    """Of the Leap Motion, with what makes a wrist of a person's hand."""
+    return [
+        GraphNode("dexgrasp_leap", "leap_node", "leap", "leap.yaml"),
+        GraphNode("dexgrasp_teleop", "teleop_node", "teleop", "teleop.yaml"),
+    ]
+
+
+def _own_address() -> str:
+    """An address of this machine's loop-back that no other process's cell has."""
+    pid = os.getpid()
+    return f"127.{1 + pid % 254}.{pid // 254 % 256}.{1 + pid // 65024 % 254}"
+
+
+@dataclass(frozen=True)
+class SimulatedCell:
+    """A simulated robot behind the protocols of its devices, with an object on the table.
+
+    Attributes:
+        object, scale, seed: of the object.
+        rig: of the cameras.
+        backend: the simulator; empty: as config/scene.yaml says.
+        address: where the devices answer.
+    """
+
+    object: str
+    scale: float
+    seed: int
+    rig: str
+    backend: str = ""
+    address: str = field(default_factory=_own_address)
+
+    @property
+    def hand_address(self) -> Parameters:
+        """Parameters with which the hand's driver finds its hand."""
+        return {"host": self.address}
+
+    @property
+    def arm_address(self) -> Parameters:
+        """Parameters with which the arm's driver finds its arm."""
+        return {"controller.host": self.address}
+
+    def node(self, *, arm: bool, hand: bool) -> GraphNode:
+        """The robot, with those of its devices that are simulated."""
+        return GraphNode(
+            "dexgrasp_counterparts",
+            "cell_node",
+            "sim_cell",
+            parameters={
+                **self._shown,
+                "address": self.address,
+                "simulated_arm": arm,
+                "simulated_hand": hand,
+                **({"backend": self.backend} if self.backend else {}),
+            },
+        )
+
+    def cameras(self, *, color: bool) -> GraphNode:
+        """The driver of cameras that see the cell."""
+        real = realsense(self.rig)
+        return dataclasses.replace(
+            real,
+            package="dexgrasp_counterparts",
+            executable="camera_node",
+            parameters={**real.parameters, **self._shown, "color": color},
+        )
+
+    @property
+    def _shown(self) -> Parameters:
+        return {"object": self.object, "scale": self.scale, "seed": self.seed}
