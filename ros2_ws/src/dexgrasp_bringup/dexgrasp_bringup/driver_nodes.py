@@ -13,9 +13,16 @@ from dexgrasp_bringup.parameter_file import ParameterValue
 Parameters = Mapping[str, ParameterValue]
 PATIENCE: Mapping[str, Parameters] = {
     "arm_driver": {"controller.late_limit": 0.5, "controller.watchdog_rate": 2.0},
-    "hand_driver": {"state_age": 0.3, "fault_after": 3.0, "lead": 0.1},
+    "hand_driver": {"state_age": 1.0, "fault_after": 10.0, "lead": 0.06},
     # The lowest rate of a D415: images are rendered beside all else.
     "realsense": {"camera_timeout": 20.0, "rate": 6},
+    "perception": {"camera_timeout": 60.0},
+    "control": {
+        "stamp_tolerance": 0.1,
+        "state_timeout": 6.0,
+        "executor.transit_speed": 0.3,
+        "executor.tracking_distance": 0.15,
+    },
 }
 """For the drivers of simulated devices, which share a machine with these and with the physics: what
 is late there is busy, and not broken."""

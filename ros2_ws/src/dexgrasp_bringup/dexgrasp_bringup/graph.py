@@ -201,7 +201,11 @@ def _driven_graph(options: SimulationOptions) -> list[GraphNode]:
         driver_nodes.arm_driver(cell.arm_address),
         cell.cameras(color=options.viewer),
     ]
-    return as_asked([*drivers, *nodes], options, _REAL_TIME | driver_nodes.PATIENCE)
+    patience = {
+        name: {**_REAL_TIME.get(name, {}), **driver_nodes.PATIENCE.get(name, {})}
+        for name in (*_REAL_TIME, *driver_nodes.PATIENCE)
+    }
+    return as_asked([*drivers, *nodes], options, patience)
 
 
 def grasping_nodes(

@@ -14,6 +14,8 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from dexgrasp_counterparts.cell_parameters import ObjectParameters
 from dexgrasp_counterparts.software_cameras import Pinhole, SoftwareCamera, SoftwareCameras
 from dexgrasp_counterparts.truth import Truth
@@ -25,6 +27,7 @@ from dexgrasp_ros.node import ConfigurationError
 from dexgrasp_ros.node_process import main
 from dexgrasp_ros.parameters import current_parameters, declare_parameters
 from dexgrasp_sim.cameras.camera_process import CameraProcess, View
+from dexgrasp_sim.interface import Snapshot
 from dexgrasp_sim.scene import load_scene
 
 
@@ -74,6 +77,10 @@ class CameraNode(RealSenseNode):
         super().configure()
         scene = load_scene(scene="arm", cameras=str(self.rig_path), noise=noise)
         self._renderer = CameraProcess(scene, load_object(shown.object, shown.scale))
+        self._views = [View(name, depth=True, color=request.color) for name in self._plugged]
+        # The first images take long, and are not waited for by a camera's driver.
+        nothing = Snapshot(0.0, {}, np.eye(4), np.eye(4))
+        self._renderer.submit(nothing, self._views)
         self._newest: tuple[int, dict[str, Any]] | None = None
         self._truth = Truth(self, self._take)
 
@@ -111,22 +118,21 @@ class CameraNode(RealSenseNode):
             self.fail(error)
 
     def _run(self) -> None:
-        views = [View(name, depth=True, color=self.parameters.color) for name in self._plugged]
         due, shown = time.monotonic(), None
         while not self._stop.is_set():
             newest = self._newest
             if newest is not None and newest is not shown:
                 shown = newest
-                self._show(*newest, views)
+                self._show(*newest)
             now = time.monotonic()
             due = max(due + 1.0 / self.parameters.rate, now)
             self._stop.wait(due - now)
 
-    def _show(self, ns: int, messages: dict[str, Any], views: Sequence[View]) -> None:
+    def _show(self, ns: int, messages: dict[str, Any]) -> None:
         """Has all cameras take an image of a moment."""
         snapshot = self._truth.snapshot(ns, messages, self._seed)
-        images = self._renderer.submit(snapshot, views).result()
-        for view, image in zip(views, images, strict=True):
+        images = self._renderer.submit(snapshot, self._views).result()
+        for view, image in zip(self._views, images, strict=True):
             assert image.depth is not None
             camera = self._plugged[view.camera]
             camera.send(image.depth, image.color, taken=ns / conversions.NANOSECONDS)
