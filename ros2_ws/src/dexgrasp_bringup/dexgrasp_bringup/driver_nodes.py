@@ -16,7 +16,7 @@ PATIENCE: Mapping[str, Parameters] = {
     "hand_driver": {"state_age": 1.0, "fault_after": 10.0, "lead": 0.06},
     # The lowest rate of a D415: images are rendered beside all else.
     "realsense": {"camera_timeout": 20.0, "rate": 6},
-    "perception": {"camera_timeout": 60.0},
+    "perception": {"frame_timeout": 60.0, "camera_timeout": 60.0},
     "control": {
         "stamp_tolerance": 0.1,
         "state_timeout": 6.0,

@@ -33,6 +33,7 @@ class RobotStateInput:
         self._angles: dict[str, float] = {}
         self._joints: tuple[int, np.ndarray, np.ndarray, np.ndarray | None] | None = None
         self._wrist: tuple[int, np.ndarray] | None = None
+        self._paired = (-1, -1)
 
     def put_joints(self, message: JointState) -> None:
         """Takes a message of the hand, of the arm, or of both; of a bad one, nothing.
@@ -82,8 +83,11 @@ class RobotStateInput:
         return np.array([self._angles[name] for name in names])
 
     def newest(self) -> tuple[int, RobotState] | None:
-        """The stamp and the state of the newest pair; None if the two don't belong together, or the
-        arm has not been heard yet."""
+        """The stamp and the state of the newest pair.
+
+        None if the two don't belong together, only one of them is newer than the pair before (whose
+        other half would count twice), or the arm has not been heard yet.
+        """
         if self._joints is None or self._wrist is None:
             return None
         if not all(name in self._angles for name in self._arm_joints):
@@ -92,6 +96,9 @@ class RobotStateInput:
         wrist_ns, wrist_pose = self._wrist
         if abs(joints_ns - wrist_ns) > self._tolerance_ns:
             return None
+        if (joints_ns == self._paired[0]) != (wrist_ns == self._paired[1]):
+            return None
+        self._paired = joints_ns, wrist_ns
         ns = max(joints_ns, wrist_ns)
         time = ns / conversions.NANOSECONDS
         return ns, RobotState(time, wrist_pose, positions, velocities, efforts)
