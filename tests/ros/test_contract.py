@@ -47,6 +47,11 @@ class Running(NamedTuple):
     received: dict[str, list]
 
 
+def of_whom(message) -> str:
+    """Which of several publishers of a topic a message is of, as far as it says."""
+    return message.name[0] if hasattr(message, "name") else ""
+
+
 @pytest.fixture(scope="module", params=PROVIDERS.values(), ids=PROVIDERS.keys())
 def running(request):
     provider: Provider = request.param
@@ -54,7 +59,7 @@ def running(request):
     with graph() as ros:
         provider.start(ros, camera_rate=CAMERA_RATE)
         for node in (PerceptionNode, ProposalNode, ControlNode):
-            ros.start(node, use_sim_time=True)
+            ros.start(node, use_sim_time=not provider.drivers)
         received = {topic.name: ros.collect(topic) for topic in (*provider.states, *images)}
         assert eventually(lambda: all(received[topic.name] for topic in images), timeout=200.0)
         settled = max(stamps(received[topic.name][:1])[0] for topic in images)
@@ -84,13 +89,23 @@ def test_type_and_qos_of_states_and_images(running):
 
 def test_rate(running):
     for topic in running.provider.states:
-        times = stamps(running.received[topic.name])
-        assert np.allclose(np.diff(times), 1.0 / topic.rate, atol=1e-6), topic.name
+        messages = running.received[topic.name]
+        if running.provider.drivers:
+            for name in {of_whom(message) for message in messages}:
+                periods = np.diff(stamps([m for m in messages if of_whom(m) == name]))
+                assert np.all(periods > 0.0), topic.name
+                # On a busy machine some don't come, or late.
+                assert np.isclose(np.median(periods), 1.0 / topic.rate, rtol=0.25), topic.name
+            continue
+        assert np.allclose(np.diff(stamps(messages)), 1.0 / topic.rate, atol=1e-6), topic.name
 
 
 def test_image_rate(running):
     for topic in running.provider.images:
         periods = stamps(running.received[topic.name]) * CAMERA_RATE
+        if running.provider.drivers:
+            assert np.all(np.diff(periods) > 0.0), topic.name
+            continue
         # Late images are left out, never moved: all are taken at whole periods.
         assert np.allclose(periods, np.round(periods), atol=1e-5), topic.name
         assert np.all(np.diff(periods) > 0.5), topic.name
@@ -107,8 +122,11 @@ def test_joint_states_have_every_joint(running):
     wanted = set(load_hand().finger_joints)
     if running.provider.arm:
         wanted |= set(ArmKinematics().arm.joint_names)
-    for message in running.received[contract.JOINT_STATES.name]:
-        assert wanted <= set(message.name)
+    found = running.received[contract.JOINT_STATES.name]
+    if running.provider.drivers:
+        assert wanted <= {name for message in found for name in message.name}
+    for message in found:
+        assert running.provider.drivers or wanted <= set(message.name)
         assert len(message.name) == len(message.position) == len(message.velocity)
         # A source measures them, or leaves them out.
         assert len(message.effort) in (0, len(message.name))

@@ -4,41 +4,52 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from dexgrasp_bringup.graph_node import GraphNode
 from dexgrasp_bringup.parameter_file import ParameterValue
 
 Parameters = Mapping[str, ParameterValue]
-PATIENCE: Mapping[str, Parameters] = {
-    "arm_driver": {"controller.late_limit": 0.5, "controller.watchdog_rate": 2.0},
-    "hand_driver": {"state_age": 1.0, "fault_after": 10.0, "lead": 0.06},
-    # The lowest rate of a D415: images are rendered beside all else.
-    "realsense": {"camera_timeout": 20.0, "rate": 6},
-    "perception": {"frame_timeout": 60.0, "camera_timeout": 60.0},
-    "control": {
-        "stamp_tolerance": 0.1,
-        "state_timeout": 6.0,
-        "executor.transit_speed": 0.3,
-        "executor.tracking_distance": 0.15,
+_PATIENCE: Mapping[str, Mapping[str, Parameters]] = {
+    "arm": {
+        "arm_driver": {"controller.late_limit": 0.5, "controller.watchdog_rate": 2.0},
+        "control": {
+            "stamp_tolerance": 0.1,
+            "state_timeout": 6.0,
+            "executor.transit_speed": 0.3,
+            "executor.tracking_distance": 0.15,
+        },
+    },
+    "hand": {"hand_driver": {"state_age": 1.0, "fault_after": 10.0, "lead": 0.06}},
+    "cameras": {
+        # The lowest rate of a D415: images are rendered beside all else.
+        "realsense": {"camera_timeout": 20.0, "rate": 6},
+        "perception": {"frame_timeout": 60.0, "camera_timeout": 60.0},
     },
 }
-"""For the drivers of simulated devices, which share a machine with these and with the physics: what
-is late there is busy, and not broken."""
+"""For each simulated device, which shares a machine with its driver and the physics: what is late
+there is busy, and not broken."""
 
 
-def hand_driver(address: Parameters | None = None) -> GraphNode:
-    """Of the Shadow Hand, where its parameter file or an address says."""
+def patience_with(simulated: Collection[str]) -> dict[str, Parameters]:
+    """Parameters by the nodes' names, where some of `arm`, `hand` and `cameras` are simulated."""
+    return {
+        name: values for device in sorted(simulated) for name, values in _PATIENCE[device].items()
+    }
+
+
+def hand_driver(address: Parameters) -> GraphNode:
+    """Of the Shadow Hand, where an address or its parameter file says."""
     return GraphNode(
-        "dexgrasp_hand_driver", "hand_driver_node", "hand_driver", "hand_driver.yaml", address or {}
+        "dexgrasp_hand_driver", "hand_driver_node", "hand_driver", "hand_driver.yaml", address
     )
 
 
-def arm_driver(address: Parameters | None = None) -> GraphNode:
+def arm_driver(address: Parameters) -> GraphNode:
     """Of the UR10e, likewise."""
     return GraphNode(
-        "dexgrasp_arm_driver", "arm_driver_node", "arm_driver", "arm_driver.yaml", address or {}
+        "dexgrasp_arm_driver", "arm_driver_node", "arm_driver", "arm_driver.yaml", address
     )
 
 
@@ -91,8 +102,8 @@ class SimulatedCell:
         """Parameters with which the arm's driver finds its arm."""
         return {"controller.host": self.address}
 
-    def node(self, *, arm: bool, hand: bool) -> GraphNode:
-        """The robot, with those of its devices that are simulated."""
+    def node(self, simulated: Collection[str]) -> GraphNode:
+        """The robot; the joints of what is not simulated follow the real ones."""
         return GraphNode(
             "dexgrasp_counterparts",
             "cell_node",
@@ -100,8 +111,8 @@ class SimulatedCell:
             parameters={
                 **self._shown,
                 "address": self.address,
-                "simulated_arm": arm,
-                "simulated_hand": hand,
+                "simulated_arm": "arm" in simulated,
+                "simulated_hand": "hand" in simulated,
                 **({"backend": self.backend} if self.backend else {}),
             },
         )

@@ -186,6 +186,7 @@ def simulation_graph(options: SimulationOptions) -> list[GraphNode]:
 
 def _driven_graph(options: SimulationOptions) -> list[GraphNode]:
     """The robot's own graph, its drivers at the devices of a simulated cell."""
+    simulated = ("arm", "hand", "cameras")
     cell = driver_nodes.SimulatedCell(
         options.object, options.scale, options.seed, options.rig, options.backend
     )
@@ -196,15 +197,14 @@ def _driven_graph(options: SimulationOptions) -> list[GraphNode]:
         simulated=False,
     )
     drivers = [
-        cell.node(arm=True, hand=True),
+        cell.node(simulated),
         driver_nodes.hand_driver(cell.hand_address),
         driver_nodes.arm_driver(cell.arm_address),
         cell.cameras(color=options.viewer),
     ]
-    patience = {
-        name: {**_REAL_TIME.get(name, {}), **driver_nodes.PATIENCE.get(name, {})}
-        for name in (*_REAL_TIME, *driver_nodes.PATIENCE)
-    }
+    patience = driver_nodes.patience_with(simulated)
+    for name in ("perception", "control"):
+        patience[name] = {**_REAL_TIME[name], **patience[name]}
     return as_asked([*drivers, *nodes], options, patience)
 
 

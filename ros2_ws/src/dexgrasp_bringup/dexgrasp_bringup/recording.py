@@ -6,7 +6,7 @@ import contextlib
 import threading
 import time
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,6 +51,7 @@ class Recording:
     def __init__(self, node: Node, drivers: bool = False) -> None:
         self._lock = threading.Lock()
         self._moments: list[Moment] = []
+        self._snapshot: Callable[[int, dict[str, Any]], Snapshot]
         if drivers:
             self._snapshot = Truth(node, self._put).snapshot
         else:

@@ -139,7 +139,11 @@ class Server:
 
     def __init__(self, hand: Hand, log: str, **settings: Any) -> None:
         self.hand = hand
-        self.settings = {"states": True, "broken": "", "controllers": "trajectory"} | settings
+        self.settings: dict[str, Any] = {
+            "states": True,
+            "broken": "",
+            "controllers": "trajectory",
+        } | settings
         self._log = open(log, "a", buffering=1) if log else None  # noqa: SIM115
         self._subscribers: set[ServerConnection] = set()
 
