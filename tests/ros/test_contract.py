@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from contract_checks import COMMANDS, assert_as_in_contract, stamps
 from providers import PROVIDERS, Provider
+from robot_topics import JOINTS, Robot
 from ros_graph import Graph, eventually, graph
 
 from dexgrasp_control.control_node import ControlNode
@@ -89,15 +90,24 @@ def test_type_and_qos_of_states_and_images(running):
 
 def test_rate(running):
     for topic in running.provider.states:
-        messages = running.received[topic.name]
         if running.provider.drivers:
-            for name in {of_whom(message) for message in messages}:
-                periods = np.diff(stamps([m for m in messages if of_whom(m) == name]))
-                assert np.all(periods > 0.0), topic.name
-                # On a busy machine some don't come, or late.
-                assert np.isclose(np.median(periods), 1.0 / topic.rate, rtol=0.25), topic.name
+            for who in {of_whom(message) for message in running.received[topic.name]}:
+                assert_on_the_wall_clock(running.ros, topic, who)
             continue
-        assert np.allclose(np.diff(stamps(messages)), 1.0 / topic.rate, atol=1e-6), topic.name
+        times = stamps(running.received[topic.name])
+        assert np.allclose(np.diff(times), 1.0 / topic.rate, atol=1e-6), topic.name
+
+
+def assert_on_the_wall_clock(ros, topic, who):
+    """On a busy machine some come late or not at all: at the rate comes what comes undisturbed."""
+    messages = ros.collect(topic)
+
+    def ten_came_at_the_rate() -> bool:
+        newest = stamps([message for message in list(messages) if of_whom(message) == who][-11:])
+        assert np.all(np.diff(newest) > 0.0), topic.name
+        return len(newest) == 11 and np.isclose(np.ptp(newest), 10.0 / topic.rate, rtol=0.1)
+
+    assert eventually(ten_came_at_the_rate), topic.name
 
 
 def test_image_rate(running):
@@ -164,6 +174,33 @@ def test_every_transform_has_a_way_to_the_world(running):
             assert frame in parents, f"{frame} has no parent"
             seen.add(frame)
             frame = parents[frame]
+
+
+def test_what_drivers_are_told_moves_the_simulated_robot(running):
+    """By RTDE and by rosbridge there, and measured so on the way back."""
+    if not running.provider.drivers:
+        pytest.skip("a simulator does that itself")
+    robot, truth = Robot(running.ros), running.ros.collect(contract.SIM_JOINT_STATES)
+    palm, grip = robot.wrist_pose, np.zeros(22)
+    palm[2, 3] -= 0.05
+    grip[[2, 3]] = 0.4
+    kinematics = ArmKinematics()
+    names = kinematics.arm.joint_names
+
+    def true(of) -> np.ndarray:
+        return conversions.joints_from_message(truth[-1], of)[0]
+
+    def moved() -> bool:
+        robot.send(palm, grip)
+        return (
+            bool(truth)
+            and np.abs(kinematics.fk(true(names)) - palm).max() < 0.005
+            and np.abs(robot.wrist_pose - palm).max() < 0.005
+            and np.abs(true(JOINTS) - grip).max() < 0.05
+            and np.abs(robot.fingers() - grip).max() < 0.05
+        )
+
+    assert eventually(moved)
 
 
 def test_services_and_action_are_there(running):

@@ -12,7 +12,6 @@ setup(
     ],
     install_requires=[
         "numpy",
-        "pyrealsense2",
         "websockets",
     ],
     zip_safe=True,
