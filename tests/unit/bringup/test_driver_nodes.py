@@ -39,7 +39,7 @@ def test_the_users_parameters_reach_a_driver_of_a_simulated_device(tmp_path: Pat
 
 @pytest.mark.parametrize("other", [{"mode": "lock_step"}, {"scene": "floating"}])
 def test_what_drivers_cannot_do_is_refused(other: dict[str, str]) -> None:
-    with pytest.raises(GraphError, match="drivers .* leave out one"):
+    with pytest.raises(GraphError, match=r"drivers .* leave out one"):
         SimulationOptions(drivers=True, **other)
 
 
