@@ -171,15 +171,7 @@ def simulation_graph(options: SimulationOptions) -> list[GraphNode]:
         simulated=True,
     )
     if options.assist:
-        nodes.append(
-            GraphNode(
-                "dexgrasp_teleop",
-                "wrist_player_node",
-                "wrist_player",
-                "wrist_player.yaml",
-                {"use_sim_time": True, "scene": options.scene, "seed": options.seed},
-            )
-        )
+        nodes.append(_wrist_player(options))
     patience = _LOCK_STEP if options.mode == "lock_step" else _REAL_TIME
     return as_asked([bridge, *nodes], options, patience)
 
@@ -202,10 +194,23 @@ def _driven_graph(options: SimulationOptions) -> list[GraphNode]:
         driver_nodes.arm_driver(cell.arm_address),
         cell.cameras(color=options.viewer),
     ]
+    if options.assist:
+        nodes.append(_wrist_player(options))
     patience = driver_nodes.patience_with(simulated)
     for name in ("perception", "control"):
         patience[name] = {**_REAL_TIME[name], **patience[name]}
     return as_asked([*drivers, *nodes], options, patience)
+
+
+def _wrist_player(options: SimulationOptions) -> GraphNode:
+    """Plays a person's wrist."""
+    return GraphNode(
+        "dexgrasp_teleop",
+        "wrist_player_node",
+        "wrist_player",
+        "wrist_player.yaml",
+        {"use_sim_time": not options.drivers, "scene": options.scene, "seed": options.seed},
+    )
 
 
 def grasping_nodes(

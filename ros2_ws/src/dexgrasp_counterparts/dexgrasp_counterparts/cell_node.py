@@ -21,6 +21,7 @@ from std_srvs.srv import Trigger
 
 from dexgrasp_counterparts.cell_parameters import CellParameters
 from dexgrasp_counterparts.hand_counterpart import HandCounterpart
+from dexgrasp_counterparts.own_computer import take_precedence
 from dexgrasp_counterparts.simulated_robot import SimulatedRobot
 from dexgrasp_counterparts.ur_controller import UrController
 from dexgrasp_models.arm.spec import load_arm
@@ -138,6 +139,7 @@ class CellNode(ManagedNode):
     # The thread of the physics
 
     def _guarded(self) -> None:
+        take_precedence()  # what moves does not wait for a processor
         try:
             self._run()
         except Exception as error:

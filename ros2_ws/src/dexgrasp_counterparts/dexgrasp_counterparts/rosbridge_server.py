@@ -26,6 +26,7 @@ from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
 from dexgrasp_counterparts.joint_link import JointLink
+from dexgrasp_counterparts.own_computer import take_precedence
 from dexgrasp_models.jobs.parent_process import end_with_input
 
 RATE = 125.0
@@ -279,6 +280,7 @@ def main() -> None:
     wrist = settings.pop("wrist", 0.0)
     hand = Hand(wrist)
     if robot:
+        take_precedence()
         hand = JoinedHand(JointLink.of(int(robot[0]), sends=len(MOTORS), receives=3 * len(JOINTS)))
     asyncio.run(Server(hand, log, **settings).run(host, int(port)))
 

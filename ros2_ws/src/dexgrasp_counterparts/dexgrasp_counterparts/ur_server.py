@@ -10,7 +10,6 @@ The process is told what to do over a connection (`ur_controller.UrController`).
 from __future__ import annotations
 
 import contextlib
-import os
 import selectors
 import signal
 import socket
@@ -24,6 +23,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from dexgrasp_counterparts.joint_link import JointLink
+from dexgrasp_counterparts.own_computer import take_precedence
 from dexgrasp_counterparts.ur_controller import (
     DASHBOARD_PORT,
     HOME,
@@ -308,8 +308,7 @@ class _Controller:
 def main() -> None:
     """The process: address and descriptor of the orders are its arguments, and a robot's link."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    with contextlib.suppress(PermissionError):  # a controller is never busy with something else
-        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(30))
+    take_precedence()
     orders = Connection(int(sys.argv[2]))
     robot = JointLink.of(int(sys.argv[3]), sends=6, receives=12) if len(sys.argv) > 3 else None
     controller = _Controller(sys.argv[1], orders, robot)
