@@ -221,7 +221,7 @@ class Server:
     def _listed(self, message: dict[str, Any]) -> dict[str, Any]:
         assert message["service"] == "/controller_manager/list_controllers"
         running = CONTROLLERS[self.settings["controllers"]]
-        controllers = [
+        controllers: list[dict[str, Any]] = [
             {
                 "name": name,
                 "state": "running" if name in running else "stopped",
