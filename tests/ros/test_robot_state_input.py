@@ -41,8 +41,35 @@ def paired(apart_ns, periods=20, dies=10**9):
 @pytest.mark.parametrize("apart_ms", [0, 1, 4, 9, 10, 11, 16, 19])
 def test_drivers_in_any_phase_are_paired_once_a_period(apart_ms):
     stamps = paired(apart_ms * 1_000_000)
-    assert len(set(stamps)) >= 19
-    assert np.all(np.diff(sorted(set(stamps))) == PERIOD_NS)
+    assert len(stamps) == len(set(stamps)) >= 19
+    assert np.all(np.diff(stamps)[1:] == PERIOD_NS)
+
+
+@pytest.mark.parametrize("late_periods", [1, 3, 20])
+def test_a_hand_that_is_told_later_than_the_arm_is_paired_with_what_the_arm_measured_then(
+    late_periods,
+):
+    states = RobotStateInput(JOINTS, 15_000_000)
+    found = []
+    for period in range(40):
+        states.put_wrist(wrist_at(BEGIN_NS + period * PERIOD_NS + 4_000_000))
+        found.append(states.newest())
+        if period >= late_periods:
+            states.put_joints(joints_at(BEGIN_NS + (period - late_periods) * PERIOD_NS))
+            found.append(states.newest())
+    stamps = [pair[0] for pair in found if pair is not None]
+    assert stamps == [BEGIN_NS + n * PERIOD_NS + 4_000_000 for n in range(40 - late_periods)]
+
+
+def test_after_time_has_gone_back_states_are_paired_anew():
+    states = RobotStateInput(JOINTS, 5_000_000)
+    for ns in (BEGIN_NS, BEGIN_NS + PERIOD_NS, PERIOD_NS):
+        states.put_joints(joints_at(ns))
+        assert states.newest() is None
+        states.put_wrist(wrist_at(ns))
+        pair = states.newest()
+        assert pair is not None
+        assert pair[0] == ns
 
 
 def test_a_wrist_that_falls_silent_makes_no_more_states():

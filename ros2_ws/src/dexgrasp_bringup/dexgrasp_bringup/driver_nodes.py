@@ -16,7 +16,7 @@ _PATIENCE: Mapping[str, Mapping[str, Parameters]] = {
         "arm_driver": {"controller.late_limit": 0.5, "controller.watchdog_rate": 2.0},
         "control": {
             "stamp_tolerance": 0.1,
-            "state_timeout": 6.0,
+            "state_timeout": 15.0,
             "executor.transit_speed": 0.3,
             "executor.tracking_distance": 0.15,
         },
