@@ -21,8 +21,10 @@ from dexgrasp_bringup.processes import GraphProcesses, graph_environment
 from dexgrasp_bringup.recording import Moment, ProposalRecording, Proposed, Recording
 from dexgrasp_bringup.summary import Interval, summarise
 from dexgrasp_interfaces.action import ExecuteGrasp
+from dexgrasp_models.config import find_config
 from dexgrasp_models.files import written_whole
-from dexgrasp_ros import contract
+from dexgrasp_models.perception.cameras import load_rig
+from dexgrasp_ros import contract, qos
 
 START_LIMIT = 600.0
 """Processor seconds that a node may use until it is active; the pieces of a new mesh can take
@@ -31,7 +33,7 @@ START_STALL = 60.0
 """Seconds of wall time after which a node that is not active and works on nothing is given up."""
 _AT_WORK = 1.0
 """Processor seconds in `START_STALL` from which on a node is at work: one that waits uses less."""
-RESUME_LIMIT = 60.0
+DEVICE_LIMIT = 120.0
 """Seconds that the drivers may take to find their devices, once all nodes are active."""
 STALL_TIMEOUT = 120.0
 """Seconds without a word of the control node after which a grasp is given up; it says several times
@@ -132,6 +134,7 @@ def run_demo(options: SimulationOptions, out: Path, console: Console | None = No
         try:
             _wait_until_active(graph, processes, client, console)
             if options.drivers:
+                _wait_for_images(options.rig, processes, client)
                 _resume(processes, client)
             goal = ExecuteGrasp.Goal(choose=True, place=not options.assist)
             outcome = _grasp(client, goal, processes, stages, console)
@@ -184,6 +187,30 @@ def _wait_until_active(
     console.print(f"  {'start':9} {time.monotonic() - started:6.2f} s")
 
 
+def _wait_for_images(rig: str, processes: GraphProcesses, client: GraspClient) -> None:
+    """Cameras take a while from when their driver is active.
+
+    Raises:
+        DemoFailed: one gives no images.
+    """
+    waiting = {camera.name for camera in load_rig(find_config(rig))}
+    topics = {name: contract.depth_info(name) for name in waiting}
+    subscriptions = [
+        client.node.create_subscription(
+            topic.type, topic.name, lambda _, of=name: waiting.discard(of), qos.SENSOR_REQUEST
+        )
+        for name, topic in topics.items()
+    ]
+    deadline = time.monotonic() + DEVICE_LIMIT
+    while waiting:
+        _check_alive(processes)
+        if time.monotonic() > deadline:
+            raise DemoFailed(f"no images of {', '.join(sorted(waiting))} in {DEVICE_LIMIT:g} s")
+        time.sleep(0.1)
+    for subscription in subscriptions:
+        client.node.destroy_subscription(subscription)
+
+
 def _resume(processes: GraphProcesses, client: GraspClient) -> None:
     """What a person does who has looked at the robot: a driver waits for it that was there before
     its device.
@@ -191,7 +218,7 @@ def _resume(processes: GraphProcesses, client: GraspClient) -> None:
     Raises:
         DemoFailed: a driver has no device.
     """
-    deadline = time.monotonic() + RESUME_LIMIT
+    deadline = time.monotonic() + DEVICE_LIMIT
     for service in (contract.HAND_RESUME_SERVICE, contract.ARM_RESUME_SERVICE):
         while refused := client.resume(service, timeout=20.0):
             _check_alive(processes)
