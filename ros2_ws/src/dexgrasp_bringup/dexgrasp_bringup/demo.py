@@ -8,11 +8,13 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
+from sensor_msgs.msg import CameraInfo
 
 from dexgrasp_bringup.graph import GraphNode, SimulationOptions, simulation_graph
 from dexgrasp_bringup.grasp_client import GoalRefused, GraspClient, GraspRun, ServerLost
@@ -194,12 +196,15 @@ def _wait_for_images(rig: str, processes: GraphProcesses, client: GraspClient) -
         DemoFailed: one gives no images.
     """
     waiting = {camera.name for camera in load_rig(find_config(rig))}
-    topics = {name: contract.depth_info(name) for name in waiting}
+
+    def hear(name: str, _: CameraInfo) -> None:
+        waiting.discard(name)
+
     subscriptions = [
         client.node.create_subscription(
-            topic.type, topic.name, lambda _, of=name: waiting.discard(of), qos.SENSOR_REQUEST
+            CameraInfo, contract.depth_info(name).name, partial(hear, name), qos.SENSOR_REQUEST
         )
-        for name, topic in topics.items()
+        for name in tuple(waiting)
     ]
     deadline = time.monotonic() + DEVICE_LIMIT
     while waiting:
