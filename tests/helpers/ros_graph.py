@@ -20,6 +20,7 @@ from rclpy.qos import QoSProfile
 from rclpy.task import Future
 from rclpy.time_source import CLOCK_TOPIC
 
+from dexgrasp_bringup.graph import shared_environment
 from dexgrasp_bringup.graph_node import GraphNode
 from dexgrasp_bringup.processes import GraphProcesses, free_domain_id
 from dexgrasp_interfaces.action import ExecuteGrasp
@@ -90,7 +91,7 @@ class Graph:
         cores = os.sched_getaffinity(0)
         os.sched_setaffinity(0, self._cores)
         try:
-            processes = GraphProcesses(nodes, self.environment, logs)
+            processes = GraphProcesses(nodes, self.environment | shared_environment(), logs)
             self.closing.enter_context(processes)
         finally:
             os.sched_setaffinity(0, cores)
