@@ -23,9 +23,9 @@ from rich.table import Table
 
 sys.path.append(str(Path(__file__).parents[1] / "tests" / "helpers"))
 from ros_graph import Graph, eventually, graph
-from ur_controller import PERIOD, UrController
 
 from dexgrasp_arm_driver.arm_driver_node import ArmDriverNode
+from dexgrasp_counterparts.ur_controller import PERIOD, UrController
 from dexgrasp_ros import contract, conversions
 
 TARGET_PERIOD = 0.02

@@ -23,7 +23,7 @@ from dexgrasp_realsense.frame_source import CameraStream, Frames, StreamRequest
 from dexgrasp_ros import image_messages
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "helpers"))
-from software_cameras import RATE, WIDTH, SoftwareCameras
+from dexgrasp_counterparts.software_cameras import RATE, WIDTH, SoftwareCameras
 
 SIZE = 640, 480
 WARM_UP = 5

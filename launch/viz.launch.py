@@ -9,7 +9,7 @@ from launch.actions import DeclareLaunchArgument
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
-from dexgrasp_bringup.graph import REMAPPINGS
+from dexgrasp_bringup.graph_node import REMAPPINGS
 from dexgrasp_models.config import find_config
 
 

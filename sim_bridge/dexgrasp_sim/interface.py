@@ -71,6 +71,9 @@ class Physics(Protocol):
     def set_targets(self, command: Command) -> None:
         """The command followed from the next tick on."""
 
+    def set_joint_targets(self, targets: np.ndarray) -> None:
+        """In place of a command, (J,) angles for the joints' own servos; as of `BatchPhysics`."""
+
     def step(self, ticks: int = 1) -> None:
         """Advance by control ticks.
 
@@ -194,6 +197,19 @@ class BatchPhysics(Protocol):
 
         Raises:
             ValueError: a wrist target is not finite, and its environment not unstable.
+        """
+
+    def set_joint_targets(self, targets: np.ndarray) -> None:
+        """Given to the joints' own servos, from the next tick on and until `set_targets`.
+
+        A joint is to be where it is told when the servo has caught up: nothing anticipates its way,
+        as the arm's following of a wrist does. They belong to no saved state.
+
+        Args:
+            targets: (N, J) rad.
+
+        Raises:
+            ValueError: the hand floats, or a target is not finite.
         """
 
     def vary(

@@ -56,6 +56,10 @@ class Simulator:
         """As `Physics.set_targets`."""
         self.physics.set_targets(command)
 
+    def set_joint_targets(self, targets: np.ndarray) -> None:
+        """As `Physics.set_joint_targets`."""
+        self.physics.set_joint_targets(targets)
+
     def step(self, ticks: int = 1) -> None:
         """As `Physics.step`.
 

@@ -52,6 +52,9 @@ class SinglePhysics:
     def set_targets(self, command: Command) -> None:
         self.batch.set_targets(command.wrist_target[None], command.finger_targets[None])
 
+    def set_joint_targets(self, targets: np.ndarray) -> None:
+        self.batch.set_joint_targets(targets[None])
+
     def step(self, ticks: int = 1) -> None:
         self.batch.step(ticks)
         for fault in self.batch.faults.values():

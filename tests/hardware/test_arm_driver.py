@@ -22,8 +22,8 @@ import pytest
 from ros_graph import Graph, eventually, graph
 from std_srvs.srv import Trigger
 from trajectory_msgs.msg import JointTrajectory
-from ur_controller import PERIOD, Record, UrController
 
+from dexgrasp_counterparts.ur_controller import PERIOD, Record, UrController
 from dexgrasp_models.arm.kinematics import ArmKinematics
 from dexgrasp_models.control.arm_following import FollowLimits
 from dexgrasp_models.control.limits import SafetyLimits

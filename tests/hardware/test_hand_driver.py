@@ -16,12 +16,12 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
-from hand_counterpart import HandCounterpart, Received, hand_counterpart
 from rclpy.node import Node
 from ros_graph import Graph, eventually, graph
 from std_srvs.srv import Trigger
 from trajectory_msgs.msg import JointTrajectory
 
+from dexgrasp_counterparts.hand_counterpart import HandCounterpart, Received, hand_counterpart
 from dexgrasp_hand_driver.hand_driver_node import HandDriverNode
 from dexgrasp_models.hand.spec import load_hand
 from dexgrasp_models.hand.vendor_joints import VendorJoints

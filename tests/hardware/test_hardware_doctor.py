@@ -7,16 +7,16 @@ from pathlib import Path
 
 import pytest
 import yaml
-from hand_counterpart import hand_counterpart
-from leap_counterpart import leap_counterpart
 from rich.console import Console
 from typer.testing import CliRunner
-from ur_controller import UrController
 
 from dexgrasp_bringup.robot_graph import HardwareOptions
 from dexgrasp_cli.cli import app
 from dexgrasp_cli.doctor import Finding
 from dexgrasp_cli.hardware_doctor import device_findings, examine_hardware
+from dexgrasp_counterparts.hand_counterpart import hand_counterpart
+from dexgrasp_counterparts.leap_counterpart import leap_counterpart
+from dexgrasp_counterparts.ur_controller import UrController
 
 
 def parameter_file(folder: Path, **of_nodes: dict) -> str:

@@ -13,11 +13,11 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from leap_counterpart import LeapCounterpart, leap_counterpart
 from rclpy.lifecycle import TransitionCallbackReturn
 from ros_graph import Graph, eventually, graph
 from vendor_leap import TrackingMode, VendorService, vendor_hand, vendor_leap
 
+from dexgrasp_counterparts.leap_counterpart import LeapCounterpart, leap_counterpart
 from dexgrasp_interfaces.msg import TrackedHand
 from dexgrasp_leap.leap_node import LeapNode
 from dexgrasp_leap.leapc_transport import MISSING

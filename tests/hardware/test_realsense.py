@@ -15,7 +15,8 @@ from contract_checks import stamps
 from rclpy.lifecycle import TransitionCallbackReturn
 from realsense_graph import SERIALS, node_with, one_camera, said, write_rig
 from ros_graph import eventually, graph
-from software_cameras import (
+
+from dexgrasp_counterparts.software_cameras import (
     BASELINE,
     FX,
     HEIGHT,
@@ -27,7 +28,6 @@ from software_cameras import (
     rs,
     sending,
 )
-
 from dexgrasp_realsense import frame_source
 from dexgrasp_realsense.realsense_node import RealSenseNode
 from dexgrasp_ros import contract, image_messages
@@ -353,7 +353,7 @@ def test_the_node_says_that_pyrealsense2_is_missing(tmp_path, monkeypatch):
 STREAMING = """
 import sys
 from functools import partial
-from software_cameras import SoftwareCameras, sending
+from dexgrasp_counterparts.software_cameras import SoftwareCameras, sending
 from dexgrasp_realsense.realsense_node import RealSenseNode
 from dexgrasp_ros.node_process import main
 

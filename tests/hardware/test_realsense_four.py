@@ -8,9 +8,19 @@ from contract_checks import assert_as_in_contract
 from depth_scenes import Sphere, frames_of
 from realsense_graph import IMAGES, SERIALS, node_with, write_rig
 from ros_graph import eventually, graph
-from software_cameras import CX, CY, FX, FY, HEIGHT, RATE, WIDTH, SoftwareCameras, sending
 from std_srvs.srv import Trigger
 
+from dexgrasp_counterparts.software_cameras import (
+    CX,
+    CY,
+    FX,
+    FY,
+    HEIGHT,
+    RATE,
+    WIDTH,
+    SoftwareCameras,
+    sending,
+)
 from dexgrasp_models.perception.cameras import load_rig
 from dexgrasp_perception.perception_node import PerceptionNode
 from dexgrasp_ros import contract, conversions, image_messages

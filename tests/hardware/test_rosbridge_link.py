@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hand_counterpart import HandCounterpart, hand_counterpart
 
+from dexgrasp_counterparts.hand_counterpart import HandCounterpart, hand_counterpart
 from dexgrasp_hand_driver.controllers import TrajectoryController
 from dexgrasp_hand_driver.rosbridge_link import RosbridgeLink
 from dexgrasp_models.hand.spec import load_hand

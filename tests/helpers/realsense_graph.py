@@ -12,7 +12,8 @@ from typing import Any
 import yaml
 from diagnostic_msgs.msg import DiagnosticArray
 from ros_graph import Graph, eventually, graph
-from software_cameras import (
+
+from dexgrasp_counterparts.software_cameras import (
     CX,
     CY,
     FX,
@@ -22,7 +23,6 @@ from software_cameras import (
     WIDTH,
     SoftwareCameras,
 )
-
 from dexgrasp_models.config import find_config
 from dexgrasp_realsense.realsense_node import RealSenseNode
 from dexgrasp_ros import contract, image_messages

@@ -46,7 +46,8 @@ class Robot:
         return conversions.stamp_to_ns(self.joint_states[-1].header.stamp)
 
     def fingers(self) -> np.ndarray:
-        return conversions.joints_from_message(self.joint_states[-1], JOINTS)[0]
+        of_hand = next(m for m in reversed(self.joint_states) if JOINTS[0] in m.name)
+        return conversions.joints_from_message(of_hand, JOINTS)[0]
 
     def send(self, pose: np.ndarray, fingers: np.ndarray, ns: int = 0) -> None:
         self.wrist.publish(conversions.pose_stamped(pose, ns, conversions.WORLD))

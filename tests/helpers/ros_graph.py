@@ -6,10 +6,13 @@ import contextlib
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import rclpy
+from lifecycle_msgs.msg import State
+from lifecycle_msgs.srv import GetState
 from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.node import Node
 from rclpy.parameter import Parameter
@@ -17,7 +20,9 @@ from rclpy.qos import QoSProfile
 from rclpy.task import Future
 from rclpy.time_source import CLOCK_TOPIC
 
-from dexgrasp_bringup.processes import free_domain_id
+from dexgrasp_bringup.graph import shared_environment
+from dexgrasp_bringup.graph_node import GraphNode
+from dexgrasp_bringup.processes import GraphProcesses, free_domain_id
 from dexgrasp_interfaces.action import ExecuteGrasp
 from dexgrasp_ros import contract
 from dexgrasp_ros.action_client import ActionClient
@@ -49,6 +54,8 @@ class Graph:
         self.domain = domain or free_domain_id()
         self.context = rclpy.Context()
         self.context.init(domain_id=self.domain)
+        self.closing = contextlib.ExitStack()
+        """What else ends with the graph, and before its nodes."""
         self._nodes: list[Node] = []
         self._threads: list[SpinningThread] = []
         self._options: dict[str, Any] = {"context": self.context, "namespace": namespace}
@@ -77,6 +84,25 @@ class Graph:
     def environment(self) -> dict[str, str]:
         """Of processes that are to join."""
         return os.environ | {"ROS_DOMAIN_ID": str(self.domain)}
+
+    def start_processes(self, nodes: Sequence[GraphNode], logs: Path) -> None:
+        """Starts nodes as processes of their own, which run on all cores; returns once all are
+        active."""
+        cores = os.sched_getaffinity(0)
+        os.sched_setaffinity(0, self._cores)
+        try:
+            processes = GraphProcesses(nodes, self.environment | shared_environment(), logs)
+            self.closing.enter_context(processes)
+        finally:
+            os.sched_setaffinity(0, cores)
+        for node in nodes:
+            service = f"{node.name}/get_state"
+            assert eventually(
+                lambda at=service: (
+                    self.call(GetState, at, GetState.Request()).current_state.id
+                    == State.PRIMARY_STATE_ACTIVE
+                )
+            ), processes.last_lines(node.name)
 
     def node(self, name: str) -> Node:
         """A plain node beside the tester."""
@@ -126,6 +152,7 @@ class Graph:
 
     def close(self) -> None:
         """Ends all nodes."""
+        self.closing.close()
         for node in reversed(self._nodes):
             if isinstance(node, ManagedNode):
                 node.trigger_shutdown()

@@ -457,3 +457,35 @@ def test_a_push_moves_a_heavier_object_less(backend):
             batch.vary([0], **bad)
     with pytest.raises(ValueError, match=r"frictions have the shape \(2,\), not \(1,\)"):
         batch.vary([0], frictions=np.ones(2))
+
+
+def test_joints_go_where_they_are_told_and_stay_after_a_reset(backend):
+    batch = _batch(backend, "arm", control_period=0.005)
+    batch.reset(ALL, SEEDS)
+    home = batch.joints()
+    targets = home + 0.2 * np.array([[1.0], [-1.0], [0.5]])
+    targets[:, :22] = _flexed(0.3)
+    steps = 100
+    for step in range(steps):
+        batch.set_joint_targets(home + (step + 1) / steps * (targets - home))
+        batch.step()
+    moved = np.abs(batch.joints() - home)[:, 22:].max(axis=1)
+    assert np.all(moved < [0.2, 0.2, 0.1])  # the servo lags behind
+    batch.step(100)
+    assert np.allclose(batch.joints()[:, 22:], targets[:, 22:], atol=0.003)
+    assert np.allclose(batch.joints()[:, :22], targets[:, :22], atol=0.05)
+    batch.reset([1], [3])
+    batch.step(50)
+    assert np.allclose(batch.joints()[1, 22:], home[1, 22:], atol=0.003)
+    assert np.allclose(batch.joints()[0, 22:], targets[0, 22:], atol=0.003)
+    batch.set_targets(batch.wrist_poses(), np.zeros((3, 22)))
+    batch.step(50)
+    assert np.allclose(batch.joints()[0, 22:], targets[0, 22:], atol=0.02)
+
+
+def test_joint_targets_that_no_arm_can_follow_are_refused(backend):
+    with pytest.raises(ValueError, match="floats"):
+        _batch(backend, "floating").set_joint_targets(np.zeros((3, 22)))
+    arms = _batch(backend, "arm")
+    with pytest.raises(ValueError, match="not finite"):
+        arms.set_joint_targets(np.full((3, 28), np.nan))

@@ -7,8 +7,8 @@ import json
 
 import numpy as np
 import pytest
-from leap_service import HAND
 
+from dexgrasp_counterparts.leap_service import HAND
 from dexgrasp_leap.frames import LeapFrame
 from dexgrasp_leap.transport import ServiceError
 from dexgrasp_leap.websocket_transport import ORDERS, DeviceState, hear, read

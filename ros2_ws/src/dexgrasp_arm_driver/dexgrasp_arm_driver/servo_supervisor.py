@@ -121,7 +121,8 @@ class ServoSupervisor:
                 servoing = message.servoing
                 if servoing:
                     self._patience = SILENCE
-                if not self._stopping.is_set():
+                # On a busy machine only the newest is news.
+                if not self._stopping.is_set() and not connection.poll():
                     self._on_state(message)
             now = time.monotonic()
             if self._stopping.is_set():

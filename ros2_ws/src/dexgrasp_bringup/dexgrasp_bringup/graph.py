@@ -6,23 +6,21 @@ import dataclasses
 import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from dexgrasp_bringup import driver_nodes
 from dexgrasp_bringup.environment import install_prefixes
+from dexgrasp_bringup.graph_node import GraphNode
 from dexgrasp_bringup.parameter_file import ParameterFile, ParameterFileError, ParameterValue
-from dexgrasp_models.config import find_config
 from dexgrasp_models.control.controllers import CONTROLLERS
 from dexgrasp_models.proposals.proposer import PROPOSERS
 from dexgrasp_ros.process_end import PARENT_VARIABLE
 from dexgrasp_ros.transport import PROFILE_VARIABLE, use_transport_profile
 from dexgrasp_sim.scene import BACKENDS
 
-REMAPPINGS: Mapping[str, str] = {"/clock": "clock", "/tf": "tf", "/tf_static": "tf_static"}
-"""ROS's own absolute names, which nodes in a namespace have as relative ones: one cell's time and
-transforms are not another's."""
 ASSISTING = "graspgf"
 """Name of the controller that follows a person's wrist."""
 LOG_LEVELS = ("debug", "info", "warn", "error", "fatal")
@@ -30,39 +28,6 @@ LOG_LEVELS = ("debug", "info", "warn", "error", "fatal")
 
 class GraphError(RuntimeError):
     """The graph can't be started as asked; the message says what is missing."""
-
-
-@dataclass(frozen=True)
-class GraphNode:
-    """One process of the graph."""
-
-    package: str
-    executable: str
-    name: str
-    config: str | None = None
-    """Parameter file in ``config/``."""
-    parameters: Mapping[str, ParameterValue] = field(default_factory=dict)
-    """Values that take precedence over the file's."""
-    namespace: str = ""
-    """Without slashes at its ends; empty for the root."""
-    log_level: str = ""
-    """Least severity that is logged; empty for ROS's default."""
-    commands: bool = False
-    """Whether it moves the robot: it is stopped first, while the others still run."""
-
-    @property
-    def parameter_file(self) -> Path | None:
-        """Path of `config`.
-
-        Raises:
-            FileNotFoundError: it is in none of the configuration folders.
-        """
-        return find_config(self.config) if self.config else None
-
-    @property
-    def remappings(self) -> Mapping[str, str]:
-        """Names that are other ones for this node."""
-        return REMAPPINGS if self.namespace else {}
 
 
 _REAL_TIME: Mapping[str, Mapping[str, ParameterValue]] = {
@@ -91,7 +56,9 @@ _LOCK_STEP: Mapping[str, Mapping[str, ParameterValue]] = {
 
 
 def option(default: ParameterValue, description: str, *choices: str) -> Any:
-    return field(default=default, metadata={"description": description, "choices": choices})
+    return dataclasses.field(
+        default=default, metadata={"description": description, "choices": choices}
+    )
 
 
 @dataclass(frozen=True)
@@ -151,6 +118,22 @@ class SimulationOptions(GraspingOptions):
     assist: bool = option(
         False, "A person's wrist is played, and a policy closes the fingers (docs/assist.md)."
     )
+    drivers: bool = option(
+        False, "The real drivers of cameras, arm and hand, with devices that the simulator moves."
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.drivers and self.mode == "lock_step":
+            raise GraphError(
+                "drivers run on the wall clock, and in lock-step time waits for each command: leave"
+                " out one of the two"
+            )
+        if self.drivers and self.scene != "arm":
+            raise GraphError(
+                f"the drivers move a hand on the arm, and the scene is {self.scene}: leave out one"
+                " of the two"
+            )
 
     @property
     def carried_out_by(self) -> str:
@@ -164,6 +147,8 @@ def simulation_graph(options: SimulationOptions) -> list[GraphNode]:
     Raises:
         GraphError: `params_file` can't be used, or sets what an option sets.
     """
+    if options.drivers:
+        return _driven_graph(options)
     bridge = GraphNode(
         "dexgrasp_sim_bridge",
         "bridge_node",
@@ -186,17 +171,46 @@ def simulation_graph(options: SimulationOptions) -> list[GraphNode]:
         simulated=True,
     )
     if options.assist:
-        nodes.append(
-            GraphNode(
-                "dexgrasp_teleop",
-                "wrist_player_node",
-                "wrist_player",
-                "wrist_player.yaml",
-                {"use_sim_time": True, "scene": options.scene, "seed": options.seed},
-            )
-        )
+        nodes.append(_wrist_player(options))
     patience = _LOCK_STEP if options.mode == "lock_step" else _REAL_TIME
     return as_asked([bridge, *nodes], options, patience)
+
+
+def _driven_graph(options: SimulationOptions) -> list[GraphNode]:
+    """The robot's own graph, its drivers at the devices of a simulated cell."""
+    simulated = ("arm", "hand", "cameras")
+    cell = driver_nodes.SimulatedCell(
+        options.object, options.scale, options.seed, options.rig, options.backend
+    )
+    nodes = grasping_nodes(
+        dataclasses.replace(options, controller=options.carried_out_by),
+        options.seed,
+        scene=options.scene,
+        simulated=False,
+    )
+    drivers = [
+        cell.node(simulated),
+        driver_nodes.hand_driver(cell.hand_address),
+        driver_nodes.arm_driver(cell.arm_address),
+        cell.cameras(color=options.viewer),
+    ]
+    if options.assist:
+        nodes.append(_wrist_player(options))
+    patience = driver_nodes.patience_with(simulated)
+    for name in ("perception", "control"):
+        patience[name] = {**_REAL_TIME[name], **patience[name]}
+    return as_asked([*drivers, *nodes], options, patience)
+
+
+def _wrist_player(options: SimulationOptions) -> GraphNode:
+    """Plays a person's wrist."""
+    return GraphNode(
+        "dexgrasp_teleop",
+        "wrist_player_node",
+        "wrist_player",
+        "wrist_player.yaml",
+        {"use_sim_time": not options.drivers, "scene": options.scene, "seed": options.seed},
+    )
 
 
 def grasping_nodes(

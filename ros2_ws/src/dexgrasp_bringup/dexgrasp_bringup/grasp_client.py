@@ -14,6 +14,7 @@ from rclpy.context import Context
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 from rclpy.task import Future
+from std_srvs.srv import Trigger
 
 from dexgrasp_interfaces.action import ExecuteGrasp
 from dexgrasp_ros import contract
@@ -97,6 +98,25 @@ class GraspClient:
         return GraspRun(
             sent.result(), self._grasp, action, Asked(self.node, f"{action}/_action/status")
         )
+
+    def resume(self, service: str, timeout: float) -> str:
+        """A person's word that a stopped driver may go on; why it can't, empty if it does.
+
+        Args:
+            service: of the driver.
+            timeout: s that its answer may take.
+        """
+        client = self.node.create_client(Trigger, service)
+        try:
+            if not client.wait_for_service(timeout_sec=timeout):
+                return f"{service} is not there"
+            answer = client.call_async(Trigger.Request())
+            if not _wait(answer, timeout):
+                return f"{service} did not answer in {timeout:g} s"
+            response = answer.result()
+            return "" if response.success else response.message
+        finally:
+            self.node.destroy_client(client)
 
     def _is_active(self, name: str, timeout: float) -> bool:
         service = f"{name}/get_state"

@@ -6,24 +6,23 @@ import contextlib
 import threading
 import time
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from typing import Any
 
 import numpy as np
-from geometry_msgs.msg import PoseStamped
 from rclpy.node import Node
-from sensor_msgs.msg import JointState, PointCloud2
+from sensor_msgs.msg import PointCloud2
 
+from dexgrasp_counterparts.truth import Truth
 from dexgrasp_interfaces.msg import GraspArray
 from dexgrasp_models.hand.spec import load_hand
 from dexgrasp_models.synthesis.types import Grasp
 from dexgrasp_ros import contract, conversions
+from dexgrasp_ros.joined_messages import JoinedMessages
 from dexgrasp_sim.interface import Snapshot
 
 _TOPICS = (contract.JOINT_STATES, contract.WRIST_POSE, contract.OBJECT_POSE)
-_KEPT_INCOMPLETE = 20
-"""Stamps for which messages are awaited; older ones are given up."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,16 +40,23 @@ class Moment:
 
 
 class Recording:
-    """All ticks since the start, put together from states and true object poses by their stamps."""
+    """All ticks since the start, put together from states and true object poses by their stamps.
 
-    def __init__(self, node: Node) -> None:
+    Args:
+        node: subscribes.
+        drivers: whether drivers tell the states, which measure them each at its own time; the true
+            ones are the simulator's then.
+    """
+
+    def __init__(self, node: Node, drivers: bool = False) -> None:
         self._lock = threading.Lock()
-        self._incomplete: dict[int, dict[str, JointState | PoseStamped]] = {}
         self._moments: list[Moment] = []
-        for topic in _TOPICS:
-            node.create_subscription(
-                topic.type, topic.name, partial(self._put, topic.name), topic.qos
-            )
+        self._snapshot: Callable[[int, dict[str, Any]], Snapshot]
+        if drivers:
+            self._snapshot = Truth(node, self._put).snapshot
+        else:
+            self._snapshot = _snapshot
+            JoinedMessages(node, _TOPICS, self._put)
 
     def moments(self) -> list[Moment]:
         """Those until now, in order."""
@@ -62,23 +68,12 @@ class Recording:
         with self._lock:
             return self._moments[-1] if self._moments else None
 
-    def _put(self, topic: str, message: JointState | PoseStamped) -> None:
-        stamp = conversions.stamp_to_ns(message.header.stamp)
-        with self._lock:
-            if self._moments and stamp <= round(1e9 * self._moments[-1].snapshot.time):
-                return  # lock-step repeats the tick at which it waits
-            parts = self._incomplete.setdefault(stamp, {})
-            parts[topic] = message
-            if len(parts) < len(_TOPICS):
-                while len(self._incomplete) > _KEPT_INCOMPLETE:
-                    del self._incomplete[min(self._incomplete)]
-                return
-            self._incomplete = {
-                later: kept for later, kept in self._incomplete.items() if later > stamp
-            }
-            # A broken message is no moment; whoever publishes it is told by the nodes.
-            with contextlib.suppress(ValueError):
-                self._moments.append(Moment(_snapshot(stamp, parts), time.monotonic()))
+    def _put(self, stamp: int, messages: dict[str, Any]) -> None:
+        # A broken message is no moment; whoever publishes it is told by the nodes.
+        with contextlib.suppress(ValueError):
+            moment = Moment(self._snapshot(stamp, messages), time.monotonic())
+            with self._lock:
+                self._moments.append(moment)
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,7 +127,7 @@ def at_wall_time(moments: Sequence[Moment], wall_time: float) -> int:
     return max(0, bisect_right(moments, wall_time, key=lambda moment: moment.wall_time) - 1)
 
 
-def _snapshot(stamp: int, parts: dict[str, JointState | PoseStamped]) -> Snapshot:
+def _snapshot(stamp: int, parts: dict[str, Any]) -> Snapshot:
     joints = parts[contract.JOINT_STATES.name]
     return Snapshot(
         time=stamp / conversions.NANOSECONDS,

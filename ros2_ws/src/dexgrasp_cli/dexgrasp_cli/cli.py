@@ -88,6 +88,12 @@ def demo(
             "--assist", help="A person's wrist is played, and a policy closes the fingers."
         ),
     ] = False,
+    drivers: Annotated[
+        bool,
+        typer.Option(
+            "--drivers", help="The robot's real drivers, with devices that the simulator moves."
+        ),
+    ] = False,
     viewer: Annotated[bool, typer.Option("--viewer", help="Show it in a web browser.")] = False,
     lockstep: Annotated[
         bool, typer.Option("--lockstep", help="Time waits for each command: repeatable.")
@@ -130,6 +136,7 @@ def demo(
             weights=str(weights.resolve()) if weights else "",
             controller=str(controller or ""),
             assist=assist,
+            drivers=drivers,
             viewer=viewer,
             params_file=str(params_file or ""),
             log_level=log_level,

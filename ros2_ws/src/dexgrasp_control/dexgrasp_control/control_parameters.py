@@ -36,7 +36,12 @@ class ControlParameters(Parameters):
         0.5, 0.02, 60.0, "s of wall time", "without a measured state for this long the motion stops"
     )
     stamp_tolerance: float = parameter(
-        0.005, 0.0, 0.1, "s", "greatest difference between the stamps of joints and wrist"
+        # Two drivers at 50 Hz each may be half a period apart, and their stamps uneven.
+        0.015,
+        0.0,
+        0.1,
+        "s",
+        "greatest difference between the stamps of joints and wrist",
     )
     capture_timeout: float = parameter(
         10.0,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from geometry_msgs.msg import PoseStamped
@@ -11,12 +12,16 @@ from sensor_msgs.msg import JointState
 from dexgrasp_models.control.types import RobotState
 from dexgrasp_ros import conversions
 
+_KEPT = 50
+"""States of hand and arm, of a second."""
+
 
 class RobotStateInput:
-    """Pairs the newest joint state with the newest wrist pose.
+    """Pairs joint states and wrist poses by their stamps.
 
-    On hardware the hand and the arm stamp for themselves, so stamps may differ by a tolerance of
-    less than a control period; the simulator's are equal.
+    On hardware the hand and the arm measure each at its own time, and one may be told later than
+    the other. So a pair's stamps may differ by a tolerance of less than a control period, and the
+    last second of both is kept; the simulator's stamps are equal.
 
     Args:
         joint_names: (22) finger joints, in the order of the state.
@@ -31,8 +36,10 @@ class RobotStateInput:
         self._arm_joints = arm_joints
         self._tolerance_ns = tolerance_ns
         self._angles: dict[str, float] = {}
-        self._joints: tuple[int, np.ndarray, np.ndarray, np.ndarray | None] | None = None
-        self._wrist: tuple[int, np.ndarray] | None = None
+        self._joints: dict[int, tuple[np.ndarray, np.ndarray, np.ndarray | None]] = {}
+        self._wrists: dict[int, np.ndarray] = {}
+        self._paired = (-1, -1)
+        self._told_ns = -1
 
     def put_joints(self, message: JointState) -> None:
         """Takes a message of the hand, of the arm, or of both; of a bad one, nothing.
@@ -46,7 +53,8 @@ class RobotStateInput:
         self._angles.update(zip(message.name, message.position, strict=False))
         if hand is not None:
             efforts = conversions.efforts_from_message(message, self._joint_names)
-            self._joints = (conversions.stamp_to_ns(message.header.stamp), *hand, efforts)
+            ns = conversions.stamp_to_ns(message.header.stamp)
+            self._keep(self._joints, ns, (*hand, efforts))
 
     def _part(
         self, message: JointState, names: Sequence[str], what: str
@@ -65,10 +73,8 @@ class RobotStateInput:
         Raises:
             MessageError: it is not finite, or not in the world's frame.
         """
-        self._wrist = (
-            conversions.stamp_to_ns(message.header.stamp),
-            conversions.world_pose_from_message(message),
-        )
+        pose = conversions.world_pose_from_message(message)
+        self._keep(self._wrists, conversions.stamp_to_ns(message.header.stamp), pose)
 
     def angles(self, names: Sequence[str]) -> np.ndarray:
         """The newest angles (rad) of any joints that were reported.
@@ -82,16 +88,39 @@ class RobotStateInput:
         return np.array([self._angles[name] for name in names])
 
     def newest(self) -> tuple[int, RobotState] | None:
-        """The stamp and the state of the newest pair; None if the two don't belong together, or the
-        arm has not been heard yet."""
-        if self._joints is None or self._wrist is None:
+        """The stamp and the state of the newest pair, once for each time that it was told.
+
+        None if nothing belongs together, or not both are newer than in the pair before (one of them
+        would count twice), or the arm has not been heard yet.
+        """
+        if not (self._joints and self._wrists):
             return None
         if not all(name in self._angles for name in self._arm_joints):
             return None
-        joints_ns, positions, velocities, efforts = self._joints
-        wrist_ns, wrist_pose = self._wrist
+        # Of the one that is told later the newest, and what the other measured at that time.
+        latest = min(next(reversed(self._joints)), next(reversed(self._wrists)))
+        joints_ns, wrist_ns = (
+            min(told, key=lambda ns: abs(ns - latest)) for told in (self._joints, self._wrists)
+        )
         if abs(joints_ns - wrist_ns) > self._tolerance_ns:
             return None
+        if (joints_ns, wrist_ns) == self._paired:
+            if self._told_ns not in self._paired:
+                return None
+        elif joints_ns <= self._paired[0] or wrist_ns <= self._paired[1]:
+            return None
+        self._paired = joints_ns, wrist_ns
         ns = max(joints_ns, wrist_ns)
+        positions, velocities, efforts = self._joints[joints_ns]
         time = ns / conversions.NANOSECONDS
-        return ns, RobotState(time, wrist_pose, positions, velocities, efforts)
+        return ns, RobotState(time, self._wrists[wrist_ns], positions, velocities, efforts)
+
+    def _keep(self, told: dict[int, Any], ns: int, value: Any) -> None:
+        if told and ns < next(reversed(told)):  # time goes back: a simulator was reset
+            self._joints.clear()
+            self._wrists.clear()
+            self._paired = (-1, -1)
+        told[ns] = value
+        if len(told) > _KEPT:
+            del told[next(iter(told))]
+        self._told_ns = ns

@@ -31,6 +31,8 @@ from dexgrasp_ros.parameters import current_parameters, declare_parameters
 
 TELL_PERIOD = 0.5
 """Seconds between two looks at what there is to tell."""
+SET_BACK_NS = 1_000_000_000
+"""What is more than a correction of the clock, by which stamps go back."""
 BENT = 0.05
 """rad, by which the wrist may be off zero before it is told."""
 
@@ -83,6 +85,7 @@ class HandDriverNode(ManagedNode):
         self._controllers: Controllers | ControllersError | None = None
         self._listed: object = None
         self._published: HandState | None = None
+        self._stamp_ns = 0
         self._sent = 0
         self._link = self._make_link()
         self._link.start()
@@ -195,6 +198,10 @@ class HandDriverNode(ManagedNode):
     def _publish(self, state: HandState, now: float) -> None:
         self._published = state
         measured_ns = self.get_clock().now().nanoseconds - conversions.seconds_to_ns(state.age(now))
+        # What is known of the hand's clock gets better, and moves later stamps to before.
+        if 0 <= self._stamp_ns - measured_ns < SET_BACK_NS:
+            measured_ns = self._stamp_ns + 1
+        self._stamp_ns = measured_ns
         names = (*self._vendor.hand.finger_joints, *self._vendor.wrist)
         message = conversions.joint_state(
             names,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -56,8 +57,7 @@ class RealSenseNode(ManagedNode):
     def configure(self) -> None:
         """Reads the rig, finds a source for each of its cameras, and creates the publishers."""
         p = self.parameters
-        path = Path(p.rig)
-        rig = load_rig(path if path.is_absolute() else find_config(p.rig))
+        rig = self.rig()
         recordings = recordings_by_camera(p.recordings, rig)
         devices = self._devices()
         refuse_unusable(
@@ -104,6 +104,21 @@ class RealSenseNode(ManagedNode):
             if not feed.join(max(0.0, until - time.monotonic())):
                 self.get_logger().warning(f"{name} is still busy: it is given back when it answers")
         self._feeds = {}
+
+    def rig(self) -> Sequence[CameraModel]:
+        """The cameras of the file that the parameter `rig` names.
+
+        Raises:
+            RigError: it can't be used.
+            FileNotFoundError: it is not there.
+        """
+        return load_rig(self.rig_path)
+
+    @property
+    def rig_path(self) -> Path:
+        """Where that file is."""
+        path = Path(self.parameters.rig)
+        return path if path.is_absolute() else find_config(self.parameters.rig)
 
     def _devices(self) -> RealSenseDevices:
         try:

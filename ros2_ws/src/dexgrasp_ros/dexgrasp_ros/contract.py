@@ -72,6 +72,9 @@ GRASP_POSES = Topic("proposals/poses", PoseArray, qos.LATCHED, frame_id=WORLD)
 GRASP_MARKERS = Topic("proposals/markers", MarkerArray, qos.LATCHED)
 ROTATION_DENSITY = Topic("proposals/rotations", Image, qos.LATCHED, frame_id=WORLD)
 OBJECT_POSE = Topic("sim/object_pose", PoseStamped, qos.STATE, CONTROL_RATE, WORLD)
+SIM_JOINT_STATES = Topic("sim/joint_states", JointState, qos.STATE, CONTROL_RATE, "")
+"""The true joints of a simulated robot whose drivers tell what they measure; stamped as the pose of
+the object."""
 TF = Topic("tf", TFMessage, qos.STATE, 10.0)
 TF_STATIC = Topic("tf_static", TFMessage, qos.LATCHED)
 ROBOT_DESCRIPTION = Topic("robot_description", String, qos.LATCHED)

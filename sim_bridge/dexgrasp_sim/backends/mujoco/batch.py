@@ -13,6 +13,7 @@ import numpy as np
 from dexgrasp_models.hand.spec import load_hand
 from dexgrasp_models.objects import ObjectModel
 from dexgrasp_sim.backends.mujoco import physics
+from dexgrasp_sim.backends.mujoco.rows import rows_of
 from dexgrasp_sim.backends.mujoco.scene_model import SceneModel, scene_model
 from dexgrasp_sim.backends.mujoco.wrist_drive import WristDrives, wrist_drives
 from dexgrasp_sim.interface import Snapshot
@@ -84,6 +85,8 @@ class MujocoBatch:
         self._wrists: WristDrives = wrist_drives(model, config, count)
         self._targets = np.tile(config.home_pose, (count, 1, 1))
         self._fingers = np.zeros((count, len(hand.joints)))
+        self._arms: np.ndarray | None = None
+        """(N, 6) targets of the arms' joints in place of the wrists'."""
         self._seeds = np.zeros(count, dtype=np.int64)
         self._ticks = np.zeros(count, dtype=np.int64)
         self._faults: dict[int, str] = {}
@@ -113,7 +116,7 @@ class MujocoBatch:
         object_poses: np.ndarray | None = None,
     ) -> None:
         if object_poses is not None:
-            object_poses = _rows("object_poses", object_poses, (len(indices), 4, 4))
+            object_poses = rows_of("object_poses", object_poses, (len(indices), 4, 4))
         for row, (index, seed) in enumerate(zip(indices, seeds, strict=True)):
             scene, data = self._environments[index][:2]
             mujoco.mj_resetData(scene.model, data)
@@ -139,11 +142,11 @@ class MujocoBatch:
             raise ValueError("the arm's joints place the wrist in arm scenes: give joints")
         count, fingers = len(indices), self._fingers.shape[1]
         if wrist_poses is not None:
-            wrist_poses = _rows("wrist_poses", wrist_poses, (count, 4, 4))
+            wrist_poses = rows_of("wrist_poses", wrist_poses, (count, 4, 4))
         if joints is not None:
-            joints = _rows("joints", joints, (count, self._efforts.shape[1]))
+            joints = rows_of("joints", joints, (count, self._efforts.shape[1]))
         if object_poses is not None:
-            object_poses = _rows("object_poses", object_poses, (count, 4, 4))
+            object_poses = rows_of("object_poses", object_poses, (count, 4, 4))
         for row, index in enumerate(indices):
             scene, data = self._environments[index][:2]
             if joints is not None:
@@ -162,7 +165,10 @@ class MujocoBatch:
 
     def _begin(self, index: int) -> None:
         """From where the environment was put, with no step behind it."""
-        self._environments[index].data.warning.number[:] = 0
+        scene, data = self._environments[index][:2]
+        data.warning.number[:] = 0
+        if self._arms is not None:
+            self._arms[index] = data.qpos[scene.qpos[self._fingers.shape[1] :]]
         self._faults.pop(index, None)
         self._moved[index] = True
         self._unread[index] = False
@@ -224,7 +230,7 @@ class MujocoBatch:
         count, config = len(indices), self.config
         rows = np.column_stack(
             [
-                np.full(count, usual) if given is None else _rows(name, given, (count,))
+                np.full(count, usual) if given is None else rows_of(name, given, (count,))
                 for name, given, usual in (
                     ("masses", masses, config.object_mass),
                     ("frictions", frictions, config.friction),
@@ -245,15 +251,24 @@ class MujocoBatch:
     # Moving
 
     def set_targets(self, wrists: np.ndarray, fingers: np.ndarray) -> None:
-        wrists = _rows("wrists", wrists, self._targets.shape)
-        fingers = _rows("fingers", fingers, self._fingers.shape)
+        wrists = rows_of("wrists", wrists, self._targets.shape)
+        fingers = rows_of("fingers", fingers, self._fingers.shape)
         odd = np.flatnonzero(~np.isfinite(wrists).all(axis=(1, 2))).tolist()
         if bad := [index for index in odd if index not in self._faults]:
             raise ValueError(f"the wrist targets of environments {bad} are not finite")
-        self._targets, self._fingers = wrists.copy(), fingers.copy()
+        self._targets, self._fingers, self._arms = wrists.copy(), fingers.copy(), None
+
+    def set_joint_targets(self, targets: np.ndarray) -> None:
+        targets = rows_of("targets", targets, self._efforts.shape)
+        if self.config.scene != "arm":
+            raise ValueError("the hand floats: there is no arm whose joints could have targets")
+        if not np.isfinite(targets).all():
+            raise ValueError("a joint's target is not finite")
+        count = self._fingers.shape[1]
+        self._fingers, self._arms = targets[:, :count].copy(), targets[:, count:].copy()
 
     def push(self, forces: np.ndarray) -> None:
-        forces = _rows("forces", forces, (len(self._environments), 3))
+        forces = rows_of("forces", forces, (len(self._environments), 3))
         bad = np.flatnonzero(~np.isfinite(forces).all(axis=1)).tolist()
         if bad:
             raise ValueError(f"the forces on the objects of environments {bad} are not finite")
@@ -265,7 +280,10 @@ class MujocoBatch:
             sound = [i for i in range(len(self._environments)) if i not in self._faults]
             if not sound:
                 return
-            wrists = self._wrists.tick(sound, self._targets[sound])
+            if self._arms is None:
+                wrists = self._wrists.tick(sound, self._targets[sound])
+            else:
+                wrists = self._wrists.follow(sound, self._arms[sound])
             fingers = self._fingers[sound] @ self._to_drives.T
             controls = np.empty((*wrists.controls.shape[:2], self._control_count))
             controls[:, :, self._wrists.controls] = wrists.controls
@@ -375,15 +393,3 @@ class MujocoBatch:
 def _environment(scene: SceneModel) -> _Environment:
     data = mujoco.MjData(scene.model)
     return _Environment(scene, data, data.ctrl, data.mocap_pos, data.mocap_quat)
-
-
-def _rows(name: str, values: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """The values as floats.
-
-    Raises:
-        ValueError: they have another shape.
-    """
-    array = np.asarray(values, dtype=float)
-    if array.shape != shape:
-        raise ValueError(f"{name} have the shape {array.shape}, not {shape}")
-    return array

@@ -55,6 +55,13 @@ class WristDrives(Protocol):
     def tick(self, indices: Sequence[int], targets: np.ndarray) -> WristInputs:
         """The inputs of the next tick of n scenes, for (n, 4, 4) targets."""
 
+    def follow(self, indices: Sequence[int], joints: np.ndarray) -> WristInputs:
+        """As `tick`, for (n, 6) targets of the arm's joints, rad.
+
+        Raises:
+            ValueError: there is no arm.
+        """
+
     def memory(self, indices: np.ndarray) -> np.ndarray:
         """(n, ...) what the drive remembers from tick to tick."""
 
@@ -120,6 +127,9 @@ class PalmServoDrives:
         quaternions = turned.as_quat(scalar_first=True).reshape(-1, self._steps, 1, 4)
         return WristInputs(controls[:, None], positions[:, :, None], quaternions)
 
+    def follow(self, indices: Sequence[int], joints: np.ndarray) -> WristInputs:
+        raise ValueError("the hand floats, and no arm has joints to be driven")
+
     def memory(self, indices: np.ndarray) -> np.ndarray:
         return self._reached[indices]
 
@@ -135,9 +145,9 @@ class ArmDrives:
         self.controls = [model.actuator(name).id for name in names]
         self._addresses = [model.joint(name).qposadr[0] for name in names]
         self._servo = servo
+        self._fractions = (np.arange(1, steps + 1) / steps)[:, None]
         # As with the free palm, the lead cancels the lag that the servo's damping causes.
-        lead = ARM_LAG / (steps * model.opt.timestep)
-        self._fractions = (np.arange(1, steps + 1) / steps + lead)[:, None]
+        self._lead = ARM_LAG / (steps * model.opt.timestep)
         self._targets = np.tile(servo.kinematics.home, (count, 1))
 
     def reset(self, index: int, data: mujoco.MjData) -> None:
@@ -151,8 +161,15 @@ class ArmDrives:
         starts = self._targets[indices]
         for index, start, target in zip(indices, starts, targets, strict=True):
             self._targets[index] = self._servo.step(start, target).joints
-        moves = self._targets[indices] - starts
-        controls = starts[:, None] + self._fractions * moves[:, None]
+        return self._inputs(starts, self._targets[indices] - starts, self._lead)
+
+    def follow(self, indices: Sequence[int], joints: np.ndarray) -> WristInputs:
+        starts = self._targets[indices]
+        self._targets[indices] = joints
+        return self._inputs(starts, joints - starts, 0.0)
+
+    def _inputs(self, starts: np.ndarray, moves: np.ndarray, lead: float) -> WristInputs:
+        controls = starts[:, None] + (self._fractions + lead) * moves[:, None]
         shape = (*controls.shape[:2], 0)  # there is no mocap body
         return WristInputs(controls, np.empty((*shape, 3)), np.empty((*shape, 4)))
 

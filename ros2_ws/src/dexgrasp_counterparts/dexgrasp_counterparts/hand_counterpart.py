@@ -16,7 +16,9 @@ from typing import Any
 
 from websockets.sync.client import connect
 
-SERVER = Path(__file__).with_name("rosbridge_server.py")
+from dexgrasp_counterparts.joint_link import JointLink
+
+SERVER = "dexgrasp_counterparts.rosbridge_server"
 
 
 @dataclass(frozen=True)
@@ -42,36 +44,52 @@ class HandCounterpart:
     """A hand behind rosbridge on this machine.
 
     Args:
-        folder: gets its log.
+        folder: gets its log; None: nothing is written down.
+        host: its address.
+        port: of rosbridge; by default a free one.
+        robot: the hand that it moves and measures; by default one that follows at once.
         settings: of the server, see there.
     """
 
-    def __init__(self, folder: Path, **settings: Any) -> None:
-        self._log = folder / "commands.jsonl"
-        self._log.touch()
+    def __init__(
+        self,
+        folder: Path | None,
+        host: str = "127.0.0.1",
+        port: int | None = None,
+        robot: JointLink | None = None,
+        **settings: Any,
+    ) -> None:
+        self._log = folder / "commands.jsonl" if folder else None
+        if self._log:
+            self._log.touch()
         self._received: list[Received] = []
         self._read = 0
         self._settings = settings
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port: int = probe.getsockname()[1]
+        self._robot = robot
+        self.host = host
+        self.port = port or _free_port(host)
 
     def start(self) -> None:
-        """Returns once it listens."""
+        """Returns once it listens.
+
+        Raises:
+            ChildProcessError: it can't; it has said why on the standard error.
+        """
+        robot = [self._robot.fileno()] if self._robot else []
         self.process = subprocess.Popen(
             [
-                sys.executable,
-                str(SERVER),
-                str(self.port),
-                str(self._log),
-                json.dumps(self._settings),
+                *(sys.executable, "-m", SERVER),
+                *(self.host, str(self.port), str(self._log or ""), json.dumps(self._settings)),
+                *map(str, robot),
             ],
+            pass_fds=robot,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
         )
         assert self.process.stdout is not None
-        assert self.process.stdout.readline() == "there\n"
+        if self.process.stdout.readline() != "there\n":
+            raise ChildProcessError(f"no rosbridge at {self.host}:{self.port}")
 
     def kill(self) -> float:
         """At once; by when it was, s, monotonic."""
@@ -91,7 +109,7 @@ class HandCounterpart:
 
     def set(self, **settings: Any) -> float:
         """Changes settings; by when it was, s, monotonic."""
-        with connect(f"ws://127.0.0.1:{self.port}", ping_interval=None) as connection:
+        with connect(f"ws://{self.host}:{self.port}", ping_interval=None) as connection:
             connection.send(json.dumps({"op": "set", "settings": settings}))
             connection.recv()
         return time.monotonic()
@@ -99,6 +117,7 @@ class HandCounterpart:
     @property
     def received(self) -> list[Received]:
         """All commands so far, also those from before a restart."""
+        assert self._log is not None
         with self._log.open() as log:
             log.seek(self._read)
             for line in iter(log.readline, ""):
@@ -111,6 +130,12 @@ class HandCounterpart:
     def taken(self) -> list[Received]:
         """Those that are followed."""
         return [each for each in self.received if each.taken]
+
+
+def _free_port(host: str) -> int:
+    with socket.socket() as probe:
+        probe.bind((host, 0))
+        return probe.getsockname()[1]
 
 
 @contextmanager

@@ -11,6 +11,7 @@ import asyncio
 import json
 import logging
 import math
+import signal
 import sys
 import time
 from typing import Any
@@ -164,5 +165,6 @@ class Service:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever started it ends it
     end_with_input()
     asyncio.run(Service(**json.loads(sys.argv[2])).run(int(sys.argv[1])))

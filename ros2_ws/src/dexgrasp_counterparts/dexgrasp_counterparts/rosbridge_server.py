@@ -2,7 +2,8 @@
 
 Speaks rosbridge's protocol (version 2: JSON over a websocket) as far as a driver of the hand needs
 it. Runs in a process of its own, that can be killed and stopped; `hand_counterpart.py` starts it.
-Every command is written to a file, with the monotonic time, which this machine's processes share.
+Where that is asked for, every command is written to a file, with the monotonic time, which this
+machine's processes share.
 
 The controllers do what ros_control's do: a trajectory whose last point is past is dropped, another
 one is followed in a straight line from where the joints are wanted now. The clock is not that of
@@ -15,14 +16,17 @@ import asyncio
 import json
 import logging
 import math
+import signal
 import sys
 import time
-from pathlib import Path
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
+from dexgrasp_counterparts.joint_link import JointLink
+from dexgrasp_counterparts.own_computer import take_precedence
 from dexgrasp_models.jobs.parent_process import end_with_input
 
 RATE = 125.0
@@ -43,6 +47,14 @@ CONTROLLERS = {
 }
 
 
+class Measured(NamedTuple):
+    """What is measured of the joints, in the order of `JOINTS`: rad, rad/s and N m."""
+
+    positions: Sequence[float]
+    velocities: Sequence[float]
+    efforts: Sequence[float]
+
+
 class Hand:
     """Motors that follow at once what their controllers want, and joints that they move.
 
@@ -51,7 +63,9 @@ class Hand:
     """
 
     def __init__(self, wrist: float) -> None:
-        starts = {motor: wrist if "WR" in motor else 0.1 for motor in MOTORS}
+        self._begin({motor: wrist if "WR" in motor else 0.1 for motor in MOTORS})
+
+    def _begin(self, starts: dict[str, float]) -> None:
         self._ways = {motor: (0.0, 0.0, start, start) for motor, start in starts.items()}
 
     def go(self, targets: dict[str, float], now: float, seconds: float) -> None:
@@ -72,6 +86,39 @@ class Hand:
             angles |= {motor[:-1] + "2": middle, motor[:-1] + "1": both - middle}
         return angles
 
+    def measured(self, now: float) -> Measured:
+        """Numbers that can be told apart in the place of velocities and efforts."""
+        angles = self.joints(now)
+        numbers = range(len(JOINTS))
+        return Measured(
+            [angles[joint] for joint in JOINTS], [0.01 * n for n in numbers], [*map(float, numbers)]
+        )
+
+
+class JoinedHand(Hand):
+    """Motors and joints of a robot that has to be there already.
+
+    Args:
+        robot: gets the motors' angles, `MOTORS`, and tells the joints', as `Measured` has them.
+    """
+
+    def __init__(self, robot: JointLink) -> None:
+        self._robot = robot
+        joints = dict(zip(JOINTS, self._told().positions, strict=True))
+        self._begin(_motors(joints))
+
+    def measured(self, now: float) -> Measured:
+        """Tells the robot what is wanted of it by now, and takes what it has told."""
+        wanted = self.motors(now)
+        self._robot.send([wanted[motor] for motor in MOTORS])
+        return self._told()
+
+    def _told(self) -> Measured:
+        told = self._robot.newest()
+        assert told is not None
+        count = len(JOINTS)
+        return Measured(told[:count], told[count : 2 * count], told[2 * count :])
+
 
 def _on_way(way: tuple[float, float, float, float], now: float) -> float:
     begin, end, start, target = way
@@ -86,20 +133,24 @@ class Server:
     - `controllers`: which run, a key of `CONTROLLERS`.
 
     Args:
-        log: gets a line for each command.
-        wrist: as of `Hand`.
+        hand: that it has.
+        log: gets a line for each command; none if it is empty.
         settings: other than the default.
     """
 
-    def __init__(self, log: Path, wrist: float = 0.0, **settings: Any) -> None:
-        self.hand = Hand(wrist)
-        self.settings = {"states": True, "broken": "", "controllers": "trajectory"} | settings
-        self._log = log.open("a", buffering=1)
+    def __init__(self, hand: Hand, log: str, **settings: Any) -> None:
+        self.hand = hand
+        self.settings: dict[str, Any] = {
+            "states": True,
+            "broken": "",
+            "controllers": "trajectory",
+        } | settings
+        self._log = open(log, "a", buffering=1) if log else None  # noqa: SIM115
         self._subscribers: set[ServerConnection] = set()
 
-    async def run(self, port: int) -> None:
+    async def run(self, host: str, port: int) -> None:
         logging.getLogger("websockets").setLevel(logging.CRITICAL)  # of clients that just look
-        async with serve(self._serve, "127.0.0.1", port, ping_interval=None):
+        async with serve(self._serve, host, port, ping_interval=None):
             print("there", flush=True)
             await self._publish_states()
 
@@ -121,16 +172,19 @@ class Server:
 
     def _state(self) -> dict[str, Any]:
         now = time.monotonic()
-        angles = self.hand.joints(now)
+        positions, velocities, efforts = self.hand.measured(now)
         secs, part = divmod(now + CLOCK, 1.0)
-        # As rosbridge does with NaN.
-        positions = [None if n == self.settings["broken"] else angles[n] for n in JOINTS]
+        broken = self.settings["broken"]
         return {
             "header": {"seq": 0, "stamp": {"secs": int(secs), "nsecs": int(part * 1e9)}},
             "name": JOINTS,
-            "position": positions,
-            "velocity": [0.01 * index for index in range(len(JOINTS))],
-            "effort": [float(index) for index in range(len(JOINTS))],
+            # As rosbridge does with NaN.
+            "position": [
+                None if joint == broken else angle
+                for joint, angle in zip(JOINTS, positions, strict=True)
+            ],
+            "velocity": velocities,
+            "effort": efforts,
         }
 
     async def _serve(self, connection: ServerConnection) -> None:
@@ -167,7 +221,7 @@ class Server:
     def _listed(self, message: dict[str, Any]) -> dict[str, Any]:
         assert message["service"] == "/controller_manager/list_controllers"
         running = CONTROLLERS[self.settings["controllers"]]
-        controllers = [
+        controllers: list[dict[str, Any]] = [
             {
                 "name": name,
                 "state": "running" if name in running else "stopped",
@@ -196,6 +250,8 @@ class Server:
         taken = running and due >= now
         if taken:
             self.hand.go(_motors(angles), now, due - now)
+        if self._log is None:
+            return
         line = {"at": now, "until": due, "taken": taken, "topic": topic, "angles": angles}
         self._log.write(json.dumps(line) + "\n")
 
@@ -212,6 +268,22 @@ def _seconds(stamp: dict[str, int]) -> float:
     return stamp["secs"] + 1e-9 * stamp["nsecs"]
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """The process: host, port, log, settings, and the descriptor of a robot's link if it has one.
+
+    A setting `wrist` is that of a hand without a robot.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever started it ends it
     end_with_input()
-    asyncio.run(Server(Path(sys.argv[2]), **json.loads(sys.argv[3])).run(int(sys.argv[1])))
+    host, port, log, text, *robot = sys.argv[1:]
+    settings = json.loads(text)
+    wrist = settings.pop("wrist", 0.0)
+    hand = Hand(wrist)
+    if robot:
+        take_precedence()
+        hand = JoinedHand(JointLink.of(int(robot[0]), sends=len(MOTORS), receives=3 * len(JOINTS)))
+    asyncio.run(Server(hand, log, **settings).run(host, int(port)))
+
+
+if __name__ == "__main__":
+    main()

@@ -9,12 +9,11 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 from websockets.sync.client import connect
 
-SERVICE = Path(__file__).with_name("leap_service.py")
+SERVICE = "dexgrasp_counterparts.leap_service"
 
 
 class LeapCounterpart:
@@ -34,7 +33,7 @@ class LeapCounterpart:
     def start(self) -> None:
         """Returns once it listens."""
         self.process = subprocess.Popen(
-            [sys.executable, str(SERVICE), str(self.port), json.dumps(self._settings)],
+            [sys.executable, "-m", SERVICE, str(self.port), json.dumps(self._settings)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

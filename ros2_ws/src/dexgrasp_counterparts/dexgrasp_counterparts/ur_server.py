@@ -4,36 +4,35 @@ It answers RTDE version 2 (port 30004), the dashboard (29999) and the script por
 client's control script as far as servoing goes, moves its joints to the set-points that come, and
 keeps these with the time at which they came. It knows nothing of the driver.
 
-The process is told what to do over a connection (`UrController`); times are of CLOCK_MONOTONIC,
-which all processes of a machine share.
+The process is told what to do over a connection (`ur_controller.UrController`).
 """
 
 from __future__ import annotations
 
 import contextlib
-import math
-import os
 import selectors
 import signal
 import socket
 import struct
-import subprocess
 import sys
 import threading
 import time
 from collections import deque
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
-from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
-RATE = 500.0
-PERIOD = 1.0 / RATE
-HOME = (-0.419, -1.962, 1.574, -1.182, -1.571, -1.99)
-"""Joints at the start, rad: the cell's home."""
-JOINT_SPEED = math.pi
-"""rad/s, at which a joint goes to a set-point at most."""
-RTDE_PORT, DASHBOARD_PORT, SCRIPT_PORT = 30004, 29999, 30003
+from dexgrasp_counterparts.joint_link import JointLink
+from dexgrasp_counterparts.own_computer import take_precedence
+from dexgrasp_counterparts.ur_controller import (
+    DASHBOARD_PORT,
+    HOME,
+    JOINT_SPEED,
+    PERIOD,
+    RTDE_PORT,
+    SCRIPT_PORT,
+    Record,
+)
 
 _NORMAL = 1 << 0
 _SAFETY = {
@@ -74,32 +73,9 @@ class _Client:
     later: deque[tuple[float, bytes]] = field(default_factory=deque)
 
 
-@dataclass(frozen=True)
-class Record:
-    """What the controller has seen since it was last cleared.
-
-    Attributes:
-        arrivals: (s, joints) of every servo set-point.
-        events: (s, what) of stops and of programs that began.
-        joints: where the arm is now, rad.
-        watchdog: Hz that the client asked for, or None.
-    """
-
-    arrivals: list[tuple[float, tuple[float, ...]]]
-    events: list[tuple[float, str]]
-    joints: tuple[float, ...]
-    watchdog: float | None
-
-    @property
-    def changes(self) -> list[tuple[float, tuple[float, ...]]]:
-        """The set-points that differ from the one before."""
-        pairs = zip(self.arrivals, self.arrivals[1:], strict=False)
-        return [after for before, after in pairs if before[1] != after[1]]
-
-
 class _Controller:
-    def __init__(self, host: str, orders: Connection) -> None:
-        self.orders = orders
+    def __init__(self, host: str, orders: Connection, robot: JointLink | None) -> None:
+        self.orders, self.robot = orders, robot
         self.selector = selectors.DefaultSelector()
         for port in (RTDE_PORT, DASHBOARD_PORT, SCRIPT_PORT):
             listening = socket.create_server((host, port))
@@ -108,6 +84,8 @@ class _Controller:
         self.selector.register(orders, selectors.EVENT_READ, "orders")
         self.clients: list[_Client] = []
         self.joints, self.speeds = list(HOME), [0.0] * 6
+        self.measure()
+        self.wanted = list(self.joints)
         self.target: tuple[float, ...] | None = None
         self.registers: dict[str, Any] = {}
         self.outputs: dict[str, Any] = {"output_int_register_0": 0}
@@ -238,19 +216,29 @@ class _Controller:
         self.program, self.target = False, None
         self.outputs["output_int_register_0"] = 0
 
+    def measure(self) -> None:
+        """Takes joints and speeds of the robot, where there is one."""
+        if self.robot is not None and (measured := self.robot.newest()) is not None:
+            self.joints, self.speeds = list(measured[:6]), list(measured[6:])
+
     def tick(self) -> None:
         now = time.monotonic()
         self.silent += 1
         if self.program and self.watchdog and self.silent * PERIOD > 1.0 / self.watchdog:
             self.end_program("watchdog")
-        before = list(self.joints)
+        before = self.wanted
         if self.target is not None and self.program and not self.safety:
             step = JOINT_SPEED * PERIOD
-            self.joints = [
+            self.wanted = [
                 q + min(max(goal - q, -step), step)  # NaN is taken for no limit, as it is there
-                for q, goal in zip(self.joints, self.target, strict=True)
+                for q, goal in zip(self.wanted, self.target, strict=True)
             ]
-        self.speeds = [(q - old) / PERIOD for q, old in zip(self.joints, before, strict=True)]
+        if self.robot is None:
+            self.joints = self.wanted
+            self.speeds = [(q - old) / PERIOD for q, old in zip(self.wanted, before, strict=True)]
+        else:
+            self.robot.send(self.wanted)
+            self.measure()
         mode, bits = _SAFETY.get(self.safety, (1, _NORMAL))
         status = (_POWERED if self.mode == 7 else 0) | (_PROGRAM if self.program else 0)
         values = self.outputs | {
@@ -303,7 +291,8 @@ class _Controller:
         elif name == "delay":
             self.delay = value
         elif name == "joints":
-            self.joints, self.target = list(value), None
+            self.wanted, self.target = list(value), None
+            self.joints = self.wanted
         elif name == "where":
             answer = tuple(self.joints)
         elif name == "record":
@@ -316,79 +305,16 @@ class _Controller:
         threading.Thread(target=self.orders.send, args=(answer,)).start()
 
 
-class UrController:
-    """A controller in a process of its own, at an address of its own on the loop-back.
-
-    Args:
-        host: any address in 127/8; by default one that this process alone uses.
-    """
-
-    _count = 0
-
-    def __init__(self, host: str | None = None) -> None:
-        if host is None:
-            UrController._count += 1
-            pid = os.getpid()
-            host = f"127.{1 + pid % 254}.{pid // 254 % 256}.{UrController._count}"
-        self.host = host
-        self.start()
-
-    def start(self) -> None:
-        """Switched on: the arm is at home."""
-        ours, theirs = socket.socketpair()
-        code = "import ur_controller; ur_controller.main()"
-        self.process = subprocess.Popen(
-            [sys.executable, "-c", code, self.host, str(theirs.fileno())],
-            pass_fds=[theirs.fileno()],
-            env={**os.environ, "PYTHONPATH": str(Path(__file__).parent)},
-        )
-        theirs.close()
-        self._orders = Connection(ours.detach())
-        assert self._orders.recv() == "ready"
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.kill()
-
-    def tell(self, name: str, value: Any = None) -> Any:
-        """Gives an order; returns the time at which it was obeyed, s, or the record."""
-        self._orders.send((name, value))
-        return self._orders.recv()
-
-    def record(self, clear: bool = False) -> Record:
-        """What it has seen; with `clear` only the last set-point counts from now on."""
-        return self.tell("record", clear)
-
-    @property
-    def joints(self) -> tuple[float, ...]:
-        """Where the arm is, rad."""
-        return self.tell("where")
-
-    def freeze(self) -> float:
-        """Stops the process; returns when, s."""
-        self.process.send_signal(signal.SIGSTOP)
-        return time.monotonic()
-
-    def thaw(self) -> float:
-        """Lets a frozen process go on; returns when, s."""
-        self.process.send_signal(signal.SIGCONT)
-        return time.monotonic()
-
-    def kill(self) -> None:
-        """The power is cut."""
-        self.process.kill()
-        self.process.wait()
-        self._orders.close()
-
-
 def main() -> None:
-    """The process: address and descriptor of the orders are its arguments."""
+    """The process: address and descriptor of the orders are its arguments, and a robot's link."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    with contextlib.suppress(PermissionError):  # a controller is never busy with something else
-        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(30))
+    take_precedence()
     orders = Connection(int(sys.argv[2]))
-    controller = _Controller(sys.argv[1], orders)
+    robot = JointLink.of(int(sys.argv[3]), sends=6, receives=12) if len(sys.argv) > 3 else None
+    controller = _Controller(sys.argv[1], orders, robot)
     orders.send("ready")
     controller.run()
+
+
+if __name__ == "__main__":
+    main()

@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -24,6 +24,20 @@ WIDTH, HEIGHT, RATE = 640, 480, 30
 FX, FY, CX, CY = 601.5, 602.25, 318.75, 240.5
 BASELINE = 0.015
 """m, from the depth camera to that of colour."""
+
+
+class Pinhole(NamedTuple):
+    """Intrinsics without distortion, pixels."""
+
+    width: int
+    height: int
+    fx: float
+    fy: float
+    cx: float
+    cy: float
+
+
+PINHOLE = Pinhole(WIDTH, HEIGHT, FX, FY, CX, CY)
 DEPTH_UID, COLOR_UID = 10, 20
 
 
@@ -100,9 +114,12 @@ class SoftwareCamera:
     Args:
         serial: of the device.
         unit: metres that a count of its depth is.
-        sizes: of its depth images, in addition to 640 x 480.
+        sizes: of its depth images, in addition to that of `pinhole`.
         distortion: model and coefficients of its depth.
         color: whether it has a camera of colour.
+        baseline: m, from the depth camera to that of colour.
+        pinhole: its intrinsics.
+        rate: Hz, at which it says that it gives images.
     """
 
     def __init__(
@@ -112,8 +129,12 @@ class SoftwareCamera:
         sizes: Iterable[tuple[int, int]] = (),
         distortion: tuple[Any, list[float]] = (rs.distortion.brown_conrady, [0.0] * 5),
         color: bool = True,
+        baseline: float = BASELINE,
+        pinhole: Pinhole = PINHOLE,
+        rate: int = RATE,
     ) -> None:
         self.serial, self.unit, self.gone = serial, unit, False
+        self._shape = pinhole.height, pinhole.width
         self.number = 0
         self._lock = threading.Lock()
         self.device = rs.software_device()
@@ -123,19 +144,27 @@ class SoftwareCamera:
         self.depth_sensor.add_read_only_option(rs.option.depth_units, unit)
         self.depth_profiles = {
             size: self.depth_sensor.add_video_stream(
-                _stream(rs.stream.depth, DEPTH_UID + n, size, rs.format.z16, 2, distortion), n == 0
+                _stream(
+                    rs.stream.depth,
+                    DEPTH_UID + n,
+                    pinhole._replace(width=size[0], height=size[1]),
+                    rate,
+                    (rs.format.z16, 2),
+                    distortion,
+                ),
+                n == 0,
             )
-            for n, size in enumerate([(WIDTH, HEIGHT), *sizes])
+            for n, size in enumerate([(pinhole.width, pinhole.height), *sizes])
         }
         self.color_sensor = None
         if color:
             self.color_sensor = self.device.add_sensor("RGB Camera")
             self.color_profile = self.color_sensor.add_video_stream(
-                _stream(rs.stream.color, COLOR_UID, (WIDTH, HEIGHT), rs.format.rgb8, 3), True
+                _stream(rs.stream.color, COLOR_UID, pinhole, rate, (rs.format.rgb8, 3)), True
             )
-            depth = self.depth_profiles[WIDTH, HEIGHT]
-            depth.register_extrinsics_to(self.color_profile, _shifted(BASELINE))
-            self.color_profile.register_extrinsics_to(depth, _shifted(-BASELINE))
+            depth = self.depth_profiles[pinhole.width, pinhole.height]
+            depth.register_extrinsics_to(self.color_profile, _shifted(baseline))
+            self.color_profile.register_extrinsics_to(depth, _shifted(-baseline))
         self.device.create_matcher(rs.matchers.dlr_c)
 
     def send(
@@ -160,14 +189,15 @@ class SoftwareCamera:
                 return
             self.number += 1
             milliseconds = 1e3 * (time.time() if taken is None else taken)
-            depth = np.broadcast_to(np.asarray(depth, np.uint16), _shape(depth))
+            depth = np.asarray(depth, np.uint16)
+            depth = np.broadcast_to(depth, depth.shape or self._shape)
             profile = self.depth_profiles[depth.shape[1], depth.shape[0]]
             frame = self._frame(depth, 2, milliseconds, domain, profile)
             if stride is not None:
                 frame.stride = stride
             self.depth_sensor.on_video_frame(frame)
             if color is not None and self.color_sensor is not None:
-                pixels = np.broadcast_to(np.asarray(color, np.uint8), (HEIGHT, WIDTH, 3))
+                pixels = np.broadcast_to(np.asarray(color, np.uint8), (*self._shape, 3))
                 self.color_sensor.on_video_frame(
                     self._frame(pixels, 3, milliseconds, domain, self.color_profile)
                 )
@@ -224,25 +254,22 @@ def record(path: Any, images: int, depth: int, color: bool = True, unit: float =
     pipeline.stop()
 
 
-def _shape(depth: np.ndarray | int) -> tuple[int, int]:
-    return depth.shape if isinstance(depth, np.ndarray) else (HEIGHT, WIDTH)
-
-
 def _stream(
     kind: Any,
     uid: int,
-    size: tuple[int, int],
-    pixels: Any,
-    pixel: int,
+    pinhole: Pinhole,
+    rate: int,
+    pixels: tuple[Any, int],
     distortion: tuple[Any, list[float]] = (rs.distortion.none, [0.0] * 5),
 ) -> Any:
+    """A stream of pixels of some format and bytes."""
     stream, intrinsics = rs.video_stream(), rs.intrinsics()
-    intrinsics.width, intrinsics.height = size
-    intrinsics.fx, intrinsics.fy, intrinsics.ppx, intrinsics.ppy = FX, FY, CX, CY
+    intrinsics.width, intrinsics.height, intrinsics.fx, intrinsics.fy, *center = pinhole
+    intrinsics.ppx, intrinsics.ppy = center
     intrinsics.model, intrinsics.coeffs = distortion
     stream.type, stream.index, stream.uid = kind, 0, uid
-    stream.width, stream.height = size
-    stream.fps, stream.bpp, stream.fmt = RATE, pixel, pixels
+    stream.width, stream.height, stream.fps = pinhole.width, pinhole.height, rate
+    stream.fmt, stream.bpp = pixels
     stream.intrinsics = intrinsics
     return stream
 
