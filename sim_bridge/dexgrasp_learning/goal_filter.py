@@ -145,7 +145,7 @@ def holding(goals: Grasps, load: LoadObject, trial: GoalTrial) -> tuple[np.ndarr
     for number in range(trial.tests):
         for start in range(0, len(goals), _AT_ONCE):
             rows = np.arange(start, min(start + _AT_ONCE, len(goals)))
-            some = goals[rows] if number == 0 else _beside(goals[rows], trial, rng)
+            some = goals[rows] if number == 0 else beside(goals[rows], trial, rng)
             found = static_trials(some, load, trial)
             held[rows] &= found.paper
             if number == 0:
@@ -153,7 +153,7 @@ def holding(goals: Grasps, load: LoadObject, trial: GoalTrial) -> tuple[np.ndarr
     return held, rises
 
 
-def _beside(goals: Grasps, trial: GoalTrial, rng: np.random.Generator) -> Grasps:
+def beside(goals: Grasps, trial: GoalTrial, rng: np.random.Generator) -> Grasps:
     """The same grasps, with the palm a little off."""
     shifts = trial.shift * rng.normal(size=(len(goals), 3))
     turns = Rotation.from_rotvec(trial.turn * rng.normal(size=(len(goals), 3)))

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
+from dexgrasp_cli.assist_agree_command import agree
 from dexgrasp_cli.assist_goals_command import goals
 from dexgrasp_cli.output_paths import file_to_write
 from dexgrasp_cli.set_options import problems_told
@@ -22,6 +23,7 @@ def _assist() -> None:
     """Assisting a moving wrist: its patterns and goals."""
 
 
+assist.command()(agree)
 assist.command()(goals)
 
 
