@@ -98,6 +98,11 @@ def agree(
             with written_whole(path) as temporary, open(temporary, "wb") as file:
                 np.savez(file, settings=np.array(told), verdicts=verdicts)
 
+        if not len(grasps):
+            raise GraspDataError(
+                f"{grasp_set}: no grasp of a training object can be used; they need a table, and "
+                "squeezes, which dexgrasp data squeeze fills in"
+            )
         objects = len(np.unique(grasps.objects))
         console.print(f"{len(grasps)} grasps of {objects} training objects, seed {seed}")
         verdicts = Verdicts((rounds, len(config.shares), len(grasps)), known, keep)
