@@ -3,7 +3,7 @@
 A data set has many postures for much the same wrist and object, as its grasps are drawn at random.
 Whoever learns from them, and sees wrist and object only, learns their mean, and some means hold
 nothing. Here the posture of each grasp is moved to what a network predicts of the cloud as it is
-seen from the grasp's wrist: all the way, if the hand lifts the object so, else a part of it. The
+seen from the grasp's wrist: all the way, if an expert lifts the object so, else a part of it. The
 network learns from other objects than it predicts for, so that it can't know a grasp by heart; what
 is found is learned from in the next round. So postures agree on what holds.
 
@@ -18,7 +18,10 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import torch
 
-from dexgrasp_learning.goal_filter import GoalTrial, beside, static_trials
+from dexgrasp_learning.assist_environments import AssistEnvironments
+from dexgrasp_learning.goal_filter import GoalTrial, beside
+from dexgrasp_learning.oracle_policy import OraclePolicy
+from dexgrasp_learning.rollout import run_episodes
 from dexgrasp_models.data.cloud_set import Scene, placed_at_random
 from dexgrasp_models.data.grasps import GraspDataError, Grasps
 from dexgrasp_models.hand.spec import load_hand
@@ -26,9 +29,11 @@ from dexgrasp_models.nets.basis_points import BasisPoints
 from dexgrasp_models.nets.posture_net import PostureNetConfig, fitted
 from dexgrasp_models.parameters import Parameters, parameter
 from dexgrasp_models.tasks.assist_config import AssistConfig
-from dexgrasp_models.tasks.assist_episodes import Clouds
+from dexgrasp_models.tasks.assist_episodes import Clouds, draw_episodes
+from dexgrasp_models.tasks.wrist_patterns import WristPatterns
 from dexgrasp_models.training.data import derived_seed
 from dexgrasp_sim.datasets.grasp_trials import LoadObject
+from dexgrasp_sim.scene import load_scene
 
 SHARE = "agreed_share"
 """Figure of a grasp: how far it stayed its own; 0 is what was predicted, 1 as it was."""
@@ -38,11 +43,11 @@ FELL, HELD, UNKNOWN = 0, 1, 2
 
 _AT_ONCE = 64  # scenes side by side
 
-TRIAL = GoalTrial(task=AssistConfig(lift_height=0.15))
-"""That of goals but for the lift: what has risen so far stays."""
+TASK = AssistConfig(lift_height=0.15, points=1)
+"""What has risen so far stays."""
 
-Lifts = Callable[[Grasps], np.ndarray]
-"""(N,) which of a few grasps hold their objects."""
+Lifts = Callable[[Grasps, np.random.Generator], np.ndarray]
+"""(N,) which of a few grasps lift their objects; what is random is drawn from the generator."""
 
 
 @dataclass(frozen=True)
@@ -87,9 +92,9 @@ class Verdicts:
         self._all = np.full(shape, UNKNOWN, np.uint8) if known is None else known.copy()
         self._keep = keep
 
-    def unknown(self, number: int, share: int, rows: np.ndarray) -> np.ndarray:
-        """Those of some rows that are to be tried."""
-        return rows[self._all[number, share, rows] == UNKNOWN]
+    def known(self, number: int, share: int, rows: np.ndarray) -> bool:
+        """Whether rows were tried, all of them."""
+        return bool((self._all[number, share, rows] != UNKNOWN).all())
 
     def add(self, number: int, share: int, rows: np.ndarray, held: np.ndarray) -> None:
         """What was found of some."""
@@ -163,11 +168,11 @@ def agreed(
             if not len(rows):
                 break
             tried = _with_labels(grasps, predicted + share * (own - predicted))
-            tried = beside(tried, TRIAL, np.random.default_rng(derived_seed(seed, number, place)))
-            todo = verdicts.unknown(number, place, rows)
-            for start in range(0, len(todo), _AT_ONCE):
-                some = todo[start : start + _AT_ONCE]
-                verdicts.add(number, place, some, lifts(tried[some]))
+            for start in range(0, len(rows), _AT_ONCE):
+                some = rows[start : start + _AT_ONCE]
+                if not verdicts.known(number, place, some):
+                    rng = np.random.default_rng(derived_seed(seed, number, place, start))
+                    verdicts.add(number, place, some, lifts(tried[some], rng))
             held = verdicts.held(number, place, rows)
             found[rows[held]] = share
             report(f"  {share:.0%} of their own posture: {held.sum()} of {len(rows)} hold")
@@ -179,12 +184,42 @@ def agreed(
     return replace(moved, figures={**moved.figures, SHARE: found})[np.flatnonzero(good)]
 
 
-def lifting(load: LoadObject, threads: int = 1) -> Lifts:
-    """Static trials, as of goals, of objects that `load` finds.
+def lifting(load: LoadObject, patterns: WristPatterns, threads: int = 1) -> Lifts:
+    """Episodes of the task in which the expert acts, and the wrist ends a little beside the grasp.
 
-    They raise as `static_trials`.
+    A hand that is only put at a grasp, as goals are tried, holds some that push the object away
+    when the fingers close while the wrist still comes.
+
+    Args:
+        load: finds the objects.
+        patterns: of the wrist, to draw from.
+        threads: that step the scenes.
+
+    They raise GraspDataError where a grasp has no table, ValueError where it has no squeeze, and
+    MeshError where an object can't be used.
     """
-    return lambda grasps: static_trials(grasps, load, TRIAL, threads).paper
+    scene = load_scene(scene="floating", control_period=1.0 / TASK.rate)
+    environments = AssistEnvironments(TASK, scene, load, threads=threads)
+    expert = OraclePolicy(environments)
+
+    def lifts(grasps: Grasps, rng: np.random.Generator) -> np.ndarray:
+        grasps = beside(grasps, GoalTrial(), rng)
+        episodes = draw_episodes(grasps, patterns, _unseen, rng, TASK, blended=True)
+        return run_episodes(environments, episodes, expert).paper
+
+    return lifts
+
+
+def _unseen(
+    name: str,
+    scale: float,
+    plane: np.ndarray,
+    object_pose: np.ndarray,
+    points: int,
+    rng: np.random.Generator,
+) -> np.ndarray:
+    """`Clouds` for who doesn't look."""
+    return np.tile(object_pose[:3, 3], (points, 1))
 
 
 def seen_nearness(
@@ -198,7 +233,7 @@ def seen_nearness(
     """
     if not grasps.has_table.all():
         raise GraspDataError(f"grasp {np.argmin(grasps.has_table)} is of an object on no table")
-    basis, points = BasisPoints(config.net.basis_points), TRIAL.task.points
+    basis, points = BasisPoints(config.net.basis_points), AssistConfig().points
     palms, views = grasps.palm_poses, []
     for view in range(config.views):
         rng, parts = np.random.default_rng(derived_seed(seed, "view", view)), []

@@ -61,6 +61,7 @@ def agree(
     from dexgrasp_models.data.grasp_set import GraspSet, Provenance
     from dexgrasp_models.data.grasps import GraspDataError, Grasps
     from dexgrasp_models.files import written_whole
+    from dexgrasp_models.tasks.pattern_generator import generate
     from dexgrasp_models.training.data import TRAINING, VALIDATION, split_objects
 
     with problems_told() as console:
@@ -105,12 +106,13 @@ def agree(
             )
         objects = len(np.unique(grasps.objects))
         console.print(f"{len(grasps)} grasps of {objects} training objects, seed {seed}")
+        patterns = generate(np.random.default_rng(seed))
         verdicts = Verdicts((rounds, len(config.shares), len(grasps)), known, keep)
         try:
             found = agreed(
                 grasps,
                 seen_nearness(grasps, PartialClouds(), config, seed),
-                lifting(object_loader(meshes), threads),
+                lifting(object_loader(meshes), patterns.training, threads),
                 config,
                 seed=seed,
                 verdicts=verdicts,
