@@ -75,7 +75,7 @@ class CarryPlanner:
         config: distances.
         limits: the workspace.
         hand: that holds.
-        obstacles: gives (N, 3) points of what else stands there, in `world`, m.
+        obstacles: (N, 3) points of what else stands there, in `world`, m.
         reachable: whether the palm may go through (4, 4) poses in `world`.
     """
 
@@ -85,7 +85,7 @@ class CarryPlanner:
         config: CarryConfig,
         limits: SafetyLimits,
         hand: HandSpec,
-        obstacles: Callable[[], np.ndarray],
+        obstacles: np.ndarray,
         reachable: Callable[[Sequence[np.ndarray]], bool],
     ) -> None:
         self._box = np.asarray(box, dtype=float)
@@ -146,6 +146,5 @@ class CarryPlanner:
 
     def _travel_height(self, below: float) -> float:
         """Of the palm, at which whatever is below it clears the box and all else."""
-        obstacles = self._obstacles()
-        top = max(self._box[2], float(obstacles[:, 2].max()) if len(obstacles) else 0.0)
+        top = float(np.max([self._box[2], *self._obstacles[:, 2]]))
         return top + self.config.margin + max(HAND_REACH, below)

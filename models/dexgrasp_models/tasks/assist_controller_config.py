@@ -34,8 +34,8 @@ class AssistControllerConfig(GripConfig, WristStreamConfig):
     lift: str = choice(
         "person",
         ("person", "itself"),
-        "whether the person raises the hand, or it rises by itself once it has closed; by /assist it"
-        " does that also once the person begins to",
+        "whether the person raises the hand, or it rises by itself once it has closed; in /assist"
+        " it does that also once the person begins to",
     )
     reach: float = parameter(
         0.25, 0.02, 1.0, "m", "from the palm to the object, from where on the policy acts"

@@ -177,7 +177,7 @@ class GraspCell:
             config,
             self.control.limits,
             self.hand,
-            lambda: obstacles,
+            obstacles,
             lambda way: self._planner.is_reachable(self._arm_joints(), way),
         )
 
