@@ -20,7 +20,7 @@ from dexgrasp_bringup.pictures import write_pictures
 from dexgrasp_bringup.processes import GraphProcesses, graph_environment
 from dexgrasp_bringup.recording import Moment, ProposalRecording, Proposed, Recording
 from dexgrasp_bringup.summary import Interval, summarise
-from dexgrasp_interfaces.action import ExecuteGrasp
+from dexgrasp_interfaces.action import Assist, ExecuteGrasp
 from dexgrasp_models.files import written_whole
 
 START_LIMIT = 600.0
@@ -34,6 +34,8 @@ STALL_TIMEOUT = 120.0
 """Seconds without a word of the control node after which a grasp is given up; it says several times
 a second what it does or waits for, and gives up by itself what does not come."""
 
+_FAREWELL = 0.5
+"""Seconds of wall time for which the simulator is listened to after the end."""
 _SHOWN = re.compile(r"\[(WARN|ERROR|FATAL)\]|Error:|Traceback|the scene is on http")
 
 
@@ -59,7 +61,7 @@ class StageLog:
         self.heard_at = time.monotonic()
         self._message = ""
 
-    def on_feedback(self, feedback: ExecuteGrasp.Feedback) -> None:
+    def on_feedback(self, feedback: ExecuteGrasp.Feedback | Assist.Feedback) -> None:
         with self._lock:
             self.heard_at, self._message = time.monotonic(), feedback.message
             if not self.entered or self.entered[-1].name != feedback.stage:
@@ -97,7 +99,8 @@ def run_demo(options: SimulationOptions, out: Path, console: Console | None = No
     A node that can't start or ends is a result, too: its outcome is ``failed``.
 
     Returns:
-        Whether the object was lifted, by the simulator's true poses.
+        Whether the object was lifted, and with `assist` came to rest in the box, by the simulator's
+        true poses.
 
     Raises:
         GraphError: a node is not installed.
@@ -126,13 +129,13 @@ def run_demo(options: SimulationOptions, out: Path, console: Console | None = No
         recording, proposals = Recording(client.node), ProposalRecording(client.node)
         try:
             _wait_until_active(graph, processes, client, console)
-            goal = ExecuteGrasp.Goal(choose=True, place=not options.assist)
+            goal = Assist.Goal() if options.assist else ExecuteGrasp.Goal(choose=True, place=True)
             outcome = _grasp(client, goal, processes, stages, console)
         except DemoFailed as error:
             outcome = ("failed", str(error))
         finally:
             stages.end()
-        time.sleep(0.3)  # the last poses are still on their way
+        time.sleep(_FAREWELL)  # the last poses are still on their way, and what was released falls
         moments, proposed = recording.moments(), proposals.last()
         if options.viewer:
             lifted = _report(options, stages, moments, proposed, outcome, out, console)
@@ -204,7 +207,7 @@ class StartProgress:
 
 def _grasp(
     client: GraspClient,
-    goal: ExecuteGrasp.Goal,
+    goal: ExecuteGrasp.Goal | Assist.Goal,
     processes: GraphProcesses,
     stages: StageLog,
     console: Console,
@@ -256,7 +259,8 @@ def _leave_viewer_open(console: Console) -> None:
 
 
 def _print_result(result: dict[str, Any], out: Path, console: Console) -> None:
-    verdict = "[green]lifted" if result["success"] else "[red]not lifted"
+    done = "lifted" if result["in_box"] is None else "lifted into the box"
+    verdict = f"[green]{done}" if result["success"] else f"[red]not {done}"
     console.print(
         f"[bold]{verdict}[/][/bold]: {escape(result['outcome'])}, {escape(result['reason'])}",
         soft_wrap=True,
