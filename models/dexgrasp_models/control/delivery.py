@@ -61,6 +61,7 @@ class Delivery:
         self._config = config
         self._hand = setup.hand
         self._grip = GripWatch(config, setup)
+        self._begun = False
         self._points: np.ndarray | None = None  # the object before the lift
         self._held: HeldObject | None = None
         self._stage: Stage | None = None  # None while the grasp goes on
@@ -106,9 +107,13 @@ class Delivery:
 
     def step(self, observation: Observation) -> Command:
         """The command for this tick; after the outcome is known, one that holds still."""
-        if self._stage is None:
+        if not self._begun:
+            state, self._begun = observation.state, True
+            self._command = Command(state.wrist_pose.copy(), state.joints.copy())
+            self._points = observation.object_points
+        if self._outcome is None and self._stage is None:
             self._step_grasp(observation)
-        if self._stage is not None and self._outcome is None:
+        if self._outcome is None and self._stage is not None:
             self._step_moves(observation)
         return self._command
 
@@ -116,13 +121,11 @@ class Delivery:
 
     def _step_grasp(self, observation: Observation) -> None:
         state = observation.state
-        if self._points is None and observation.object_points is not None:
-            self._points = observation.object_points
         self._command = self.grasp.step(observation)
         if self._held is None and self._points is not None and self.phase is Phase.LIFT:
             self._held = HeldObject.gripped(self._points, state.wrist_pose)
         outcome = self.grasp.outcome
-        if outcome is None or self._outcome is not None:
+        if outcome is None:
             return
         if outcome.kind is not OutcomeKind.SUCCEEDED:
             self._outcome = outcome

@@ -1,7 +1,7 @@
 """A close without a policy: the hand opens with the thumb across, and then closes to a fist.
 
 What stands in the fingers' way stops them, as their targets run ahead by a bounded lead only
-(`GripWatch.bounded`). The postures are chosen by eye.
+(`GripWatch.bounded`). The postures are chosen by eye, so that the empty hand presses on nothing.
 """
 
 from __future__ import annotations
@@ -18,13 +18,14 @@ _FINGERS = ("FF", "MF", "RF", "LF")
 _OPEN: Mapping[str, float] = {"rh_THJ4": 1.2}
 """rad in the hardware's sign, which counts flexion positive; the others stand at zero."""
 _FIST: Mapping[str, float] = {
-    **{f"rh_{finger}J3": 1.2 for finger in _FINGERS},
-    **{f"rh_{finger}J0": 1.8 for finger in _FINGERS},
+    **{f"rh_{finger}J3": 1.0 for finger in _FINGERS},
+    **{f"rh_{finger}J0": 1.4 for finger in _FINGERS},
     "rh_THJ4": 1.2,
     "rh_THJ5": 0.3,
-    "rh_THJ2": 0.5,
-    "rh_THJ1": 0.8,
+    "rh_THJ2": 0.3,
+    "rh_THJ1": 0.5,
 }
+"""Not so far that the thumb meets a finger: their press on each other would pass for a grip."""
 
 
 class OpenHand:
