@@ -82,7 +82,9 @@ def box_surface() -> trimesh.Trimesh:
         trimesh.creation.box(extents=2.0 * half_extents).apply_translation(middle)
         for middle, half_extents in box_walls()
     ]
-    return trimesh.util.concatenate(walls)
+    box = trimesh.util.concatenate(walls)
+    assert isinstance(box, trimesh.Trimesh)
+    return box
 
 
 def _surface(primitive: Primitive) -> trimesh.Trimesh:
