@@ -32,14 +32,18 @@ from dexgrasp_models.tasks.assist_controller_config import AssistControllerConfi
 from dexgrasp_models.tasks.pattern_generator import generate
 from dexgrasp_models.tasks.played_wrist import PlayConfig, PlayedWrist, reach_to
 from dexgrasp_sim.backends import make_simulator
+from dexgrasp_sim.box import AT_REST, is_in_box
 from dexgrasp_sim.episodes.grasp_cell import OFFERED, GraspCell
 from dexgrasp_sim.episodes.lift import Lift
 from dexgrasp_sim.scene import load_scene
 from dexgrasp_sim.simulator import Simulator
 
 OBJECTS = ("can", "bottle", "mug", "box", "bowl", "ball", "hammer", "camera")
+POLICIES = ("gated", "gradient", "learned", "planned")
 HIGHEST = 0.9
 """Metres that the palm must not exceed on its way."""
+REST = 1.0
+"""Seconds in which a released object comes to rest."""
 
 
 def attempt(
@@ -47,8 +51,12 @@ def attempt(
     seed: int,
     config: AssistControllerConfig,
     play: PlayConfig,
+    carry: bool = False,
 ) -> Lift:
-    """One grasp, in a simulator that was reset; a lock-step run of the graph ends alike."""
+    """One grasp, in a simulator that was reset; a lock-step run of the graph ends alike.
+
+    With `carry` it is that of the action /assist, and the object is released over the box.
+    """
     cell = GraspCell(simulator, "graspgf", OFFERED | {Need.WRIST_STREAM})
     cell.control = replace(cell.control, others={**cell.control.others, "graspgf": config})
     default = PROPOSERS.default
@@ -64,8 +72,21 @@ def attempt(
     played = PlayedWrist(start, reach, cloud.object_points, play, task, HIGHEST)
     began = simulator.time
     return cell.carry_out(
-        None, cloud.object_points, wrist=lambda now: played.pose(round(now - began, 9))
+        None,
+        cloud.object_points,
+        wrist=lambda now: played.pose(round(now - began, 9)),
+        carry_above=cloud.scene_points if carry else None,
     )
+
+
+def delivered(simulator: Simulator) -> bool:
+    """Whether the object comes to rest in the box; the hand stays where it is."""
+    for _ in range(round(REST / simulator.config.control_period)):
+        before = simulator.object_pose()
+        simulator.step()
+    pose = simulator.object_pose()
+    speed = np.linalg.norm(pose[:3, 3] - before[:3, 3]) / simulator.config.control_period
+    return bool(speed < AT_REST) and is_in_box(simulator.object_model, pose)
 
 
 def as_received(grasp: Grasp) -> Grasp:
@@ -75,10 +96,11 @@ def as_received(grasp: Grasp) -> Grasp:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--policy", default="gated", choices=("gated", "gradient", "learned"))
+    parser.add_argument("--policy", default="gated", choices=POLICIES)
     parser.add_argument("--weights", default="", help="of the learned policy")
     parser.add_argument("--lift", default="person", choices=("person", "itself"))
     parser.add_argument("--scene", default="floating", choices=("floating", "arm"))
+    parser.add_argument("--box", action="store_true", help="carry it over a box and release it")
     parser.add_argument("--objects", nargs="+", default=OBJECTS)
     parser.add_argument("--poses", type=int, default=5, help="of each object")
     parser.add_argument("--set", nargs="*", default=(), help="settings, as rest_time=0.5")
@@ -92,16 +114,23 @@ def main() -> int:
     rows = []
     for name in arguments.objects:
         for seed in range(arguments.poses):
-            simulator = make_simulator(load_scene(scene=arguments.scene), load_object(name))
+            scene = load_scene(scene=arguments.scene, box=arguments.box)
+            simulator = make_simulator(scene, load_object(name))
             simulator.reset(seed)
-            lift = attempt(simulator, seed, config, PlayConfig())
-            rows.append({"object": name, "seed": seed, **asdict(lift)})
+            lift = attempt(simulator, seed, config, PlayConfig(), arguments.box)
+            row = {"object": name, "seed": seed, **asdict(lift)}
             verdict = "lifted" if lift.success else f"lost at {lift.lost_at}: {lift.reason}"
+            if arguments.box:
+                row["in_box"] = delivered(simulator)
+                verdict += ", in the box" if row["in_box"] else ", not in the box"
+            rows.append(row)
             print(
                 f"{name:8s} {seed:3d}  knocked {1e3 * lift.knocked:5.1f} mm  {verdict}", flush=True
             )
     lifted = sum(row["success"] for row in rows)
     print(f"{arguments.policy}, {arguments.scene}: {lifted} of {len(rows)} lifted")
+    if arguments.box:
+        print(f"{sum(row['in_box'] for row in rows)} of {len(rows)} in the box")
     if arguments.out:
         report = {"settings": asdict(config), "scene": arguments.scene, "attempts": rows}
         with written_whole(arguments.out) as temporary:

@@ -55,6 +55,7 @@ class SceneConfig(Parameters):
     table_size: tuple[float, float] = parameter(
         (1.8, 1.2), 0.2, 5.0, "m", "sides of the table's top along x and y"
     )
+    box: bool = flag(False, "whether the box into which objects are released stands on the table")
     home_position: tuple[float, float, float] = parameter(
         (-0.4, 0.0, 0.45), -2.0, 2.0, "m", "the free hand's first place: rh_palm in world"
     )

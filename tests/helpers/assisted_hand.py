@@ -65,6 +65,7 @@ class AssistedHand:
     Attributes:
         policy: its policy.
         change: makes another observation of one, to spoil it.
+        close_wanted: a button is pressed that closes the hand.
         stops: (22,) joints at which the object stops the fingers, rad; None: there is none.
         log: stage, time and command of each tick.
     """
@@ -74,11 +75,12 @@ class AssistedHand:
         policy: Any = None,
         person: Callable[[float], np.ndarray] = reach,
         setup: dict[str, Any] | None = None,
+        settings: dict[str, Any] | None = None,
         **config: Any,
     ) -> None:
         self.policy = policy or Closing()
         self.controller = AssistController(
-            AssistControllerConfig(**config),
+            AssistControllerConfig(**(settings or {}), **config),
             ControllerSetup(PERIOD, **(setup or {})),
             policy=lambda *_: self.policy,
         )
@@ -86,6 +88,7 @@ class AssistedHand:
         self.change: Callable[[Observation], Observation] = lambda observation: observation
         self.stops: np.ndarray | None = np.full(22, 0.5)
         self.time, self.wrist, self.joints = 0.0, pose(START), np.zeros(22)
+        self.close_wanted = False
         self.log: list[tuple[str, float, Command]] = []
 
     def tick(self) -> Command:
@@ -95,6 +98,7 @@ class AssistedHand:
             object_points=ball(),
             wrist_wanted=self.person(self.time),
             wrist_time=state.time,
+            close_wanted=self.close_wanted,
         )
         command = self.controller.step(self.change(seen))
         self.log.append((self.controller.stage, self.time, command))

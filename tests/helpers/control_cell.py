@@ -14,7 +14,7 @@ from rclpy.qos import DurabilityPolicy, QoSProfile
 from ros_graph import Graph
 from std_srvs.srv import Trigger
 
-from dexgrasp_interfaces.action import ExecuteGrasp
+from dexgrasp_interfaces.action import Assist, ExecuteGrasp
 from dexgrasp_interfaces.msg import ControlState, GraspArray
 from dexgrasp_interfaces.srv import Capture, GenerateProposals
 from dexgrasp_models.hand.spec import load_hand
@@ -104,10 +104,12 @@ class Cell:
 
     def start(self, **goal):
         """A goal's handle, the future of its result, and the feedback so far."""
-        feedback: list[ExecuteGrasp.Feedback] = []
-        handle, result = self.ros.grasp(
-            ExecuteGrasp.Goal(**{"choose": True, **goal}), lambda m: feedback.append(m.feedback)
-        )
+        return self.send(ExecuteGrasp.Goal(**{"choose": True, **goal}))
+
+    def send(self, goal: ExecuteGrasp.Goal | Assist.Goal):
+        """The same of a goal of either action."""
+        feedback: list[ExecuteGrasp.Feedback | Assist.Feedback] = []
+        handle, result = self.ros.grasp(goal, lambda m: feedback.append(m.feedback))
         assert handle.accepted
         return handle, result, feedback
 

@@ -23,7 +23,7 @@ from rclpy.time_source import CLOCK_TOPIC
 from dexgrasp_bringup.graph import shared_environment
 from dexgrasp_bringup.graph_node import GraphNode
 from dexgrasp_bringup.processes import GraphProcesses, free_domain_id
-from dexgrasp_interfaces.action import ExecuteGrasp
+from dexgrasp_interfaces.action import Assist, ExecuteGrasp
 from dexgrasp_ros import contract
 from dexgrasp_ros.action_client import ActionClient
 from dexgrasp_ros.node import ManagedNode
@@ -117,12 +117,17 @@ class Graph:
         return self.wait(client.call_async(request), timeout)
 
     def grasp(
-        self, goal: ExecuteGrasp.Goal | None = None, on_feedback: Callable | None = None
+        self,
+        goal: ExecuteGrasp.Goal | Assist.Goal | None = None,
+        on_feedback: Callable | None = None,
     ) -> tuple[Any, Future]:
-        """Sends a goal to /grasp; gives its handle and the future of its result."""
-        client = ActionClient(self.tester, ExecuteGrasp, contract.GRASP_ACTION)
-        assert client.wait_for_server(60.0)
+        """Sends a goal to its action; gives its handle and the future of its result."""
         goal = goal or ExecuteGrasp.Goal(choose=True)
+        kind, name = next(
+            each for each in contract.ACTIONS.items() if isinstance(goal, each[0].Goal)
+        )
+        client = ActionClient(self.tester, kind, name)
+        assert client.wait_for_server(60.0)
         handle = self.wait(client.send_goal_async(goal, feedback_callback=on_feedback), 20.0)
         return handle, handle.get_result_async() if handle.accepted else None
 

@@ -1,4 +1,4 @@
-"""An assisted grasp in the simulator, in lock-step: over ROS, and in process alike."""
+"""An assisted grasp in the simulator that ends in a box, in lock-step: over ROS and in process."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from bench_scripts import bench_script
 from ros_graph import graph
 
 from dexgrasp_control.control_node import ControlNode
-from dexgrasp_interfaces.action import ExecuteGrasp
+from dexgrasp_interfaces.action import Assist
 from dexgrasp_models.objects import load_object
 from dexgrasp_models.tasks.assist_controller_config import AssistControllerConfig
 from dexgrasp_models.tasks.played_wrist import PlayConfig
@@ -30,14 +30,15 @@ SETTINGS = {"hold_time": 0.2, "lift_height": 0.12}
 def over_ros() -> tuple[Any, np.ndarray]:
     """The result, and the object's last pose."""
     with graph() as ros:
-        ros.start(BridgeNode, object=OBJECT, seed=SEED, mode="lock_step", deadline=PATIENCE)
+        ros.start(
+            BridgeNode, object=OBJECT, seed=SEED, box=True, mode="lock_step", deadline=PATIENCE
+        )
         ros.start(PerceptionNode, use_sim_time=True, frame_timeout=PATIENCE)
         ros.start(ProposalNode, use_sim_time=True)
         ros.start(WristPlayerNode, use_sim_time=True, seed=SEED, **PLAY)
         ros.start(
             ControlNode,
             use_sim_time=True,
-            controller="graspgf",
             state_timeout=PATIENCE,
             wrist_timeout=2 * PATIENCE,
             sight_timeout=PATIENCE,
@@ -45,18 +46,20 @@ def over_ros() -> tuple[Any, np.ndarray]:
             **{f"graspgf.{name}": value for name, value in SETTINGS.items()},
         )
         poses = ros.collect(contract.OBJECT_POSE)
-        _, answer = ros.grasp(ExecuteGrasp.Goal(choose=True))
+        _, answer = ros.grasp(Assist.Goal())
         result = ros.wait(answer, 4 * PATIENCE).result
         return result, conversions.pose_from_message(poses[-1].pose)
 
 
-def test_the_graph_lifts_a_can_and_ends_as_one_process_does():
+def test_the_graph_puts_a_can_into_the_box_and_ends_as_one_process_does():
     result, pose = over_ros()
     assert result.outcome == "succeeded", result.reason
     assert result.lifted_by == "cameras"
-    simulator = make_simulator(load_scene(), load_object(OBJECT))
+    simulator = make_simulator(load_scene(box=True), load_object(OBJECT))
     simulator.reset(SEED)
-    attempt = bench_script("assisted_grasp").attempt
-    lift = attempt(simulator, SEED, AssistControllerConfig(**SETTINGS), PlayConfig(**PLAY))
+    bench = bench_script("assisted_grasp")
+    settings, play = AssistControllerConfig(**SETTINGS), PlayConfig(**PLAY)
+    lift = bench.attempt(simulator, SEED, settings, play, carry=True)
     assert lift.success, lift.reason
     assert np.abs(pose - simulator.object_pose()).max() < 1e-12
+    assert bench.delivered(simulator)

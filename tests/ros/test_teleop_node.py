@@ -11,6 +11,7 @@ from ros_graph import Graph, eventually, graph
 from teleoperator import FollowingWrist, Teleoperator
 
 from dexgrasp_control.control_node import ControlNode
+from dexgrasp_interfaces.msg import ControlState
 from dexgrasp_models.config import load_node_parameters
 from dexgrasp_models.tasks.pattern_files import read_recording
 from dexgrasp_ros import contract, conversions
@@ -250,3 +251,25 @@ def test_the_assisting_controller_follows_a_teleoperated_wrist():
         assert (result.outcome, result.lifted_by) == ("succeeded", "cameras"), result.reason
         assert cell.robot.wrist[:2, 3] == pytest.approx(AT_CAN[:2], abs=1e-3)
         assert cell.robot.wrist[2, 3] > AT_CAN[2] + 0.1
+
+
+def test_it_lets_go_while_the_control_node_moves_the_wrist_by_itself(cell):
+    topic = contract.CONTROL_STATE
+    states = cell.ros.tester.create_publisher(topic.type, topic.name, topic.qos)
+    cell.press()
+    cell.move(0.05, 0.0, 0.0)
+    states.publish(ControlState(state="carry", moves_wrist=True))
+    assert eventually(lambda: cell.said("lost: the control node moves the wrist itself: carry"))
+    rest = cell.place
+    cell.person.pressed = False
+    assert eventually(lambda: cell.said("released"))
+    cell.person.pressed = True  # it is too early
+    cell.move(0.05, 0.0, 0.0)
+    assert eventually(lambda: cell.said("lost: the control node moves the wrist itself: carry"))
+    assert np.linalg.norm(cell.place - rest) < 0.005
+    states.publish(ControlState(state=ControlState.IDLE))
+    cell.ticks(2)
+    cell.press()
+    rest = cell.place
+    cell.move(0.05, 0.0, 0.0)
+    assert eventually(lambda: np.allclose(cell.place, rest + np.array([0.05, 0.0, 0.0]), atol=1e-6))

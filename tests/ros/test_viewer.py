@@ -23,6 +23,7 @@ from rclpy.executors import SingleThreadedExecutor
 from scipy.spatial.transform import Rotation
 
 from dexgrasp_bringup.processes import free_domain_id
+from dexgrasp_interfaces.action import ExecuteGrasp
 from dexgrasp_models.arm.mounting import load_mounting
 from dexgrasp_models.arm.spec import load_arm
 from dexgrasp_models.config import find_config
@@ -95,7 +96,7 @@ class Bench:
         cameras = [camera.name for camera in RIG]
         self.view = GraphView(self.node, drawing, self.panel, HAND.finger_joints, cameras, 160)
         self.commands = GraphCommands(self.node, self.texts.append)
-        self.watch = GraspWatch(self.node, self.texts.append)
+        self.watch = GraspWatch(self.node, ExecuteGrasp, self.texts.append)
 
     def wait_until(self, condition):
         deadline = time.monotonic() + PATIENCE

@@ -83,7 +83,7 @@ class GripWatch:
         self, targets: np.ndarray, state: RobotState, phase: Phase, stage: str
     ) -> Outcome | None:
         """The end of a grasp whose squeeze has gone from the fingers while the object is up."""
-        if phase not in (Phase.LIFT, Phase.HOLD):
+        if phase not in (Phase.LIFT, Phase.HOLD, Phase.CARRY):
             return None
         grip = self._grip.now(targets, state.joints)
         if grip >= self._config.lost_fraction * self._grip.full:

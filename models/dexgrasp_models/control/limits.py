@@ -246,6 +246,11 @@ class GuardedController:
         return self._controller
 
     @property
+    def follows_wrist(self) -> bool:
+        """Whether a person's wrist is followed now: always, where the controller doesn't tell."""
+        return Need.WRIST_STREAM in self._needs and getattr(self._controller, "follows_wrist", True)
+
+    @property
     def phase(self) -> Phase:
         return self._controller.phase
 

@@ -25,12 +25,11 @@ from dexgrasp_models.control.types import (
     Phase,
     RobotState,
 )
+from dexgrasp_models.hand.extent import HAND_REACH
 
 HOME = "home"
 OPEN_HAND = "open_hand"
 
-HAND_REACH = 0.25
-"""Metres from the palm's frame within which the whole hand is, however it is turned."""
 _LONGEST_STEP = 0.04
 """Seconds by which one state advances the motion at most."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from dexgrasp_models.control.approach_plan import ApproachPlan
+from dexgrasp_models.control.carry import CarryPlanner
 from dexgrasp_models.control.lift_check import LiftCheckConfig, Sight
 from dexgrasp_models.hand.spec import HandSpec, load_hand
 
@@ -23,6 +24,9 @@ class ControllerSetup:
     """Whether tendons couple the outer joints of the fingers."""
     place: bool = True
     """Whether the object is set down after the hold; else the grasp ends, and succeeds, with it."""
+    carry: CarryPlanner | None = None
+    """Finds the way over the box where the object is carried there and released after the hold. A
+    controller that follows a person's wrist then raises it by itself, once the person begins to."""
     lift_check: LiftCheckConfig = field(default_factory=LiftCheckConfig)
     """When the object counts as lifted."""
     sight: Sight | None = None

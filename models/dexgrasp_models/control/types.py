@@ -42,6 +42,8 @@ class Observation:
     """(4, 4) pose in `world` to which a person moves `rh_palm`, the newest there is."""
     wrist_time: float | None = None
     """When it was there, s on the clock of the state's `time`; None: at this tick."""
+    close_wanted: bool = False
+    """A person has pressed the button that says: close the hand."""
     tactile: Mapping[str, float] | None = None
     """Normal force, N, by the name of the hand's link, for the links that touch something."""
 
@@ -66,6 +68,7 @@ class Phase(StrEnum):
     CLOSE = "close"
     LIFT = "lift"
     HOLD = "hold"
+    CARRY = "carry"
     PLACE = "place"
     RELEASE = "release"
 
@@ -81,6 +84,7 @@ class OutcomeKind(StrEnum):
     DROPPED = "dropped"
     ABORTED = "aborted"
     STALE_INPUT = "stale_input"
+    BAD_GOAL = "bad_goal"
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 GraspGF (Wu et al., NeurIPS 2023), 2, 4.1 and D.2, on one hand. Each tick the wrist goes where the
 person's is; the policy acts at the task's rate. Once the wrist has come to rest at the object, or
-is raised there, the hand closes by itself as in the task, and is lifted.
+is raised there, or a button is pressed, the hand closes by itself, and is lifted.
 """
 
 from __future__ import annotations
@@ -25,17 +25,19 @@ from dexgrasp_models.control.types import (
     RobotState,
 )
 from dexgrasp_models.geometry.farthest_points import farthest_points
-from dexgrasp_models.tasks.assist_action import acted, auto_closed
+from dexgrasp_models.tasks.assist_action import acted
 from dexgrasp_models.tasks.assist_config import AssistConfig
 from dexgrasp_models.tasks.assist_controller_config import (
     AssistControllerConfig,
     PolicyMaker,
+    make_closing,
     make_policy,
 )
 from dexgrasp_models.tasks.assist_observation import WristHistory, from_observation
 from dexgrasp_models.tasks.rest import joint_rest, wrist_rest
 from dexgrasp_models.tasks.wrist_stream import WristStream
 
+GOES_BY_ITSELF = "the wrist goes by itself: the person's is not followed any more"
 _LONGEST_STEP = 0.04
 """Seconds by which one state advances the closing and the lift at most."""
 _ROUNDING = 1e-6
@@ -69,7 +71,7 @@ class AssistReport:
     """What the policy did last, for people to see."""
 
     remark: str
-    """Why wrist and fingers hold; empty while they follow."""
+    """Why wrist and fingers hold, or the wrist is not the person's; empty while they follow."""
     wanted: np.ndarray
     """(4, 4) the person's wrist, as followed."""
     action: np.ndarray
@@ -88,7 +90,8 @@ class AssistController:
 
     Args:
         config: thresholds, and which policy.
-        setup: of the grasp; that an object be put down is not looked at, the person does it.
+        setup: of the grasp; that an object be put down is not looked at, the person does it. One
+            that is to be carried is raised by itself once the person begins to raise it.
         policy: makes what closes the fingers.
         task: the numbers that the policy was trained with.
     """
@@ -104,6 +107,8 @@ class AssistController:
         self._task = replace(task or AssistConfig(), auto_close=config.auto_close)
         self._hand = setup.hand
         self._policy = policy(config, self._task, setup.hand)
+        self._close = make_closing(config, self._task, setup.hand)
+        self._rises_by_itself = config.lift == "itself" or setup.carry is not None
         self._stream = WristStream(config)
         self._rest = wrist_rest(config.rest_distance, config.rest_angle)
         self._finger_rest = joint_rest(config.rest_fingers)
@@ -156,12 +161,17 @@ class AssistController:
         return self._outcome
 
     @property
+    def follows_wrist(self) -> bool:
+        """Whether the person moves the wrist; False from where on it rises by itself."""
+        return self._rise is None
+
+    @property
     def report(self) -> AssistReport:
         """What the policy did last."""
         gradients = getattr(self._policy, "gradients", None)
         return AssistReport(
-            "" if self._rises else self._stream.remark,
-            self._stream.pose,
+            self._stream.remark if self.follows_wrist else GOES_BY_ITSELF,
+            self._stream.pose if self.follows_wrist else self._command.wrist_target,
             self._action,
             gradients[0] if gradients is not None and len(gradients) else None,
         )
@@ -182,7 +192,7 @@ class AssistController:
         elapsed = min(state.time - self._latest, _LONGEST_STEP)
         self._latest = state.time
         self._stream.take(observation)
-        if not self._rises:
+        if self.follows_wrist:
             self._watch_person(observation)
             if self._outcome is None and not self._stream.fresh:
                 self._forget_rest()
@@ -191,7 +201,7 @@ class AssistController:
         if self._outcome is not None:
             return self._command
         self._elapsed += elapsed
-        self._advance(state)
+        self._advance(observation)
         if self._outcome is not None:
             return self._command
         self._move_fingers(observation, elapsed)
@@ -213,30 +223,26 @@ class AssistController:
             np.resize(farthest_points(points, self._task.points), self._task.points)
         ]
 
-    @property
-    def _rises(self) -> bool:
-        """Whether the hand moves by itself, and the person's wrist is not followed any more."""
-        return self._rise is not None
-
     # Stages
 
     def _enter(self, stage: Stage) -> None:
         self._stage, self._elapsed = stage, 0.0
 
-    def _advance(self, state: RobotState) -> None:
+    def _advance(self, observation: Observation) -> None:
         """Go on to the next stage where it is time, or end after the last one."""
-        config, person = self._config, self._stream.pose
+        config, person, state = self._config, self._stream.pose, observation.state
         match self._stage:
             case Stage.FOLLOW if self._distance(state.wrist_pose) <= config.reach:
                 self._history.reset([0], state.wrist_pose[None])
                 self._policy.begin(1)
                 self._due = state.time
                 self._enter(Stage.ASSIST)
+            case Stage.ASSIST if observation.close_wanted:
+                self._begin_to_close()
             case Stage.ASSIST if self._distance(person) <= config.near:
                 self._low = min(self._low, person[2, 3])
                 if self._rests(state) or self._raised(person):
-                    self._closing, self._closed_from = 0.0, self._targets
-                    self._enter(Stage.CLOSE)
+                    self._begin_to_close()
             case Stage.ASSIST:
                 self._forget_rest()
             case Stage.CLOSE:
@@ -251,9 +257,13 @@ class AssistController:
             case Stage.HOLD if self._elapsed >= config.hold_time and not self._grip.awaits_sight:
                 self._judge(state)
 
+    def _begin_to_close(self) -> None:
+        self._closing, self._closed_from = 0.0, self._targets
+        self._enter(Stage.CLOSE)
+
     def _begin_lift(self, state: RobotState) -> None:
         self._end(self._grip.complete(self._command.finger_targets, state.joints))
-        if self._config.lift == "itself":
+        if self._rises_by_itself:
             bounds = MotionBounds(self._config.lift_speed, self._config.lift_acceleration, 1.0, 1.0)
             start = self._command.wrist_target
             up = start.copy()
@@ -279,16 +289,15 @@ class AssistController:
     def _wrist_target(self) -> np.ndarray:
         if self._rise is None:
             return self._stream.pose
-        return self._rise.pose(self._elapsed)
+        up = self._stage is Stage.HOLD
+        return self._rise.pose(self._rise.duration if up else self._elapsed)
 
     def _move_fingers(self, observation: Observation, elapsed: float) -> None:
         """The policy's step where one is due; before the fingers open, and then they close."""
         if self._closing is not None:
             self._closing += elapsed
             share = min(self._closing * self._task.rate / self._task.close_steps, 1.0)
-            self._targets = auto_closed(
-                self._closed_from[None], np.array([share]), self._hand, self._task
-            )[0]
+            self._targets = self._close(self._closed_from, share)
             self._action = np.zeros_like(self._action)
         elif self._stage is Stage.FOLLOW:
             step = self._config.open_speed * elapsed

@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
+
 from dexgrasp_models.control.grip_watch import GripConfig
 from dexgrasp_models.hand.spec import HandSpec
 from dexgrasp_models.parameters import choice, parameter, text
+from dexgrasp_models.tasks.assist_action import auto_closed
 from dexgrasp_models.tasks.assist_config import AssistConfig
 from dexgrasp_models.tasks.assist_policy import AssistPolicy
+from dexgrasp_models.tasks.planned_close import OpenHand, closed_by_plan
 from dexgrasp_models.tasks.wrist_stream import WristStreamConfig
 
 
@@ -19,16 +23,19 @@ class AssistControllerConfig(GripConfig, WristStreamConfig):
 
     policy: str = choice(
         "gated",
-        ("gated", "gradient", "learned"),
-        "what closes the fingers: the primitive slowed down by a gate, the bare primitive, or"
-        " a trained policy",
+        ("gated", "gradient", "learned", "planned"),
+        "what closes the fingers: the primitive slowed down by a gate, the bare primitive,"
+        " a trained policy, or one fixed motion once the wrist rests",
     )
     weights: str = text(
         "", "file of the trained policy, or of the primitive where that is alone; empty: what comes"
         " with the package"
     )  # fmt: skip
     lift: str = choice(
-        "person", ("person", "itself"), "whether the person raises the hand, or it rises by itself"
+        "person",
+        ("person", "itself"),
+        "whether the person raises the hand, or it rises by itself once it has closed; in /assist"
+        " it does that also once the person begins to",
     )
     reach: float = parameter(
         0.25, 0.02, 1.0, "m", "from the palm to the object, from where on the policy acts"
@@ -67,6 +74,8 @@ class AssistControllerConfig(GripConfig, WristStreamConfig):
 
 
 PolicyMaker = Callable[[AssistControllerConfig, AssistConfig, HandSpec], AssistPolicy]
+Closing = Callable[[np.ndarray, float], np.ndarray]
+"""(22,) finger targets, rad, from those at which the hand began to close, and a share in [0, 1]."""
 
 
 def make_policy(config: AssistControllerConfig, task: AssistConfig, hand: HandSpec) -> AssistPolicy:
@@ -77,6 +86,8 @@ def make_policy(config: AssistControllerConfig, task: AssistConfig, hand: HandSp
         ValueError: a trained policy is asked for, and none comes with the package nor is named, or
             it needs to be told what nobody knows here.
     """
+    if config.policy == "planned":
+        return OpenHand(hand, task)
     # PyTorch comes with these; a control node that grasps otherwise has no use for it.
     if config.policy == "learned":
         from dexgrasp_models.tasks.learned_assist import ASSIST_WEIGHTS, LearnedAssist
@@ -98,3 +109,14 @@ def make_policy(config: AssistControllerConfig, task: AssistConfig, hand: HandSp
     gate = GateConfig() if config.policy == "gated" else None
     own = (config.weights,) if config.weights else ()
     return PrimitiveAssist(gate, task, *own)
+
+
+def make_closing(config: AssistControllerConfig, task: AssistConfig, hand: HandSpec) -> Closing:
+    """How the hand closes by itself: after a policy as in the task (4.1), else all the way."""
+    if config.policy == "planned":
+        return closed_by_plan(hand)
+
+    def closed(start: np.ndarray, share: float) -> np.ndarray:
+        return auto_closed(start[None], np.array([share]), hand, task)[0]
+
+    return closed

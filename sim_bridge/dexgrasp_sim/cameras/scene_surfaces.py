@@ -13,11 +13,13 @@ from dexgrasp_models.hand.spec import load_hand
 from dexgrasp_models.objects import ObjectModel
 from dexgrasp_models.perception.ray_casting import Body
 from dexgrasp_models.robot.links import Link, Primitive, link_poses
+from dexgrasp_sim.box import box_walls
 from dexgrasp_sim.interface import Snapshot
 from dexgrasp_sim.scene import SceneConfig
 
 _OBJECT = (0.90, 0.45, 0.12)
 _TABLE = (0.80, 0.72, 0.60)
+_BOX = (0.36, 0.55, 0.42)
 _ARM = (0.62, 0.70, 0.80)
 _HAND = (0.30, 0.33, 0.38)
 
@@ -26,7 +28,8 @@ _CAPSULE_RESOLUTION = (24, 16)
 
 
 class SceneSurfaces:
-    """Object, table, and each shape of the robot's links as a body of its own, in this order.
+    """Object, table, each shape of the robot's links as a body of its own, and the box where there
+    is one, in this order.
 
     Attributes:
         bodies: the surfaces with their colours, for a `RayCaster`.
@@ -46,7 +49,9 @@ class SceneSurfaces:
                 for link, color in zip(links, colors, strict=True)
                 for primitive in link.primitives
             ),
+            *([Body(box_surface(), _BOX)] if config.box else []),
         ]
+        self._in_place = len(self.bodies) - 2 - sum(len(link.primitives) for link in links)
         self._link_of_shape, self._link_T_shape = _shapes(links)
         if self._arm:
             mounting, mount = load_mounting(), self._hand.mount
@@ -61,13 +66,25 @@ class SceneSurfaces:
             arm = self._world_T_base @ link_poses(self._arm.links, snapshot.joints)
             links = np.concatenate([arm, arm[-1] @ self._last_T_mount, links])
         shapes = links[self._link_of_shape] @ self._link_T_shape
-        return np.concatenate([snapshot.object_pose[None], np.eye(4)[None], shapes])
+        box = np.tile(np.eye(4), (self._in_place, 1, 1))
+        return np.concatenate([snapshot.object_pose[None], np.eye(4)[None], shapes, box])
 
 
 def table_surface(size: Sequence[float]) -> trimesh.Trimesh:
     """A slab with the sides `size` (m) along x and y whose top is z = 0."""
     slab = trimesh.creation.box(extents=(*size, _TABLE_THICKNESS))
     return slab.apply_translation((0.0, 0.0, -_TABLE_THICKNESS / 2))
+
+
+def box_surface() -> trimesh.Trimesh:
+    """The walls of the box, in `world`."""
+    walls = [
+        trimesh.creation.box(extents=2.0 * half_extents).apply_translation(middle)
+        for middle, half_extents in box_walls()
+    ]
+    box = trimesh.util.concatenate(walls)
+    assert isinstance(box, trimesh.Trimesh)
+    return box
 
 
 def _surface(primitive: Primitive) -> trimesh.Trimesh:

@@ -14,6 +14,7 @@ import numpy as np
 
 from dexgrasp_models.arm.kinematics import ArmKinematics
 from dexgrasp_models.control.approach_plan import ApproachPlan
+from dexgrasp_models.control.carry import CarryPlanner
 from dexgrasp_models.control.config import load_control_config
 from dexgrasp_models.control.controllers import CONTROLLERS, Need, usable_controller
 from dexgrasp_models.control.limits import GuardedController
@@ -112,6 +113,7 @@ class GraspCell:
         object_points: np.ndarray | None = None,
         observe: Callable[[RobotState, GuardedController], None] | None = None,
         wrist: Callable[[float], np.ndarray] | None = None,
+        carry_above: np.ndarray | None = None,
     ) -> Lift:
         """Approach, close, squeeze, lift and hold; success by the object's true poses.
 
@@ -121,6 +123,8 @@ class GraspCell:
             object_points: (N, 3) cloud of the object in `world`, m, that the controller sees.
             observe: shown each measured state, and the controller after it was stepped with it.
             wrist: gives a person's wrist, (4, 4) in `world`, at a time of the simulator, s.
+            carry_above: (N, 3) points in `world`, m, of what stands around: the object is carried
+                above it to the box of the settings, and released. None: it is held only.
         """
         simulator = self.simulator
         watch = LiftWatch(simulator.object_model, simulator.object_pose())
@@ -130,6 +134,7 @@ class GraspCell:
             self.hand,
             coupled=simulator.config.hand == "coupled",
             place=False,
+            carry=None if carry_above is None else self._carry_planner(carry_above),
             lift_check=self.control.lift_check,
         )
         controller = self.control.make_controller(self._controller, setup)
@@ -156,11 +161,24 @@ class GraspCell:
             simulator.step()
         # At the end of the hold the controller gives its verdict; what is true does not depend on
         # it, and its own word gives the reason only.
-        held_out = controller.phase is Phase.HOLD and controller.progress >= 1.0
+        held_out = controller.phase in (Phase.CARRY, Phase.RELEASE) or (
+            controller.phase is Phase.HOLD and controller.progress >= 1.0
+        )
         outcome = controller.outcome
         failed = outcome is not None and outcome.kind is not OutcomeKind.SUCCEEDED
         return watch.judged(
             held_out, controller.stage, outcome.reason if outcome is not None and failed else ""
+        )
+
+    def _carry_planner(self, obstacles: np.ndarray) -> CarryPlanner:
+        config = self.control.carry
+        return CarryPlanner(
+            np.array(config.box_position),
+            config,
+            self.control.limits,
+            self.hand,
+            obstacles,
+            lambda way: self._planner.is_reachable(self._arm_joints(), way),
         )
 
     def _state(self) -> RobotState:

@@ -9,16 +9,18 @@ import numpy as np
 import pytest
 from assisted_hand import AT_BALL, HAND, PERIOD, START, AssistedHand, Closing, late, pose, reach
 
+from dexgrasp_models.control.carry import CarryConfig, CarryPlanner
 from dexgrasp_models.control.config import ControlConfig
 from dexgrasp_models.control.controllers import CONTROLLERS, Need
 from dexgrasp_models.control.lift_check import LiftedBy, LiftVerdict, Sight
+from dexgrasp_models.control.limits import SafetyLimits
 from dexgrasp_models.control.setup import ControllerSetup
 from dexgrasp_models.control.types import Observation, OutcomeKind, Phase, RobotState
 from dexgrasp_models.nets.assist_network import AssistNetwork, AssistNetworkConfig
 from dexgrasp_models.nets.weights import save_weights
 from dexgrasp_models.tasks import learned_assist
 from dexgrasp_models.tasks.assist_config import AssistConfig
-from dexgrasp_models.tasks.assist_controller import Stage
+from dexgrasp_models.tasks.assist_controller import GOES_BY_ITSELF, Stage
 from dexgrasp_models.tasks.assist_controller_config import AssistControllerConfig, make_policy
 
 TASK = AssistConfig()
@@ -149,9 +151,26 @@ def test_it_lifts_by_itself_where_that_is_asked_for():
     hand.change = late(60.0)  # the person isn't followed any more
     hand.finish()
     assert ended(hand)[0] is OutcomeKind.SUCCEEDED
-    assert hand.wrist[2, 3] == pytest.approx(AT_BALL[2] + 0.15)
+    heights = [command.wrist_target[2, 3] for stage, _, command in hand.log if stage == "hold"]
+    assert heights == pytest.approx([AT_BALL[2] + 0.15] * len(heights))
     speeds = np.diff([command.wrist_target[2, 3] for _, _, command in hand.log]) / PERIOD
     assert speeds.max() <= 0.2 + 1e-6
+
+
+def test_what_is_to_be_carried_is_raised_by_itself_once_the_person_begins_to():
+    planner = CarryPlanner(np.zeros(3), CarryConfig(), SafetyLimits(), HAND, np.zeros((0, 3)), bool)
+    hand = AssistedHand(setup={"carry": planner})
+    hand.until(4.9)
+    assert (hand.controller.stage, hand.controller.follows_wrist) == ("close", True)
+    hand.until(hand_lifts := 5.3)
+    assert (hand.controller.stage, hand.controller.follows_wrist) == ("lift", False), hand_lifts
+    assert hand.controller.report.remark == GOES_BY_ITSELF
+    assert np.array_equal(hand.controller.report.wanted, hand.log[-1][2].wrist_target)
+    elsewhere = pose(np.add(START, (0.3, 0.3, 0.3)))
+    hand.change = lambda o: replace(o, wrist_wanted=elsewhere)  # whatever the person does
+    hand.finish()
+    assert ended(hand)[0] is OutcomeKind.SUCCEEDED
+    assert hand.wrist[:3, 3] == pytest.approx(np.add(AT_BALL, (0.0, 0.0, 0.15)))
 
 
 def test_a_hand_that_is_never_raised_is_given_up():

@@ -22,7 +22,7 @@ from dexgrasp_bringup.pictures import write_pictures
 from dexgrasp_bringup.processes import GraphProcesses, graph_environment
 from dexgrasp_bringup.recording import Moment, ProposalRecording, Proposed, Recording
 from dexgrasp_bringup.summary import Interval, summarise
-from dexgrasp_interfaces.action import ExecuteGrasp
+from dexgrasp_interfaces.action import Assist, ExecuteGrasp
 from dexgrasp_models.config import find_config
 from dexgrasp_models.files import written_whole
 from dexgrasp_models.perception.cameras import load_rig
@@ -41,6 +41,8 @@ STALL_TIMEOUT = 120.0
 """Seconds without a word of the control node after which a grasp is given up; it says several times
 a second what it does or waits for, and gives up by itself what does not come."""
 
+_FAREWELL = 0.5
+"""Seconds of wall time for which the simulator is listened to after the end."""
 _SHOWN = re.compile(r"\[(WARN|ERROR|FATAL)\]|Error:|Traceback|the scene is on http")
 
 
@@ -66,7 +68,7 @@ class StageLog:
         self.heard_at = time.monotonic()
         self._message = ""
 
-    def on_feedback(self, feedback: ExecuteGrasp.Feedback) -> None:
+    def on_feedback(self, feedback: ExecuteGrasp.Feedback | Assist.Feedback) -> None:
         with self._lock:
             self.heard_at, self._message = time.monotonic(), feedback.message
             if not self.entered or self.entered[-1].name != feedback.stage:
@@ -104,7 +106,8 @@ def run_demo(options: SimulationOptions, out: Path, console: Console | None = No
     A node that can't start or ends is a result, too: its outcome is ``failed``.
 
     Returns:
-        Whether the object was lifted, by the simulator's true poses.
+        Whether the object was lifted, and with `assist` came to rest in the box, by the simulator's
+        true poses.
 
     Raises:
         GraphError: a node is not installed.
@@ -138,13 +141,13 @@ def run_demo(options: SimulationOptions, out: Path, console: Console | None = No
             if options.drivers:
                 _wait_for_images(options.rig, processes, client)
                 _resume(processes, client)
-            goal = ExecuteGrasp.Goal(choose=True, place=not options.assist)
+            goal = Assist.Goal() if options.assist else ExecuteGrasp.Goal(choose=True, place=True)
             outcome = _grasp(client, goal, processes, stages, console)
         except DemoFailed as error:
             outcome = ("failed", str(error))
         finally:
             stages.end()
-        time.sleep(0.3)  # the last poses are still on their way
+        time.sleep(_FAREWELL)  # the last poses are still on their way, and what was released falls
         moments, proposed = recording.moments(), proposals.last()
         if options.viewer:
             lifted = _report(options, stages, moments, proposed, outcome, out, console)
@@ -259,7 +262,7 @@ class StartProgress:
 
 def _grasp(
     client: GraspClient,
-    goal: ExecuteGrasp.Goal,
+    goal: ExecuteGrasp.Goal | Assist.Goal,
     processes: GraphProcesses,
     stages: StageLog,
     console: Console,
@@ -311,7 +314,8 @@ def _leave_viewer_open(console: Console) -> None:
 
 
 def _print_result(result: dict[str, Any], out: Path, console: Console) -> None:
-    verdict = "[green]lifted" if result["success"] else "[red]not lifted"
+    done = "lifted" if result["in_box"] is None else "lifted into the box"
+    verdict = f"[green]{done}" if result["success"] else f"[red]not {done}"
     console.print(
         f"[bold]{verdict}[/][/bold]: {escape(result['outcome'])}, {escape(result['reason'])}",
         soft_wrap=True,

@@ -116,7 +116,9 @@ class SimulationOptions(GraspingOptions):
         "real_time", "Time runs freely, or waits for each command.", "real_time", "lock_step"
     )
     assist: bool = option(
-        False, "A person's wrist is played, and a policy closes the fingers (docs/assist.md)."
+        False,
+        "A person's wrist is played, a policy closes the fingers, and a box stands there"
+        " (docs/assist.md).",
     )
     drivers: bool = option(
         False, "The real drivers of cameras, arm and hand, with devices that the simulator moves."
@@ -161,6 +163,7 @@ def simulation_graph(options: SimulationOptions) -> list[GraphNode]:
             "scene": options.scene,
             "mode": options.mode,
             "cameras": options.rig,
+            "box": options.assist,
             **({"backend": options.backend} if options.backend else {}),
         },
     )
@@ -169,6 +172,7 @@ def simulation_graph(options: SimulationOptions) -> list[GraphNode]:
         options.seed,
         scene=options.scene,
         simulated=True,
+        assisting=options.controller if options.assist else "",
     )
     if options.assist:
         nodes.append(_wrist_player(options))
@@ -214,12 +218,16 @@ def _wrist_player(options: SimulationOptions) -> GraphNode:
 
 
 def grasping_nodes(
-    options: GraspingOptions, seed: int = 0, *, scene: str, simulated: bool
+    options: GraspingOptions, seed: int = 0, *, scene: str, simulated: bool, assisting: str = ""
 ) -> list[GraphNode]:
-    """The nodes that are the same in simulation and on the robot."""
+    """The nodes that are the same in simulation and on the robot.
+
+    `assisting` is what carries /assist out; by default what config/control.yaml says.
+    """
     clock = {"use_sim_time": simulated}
     proposer = {"proposer": options.proposer, "learned.weights": options.weights}
-    controller = {"controller": options.controller} if options.controller else {}
+    controllers = {"controller": options.controller, "assisting": assisting}
+    controllers = {name: value for name, value in controllers.items() if value}
     nodes = [
         GraphNode(
             "dexgrasp_perception",
@@ -240,7 +248,7 @@ def grasping_nodes(
             "control_node",
             "control",
             "control.yaml",
-            {**clock, "scene": scene, "seed": seed, **controller},
+            {**clock, "scene": scene, "seed": seed, **controllers},
             commands=True,
         ),
     ]

@@ -1,4 +1,4 @@
-"""A client of the running graph: waits for its nodes, and sends the /grasp goal."""
+"""A client of the running graph: waits for its nodes, and sends goals of /grasp and /assist."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from rclpy.signals import SignalHandlerOptions
 from rclpy.task import Future
 from std_srvs.srv import Trigger
 
-from dexgrasp_interfaces.action import ExecuteGrasp
+from dexgrasp_interfaces.action import Assist, ExecuteGrasp
 from dexgrasp_ros import contract
 from dexgrasp_ros.action_client import ActionClient
 from dexgrasp_ros.asked import Asked
@@ -56,7 +56,10 @@ class GraspClient:
         )
         self.node = Node("grasp_client", context=self._context)
         self._states: dict[str, Any] = {}
-        self._grasp = ActionClient(self.node, ExecuteGrasp, contract.GRASP_ACTION)
+        self._clients = {
+            kind.Goal: (ActionClient(self.node, kind, name), self.node.resolve_topic_name(name))
+            for kind, name in contract.ACTIONS.items()
+        }
         self._spinning: SpinningThread | None = None
 
     def __enter__(self) -> Self:
@@ -74,30 +77,30 @@ class GraspClient:
         return [name for name in names if not self._is_active(name, timeout)]
 
     def grasp(
-        self, goal: ExecuteGrasp.Goal, on_feedback: Callable[[ExecuteGrasp.Feedback], None]
+        self,
+        goal: ExecuteGrasp.Goal | Assist.Goal,
+        on_feedback: Callable[[ExecuteGrasp.Feedback | Assist.Feedback], None],
     ) -> GraspRun:
-        """Sends a goal.
+        """Sends a goal to the action that it is of.
 
         Args:
-            goal: a grasp, or the wish that one is chosen.
+            goal: a grasp, or the wish that one is chosen; or that a person is assisted.
             on_feedback: called from another thread.
 
         Raises:
             GoalRefused: the control node refused it, or is not there.
         """
-        action = self.node.resolve_topic_name(contract.GRASP_ACTION)
-        if not self._grasp.wait_for_server(timeout_sec=10.0):
+        client, action = self._clients[type(goal)]
+        if not client.wait_for_server(timeout_sec=10.0):
             raise GoalRefused(f"{action} is not there")
-        sent = self._grasp.send_goal_async(
+        sent = client.send_goal_async(
             goal, feedback_callback=lambda message: on_feedback(message.feedback)
         )
         if not _wait(sent, 10.0):
             raise GoalRefused(f"{action} did not answer in 10 s")
         if not sent.result().accepted:
             raise GoalRefused(f"{action} refused the goal: is a grasp running?")
-        return GraspRun(
-            sent.result(), self._grasp, action, Asked(self.node, f"{action}/_action/status")
-        )
+        return GraspRun(sent.result(), client, action, Asked(self.node, f"{action}/_action/status"))
 
     def resume(self, service: str, timeout: float) -> str:
         """A person's word that a stopped driver may go on; why it can't, empty if it does.
@@ -169,7 +172,7 @@ class GraspRun:
         return self._lost_since is not None and now - self._lost_since > _LOST_AFTER
 
     @property
-    def result(self) -> ExecuteGrasp.Result:
+    def result(self) -> ExecuteGrasp.Result | Assist.Result:
         """How it ended."""
         return self._answer.result().result
 

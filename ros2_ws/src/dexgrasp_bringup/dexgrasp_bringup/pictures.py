@@ -48,7 +48,7 @@ def write_pictures(
     pictures of `propose` and `plan` is drawn what was proposed and chosen; where a person's wrist
     is followed, into those of `wrist` and `assist` what was proposed, and the wrist's way.
     """
-    config = load_scene(scene=options.scene, cameras=options.rig)
+    config = load_scene(scene=options.scene, cameras=options.rig, box=options.assist)
     cameras = DepthCameras(config, load_object(options.object, options.scale))
     view = viewpoint(options.scene)
     renderer = Renderer(cameras, view)

@@ -6,14 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from dexgrasp_bringup.graph import SimulationOptions
 from dexgrasp_bringup.recording import Moment, at_wall_time
 
 MOTION = (
     *("pregrasp", "approach", "close", "squeeze", "lift", "hold", "place", "release"),
-    *("follow", "assist"),
+    *("follow", "assist", "carry"),
 )
-"""The stages in which the robot moves; the last two where it follows a person's wrist."""
+"""The stages in which the robot moves; the last three where it follows a person's wrist."""
 
 
 @dataclass(frozen=True)
@@ -40,15 +42,16 @@ def summarise(
 ) -> dict[str, Any]:
     """The content of ``result.json``.
 
-    ``success`` needs both: the object is raised by `LIFTED_HEIGHT` at the end of the hold, and the
-    control node was content to the end.
+    ``success`` needs all: the object is raised by `LIFTED_HEIGHT` at the end of the hold, comes to
+    rest in the box where there is one, and the control node was content to the end.
     """
     from dexgrasp_models.metrics.grasp_execution import LIFTED_HEIGHT
 
     lift = _lift_height(intervals, moments)
+    in_box = _is_in_box(options, moments) if options.assist else None
     last_pose = moments[-1].snapshot.object_pose.ravel().tolist() if moments else None
     return {
-        "success": lift >= LIFTED_HEIGHT and outcome == "succeeded",
+        "success": lift >= LIFTED_HEIGHT and in_box is not False and outcome == "succeeded",
         "outcome": outcome,
         "reason": reason,
         "object": options.object,
@@ -57,6 +60,7 @@ def summarise(
         "scene": options.scene,
         "mode": options.mode,
         "lift_height_m": round(lift, 4),
+        "in_box": in_box,
         "stages": [
             {"stage": interval.stage, "seconds": round(interval.end - interval.start, 3)}
             for interval in intervals
@@ -73,6 +77,19 @@ def _lift_height(intervals: Sequence[Interval], moments: Sequence[Moment]) -> fl
     holds = [interval.end for interval in intervals if interval.stage == "hold"]
     judged = moments[at_wall_time(moments, holds[0] if holds else intervals[-1].end)]
     return judged.object_height - moments[0].object_height
+
+
+def _is_in_box(options: SimulationOptions, moments: Sequence[Moment]) -> bool:
+    """Whether the object lies in the box at last, and has come to rest."""
+    from dexgrasp_models.objects import load_object
+    from dexgrasp_sim.box import AT_REST, is_in_box
+
+    if len(moments) < 2:
+        return False
+    before, last = (moment.snapshot for moment in moments[-2:])
+    way = np.linalg.norm(last.object_pose[:3, 3] - before.object_pose[:3, 3])
+    at_rest = bool(way <= AT_REST * (last.time - before.time))
+    return at_rest and is_in_box(load_object(options.object, options.scale), last.object_pose)
 
 
 def _real_time_factor(intervals: Sequence[Interval], moments: Sequence[Moment]) -> float | None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from rclpy.node import Node
 
 from dexgrasp_interfaces.msg import AssistState
+from dexgrasp_models.control.limits import GuardedController
 from dexgrasp_models.control.types import RobotState
 from dexgrasp_models.hand.spec import HandSpec
-from dexgrasp_models.tasks.assist_controller import AssistController
+from dexgrasp_models.tasks.assist_controller import AssistReport
 from dexgrasp_ros import contract, conversions
 
 _PERIOD = 0.05
@@ -15,7 +16,7 @@ _PERIOD = 0.05
 
 
 class AssistOutput:
-    """Publishes the report of the controller that goes on."""
+    """Publishes the reports of the controller that goes on."""
 
     def __init__(self, node: Node, hand: HandSpec) -> None:
         topic = contract.ASSIST_STATE
@@ -23,12 +24,11 @@ class AssistOutput:
         self._publisher = node.create_publisher(topic.type, topic.name, topic.qos)
         self._told = -float("inf")
 
-    def tell(self, controller: AssistController, state: RobotState) -> None:
+    def tell(self, report: AssistReport, controller: GuardedController, state: RobotState) -> None:
         """To be called at each tick, with the state that was answered."""
         if 0.0 <= state.time - self._told < _PERIOD - 1e-6:
             return
         self._told = state.time
-        report = controller.report
         self._publisher.publish(
             AssistState(
                 header=conversions.header(conversions.seconds_to_ns(state.time), conversions.WORLD),

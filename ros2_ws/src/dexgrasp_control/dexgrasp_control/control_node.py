@@ -1,4 +1,4 @@
-"""The node that carries out grasps: the /grasp action and the 50 Hz control tick.
+"""The node that carries out grasps: the actions /grasp and /assist, and the 50 Hz control tick.
 
 Capture, proposal and planning happen while the robot stands still; from then on every measured
 state is answered by one command with the state's own stamp, in real time and in lock-step alike.
@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 import traceback
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -20,16 +21,17 @@ from rclpy.action.server import GoalEvent, ServerGoalHandle
 from std_srvs.srv import Trigger
 
 from dexgrasp_control.assist_output import AssistOutput
+from dexgrasp_control.assist_task import AssistTask
 from dexgrasp_control.cloud_input import CloudInput
 from dexgrasp_control.control_parameters import ControlParameters
-from dexgrasp_control.grasp_task import GraspTask
+from dexgrasp_control.grasp_task import GraspTask, TellStage, WhyStop
 from dexgrasp_control.lift_sight import LiftSight
 from dexgrasp_control.move_task import MoveTask
 from dexgrasp_control.preparation import GraspEnded, Preparation
 from dexgrasp_control.robot_link import RobotLink
 from dexgrasp_control.service_call import Patience, ServiceCall, SignsOfLife
 from dexgrasp_control.state_output import StateOutput, error_code
-from dexgrasp_interfaces.action import ExecuteGrasp
+from dexgrasp_interfaces.action import Assist, ExecuteGrasp
 from dexgrasp_interfaces.msg import ControlState
 from dexgrasp_interfaces.srv import Capture, GenerateProposals
 from dexgrasp_models.arm.kinematics import ArmKinematics
@@ -53,6 +55,9 @@ LONGEST_LOOK = 10
 FAREWELL = 0.5
 """Seconds of wall time for a motion to end by itself when the node is deactivated."""
 
+CarryOut = Callable[[Any, WhyStop, TellStage], tuple[Outcome, bool]]
+"""Takes a goal's request; gives its outcome, and whether an object is in the hand."""
+
 
 @dataclass
 class _Goal:
@@ -60,11 +65,15 @@ class _Goal:
 
     Attributes:
         handle: rclpy's.
+        action: whose goal it is.
+        kind: of the action.
         outcome: how it ended; None while it goes on.
         concluded: its client has been told.
     """
 
     handle: ServerGoalHandle
+    action: ActionServer
+    kind: Any
     started: float = field(default_factory=time.monotonic)
     outcome: Outcome | None = None
     holding: bool = False
@@ -88,6 +97,7 @@ class ControlNode(ManagedNode):
         self._config = ControlConfig(
             approach=declare_parameters(self, defaults.approach, prefix="approach."),
             executor=declare_parameters(self, defaults.executor, prefix="executor."),
+            carry=declare_parameters(self, defaults.carry, prefix="carry."),
             lift_check=declare_parameters(self, defaults.lift_check, prefix="lift_check."),
             limits=declare_parameters(self, defaults.limits, prefix="limits."),
             others=declare_kinds(self, CONTROLLERS, leave_out=(CONTROLLERS.default,)),
@@ -107,6 +117,7 @@ class ControlNode(ManagedNode):
         self._config = ControlConfig(
             approach=current_parameters(self, self._config.approach, prefix="approach."),
             executor=current_parameters(self, self._config.executor, prefix="executor."),
+            carry=current_parameters(self, self._config.carry, prefix="carry."),
             lift_check=current_parameters(self, self._config.lift_check, prefix="lift_check."),
             limits=current_parameters(self, self._config.limits, prefix="limits."),
             others={
@@ -169,9 +180,11 @@ class ControlNode(ManagedNode):
             planner,
             looker,
             AssistOutput(self, hand),
+            hand,
             self._config,
             p,
         )
+        assist = AssistTask(self._grasp, self._preparation, self._config, p)
         self._move = MoveTask(
             self._robot, planner, self._config, p.control_period, hand, arm, clouds
         )
@@ -182,15 +195,10 @@ class ControlNode(ManagedNode):
             (contract.OPEN_HAND_SERVICE, OPEN_HAND),
         ):
             self.create_waiting_service(Trigger, name, partial(self._on_move, stage))
-        self._action = ActionServer(
-            self,
-            ExecuteGrasp,
-            contract.GRASP_ACTION,
-            execute_callback=lambda handle: None,  # goals are carried out and concluded here
-            goal_callback=self._on_goal,
-            handle_accepted_callback=self._on_accepted,
-            cancel_callback=lambda _: CancelResponse.ACCEPT,
-        )
+        self._actions = [
+            self._offer(ExecuteGrasp, contract.GRASP_ACTION, self._grasp.carry_out),
+            self._offer(Assist, contract.ASSIST_ACTION, assist.carry_out),
+        ]
 
     def activate(self) -> None:
         self._state_output.enter(ControlState.IDLE)
@@ -211,7 +219,8 @@ class ControlNode(ManagedNode):
 
     def cleanup(self) -> None:
         self._worker.end()
-        self._action.destroy()
+        for action in self._actions:
+            action.destroy()
         self._transforms = None
 
     # Health
@@ -274,19 +283,31 @@ class ControlNode(ManagedNode):
         response.message = outcome.reason
         return response
 
-    # The action
+    # The actions
 
-    def _on_goal(self, request: ExecuteGrasp.Goal) -> GoalResponse:
+    def _offer(self, kind: Any, name: str, carry_out: CarryOut) -> ActionServer:
+        def accepted(handle: ServerGoalHandle) -> None:
+            self._goal = _Goal(handle, action, kind)
+            self._done = self._worker.start(partial(self._carry_out, self._goal, carry_out))
+
+        action = ActionServer(
+            self,
+            kind,
+            name,
+            execute_callback=lambda handle: None,  # goals are carried out and concluded here
+            goal_callback=self._on_goal,
+            handle_accepted_callback=accepted,
+            cancel_callback=lambda _: CancelResponse.ACCEPT,
+        )
+        return action
+
+    def _on_goal(self, request: Any) -> GoalResponse:
         if (refusal := self._take("a grasp")) is not None:
             self.get_logger().warning(f"refused a goal: {refusal}")
             return GoalResponse.REJECT
         return GoalResponse.ACCEPT
 
-    def _on_accepted(self, handle: ServerGoalHandle) -> None:
-        self._goal = _Goal(handle)
-        self._done = self._worker.start(partial(self._carry_out_grasp, self._goal))
-
-    def _carry_out_grasp(self, goal: _Goal) -> None:
+    def _carry_out(self, goal: _Goal, carry_out: CarryOut) -> None:
         """Beside the executor."""
         handle = goal.handle
 
@@ -295,11 +316,11 @@ class ControlNode(ManagedNode):
                 self._state_output.enter(stage)
             if not goal.concluded:
                 handle.publish_feedback(
-                    ExecuteGrasp.Feedback(stage=stage, progress=progress, message=message)
+                    goal.kind.Feedback(stage=stage, progress=progress, message=message)
                 )
 
         try:
-            outcome, goal.holding = self._grasp.carry_out(
+            outcome, goal.holding = carry_out(
                 handle.request, partial(self._why_stop, handle), tell_stage
             )
         except GraspEnded as end:
@@ -330,10 +351,10 @@ class ControlNode(ManagedNode):
         )
         self.report(*self._well)
         failure = GoalEvent.CANCELED if cancelled else GoalEvent.ABORT
-        self._action.conclude(
+        goal.action.conclude(
             goal.handle,
             GoalEvent.SUCCEED if succeeded else failure,
-            ExecuteGrasp.Result(
+            goal.kind.Result(
                 success=succeeded,
                 error_code=error_code(outcome.kind),
                 outcome=outcome.kind.value,

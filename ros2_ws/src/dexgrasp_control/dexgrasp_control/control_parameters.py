@@ -71,6 +71,14 @@ class ControlParameters(Parameters):
         "s of wall time",
         "a controller that follows a person's wrist waits so long for its first pose",
     )
+    close_button: int = parameter(
+        1, 0, 63, "", "that closes the hand at a person's wrist, among those on teleop/clutch"
+    )
+    assisting: str = choice(
+        "graspgf",
+        lambda: CONTROLLERS.names,
+        "what carries /assist out: a controller that follows a person's wrist",
+    )
     sight_timeout: float = parameter(
         10.0,
         0.0,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -21,14 +21,18 @@ from dexgrasp_control.wrist_input import WristInput
 from dexgrasp_interfaces.action import ExecuteGrasp
 from dexgrasp_interfaces.msg import ControlState
 from dexgrasp_models.control.approach_plan import ApproachPlan, NoApproach
+from dexgrasp_models.control.carry import CarryPlanner, HeldObject
 from dexgrasp_models.control.config import ControlConfig
 from dexgrasp_models.control.controllers import Need, usable_controller
+from dexgrasp_models.control.delivery import Delivery
 from dexgrasp_models.control.lift_check import Sight
+from dexgrasp_models.control.limits import GuardedController
 from dexgrasp_models.control.planner import GraspPlanner
 from dexgrasp_models.control.setup import ControllerSetup
 from dexgrasp_models.control.types import Observation, Outcome, OutcomeKind, Phase, RobotState
+from dexgrasp_models.hand.spec import HandSpec
 from dexgrasp_models.synthesis.types import Grasp
-from dexgrasp_models.tasks.assist_controller import AssistController
+from dexgrasp_models.tasks.assist_controller import GOES_BY_ITSELF, AssistController
 from dexgrasp_ros import contract, conversions
 from dexgrasp_ros.conversions import MessageError
 
@@ -37,11 +41,34 @@ _LOOK_AT = 0.5
 
 _OFFERED = frozenset({Need.PLAN, Need.GOAL, Need.CLOUD, Need.WRIST_STREAM, Need.EFFORTS})
 _GRASP = frozenset({Need.PLAN, Need.GOAL})
+_NOTHING = np.zeros((0, 3))
 
 TellStage = Callable[[str, float, str], None]
 """Takes the stage, its progress in [0, 1], and what is waited for."""
 WhyStop = Callable[[], str | None]
 """Why the grasp is not wanted any more, or None."""
+
+
+@dataclass(frozen=True)
+class Means:
+    """What carries a grasp out."""
+
+    controller: str
+    """Its name."""
+    config: ControlConfig
+    """Its settings, and the limits."""
+    box: np.ndarray | None = None
+    """(3,) middle of a box's opening in `world`, m, over which the object is carried and released;
+    None: it is held only."""
+
+    @property
+    def needs(self) -> frozenset[Need]:
+        """Of the controller.
+
+        Raises:
+            ValueError: there is none of the name, or it needs what this node is not given.
+        """
+        return usable_controller(self.controller, _OFFERED).needs
 
 
 class GraspTask:
@@ -53,6 +80,7 @@ class GraspTask:
         planner: plans.
         looker: asks the cameras about the lift; None: the grip alone tells.
         assist_output: tells what a policy does that follows a person's wrist.
+        hand: that grasps.
         config: of the controller.
         parameters: of the control node.
 
@@ -68,6 +96,7 @@ class GraspTask:
         planner: GraspPlanner,
         looker: LiftSight | None,
         assist_output: AssistOutput,
+        hand: HandSpec,
         config: ControlConfig,
         parameters: ControlParameters,
     ) -> None:
@@ -76,15 +105,20 @@ class GraspTask:
         self._planner = planner
         self._looker = looker
         self._assist_output = assist_output
-        self._config = config
+        self._hand = hand
         self._parameters = parameters
-        self._needs = usable_controller(parameters.controller, _OFFERED).needs
+        self._means = Means(parameters.controller, config)
         self._loading = False
-        if Need.PLAN not in self._needs:  # weights that are missing are told now
-            config.make_controller(parameters.controller, self._setup())
+        if Need.PLAN not in self._means.needs:  # weights that are missing are told now
+            config.make_controller(parameters.controller, self._setup(self._means))
 
     def _setup(
-        self, plan: ApproachPlan | None = None, place: bool = False, sight: Sight | None = None
+        self,
+        means: Means,
+        plan: ApproachPlan | None = None,
+        place: bool = False,
+        sight: Sight | None = None,
+        obstacles: np.ndarray = _NOTHING,
     ) -> ControllerSetup:
         p = self._parameters
         return ControllerSetup(
@@ -92,29 +126,55 @@ class GraspTask:
             plan,
             coupled=p.hand == "coupled",
             place=place,
-            lift_check=self._config.lift_check,
+            carry=None if means.box is None else self._carry_planner(means, obstacles),
+            lift_check=means.config.lift_check,
             sight=sight,
         )
 
+    def _carry_planner(self, means: Means, obstacles: np.ndarray) -> CarryPlanner:
+        assert means.box is not None
+        return CarryPlanner(
+            means.box,
+            means.config.carry,
+            means.config.limits,
+            self._hand,
+            obstacles,
+            lambda way: self._planner.is_reachable(self._robot.arm_angles(), way),
+        )
+
     def carry_out(
-        self, request: ExecuteGrasp.Goal, why_stop: WhyStop, tell_stage: TellStage
+        self,
+        request: ExecuteGrasp.Goal,
+        why_stop: WhyStop,
+        tell_stage: TellStage,
+        means: Means | None = None,
     ) -> tuple[Outcome, bool]:
         """The outcome, and whether an object is in the hand.
+
+        Args:
+            request: what is to be grasped, and how.
+            why_stop: asked while it goes on.
+            tell_stage: told of all that it does.
+            means: other ones than those of the parameters.
 
         Raises:
             GraspEnded: it was over before the robot moved.
         """
+        means = means or self._means
         # While the other nodes are at work on what is planned with.
-        if Need.PLAN in self._needs and not self._loading:
+        if Need.PLAN in means.needs and not self._loading:
             self._loading = True
             threading.Thread(target=self._load_planner, name="planner", daemon=True).start()
-        wrist = WristInput() if Need.WRIST_STREAM in self._needs else None
+        wrist = None
+        if Need.WRIST_STREAM in means.needs:
+            wrist = WristInput(self._parameters.close_button)
         with self._robot.listening(wrist):
-            return self._carried_out(request, wrist, why_stop, tell_stage)
+            return self._carried_out(request, means, wrist, why_stop, tell_stage)
 
     def _carried_out(
         self,
         request: ExecuteGrasp.Goal,
+        means: Means,
         wrist: WristInput | None,
         why_stop: WhyStop,
         tell_stage: TellStage,
@@ -129,16 +189,35 @@ class GraspTask:
             state = self._robot.fresh_state(partial(tell, first))
         except MessageError as error:
             raise GraspEnded(OutcomeKind.STALE_INPUT, str(error)) from None
-        grasps = self._grasps(request, tell)
+        grasps = self._grasps(request, means, tell)
         goal, plan = grasps[0] if grasps else None, None
-        if Need.PLAN in self._needs:
+        if Need.PLAN in means.needs:
             tell("plan", f"planning the way to the best of {len(grasps)} grasps")
             plan = self._plan(grasps, state)
             goal = plan.grasp
             tell("plan", "planned")
+        sight = Sight() if self._looker else None
+        obstacles = self._preparation.clouds.points[1]
+        setup = self._setup(means, plan, request.place, sight, obstacles)
+        controller = self._make_controller(means, setup, state)
         if wrist is not None:
             self._await_wrist(wrist, tell)
-        return self._follow(goal, plan, wrist, request.place, why_stop, tell_stage)
+        return self._follow(controller, sight, goal, wrist, why_stop, tell_stage)
+
+    def _make_controller(
+        self, means: Means, setup: ControllerSetup, state: RobotState
+    ) -> GuardedController:
+        """The controller, whose object can be carried from where the hand is now, if it is to."""
+        try:
+            if setup.carry is not None:
+                nothing = HeldObject(np.zeros((1, 3)))
+                setup.carry.way(state.wrist_pose, state.joints, nothing)
+            return means.config.make_controller(means.controller, setup)
+        except NoApproach as error:
+            raise GraspEnded(OutcomeKind.NO_APPROACH, str(error)) from None
+        except ValueError as error:
+            kind = OutcomeKind.ABORTED if means is self._means else OutcomeKind.BAD_GOAL
+            raise GraspEnded(kind, str(error)) from None
 
     def _load_planner(self) -> None:
         self._planner.load()
@@ -146,17 +225,20 @@ class GraspTask:
 
         torch.set_num_threads(1)  # more would cost the other nodes their processor
 
-    def _grasps(self, request: ExecuteGrasp.Goal, tell: Callable[[str, str], None]) -> list[Grasp]:
+    def _grasps(
+        self, request: ExecuteGrasp.Goal, means: Means, tell: Callable[[str, str], None]
+    ) -> list[Grasp]:
         preparation, p = self._preparation, self._parameters
-        if not _GRASP & self._needs and (request.text or not request.choose):
+        if not _GRASP & means.needs and (request.text or not request.choose):
             raise GraspEnded(
                 OutcomeKind.NO_PROPOSAL,
-                f"controller {p.controller} takes neither a grasp nor a text: send choose alone",
+                f"controller {means.controller} takes neither a grasp nor a text:"
+                " send choose alone",
             )
         if not request.choose:
             return [preparation.given(request, partial(tell, "plan"))]
         preparation.take_cloud(partial(tell, "capture"))
-        if not _GRASP & self._needs:
+        if not _GRASP & means.needs:
             return []
         return preparation.propose(p.proposals, request.text, p.seed, partial(tell, "propose"))
 
@@ -191,28 +273,29 @@ class GraspTask:
 
     def _follow(
         self,
+        controller: GuardedController,
+        sight: Sight | None,
         goal: Grasp | None,
-        plan: ApproachPlan | None,
         wrist: WristInput | None,
-        place: bool,
         why_stop: WhyStop,
         tell_stage: TellStage,
     ) -> tuple[Outcome, bool]:
-        p = self._parameters
         clouds = self._preparation.clouds
         before = clouds.points[0]
-        sight = Sight() if self._looker else None
-        controller = self._config.make_controller(p.controller, self._setup(plan, place, sight))
+        lifts = controller.inner
+        if isinstance(lifts, Delivery):
+            lifts = lifts.grasp
 
         def observe(state: RobotState) -> Observation:
             newest = wrist.newest if wrist else None
             ns, pose = newest or (None, None)
             moment = None if ns is None else ns / conversions.NANOSECONDS
-            return Observation(state, goal, clouds.points[0], pose, moment)
+            close = wrist is not None and wrist.close_wanted
+            return Observation(state, goal, clouds.points[0], pose, moment, close)
 
         def told(state: RobotState) -> None:
-            if isinstance(controller.inner, AssistController):
-                self._assist_output.tell(controller.inner, state)
+            if isinstance(lifts, AssistController):
+                self._assist_output.tell(lifts.report, controller, state)
 
         motion = Motion(controller, sight, observe=observe, told=told, wrist=wrist)
 
@@ -225,7 +308,8 @@ class GraspTask:
         asked = False
         try:
             while not motion.ended.wait(PERIOD):
-                tell("")
+                alone = wrist is not None and not controller.follows_wrist
+                tell(GOES_BY_ITSELF if alone else "")
                 if sight is not None and not asked and self._is_time_to_look(motion):
                     asked = True
                     self._look(motion, before, tell)
@@ -234,12 +318,8 @@ class GraspTask:
             if sight is not None:
                 sight.conclude(None, "nobody looked")
         assert controller.outcome is not None
-        kept = controller.outcome.kind in (
-            OutcomeKind.SUCCEEDED,
-            OutcomeKind.ABORTED,
-            OutcomeKind.STALE_INPUT,
-        )
-        up = controller.phase in (Phase.LIFT, Phase.HOLD, Phase.PLACE)
+        kept = controller.outcome.kind not in (OutcomeKind.SLIPPED, OutcomeKind.DROPPED)
+        up = controller.phase in (Phase.LIFT, Phase.HOLD, Phase.CARRY, Phase.PLACE)
         return _with_fault(controller.outcome, wrist), kept and up
 
     def _is_time_to_look(self, motion: Motion) -> bool:

@@ -25,7 +25,7 @@ class Motion:
         observe: makes the controller's observation of a measured state.
         told: called with each state after the controller has been stepped with it.
         wrist: a person's, where the controller follows one: in lock-step a state is answered once
-            the wrist of its stamp has come.
+            the wrist of its stamp has come, as long as it is followed.
 
     Attributes:
         controller: steps with the measured states.
@@ -63,7 +63,8 @@ class Motion:
 
     def lacks_wrist(self, ns: int) -> bool:
         """Whether the person's wrist at the state of a stamp is still to come."""
-        return self._wrist is not None and self._wrist.stamp != ns
+        wrist = self._wrist if self.controller.follows_wrist else None
+        return wrist is not None and wrist.stamp != ns
 
     def step(self, state: RobotState, now: float) -> Command | None:
         """The command for a measured state, at ``now`` on the clock of its stamp, s."""

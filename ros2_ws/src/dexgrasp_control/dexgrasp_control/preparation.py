@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
 from std_srvs.srv import Trigger
 
 from dexgrasp_control.cloud_input import CloudInput
@@ -132,13 +133,22 @@ class Preparation:
         except MessageError as error:
             raise GraspEnded(OutcomeKind.NO_PROPOSAL, f"bad grasp: {error}") from None
 
+    def frame_in_world(self, frame: str, tell: Tell) -> np.ndarray:
+        """(4, 4) pose of a frame in `world`.
+
+        Raises:
+            MessageError: no transform leads there.
+        """
+        if frame in ("", conversions.WORLD):
+            return np.eye(4)
+        tell(f"looking up the transform of {frame}")
+        return self._transforms().pose(frame, TRANSFORM_TIMEOUT)
+
     def _in_world(self, message: GraspMessage, tell: Tell) -> GraspMessage:
         frame = message.header.frame_id
         if frame in ("", conversions.WORLD):
             return message
-        tell(f"looking up the transform of {frame}")
-        world_T_frame = self._transforms().pose(frame, TRANSFORM_TIMEOUT)
-        pose = world_T_frame @ conversions.pose_from_message(message.palm_pose)
+        pose = self.frame_in_world(frame, tell) @ conversions.pose_from_message(message.palm_pose)
         return GraspMessage(
             header=conversions.header(
                 conversions.stamp_to_ns(message.header.stamp), conversions.WORLD

@@ -47,7 +47,8 @@ class RobotLink:
         hand: the hand.
         arm_joints: names of the arm's joints, where there is one.
         on_fault: told why a measured state is bad, and with an empty text that they are good again.
-        on_stage: told the stage of the motion when it changes.
+        on_stage: told the stage of the motion when it changes, and whether the wrist is moved in
+            it, other than a person moves it.
     """
 
     def __init__(
@@ -57,7 +58,7 @@ class RobotLink:
         hand: HandSpec,
         arm_joints: tuple[str, ...],
         on_fault: Callable[[str], None],
-        on_stage: Callable[[str], None],
+        on_stage: Callable[[str, bool], None],
     ) -> None:
         self._node = node
         self._parameters = parameters
@@ -87,7 +88,7 @@ class RobotLink:
         """Measured states are taken, and watched, within this context.
 
         Args:
-            wrist: gets a person's wrist too.
+            wrist: gets a person's wrist and buttons too.
         """
         self._input = RobotStateInput(
             self._hand.finger_joints,
@@ -105,11 +106,15 @@ class RobotLink:
         ]
         if wrist is not None:
             topic = contract.TELEOP_WRIST
-            subscriptions.append(
+            buttons = contract.CLUTCH
+            subscriptions += [
                 self._node.create_subscription(
                     topic.type, topic.name, partial(self._on_wrist, wrist), topic.qos
-                )
-            )
+                ),
+                self._node.create_subscription(
+                    buttons.type, buttons.name, wrist.put_buttons, buttons.qos
+                ),
+            ]
         self._watched = time.monotonic()
         timer = self._node.create_timer(WATCHDOG_PERIOD, self._watch, clock=self._node.steady_clock)
         try:
@@ -174,7 +179,7 @@ class RobotLink:
     def start(self, motion: Motion) -> None:
         """Lets a motion answer the states from now on."""
         self._silence = 0.0
-        self._on_stage(motion.controller.stage)
+        self._on_stage(motion.controller.stage, not motion.controller.follows_wrist)
         self._motion = motion
 
     def abort(self, reason: str, kind: OutcomeKind = OutcomeKind.ABORTED) -> None:
@@ -273,7 +278,7 @@ class RobotLink:
             return
         self._send(command, ns)
         if controller.stage != stage:
-            self._on_stage(controller.stage)
+            self._on_stage(controller.stage, not controller.follows_wrist)
 
     def _send(self, command: Command, ns: int) -> None:
         self.finger_targets = command.finger_targets

@@ -6,17 +6,17 @@ import threading
 
 from rclpy.node import Node
 
-from dexgrasp_interfaces.action import ExecuteGrasp
+from dexgrasp_interfaces.action import Assist
 from dexgrasp_interfaces.msg import ControlState
 from dexgrasp_models.control.types import Outcome, OutcomeKind
 from dexgrasp_ros import contract
 
 
 def error_code(kind: OutcomeKind) -> int:
-    """The code of `ExecuteGrasp.Result` for an outcome."""
+    """The code of an action's result for an outcome: `Assist` has all of `ExecuteGrasp`'s."""
     if kind is OutcomeKind.SUCCEEDED:
-        return ExecuteGrasp.Result.NONE
-    return getattr(ExecuteGrasp.Result, kind.name)
+        return Assist.Result.NONE
+    return getattr(Assist.Result, kind.name)
 
 
 class StateOutput:
@@ -40,11 +40,12 @@ class StateOutput:
         """Whether the last grasp ended with an object in the hand."""
         return self._message.holding
 
-    def enter(self, state: str) -> None:
+    def enter(self, state: str, moves_wrist: bool = False) -> None:
         """A stage begins, or the node is idle or inactive."""
         with self._lock:
-            if state != self._message.state:
-                self._message.state = state
+            message = self._message
+            if (state, moves_wrist) != (message.state, message.moves_wrist):
+                message.state, message.moves_wrist = state, moves_wrist
                 self._publish()
 
     def conclude(self, outcome: Outcome, holding: bool) -> None:
@@ -52,6 +53,7 @@ class StateOutput:
         with self._lock:
             message = self._message
             message.state, message.holding = ControlState.IDLE, holding
+            message.moves_wrist = False
             message.error_code = error_code(outcome.kind)
             message.outcome, message.reason = outcome.kind.value, outcome.reason
             self._publish()

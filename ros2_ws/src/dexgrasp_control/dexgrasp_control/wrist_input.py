@@ -1,24 +1,36 @@
-"""The person's wrist, from /teleop/wrist."""
+"""The person's wrist, from /teleop/wrist, and the button that says: close the hand."""
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 from geometry_msgs.msg import PoseStamped
+from sensor_msgs.msg import Joy
 
 from dexgrasp_ros import conversions
 from dexgrasp_ros.conversions import MessageError
 
+_BUTTON_TIMEOUT = 0.25
+"""Seconds of wall time after which a button that is not heard of is not pressed any more."""
+
 
 class WristInput:
     """Keeps the newest pose that makes sense as a message; how it moves is the controller's matter.
+
+    Args:
+        button: that closes the hand, among those on /teleop/clutch.
 
     Attributes:
         fault: why the latest message was refused; empty where it was not.
         received: how many poses were taken.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, button: int = 1) -> None:
         self._newest: tuple[int, np.ndarray] | None = None
+        self._button = button
+        self._released = False  # seen so: one that is held from the start says nothing
+        self._pressed_at = -float("inf")
         self.fault = ""
         self.received = 0
 
@@ -31,6 +43,18 @@ class WristInput:
     def stamp(self) -> int:
         """Of the newest pose, ns; -1 before the first."""
         return self._newest[0] if self._newest else -1
+
+    @property
+    def close_wanted(self) -> bool:
+        """Whether the button is pressed."""
+        return time.monotonic() - self._pressed_at < _BUTTON_TIMEOUT
+
+    def put_buttons(self, message: Joy) -> None:
+        """Takes the buttons; where there is none of that number it is not pressed."""
+        if not sum(message.buttons[self._button : self._button + 1]):
+            self._released, self._pressed_at = True, -float("inf")
+        elif self._released:
+            self._pressed_at = time.monotonic()
 
     def put(self, message: PoseStamped) -> None:
         """Takes a pose; the same stamp may come again, and counts once.

@@ -7,6 +7,7 @@ time too. Only `/diagnostics` is one for all.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +21,7 @@ from tf2_msgs.msg import TFMessage
 from trajectory_msgs.msg import JointTrajectory
 from visualization_msgs.msg import MarkerArray
 
+from dexgrasp_interfaces.action import Assist, ExecuteGrasp
 from dexgrasp_interfaces.msg import AssistState, ControlState, GraspArray, TrackedHand
 from dexgrasp_ros import qos
 from dexgrasp_ros.conversions import WORLD
@@ -88,6 +90,9 @@ STOP_SERVICE = "control/stop"
 HOME_SERVICE = "control/home"
 OPEN_HAND_SERVICE = "control/open_hand"
 GRASP_ACTION = "grasp"
+ASSIST_ACTION = "assist"
+ACTIONS: Mapping[Any, str] = {ExecuteGrasp: GRASP_ACTION, Assist: ASSIST_ACTION}
+"""Of the control node, their names by their types; it carries one goal out at a time."""
 RESET_SERVICE = "sim/reset"
 HAND_RESUME_SERVICE = "hand/resume"
 ARM_RESUME_SERVICE = "arm/resume"

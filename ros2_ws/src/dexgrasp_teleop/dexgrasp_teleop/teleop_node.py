@@ -15,7 +15,7 @@ import numpy as np
 from geometry_msgs.msg import PoseStamped
 from sensor_msgs.msg import Joy
 
-from dexgrasp_interfaces.msg import TrackedHand
+from dexgrasp_interfaces.msg import ControlState, TrackedHand
 from dexgrasp_models.control.config import load_control_config
 from dexgrasp_models.control.teleoperation import (
     SeenHand,
@@ -68,6 +68,7 @@ class TeleopNode(ManagedNode):
             (contract.TRACKED_HAND, self._on_hand),
             (contract.CLUTCH, self._on_clutch),
             (contract.WRIST_POSE, self._on_measured_wrist),
+            (contract.CONTROL_STATE, self._on_control_state),
         ):
             self.create_subscription(topic.type, topic.name, callback, topic.qos)
         self.create_timer(_WATCH_PERIOD, self._watch, clock=self.steady_clock)
@@ -85,6 +86,7 @@ class TeleopNode(ManagedNode):
         self._recorder = ReachRecorder(Path(folder).expanduser()) if folder else None
         self._measured_at = self._now()
         self._rival: str | None = None  # who else publishes on teleop/wrist
+        self._mover = ""  # what moves the wrist meanwhile, and follows nobody
         self._state = TeleoperationState.RELEASED
         self._refused: dict[str, str] = {}  # why the last message of a topic was, by its name
 
@@ -127,11 +129,20 @@ class TeleopNode(ManagedNode):
         self._measured_at = self._now()
         ns = conversions.stamp_to_ns(message.header.stamp)
         time = ns / conversions.NANOSECONDS
+        if self._mover:
+            self._teleoperation.lose(self._mover)
         target = self._teleoperation.step(measured, time, self._measured_at)
         if self._rival is None:
             self._wrist.publish(conversions.pose_stamped(target, ns, conversions.WORLD))
         self._record(time, target if self.parameters.record == "target" else measured)
         self._tell()
+
+    def _on_control_state(self, message: ControlState) -> None:
+        """Lets go where the control node moves the wrist by itself."""
+        self._mover = ""
+        if message.moves_wrist:
+            self._mover = f"the control node moves the wrist itself: {message.state}"
+            self._teleoperation.lose(self._mover)
 
     def _refuse(self, topic: contract.Topic, reason: str) -> None:
         """Nothing is made of a message, and what it ought to say is not known."""

@@ -3,34 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from action_msgs.msg import GoalStatusArray
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, qos_profile_action_status_default
 from rclpy.task import Future
 
-from dexgrasp_interfaces.action import ExecuteGrasp
 from dexgrasp_ros import contract
 from dexgrasp_ros.asked import Asked
 
 
 class GraspWatch:
-    """Tells the stage of the grasp that is going on, and the outcome of the last one.
+    """Tells the stage of an action's grasp that is going on, and the outcome of the last one.
 
     An action's feedback and status are topics, and its result can be asked for by anyone who knows
     the goal's id; so no grasp need be started here to be seen here.
     """
 
-    def __init__(self, node: Node, tell: Callable[[str], None]) -> None:
-        """Calls `tell` with a line of text at each change, in the node's executor."""
+    def __init__(self, node: Node, kind: Any, tell: Callable[[str], None]) -> None:
+        """Calls `tell` with a line of text at each change, in the node's executor.
+
+        `kind` is the type of the action, one of `contract.ACTIONS`.
+        """
         self._tell = tell
         self._seen: set[bytes] = set()
         self._awaited: dict[Future, Asked] = {}
         self._node = node
-        action = f"{contract.GRASP_ACTION}/_action"
+        action = f"{contract.ACTIONS[kind]}/_action"
         self._status_topic = f"{action}/status"
         node.create_subscription(
-            ExecuteGrasp.Impl.FeedbackMessage,
+            kind.Impl.FeedbackMessage,
             f"{action}/feedback",
             self._on_feedback,
             QoSProfile(depth=10),
@@ -41,11 +44,10 @@ class GraspWatch:
             self._on_status,
             qos_profile_action_status_default,
         )
-        self._results = node.create_client(
-            ExecuteGrasp.Impl.GetResultService, f"{action}/get_result"
-        )
+        self._kind = kind
+        self._results = node.create_client(kind.Impl.GetResultService, f"{action}/get_result")
 
-    def _on_feedback(self, message: ExecuteGrasp.Impl.FeedbackMessage) -> None:
+    def _on_feedback(self, message: Any) -> None:
         feedback = message.feedback
         remark = f": {feedback.message}" if feedback.message else ""
         self._tell(f"{feedback.stage}, {feedback.progress:.0%}{remark}")
@@ -57,7 +59,7 @@ class GraspWatch:
             if identity not in self._seen and self._results.service_is_ready():
                 self._seen.add(identity)
                 # Answered when the goal has ended.
-                request = ExecuteGrasp.Impl.GetResultService.Request(goal_id=goal)
+                request = self._kind.Impl.GetResultService.Request(goal_id=goal)
                 answer = self._results.call_async(request)
                 self._awaited[answer] = Asked(self._node, self._status_topic)
                 answer.add_done_callback(self._on_result)

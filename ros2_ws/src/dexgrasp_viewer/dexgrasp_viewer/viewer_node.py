@@ -15,6 +15,7 @@ from dexgrasp_models.config import find_config
 from dexgrasp_models.hand.spec import load_hand
 from dexgrasp_models.parameters import Parameters, choice, parameter, text
 from dexgrasp_models.perception.cameras import load_rig
+from dexgrasp_ros import contract
 from dexgrasp_ros.node import ManagedNode
 from dexgrasp_ros.node_process import main
 from dexgrasp_viewer.graph_commands import GraphCommands
@@ -69,7 +70,7 @@ class ViewerNode(ManagedNode):
         self._hand, self._arm, self._mounting = load_hand(), load_arm(), load_mounting()
         self._cameras = load_rig(find_config(self.parameters.rig))
         self._commands = GraphCommands(self, self._note_reply)
-        self._watch = GraspWatch(self, self._note_stage)
+        self._watches = [GraspWatch(self, kind, self._note_stage) for kind in contract.ACTIONS]
 
     def activate(self) -> None:
         """Opens the page."""
@@ -128,7 +129,8 @@ class ViewerNode(ManagedNode):
     def _update(self) -> None:
         while not self._pressed.empty():
             self._pressed.get()()
-        self._watch.look()
+        for watch in self._watches:
+            watch.look()
         assert self._server is not None
         watched = bool(self._server.get_clients())
         if watched != self._view.following:

@@ -18,6 +18,7 @@ from dexgrasp_sim.backends.mujoco.robot_model import (
     friction_coefficients,
     full_inertia,
 )
+from dexgrasp_sim.box import box_walls
 from dexgrasp_sim.scene import SceneConfig
 
 OBJECT = "object"
@@ -31,6 +32,8 @@ def build_scene(config: SceneConfig, object_model: ObjectModel) -> mujoco.MjMode
     """The compiled model of a scene."""
     spec = new_spec(config.timestep)
     add_table(spec, config.friction, config.table_size)
+    if config.box:
+        add_box(spec, config.friction)
     add_object(spec, object_model, config.object_mass, config.friction)
     robot = (config.hand, config.friction, config.self_collision)
     if config.scene == "arm":
@@ -66,6 +69,20 @@ def add_table(spec: mujoco.MjSpec, friction: float, size: tuple[float, float]) -
         friction=[sliding, torsional, _TABLE_ROLLING_FRICTION],
         **{**CONTACT, "condim": 6},
     )
+
+
+def add_box(spec: mujoco.MjSpec, friction: float) -> None:
+    """The walls of the box, which touch what the table touches."""
+    for middle, half_extents in box_walls():
+        spec.worldbody.add_geom(
+            type=mujoco.mjtGeom.mjGEOM_BOX,
+            pos=middle,
+            size=half_extents,
+            contype=Collides.TABLE,
+            conaffinity=0,
+            friction=friction_coefficients(friction),
+            **CONTACT,
+        )
 
 
 def add_object(
