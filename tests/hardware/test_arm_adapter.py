@@ -349,7 +349,8 @@ def test_a_driver_that_is_not_there_is_waited_for_and_begun_with_where_the_arm_i
         cell.go_on()
         assert cell.arrives(shifted(HOME, y=0.05))
         arrivals = driver.record().arrivals
-        assert np.allclose(arrivals[0][1], KINEMATICS.home, atol=1e-3)
+        # Only the newest is kept on the way, so the very first ones may not arrive; the way is 0.1.
+        assert np.allclose(arrivals[0][1], KINEMATICS.home, atol=0.01)
         # Deactivated on its way it brakes within its limits.
         cell.send(shifted(HOME, y=0.2))
         assert eventually(lambda: len(driver.record().changes) > 5)
