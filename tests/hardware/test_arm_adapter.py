@@ -8,20 +8,18 @@ from __future__ import annotations
 
 import contextlib
 import math
-import os
 import threading
 import time
 from collections.abc import Iterator
 
 import numpy as np
 import pytest
+from arm_cell import HOME, KINEMATICS, ArmCell, shifted
 from rclpy.parameter import Parameter
 from ros_graph import Graph, eventually, graph
 from std_msgs.msg import Float64MultiArray
-from std_srvs.srv import Trigger
 from trajectory_msgs.msg import JointTrajectory
 
-from dexgrasp_models.arm.kinematics import ArmKinematics
 from dexgrasp_models.control.arm_following import FollowLimits
 from dexgrasp_models.control.limits import SafetyLimits
 from dexgrasp_ros import contract, conversions
@@ -32,64 +30,23 @@ from ur_ros_driver import Record, UrRosDriver
 from dexgrasp_arm_driver.adapter_node import ArmAdapterNode
 from dexgrasp_arm_driver.set_points import FOLLOW_RATE
 
-STOPPED = b"\x02"
 ALLOWED = 0.1
 """s from a fault to the last set-point that moves the arm."""
 LENIENT = {"late_limit": 0.5, "commander_timeout": 60.0}
 """For a machine on which the counterpart may wait for a processor, where lateness is no matter."""
-KINEMATICS = ArmKinematics()
-HOME = KINEMATICS.fk(KINEMATICS.home)
-"""Of the palm."""
 NAMESPACE = "vendor"
 """Of the driver, whose states would else be on the topic of ours."""
 
 
-class Cell:
+class Cell(ArmCell):
     """An adapter, the driver, and a node that moves the wrist."""
 
     def __init__(self, ros: Graph, driver: UrRosDriver, **parameters) -> None:
-        self.ros, self.driver = ros, driver
-        self.states = ros.collect(contract.ARM_STATE)
-        self.joint_states = ros.collect(contract.JOINT_STATES)
-        self.wrist_poses = ros.collect(contract.WRIST_POSE)
-        self.diagnostics = ros.collect(contract.DIAGNOSTICS)
-        topic = contract.WRIST_TARGET
-        self.wrist = ros.tester.create_publisher(topic.type, topic.name, topic.qos)
-        os.sched_setaffinity(0, range(os.cpu_count() or 1))
-        self.node = ros.start(ArmAdapterNode, **{"driver_namespace": NAMESPACE, **parameters})
-        assert eventually(lambda: self.wrist.get_subscription_count() > 0)
+        self.driver = driver
+        super().__init__(ros, ArmAdapterNode, **{"driver_namespace": NAMESPACE, **parameters})
 
-    @property
-    def follows(self) -> bool:
-        return bool(self.states) and self.states[-1].level != STOPPED
-
-    @property
-    def state(self) -> str:
-        return self.states[-1].message
-
-    @property
-    def palm(self) -> np.ndarray:
-        return conversions.world_pose_from_message(self.wrist_poses[-1])
-
-    @property
-    def now_ns(self) -> int:
-        return conversions.stamp_to_ns(self.wrist_poses[-1].header.stamp)
-
-    def send(self, pose: np.ndarray, ns: int = 0, frame: str = conversions.WORLD) -> None:
-        self.wrist.publish(conversions.pose_stamped(pose, ns, frame))
-
-    def said(self, text: str, since: int = 0) -> bool:
-        messages = list(self.diagnostics)[since:]
-        return any(text in status.message for each in messages for status in each.status)
-
-    def resume(self) -> Trigger.Response:
-        return self.ros.call(Trigger, contract.ARM_RESUME_SERVICE, Trigger.Request())
-
-    def go_on(self) -> None:
-        """As a person does: until it is ready, and then by the service."""
-        assert eventually(lambda: bool(self.wrist_poses))
-        assert eventually(lambda: self.follows or self.resume().success), self.state
-        assert eventually(lambda: self.follows)
+    def record(self, clear: bool = False) -> Record:
+        return self.driver.record(clear)
 
     def fresh_states(self) -> None:
         """Waits for some."""
@@ -103,16 +60,6 @@ class Cell:
             return KINEMATICS.error(np.array(self.driver.record().joints), pose)[0] < 0.001
 
         return eventually(there)
-
-    def stands(self) -> None:
-        """Waits until the set-points no longer change, and forgets those before."""
-
-        def the_same() -> bool:
-            self.driver.record(clear=True)
-            time.sleep(0.2)
-            return self.driver.record().changes == []
-
-        assert eventually(the_same)
 
     @contextlib.contextmanager
     def moving(self) -> Iterator[None]:
@@ -133,12 +80,6 @@ class Cell:
         finally:
             stop.set()
             thread.join()
-
-
-def shifted(pose: np.ndarray, x: float = 0.0, y: float = 0.0, z: float = 0.0) -> np.ndarray:
-    moved = pose.copy()
-    moved[:3, 3] += (x, y, z)
-    return moved
 
 
 def goes_on_for(record: Record, fault: float) -> float:

@@ -19,12 +19,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from arm_cell import HOME, KINEMATICS, ArmCell, shifted
 from ros_graph import Graph, eventually, graph
-from std_srvs.srv import Trigger
 from trajectory_msgs.msg import JointTrajectory
 
 from dexgrasp_counterparts.ur_controller import PERIOD, Record, UrController
-from dexgrasp_models.arm.kinematics import ArmKinematics
 from dexgrasp_models.control.arm_following import FollowLimits
 from dexgrasp_models.control.limits import SafetyLimits
 from dexgrasp_ros import contract, conversions
@@ -33,7 +32,7 @@ from dexgrasp_ros.process_end import GRACE
 pytest.importorskip("rtde_control")
 from dexgrasp_arm_driver.arm_driver_node import ArmDriverNode
 
-STOPPED, FOLLOWS = b"\x02", b"\x00"
+FOLLOWS = b"\x00"
 ALLOWED = 0.1
 """s from a fault to the last set-point that moves the arm."""
 ENDS = GRACE + 15.0
@@ -44,57 +43,17 @@ LENIENT = {
     "controller__realtime_priority": 0,
 }
 """For a machine on which the counterpart may wait for a processor, where lateness is no matter."""
-KINEMATICS = ArmKinematics()
-HOME = KINEMATICS.fk(KINEMATICS.home)
-"""Of the palm."""
 
 
-class Cell:
+class Cell(ArmCell):
     """A driver, its controller, and a person or a node that moves the wrist."""
 
     def __init__(self, ros: Graph, controller: UrController, **parameters) -> None:
-        self.ros, self.controller = ros, controller
-        self.states = ros.collect(contract.ARM_STATE)
-        self.joint_states = ros.collect(contract.JOINT_STATES)
-        self.wrist_poses = ros.collect(contract.WRIST_POSE)
-        self.diagnostics = ros.collect(contract.DIAGNOSTICS)
-        topic = contract.WRIST_TARGET
-        self.wrist = ros.tester.create_publisher(topic.type, topic.name, topic.qos)
-        # The graph's threads share one core, which the servo process is not to have to.
-        os.sched_setaffinity(0, range(os.cpu_count() or 1))
-        self.node = ros.start(ArmDriverNode, controller__host=controller.host, **parameters)
-        assert eventually(lambda: self.wrist.get_subscription_count() > 0)
+        self.controller = controller
+        super().__init__(ros, ArmDriverNode, controller__host=controller.host, **parameters)
 
-    @property
-    def follows(self) -> bool:
-        return bool(self.states) and self.states[-1].level != STOPPED
-
-    @property
-    def state(self) -> str:
-        return self.states[-1].message
-
-    @property
-    def palm(self) -> np.ndarray:
-        return conversions.world_pose_from_message(self.wrist_poses[-1])
-
-    @property
-    def now_ns(self) -> int:
-        return conversions.stamp_to_ns(self.wrist_poses[-1].header.stamp)
-
-    def send(self, pose: np.ndarray, ns: int = 0, frame: str = conversions.WORLD) -> None:
-        self.wrist.publish(conversions.pose_stamped(pose, ns, frame))
-
-    def said(self, text: str, since: int = 0) -> bool:
-        messages = list(self.diagnostics)[since:]
-        return any(text in status.message for each in messages for status in each.status)
-
-    def resume(self) -> Trigger.Response:
-        return self.ros.call(Trigger, contract.ARM_RESUME_SERVICE, Trigger.Request())
-
-    def go_on(self) -> None:
-        """As a person does: until it is ready, and then by the service."""
-        assert eventually(lambda: self.follows or self.resume().success), self.state
-        assert eventually(lambda: self.follows)
+    def record(self, clear: bool = False) -> Record:
+        return self.controller.record(clear)
 
     def fresh_states(self) -> None:
         """Waits for some."""
@@ -107,16 +66,6 @@ class Cell:
             return KINEMATICS.error(np.array(self.controller.joints), pose)[0] < within
 
         return eventually(there)
-
-    def stands(self) -> None:
-        """Waits until the set-points no longer change, and forgets those before."""
-
-        def the_same() -> bool:
-            self.controller.record(clear=True)
-            time.sleep(0.2)
-            return self.controller.record().changes == []
-
-        assert eventually(the_same)
 
     @contextlib.contextmanager
     def moving(self) -> Iterator[None]:
@@ -141,12 +90,6 @@ class Cell:
         finally:
             stop.set()
             thread.join()
-
-
-def shifted(pose: np.ndarray, x: float = 0.0, y: float = 0.0, z: float = 0.0) -> np.ndarray:
-    moved = pose.copy()
-    moved[:3, 3] += (x, y, z)
-    return moved
 
 
 def goes_on_for(record: Record, fault: float) -> float:
