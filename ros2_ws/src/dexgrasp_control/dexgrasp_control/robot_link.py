@@ -254,13 +254,15 @@ class RobotLink:
         motion = self._motion
         if motion is None or self._state is None or motion.answered_ns == self._state_ns:
             return
+        if motion.withheld is not None and motion.withheld[0] == self._state_ns:
+            return  # told again while the cameras look; `_watch` answers it, once
         if not self._waits_for_wrist:
             self._silence = 0.0
             self._tick(motion, self._state_ns, self._state)
 
     def _tick(self, motion: Motion, ns: int, state: RobotState) -> None:
         """Answers a measured state; the first after the outcome is known is left to the robot."""
-        controller = motion.controller
+        controller, motion.withheld = motion.controller, None
         stage = controller.stage
         now = self._node.get_clock().now().nanoseconds / conversions.NANOSECONDS
         try:
@@ -301,8 +303,7 @@ class RobotLink:
             return
         if motion.withheld is not None:
             if not motion.waits_for_sight:
-                (ns, state), motion.withheld = motion.withheld, None
-                self._tick(motion, ns, state)
+                self._tick(motion, *motion.withheld)
             return
         self._silence += min(passed, _STALL)
         if self._silence > self._parameters.state_timeout:
