@@ -8,17 +8,15 @@ from __future__ import annotations
 
 import contextlib
 import math
-import threading
 import time
 from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from arm_cell import HOME, KINEMATICS, ArmCell, shifted
+from arm_cell import HOME, KINEMATICS, ArmCell, goes_on_for, shifted
 from rclpy.parameter import Parameter
 from ros_graph import Graph, eventually, graph
 from std_msgs.msg import Float64MultiArray
-from trajectory_msgs.msg import JointTrajectory
 
 from dexgrasp_models.control.arm_following import FollowLimits
 from dexgrasp_models.control.limits import SafetyLimits
@@ -43,10 +41,9 @@ class Cell(ArmCell):
 
     def __init__(self, ros: Graph, driver: UrRosDriver, **parameters) -> None:
         self.driver = driver
-        super().__init__(ros, ArmAdapterNode, **{"driver_namespace": NAMESPACE, **parameters})
-
-    def record(self, clear: bool = False) -> Record:
-        return self.driver.record(clear)
+        super().__init__(
+            ros, driver.record, ArmAdapterNode, **{"driver_namespace": NAMESPACE, **parameters}
+        )
 
     def fresh_states(self) -> None:
         """Waits for some."""
@@ -63,28 +60,11 @@ class Cell(ArmCell):
 
     @contextlib.contextmanager
     def moving(self) -> Iterator[None]:
-        """The wrist's target goes to and fro, 50 times a second."""
-        stop, begin, centre = threading.Event(), time.monotonic(), self.palm
-
-        def move() -> None:
-            while not stop.wait(0.02):
-                phase = 2.0 * (time.monotonic() - begin)
-                self.send(shifted(centre, y=0.08 * math.sin(phase), z=0.02 * math.sin(3 * phase)))
-
-        thread = threading.Thread(target=move)
-        thread.start()
-        try:
+        """The wrist's target goes to and fro, and the arm follows it."""
+        with self.swaying():
             self.driver.record(clear=True)
             assert eventually(lambda: self.go_on() or len(self.driver.record().changes) > 50)
             yield
-        finally:
-            stop.set()
-            thread.join()
-
-
-def goes_on_for(record: Record, fault: float) -> float:
-    """s from a fault to the last set-point that moves the arm."""
-    return max((at for at, _ in record.changes), default=fault) - fault
 
 
 def assert_consistent(record: Record) -> None:
@@ -163,31 +143,7 @@ def test_targets_that_nobody_should_follow_move_nothing(cell):
 
 
 def test_a_second_commander_is_refused_and_named(cell):
-    node = cell.ros.node("intruder")
-    topic = contract.WRIST_TARGET
-    intruder = node.create_publisher(topic.type, topic.name, topic.qos)
-    assert eventually(lambda: intruder.get_subscription_count() > 0)
-    cell.send(HOME)
-    elsewhere = conversions.pose_stamped(shifted(HOME, y=0.1), 0, conversions.WORLD)
-
-    def refused() -> bool:
-        intruder.publish(elsewhere)
-        return cell.said("of /intruder on /arm/wrist_target: /tester commands")
-
-    assert eventually(refused)
-    assert cell.driver.record().changes == []
-    # Letting go, which the hand's topic says, makes room.
-    hand = contract.HAND_COMMAND
-    hands = cell.ros.tester.create_publisher(hand.type, hand.name, hand.qos)
-    assert eventually(lambda: hands.get_subscription_count() > 0)
-    hands.publish(JointTrajectory())
-
-    def followed() -> bool:
-        intruder.publish(elsewhere)
-        return bool(cell.driver.record().changes)
-
-    assert eventually(followed)
-    node.destroy_publisher(intruder)
+    cell.refuses_a_second_commander()
 
 
 FAULTS = {

@@ -12,16 +12,14 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-from arm_cell import HOME, KINEMATICS, ArmCell, shifted
+from arm_cell import HOME, KINEMATICS, ArmCell, goes_on_for, shifted
 from ros_graph import Graph, eventually, graph
-from trajectory_msgs.msg import JointTrajectory
 
 from dexgrasp_counterparts.ur_controller import PERIOD, Record, UrController
 from dexgrasp_models.control.arm_following import FollowLimits
@@ -50,10 +48,9 @@ class Cell(ArmCell):
 
     def __init__(self, ros: Graph, controller: UrController, **parameters) -> None:
         self.controller = controller
-        super().__init__(ros, ArmDriverNode, controller__host=controller.host, **parameters)
-
-    def record(self, clear: bool = False) -> Record:
-        return self.controller.record(clear)
+        super().__init__(
+            ros, controller.record, ArmDriverNode, controller__host=controller.host, **parameters
+        )
 
     def fresh_states(self) -> None:
         """Waits for some."""
@@ -69,32 +66,14 @@ class Cell(ArmCell):
 
     @contextlib.contextmanager
     def moving(self) -> Iterator[None]:
-        """The wrist's target goes to and fro, 50 times a second."""
-        stop, begin = threading.Event(), time.monotonic()
+        """The wrist's target goes to and fro, and the arm follows it."""
         assert eventually(lambda: bool(self.wrist_poses))
-        centre = self.palm
-
-        def move() -> None:
-            while not stop.wait(0.02):
-                phase = 2.0 * (time.monotonic() - begin)
-                self.send(shifted(centre, y=0.08 * math.sin(phase), z=0.02 * math.sin(3 * phase)))
-
-        thread = threading.Thread(target=move)
-        thread.start()
-        try:
+        with self.swaying():
             while not self.follows or len(self.controller.record().changes) < 200:
                 self.go_on()
                 self.controller.record(clear=True)
                 time.sleep(1.0)
             yield
-        finally:
-            stop.set()
-            thread.join()
-
-
-def goes_on_for(record: Record, fault: float) -> float:
-    """s from a fault to the last set-point that moves the arm."""
-    return max((at for at, _ in record.changes), default=fault) - fault
 
 
 def assert_consistent(record: Record) -> None:
@@ -218,31 +197,7 @@ def test_out_of_reach_it_stands_before_the_target_and_says_so(cell):
 
 
 def test_a_second_commander_is_refused_and_named(cell):
-    node = cell.ros.node("intruder")
-    topic = contract.WRIST_TARGET
-    intruder = node.create_publisher(topic.type, topic.name, topic.qos)
-    assert eventually(lambda: intruder.get_subscription_count() > 0)
-    cell.send(HOME)
-    elsewhere = conversions.pose_stamped(shifted(HOME, y=0.1), 0, conversions.WORLD)
-
-    def refused() -> bool:
-        intruder.publish(elsewhere)
-        return cell.said("of /intruder on /arm/wrist_target: /tester commands")
-
-    assert eventually(refused)
-    assert cell.controller.record().changes == []
-    # Letting go, which the hand's topic says, makes room.
-    hand = contract.HAND_COMMAND
-    hands = cell.ros.tester.create_publisher(hand.type, hand.name, hand.qos)
-    assert eventually(lambda: hands.get_subscription_count() > 0)
-    hands.publish(JointTrajectory())
-
-    def followed() -> bool:
-        intruder.publish(elsewhere)
-        return bool(cell.controller.record().changes)
-
-    assert eventually(followed)
-    node.destroy_publisher(intruder)
+    cell.refuses_a_second_commander()
 
 
 FAULTS = {

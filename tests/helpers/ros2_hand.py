@@ -12,13 +12,13 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import socket
-import subprocess
 import sys
 import time
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
+
+from counterpart_process import CounterpartProcess
 
 STATES, COMMAND = "/shadow/joint_states", "/shadow/rh_trajectory_controller/joint_trajectory"
 RATE = 125.0
@@ -42,8 +42,8 @@ class Received(NamedTuple):
     angles: dict[str, float]
 
 
-class Ros2Hand:
-    """Starts and disturbs the process.
+class Ros2Hand(CounterpartProcess):
+    """Its orders set the attributes of `_Hand`.
 
     Args:
         domain: of ROS.
@@ -51,28 +51,7 @@ class Ros2Hand:
     """
 
     def __init__(self, domain: int, names: tuple[str, ...]) -> None:
-        ours, theirs = socket.socketpair()
-        self.process = subprocess.Popen(
-            [sys.executable, __file__, str(theirs.fileno()), *names],
-            pass_fds=[theirs.fileno()],
-            env=os.environ | {"ROS_DOMAIN_ID": str(domain)},
-        )
-        theirs.close()
-        self._orders = Connection(ours.detach())
-        self._orders.recv()  # it is there
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.process.kill()
-        self.process.wait()
-        self._orders.close()
-
-    def tell(self, name: str, value: Any = None) -> Any:
-        """Sets an attribute of `_Hand`; returns when that was done, s."""
-        self._orders.send((name, value))
-        return self._orders.recv()
+        super().__init__(__file__, *names, domain=domain)
 
     @property
     def received(self) -> list[Received]:
@@ -83,16 +62,6 @@ class Ros2Hand:
     def taken(self) -> list[Received]:
         """What has come and was followed."""
         return [each for each in self.received if each.taken]
-
-    def freeze(self) -> float:
-        """Stops the process; returns when, s."""
-        self.process.send_signal(signal.SIGSTOP)
-        return time.monotonic()
-
-    def thaw(self) -> float:
-        """Lets a frozen process go on; returns when, s."""
-        self.process.send_signal(signal.SIGCONT)
-        return time.monotonic()
 
 
 class _Hand:

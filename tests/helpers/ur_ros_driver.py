@@ -12,15 +12,14 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import socket
-import subprocess
 import sys
-import threading
 import time
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
+
+from counterpart_process import CounterpartProcess
 
 HOME = (-0.419, -1.962, 1.574, -1.182, -1.571, -1.99)
 """Joints at the start, rad: the cell's home."""
@@ -53,8 +52,8 @@ class Record:
         return [after for before, after in pairs if before[1] != after[1]]
 
 
-class UrRosDriver:
-    """Starts and disturbs the process.
+class UrRosDriver(CounterpartProcess):
+    """Its orders are `record` (and clear), or set the attributes of `_Driver` that say how it is.
 
     Args:
         domain: of ROS.
@@ -63,47 +62,11 @@ class UrRosDriver:
     """
 
     def __init__(self, domain: int, namespace: str = "/", prefix: str = "") -> None:
-        self._lock = threading.Lock()
-        ours, theirs = socket.socketpair()
-        self.process = subprocess.Popen(
-            [sys.executable, __file__, str(theirs.fileno()), namespace, prefix],
-            pass_fds=[theirs.fileno()],
-            env=os.environ | {"ROS_DOMAIN_ID": str(domain)},
-        )
-        theirs.close()
-        self._orders = Connection(ours.detach())
-        self._orders.recv()  # it is there
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.process.kill()
-        self.process.wait()
-        self._orders.close()
-
-    def tell(self, name: str, value: Any = None) -> Any:
-        """Gives an order; returns the time at which it was obeyed, s, or the record.
-
-        The orders: `record` (and clear), and to set one of the attributes of `_Driver` that say how
-        it is.
-        """
-        with self._lock:
-            self._orders.send((name, value))
-            return self._orders.recv()
+        super().__init__(__file__, namespace, prefix, domain=domain)
 
     def record(self, clear: bool = False) -> Record:
         """What has come; with `clear` only the last set-point counts from now on."""
         return self.tell("record", clear)
-
-    def freeze(self) -> float:
-        """Stops the process; returns when, s."""
-        self.process.send_signal(signal.SIGSTOP)
-        return time.monotonic()
-
-    def thaw(self) -> None:
-        """Lets a frozen process go on."""
-        self.process.send_signal(signal.SIGCONT)
 
 
 class _Driver:
