@@ -28,7 +28,7 @@ from dexgrasp_models.objects.library import SPLITS, split_names
 from dexgrasp_models.tasks.assist_config import AUTO_CLOSE_JOINTS, AssistConfig
 from dexgrasp_models.tasks.assist_episodes import draw_episodes
 from dexgrasp_models.tasks.assist_goals import load_goals
-from dexgrasp_models.tasks.assist_oracle import OracleConfig
+from dexgrasp_models.tasks.assist_oracle import CLOCKS, OracleConfig
 from dexgrasp_models.tasks.pattern_generator import generate
 from dexgrasp_sim.datasets.grasp_trials import library_object
 from dexgrasp_sim.scene import load_scene
@@ -49,6 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         open_until=usual.open_until + later,
         preshape_at=usual.preshape_at + later,
         goal_at=options.goal_at,
+        clock=options.clock,
     )
     grasps, tried = GraspSet.open(options.set), load_goals(options.goals)
     of_split = {name for split in options.split or SPLITS for name in split_names(split)}
@@ -88,12 +89,16 @@ def parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--split", action="append", choices=SPLITS, help="may be repeated")
     parser.add_argument("--auto-close-joints", choices=tuple(AUTO_CLOSE_JOINTS),
                         default=AssistConfig().auto_close_joints)  # fmt: skip
-    parser.add_argument("--squeeze", type=float, default=OracleConfig().squeeze)
+    usual = OracleConfig()
+    parser.add_argument("--squeeze", type=float, default=usual.squeeze)
     parser.add_argument(
         "--goal-at",
         type=int,
-        default=OracleConfig().goal_at,
+        default=usual.goal_at,
         help="step; other moments are as long before it as by default",
+    )
+    parser.add_argument(
+        "--clock", choices=CLOCKS, default=usual.clock, help="what its moments are counted from"
     )
     parser.add_argument("--seed", type=int, default=0, help="of places and paths")
     parser.add_argument("--static", action="store_true", help="without the wrist's motion")

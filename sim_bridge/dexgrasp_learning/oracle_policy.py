@@ -7,7 +7,7 @@ import numpy as np
 from dexgrasp_learning.assist_environments import AssistEnvironments
 from dexgrasp_models.hand.spec import load_hand
 from dexgrasp_models.tasks.assist_observation import AssistObservation
-from dexgrasp_models.tasks.assist_oracle import OracleConfig, oracle_actions
+from dexgrasp_models.tasks.assist_oracle import OracleConfig, steps_ahead, wanted_actions
 
 
 class OraclePolicy:
@@ -26,7 +26,8 @@ class OraclePolicy:
         self._hand = load_hand()
 
     def begin(self, count: int) -> None:
-        """It remembers nothing."""
+        """It looks when the wrists of the episodes arrive."""
+        self._ahead = steps_ahead(self._environments.episodes.paths, self._config)
 
     def actions(self, seen: AssistObservation) -> np.ndarray:
         """(N, 18) in [-1, 1].
@@ -34,10 +35,14 @@ class OraclePolicy:
         Raises:
             ValueError: a goal's squeeze is not known.
         """
+        return np.clip(self.wanted(), -1.0, 1.0)
+
+    def wanted(self) -> np.ndarray:
+        """(N, 18) of `wanted_actions`, not clipped; the errors are those of `actions`."""
         environments = self._environments
         goals = environments.episodes.goals
-        return oracle_actions(
-            np.full(len(goals), environments.steps),
+        return wanted_actions(
+            environments.steps + self._ahead,
             environments.targets,
             goals.joints,
             goals.squeezes,

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from dexgrasp_learning.assist_environments import AssistEnvironments
-from dexgrasp_models.hand.spec import load_hand
+from dexgrasp_learning.oracle_policy import OraclePolicy
 from dexgrasp_models.tasks.assist_episodes import AssistEpisodes
 from dexgrasp_models.tasks.assist_observation import AssistObservation
-from dexgrasp_models.tasks.assist_oracle import OracleConfig, wanted_actions
+from dexgrasp_models.tasks.assist_oracle import OracleConfig
 
 
 class TaughtEnvironments:
@@ -17,8 +17,7 @@ class TaughtEnvironments:
     def __init__(
         self, environments: AssistEnvironments, oracle: OracleConfig | None = None
     ) -> None:
-        self._environments, self._oracle = environments, oracle or OracleConfig()
-        self._hand = load_hand()
+        self._environments, self._oracle = environments, OraclePolicy(environments, oracle)
 
     @property
     def horizon(self) -> int:
@@ -35,7 +34,9 @@ class TaughtEnvironments:
             raise ValueError(
                 "the expert has to know how the hand presses: dexgrasp data squeeze fills it in"
             )
-        return self._environments.begin(episodes, seed)
+        seen = self._environments.begin(episodes, seed)
+        self._oracle.begin(len(episodes))
+        return seen
 
     def step(self, actions: np.ndarray) -> AssistObservation:
         """See `AssistEnvironments.step`."""
@@ -47,14 +48,4 @@ class TaughtEnvironments:
         Where a student can't know the grasp, the mean of these leads to the mean of the grasps that
         may be meant; the mean of clipped ones, which are 1 or -1 nearly everywhere, does not.
         """
-        environments = self._environments
-        goals = environments.episodes.goals
-        return wanted_actions(
-            np.full(len(goals), environments.steps),
-            environments.targets,
-            goals.joints,
-            goals.squeezes,
-            self._hand,
-            environments.config,
-            self._oracle,
-        )
+        return self._oracle.wanted()

@@ -1,8 +1,9 @@
 """An expert of the human-assisting task who knows the grasp that is meant and when it is reached.
 
 It sets the ceiling, and teaches policies that don't know. The fingers stay wide open while the
-wrist comes, then close together so that they are at the grasp's joints shortly before the end, and
-press.
+wrist comes, then close together so that they are at the grasp's joints shortly after it has come,
+and press. So what the expert does can be told from what is seen, once one knows where the wrist
+goes; by the clock of the episode, which shows nowhere once the wrist rests, it can't.
 GraspGF (Wu et al., NeurIPS 2023) has no such expert.
 """
 
@@ -13,23 +14,33 @@ from dataclasses import dataclass
 import numpy as np
 
 from dexgrasp_models.hand.spec import HandSpec
-from dexgrasp_models.parameters import Parameters, parameter
+from dexgrasp_models.parameters import Parameters, choice, parameter
 from dexgrasp_models.tasks.assist_action import closing_directions
 from dexgrasp_models.tasks.assist_config import AssistConfig
 from dexgrasp_models.tasks.batches import batch
+from dexgrasp_models.tasks.wrist_paths import arrivals
+
+CLOCKS = ("wrist", "time")
+"""What moments are counted from: when the wrist comes to rest, or the episode's beginning."""
 
 
 @dataclass(frozen=True)
 class OracleConfig(Parameters):
     """When the fingers are where. Steps are counted as made: after the first it is 1."""
 
+    clock: str = choice(
+        "wrist", CLOCKS, "whether all is earlier or later as the wrist is, or at the same steps"
+    )
+    arrival: int = parameter(
+        40, 1, 1000, "", "step at which a wrist comes to rest for which the moments below are right"
+    )
     opening: float = parameter(
         1.0, 0.0, 2.0, "rad", "by which the flexors are more open than in the grasp, at first"
     )
-    open_until: int = parameter(26, 0, 1000, "", "steps until they begin to close")
+    open_until: int = parameter(23, 0, 1000, "", "steps until they begin to close")
     preshape: float = parameter(0.4, 0.0, 2.0, "rad", "of that opening left at `preshape_at`")
-    preshape_at: int = parameter(38, 0, 1000, "", "steps")
-    goal_at: int = parameter(46, 1, 1000, "", "steps made when the joints are the grasp's")
+    preshape_at: int = parameter(35, 0, 1000, "", "steps")
+    goal_at: int = parameter(43, 1, 1000, "", "steps made when the joints are the grasp's")
     squeeze: float = parameter(
         1.25, 0.0, 10.0, "", "share of the way from the grasp to its squeeze that they press with"
     )
@@ -47,6 +58,24 @@ STATIC = OracleConfig(opening=0.0, preshape=0.0)
 """For a hand that is put at the grasp: it waits there, and presses."""
 
 
+def steps_ahead(paths: np.ndarray, config: OracleConfig) -> np.ndarray:
+    """(N,) steps by which the expert is ahead of the moments of its configuration.
+
+    A wrist may rest too late to wait for: then it is at the grasp one step before the end.
+
+    Args:
+        paths: (N, T, 4, 4) of the wrists.
+        config: how it counts.
+
+    Raises:
+        ValueError: the shape does not fit, or a number isn't finite.
+    """
+    if config.clock == "time":
+        return np.zeros(len(paths), dtype=int)
+    most_behind = max(paths.shape[1] - 1 - config.goal_at, 0)
+    return np.maximum(config.arrival - arrivals(paths), -most_behind)
+
+
 def oracle_actions(
     steps: np.ndarray,
     targets: np.ndarray,
@@ -59,7 +88,8 @@ def oracle_actions(
     """What the expert does, whatever was done before.
 
     Args:
-        steps: (N,) the step about to be made, counted from 0.
+        steps: (N,) the step about to be made, counted from 0, on the expert's clock: with
+            `steps_ahead`.
         targets: (N, 22) present joint targets, rad.
         joints: (N, 22) of the grasp that is meant, rad.
         squeezes: (N, 22) joint targets that press from it, `Grasps.squeezes`, rad.

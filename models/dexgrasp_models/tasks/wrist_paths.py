@@ -14,6 +14,7 @@ from scipy.spatial.transform import Rotation
 from dexgrasp_models.hand.kinematics import HandKinematics
 from dexgrasp_models.hand.spec import HandSpec
 from dexgrasp_models.parameters import Parameters, parameter
+from dexgrasp_models.tasks.batches import batch
 from dexgrasp_models.tasks.wrist_patterns import WristPatterns, way_frame
 
 
@@ -108,6 +109,25 @@ def wrist_paths(
     paths[..., :3, :3] = goals[:, None, :3, :3] @ rotations
     paths[..., :3, 3] = goals[:, None, :3, 3] + steps
     return paths
+
+
+def arrivals(paths: np.ndarray, distance: float = 0.003, turn: float = 0.05) -> np.ndarray:
+    """(N,) first step from which on wrists stay where their paths (N, T, 4, 4) end.
+
+    Args:
+        paths: of the wrists, lengths in m.
+        distance: from the last place, m, that counts as there.
+        turn: from the last rotation, rad, likewise.
+
+    Raises:
+        ValueError: the shape does not fit, or a number isn't finite.
+    """
+    paths = batch("path", paths, len(paths), None, 4, 4)
+    apart = np.linalg.norm(paths[:, :, :3, 3] - paths[:, -1:, :3, 3], axis=2)
+    # The trace of the rotation from each to the last, without making it.
+    cosines = (np.einsum("ntij,nij->nt", paths[..., :3, :3], paths[:, -1, :3, :3]) - 1.0) / 2.0
+    away = (apart > distance) | (cosines < np.cos(turn))
+    return np.where(away.any(axis=1), away.shape[1] - np.argmax(away[:, ::-1], axis=1), 0)
 
 
 def _at_steps(patterns: WristPatterns, horizon: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

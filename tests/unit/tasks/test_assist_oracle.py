@@ -16,6 +16,7 @@ from dexgrasp_models.tasks.assist_oracle import (
     expert_targets,
     interpolating_actions,
     oracle_actions,
+    steps_ahead,
 )
 
 HAND, TASK, ORACLE = load_hand(), AssistConfig(), OracleConfig()
@@ -49,7 +50,7 @@ def test_open_then_preshaped_then_at_the_grasp():
     joints, squeezes = grasps()
     targets, goal = followed(joints, squeezes), joints @ HAND.reduction.T
     low, high = HAND.actuator_limits.T
-    for step, opening in ((26, 1.0), (32, 0.7), (38, 0.4), (44, 0.4 * 2 / 8), (46, 0.0)):
+    for step, opening in ((23, 1.0), (29, 0.7), (35, 0.4), (41, 0.4 * 2 / 8), (43, 0.0)):
         wanted = goal.copy()
         wanted[:, FLEXORS] -= opening * np.where(np.isin(FLEXORS, thumb()), -1.0, 1.0)
         assert targets[step] == pytest.approx(np.clip(wanted, low, high), abs=1e-9), step
@@ -61,14 +62,14 @@ def thumb() -> list[int]:
     return [index for index in FLEXORS if signs[index] < 0]
 
 
-def test_at_the_grasp_at_step_46_wherever_that_can_be_reached():
-    """From an open hand, with changes of up to 0.05 rad: 2.3 rad away at most."""
+def test_at_the_grasp_at_step_43_wherever_that_can_be_reached():
+    """From an open hand, with changes of up to 0.05 rad: 2.1 rad away at most."""
     rng = np.random.default_rng(1)
-    actuated = rng.uniform(*np.clip(HAND.actuator_limits, -2.3, 2.3).T, (50, 18))
+    actuated = rng.uniform(*np.clip(HAND.actuator_limits, -2.1, 2.1).T, (50, 18))
     joints = actuated @ HAND.expansion.T
     targets = followed(joints, joints)
     assert np.abs(np.diff(targets, axis=0)).max() <= TASK.max_change + 1e-12
-    assert targets[46] == pytest.approx(joints @ HAND.reduction.T, abs=1e-9)
+    assert targets[43] == pytest.approx(joints @ HAND.reduction.T, abs=1e-9)
 
 
 def test_it_presses_with_more_than_the_squeeze_from_then_on():
@@ -76,10 +77,31 @@ def test_it_presses_with_more_than_the_squeeze_from_then_on():
     squeezes = joints + 0.03 * HAND.expansion.sum(axis=1)
     targets, goal = followed(joints, squeezes), joints @ HAND.reduction.T
     pressed = (squeezes - joints) @ HAND.reduction.T
-    assert targets[47] == pytest.approx(goal + np.clip(1.25 * pressed, -0.05, 0.05))
-    assert targets[48] == pytest.approx(goal + 1.25 * pressed)
+    assert targets[44] == pytest.approx(goal + np.clip(1.25 * pressed, -0.05, 0.05))
+    assert targets[45] == pytest.approx(goal + 1.25 * pressed)
     once = followed(joints, squeezes, replace(ORACLE, squeeze=1.0))
     assert once[-1] == pytest.approx(goal + pressed)
+
+
+def resting_at(*steps: int) -> np.ndarray:
+    """(N, T, 4, 4) paths that move evenly by 0.2 m, and rest from these steps on."""
+    paths = np.tile(np.eye(4), (len(steps), TASK.horizon, 1, 1))
+    for path, rests in zip(paths, steps, strict=True):
+        path[:, 0, 3] = 0.2 * np.minimum(np.arange(TASK.horizon) / max(rests, 1), 1.0)
+    return paths
+
+
+def test_it_is_earlier_or_later_as_the_wrist_is():
+    assert steps_ahead(resting_at(40, 34, 44), ORACLE).tolist() == [0, 6, -4]
+    by_time = replace(ORACLE, clock="time")
+    assert steps_ahead(resting_at(40, 34, 44), by_time).tolist() == [0, 0, 0]
+
+
+def test_a_wrist_that_comes_too_late_finds_it_at_the_grasp_before_the_end():
+    ahead = steps_ahead(resting_at(49), ORACLE)
+    assert ahead.tolist() == [ORACLE.goal_at - (TASK.horizon - 1)]
+    # With no time to wait at all it goes by its moments.
+    assert steps_ahead(resting_at(49), replace(ORACLE, goal_at=60)).tolist() == [0]
 
 
 def test_nothing_is_done_where_the_hand_is_already():
@@ -94,8 +116,8 @@ def test_nothing_is_done_where_the_hand_is_already():
 def test_a_hand_put_at_the_grasp_waits_and_presses():
     joints, squeezes = grasps()
     targets = followed(joints, squeezes, STATIC, start=joints)
-    assert targets[:47] == pytest.approx(np.tile(joints @ HAND.reduction.T, (47, 1, 1)))
-    assert np.abs(targets[-1] - targets[46]).max() > 0.05
+    assert targets[:44] == pytest.approx(np.tile(joints @ HAND.reduction.T, (44, 1, 1)))
+    assert np.abs(targets[-1] - targets[43]).max() > 0.05
 
 
 def test_each_is_at_its_own_step():

@@ -10,7 +10,7 @@ from scipy.spatial.transform import Rotation
 from dexgrasp_models.hand.kinematics import HandKinematics
 from dexgrasp_models.hand.spec import load_hand
 from dexgrasp_models.tasks.pattern_generator import PatternConfig, generate
-from dexgrasp_models.tasks.wrist_paths import PathConfig, fingertip_centers, wrist_paths
+from dexgrasp_models.tasks.wrist_paths import PathConfig, arrivals, fingertip_centers, wrist_paths
 from dexgrasp_models.tasks.wrist_patterns import Reach, processed
 
 N, T = 400, 50
@@ -165,3 +165,23 @@ def test_bad_input_is_refused(change, message):
     given = {"goals": GOALS[:3], "fingertips": TIPS[:3], "horizon": T} | change
     with pytest.raises(ValueError, match=message):
         wrist_paths(ALL[:3], rng=np.random.default_rng(0), **given)
+
+
+def test_a_wrist_has_arrived_once_it_stays_near_its_last_pose():
+    moved = np.tile(np.eye(4), (4, 6, 1, 1))
+    moved[0, :4, 0, 3] = (0.1, 0.05, 0.01, 0.002)  # the last of them is near enough
+    moved[1, :5, 0, 3] = (0.1, 0.0, 0.0, 0.0, 0.1)  # was there before, and left again
+    moved[2, :3, :3, :3] = Rotation.from_rotvec(np.outer((0.5, 0.06, 0.04), (0, 0, 1))).as_matrix()
+    assert arrivals(moved).tolist() == [3, 5, 2, 0]
+    assert arrivals(moved, distance=0.02).tolist() == [2, 5, 2, 0]
+    assert arrivals(moved, turn=0.1).tolist() == [3, 5, 1, 0]
+
+
+def test_arrivals_are_those_of_distances_and_angles_to_the_end():
+    found = paths()
+    for row, arrival in enumerate(arrivals(found)[:40]):
+        left = found[row, :, :3, :3].swapaxes(1, 2) @ found[row, -1, :3, :3]
+        near = np.linalg.norm(found[row, :, :3, 3] - GOALS[row, :3, 3], axis=1) <= 0.003
+        near &= angles(left) <= 0.05
+        assert near[arrival:].all()
+        assert not near[arrival - 1]
