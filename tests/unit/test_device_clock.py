@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from dexgrasp_ros.device_clock import (
     JUMP_NS,
+    ONE_CLOCK_NS,
     PERSISTENT,
     WINDOW,
     DeviceClock,
@@ -38,7 +39,18 @@ def test_the_time_of_this_computer_is_taken_as_it_is():
     assert [each.ns for each in stamps(DeviceClock(), taken, arrived, host_clock=True)] == taken
 
 
-@pytest.mark.parametrize("offset", [-MS, JUMP_NS, 10**15])
+@pytest.mark.parametrize("delays", [[30, 900], [560, 30]])
+def test_where_it_is_that_a_frame_that_is_late_is_load_and_no_jump(delays):
+    """Of images that come seldom, as they are rendered beside other work, ten in a row are late."""
+    taken = [10**18 + n * PERIOD for n in range(4 * PERSISTENT)]
+    late = [delays[n >= 2 * PERSISTENT] * MS for n in range(4 * PERSISTENT)]
+    arrived = [t + d for t, d in zip(taken, late, strict=True)]
+    found = stamps(DeviceClock(), taken, arrived, host_clock=True)
+    assert [each.ns for each in found] == taken
+    assert not any(each.jumped for each in found)
+
+
+@pytest.mark.parametrize("offset", [-MS, ONE_CLOCK_NS, 10**15])
 def test_but_not_where_ros_runs_on_another_clock(offset):
     """Simulated time, or a recording of last year."""
     taken = [10**18 + n * PERIOD for n in range(5)]

@@ -6,8 +6,8 @@ So the least delay of the last frames is how far the two clocks are apart, and a
 with the device's time plus that. No stamp is ahead of the arrival, and all of them ascend.
 
 Where the device's time is that of this computer already (librealsense follows a camera's clock and
-says so) and ROS runs on it too, a frame is stamped with the device's time itself. Otherwise stamps
-are late by what the transport takes at least.
+says so) and ROS runs on it too, a frame is stamped with the device's time itself, however late it
+comes: that is load. Otherwise stamps are late by what the transport takes at least.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ JUMP_NS = 500_000_000
 """By how much the clocks have to part, or one of them to go back, for it to be a jump."""
 WINDOW = 300
 """Frames whose least delay counts: the clocks drift apart slowly."""
+ONE_CLOCK_NS = 10_000_000_000
+"""Within which a frame comes whose clock is that of this computer, where ROS runs on that too."""
 PERSISTENT = 10
 """Frames in a row that are late by a jump, then it is not the load."""
 
@@ -67,7 +69,8 @@ class DeviceClock:
             OutOfOrderError: it was taken no later than the frame before.
         """
         delay = arrived_ns - taken_ns
-        jumped = self._has_jumped(taken_ns, arrived_ns, delay)
+        one_clock = host_clock and 0 <= min([*self._delays, delay]) and delay < ONE_CLOCK_NS
+        jumped = self._has_jumped(taken_ns, arrived_ns, delay, one_clock)
         if jumped:
             if arrived_ns < self._stamp:
                 self._stamp = -1
@@ -78,16 +81,18 @@ class DeviceClock:
             )
         self._delays.append(delay)
         least = min(self._delays)
-        offset = 0 if host_clock and 0 <= least < JUMP_NS else least
+        offset = 0 if one_clock else least
         self._taken, self._arrived = taken_ns, arrived_ns
         self._stamp = max(taken_ns + offset, self._stamp + 1)
         return Stamp(self._stamp, jumped)
 
-    def _has_jumped(self, taken_ns: int, arrived_ns: int, delay: int) -> bool:
+    def _has_jumped(self, taken_ns: int, arrived_ns: int, delay: int, one_clock: bool) -> bool:
         if self._taken is None:
             return False
         if taken_ns < self._taken - JUMP_NS or arrived_ns < self._arrived - JUMP_NS:
             return True
+        if one_clock:
+            return False
         least = min(self._delays)
         lately = [*self._delays, delay][-PERSISTENT:]
         late = len(lately) == PERSISTENT and min(lately) > least + JUMP_NS
