@@ -68,6 +68,7 @@ class FollowingWrist:
 
     Attributes:
         measured: (4, 4) where it is.
+        follows: whether it does; else it stands.
         wanted: poses on /teleop/wrist, as they came.
         stamps: of them, ns.
     """
@@ -80,7 +81,7 @@ class FollowingWrist:
         topic = contract.TELEOP_WRIST
         node.create_subscription(topic.type, topic.name, self._follow, topic.qos)
         self._person, self._ns = person, 1_000_000_000
-        self.measured = start
+        self.measured, self.follows = start, True
         self.wanted: list[np.ndarray] = []
         self.stamps: list[int] = []
         self.sent: list[int] = []
@@ -95,6 +96,8 @@ class FollowingWrist:
         )
 
     def _follow(self, message: PoseStamped) -> None:
-        self.measured = conversions.world_pose_from_message(message)
-        self.wanted.append(self.measured)
+        wanted = conversions.world_pose_from_message(message)
+        if self.follows:
+            self.measured = wanted
+        self.wanted.append(wanted)
         self.stamps.append(conversions.stamp_to_ns(message.header.stamp))

@@ -168,7 +168,7 @@ def test_the_player_plays_a_reach_to_the_proposed_grasp(cell, player):
         assert cell.until(lambda: cell.robot.wrist[2, 3] > goal[2] + 0.2)
         cell.ros.call(Trigger, contract.STOP_SERVICE, Trigger.Request())
         cell.wait(result)
-        assert eventually(lambda: player._measured is None)
+        assert eventually(lambda: player.played is None)
     finally:
         player.trigger_deactivate()
     first = conversions.pose_from_message(wrists[0].pose)

@@ -23,6 +23,7 @@ setup(
         "console_scripts": [
             "cell_node = dexgrasp_counterparts.cell_node:run",
             "camera_node = dexgrasp_counterparts.camera_node:run",
+            "person_node = dexgrasp_counterparts.person_node:run",
         ]
     },
 )

@@ -30,6 +30,19 @@ def test_drivers_take_the_simulators_place_at_the_cells_devices() -> None:
         assert nodes[name].parameters["use_sim_time"] is False
 
 
+def test_with_assist_a_persons_hand_moves_the_wrist_through_the_leaps_driver_and_teleop() -> None:
+    options = SimulationOptions(object="can", seed=3, drivers=True, assist=True)
+    nodes = by_name(simulation_graph(options))
+    assert "wrist_player" not in nodes
+    person, leap, cell = (nodes[name].parameters for name in ("person", "leap", "sim_cell"))
+    assert person["address"] == leap["host"] == cell["address"]
+    assert (person["scene"], person["seed"]) == ("arm", 3)
+    assert nodes["teleop"].executable == "teleop_node"
+    for name in ("sim_cell", "realsense"):
+        assert nodes[name].parameters["box"] is True
+    assert "person" not in by_name(simulation_graph(SimulationOptions(drivers=True)))
+
+
 def test_the_users_parameters_reach_a_driver_of_a_simulated_device(tmp_path: Path) -> None:
     mine = tmp_path / "mine.yaml"
     mine.write_text("hand_driver: {ros__parameters: {lead: 0.03}}\n")
@@ -52,6 +65,17 @@ def test_on_the_robot_some_devices_may_be_simulated() -> None:
     assert nodes["sim_cell"].parameters["simulated_arm"] is False
     assert nodes["realsense"].executable == "camera_node"
     assert "robot_state_publisher" not in nodes
+
+
+def test_on_the_robot_a_person_may_be_simulated_too() -> None:
+    nodes = by_name(hardware_nodes(HardwareOptions(leap="sim")))
+    assert nodes["leap"].parameters["host"] == nodes["person"].parameters["address"]
+    assert "sim_cell" not in nodes
+    assert nodes["control"].parameters["controller"] == "graspgf"
+    assert (
+        "hand_timeout"
+        not in by_name(hardware_nodes(HardwareOptions(leap="leap")))["teleop"].parameters
+    )
 
 
 def test_on_the_robot_nothing_is_simulated_unasked() -> None:

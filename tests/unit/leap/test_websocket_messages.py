@@ -7,7 +7,9 @@ import json
 
 import numpy as np
 import pytest
+from scipy.spatial.transform import Rotation
 
+from dexgrasp_counterparts.leap_counterpart import told_hand
 from dexgrasp_counterparts.leap_service import HAND
 from dexgrasp_leap.frames import LeapFrame
 from dexgrasp_leap.transport import ServiceError
@@ -54,6 +56,15 @@ def test_a_frame_with_its_hand():
     (hand,) = found.hands
     assert (hand.id, hand.left, hand.confidence) == (11, False, 0.8)
     np.testing.assert_allclose(hand.wrist[:3, 3], [0.05, -0.1, 0.2])
+
+
+def test_a_hand_that_the_counterpart_is_given_is_the_one_that_is_read():
+    wrist = np.eye(4)
+    wrist[:3, :3] = Rotation.from_rotvec([0.4, -1.1, 0.7]).as_matrix()
+    wrist[:3, 3] = [0.1, -0.2, 0.3]
+    (hand,) = read(json.dumps(FRAME | {"hands": [HAND | told_hand(wrist, 7)]})).hands
+    assert (hand.id, hand.left) == (7, False)
+    np.testing.assert_allclose(hand.wrist, wrist, atol=1e-12)
 
 
 def test_frames_without_hands_are_frames():

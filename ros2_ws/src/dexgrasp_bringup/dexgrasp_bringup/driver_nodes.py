@@ -27,13 +27,17 @@ _PATIENCE: Mapping[str, Mapping[str, Parameters]] = {
         "realsense": {"camera_timeout": 20.0, "rate": 6},
         "perception": {"frame_timeout": 60.0, "camera_timeout": 60.0},
     },
+    "leap": {
+        "leap": {"stale_after": 0.45},
+        "teleop": {"hand_timeout": 0.5, "clutch_timeout": 1.0, "state_timeout": 1.0},
+    },
 }
 """For each simulated device, which shares a machine with its driver and the physics: what is late
 there is busy, and not broken."""
 
 
 def patience_with(simulated: Collection[str]) -> dict[str, Parameters]:
-    """Parameters by the nodes' names, where some of `arm`, `hand` and `cameras` are simulated."""
+    """Parameters by the nodes' names, where some of arm, hand, cameras and leap are simulated."""
     return {
         name: values for device in sorted(simulated) for name, values in _PATIENCE[device].items()
     }
@@ -65,10 +69,10 @@ def realsense(rig: str) -> GraphNode:
     )
 
 
-def leap() -> list[GraphNode]:
-    """Of the Leap Motion, with what makes a wrist of a person's hand."""
+def leap(address: Parameters) -> list[GraphNode]:
+    """Of the Leap Motion, likewise, with what makes a wrist of a person's hand."""
     return [
-        GraphNode("dexgrasp_leap", "leap_node", "leap", "leap.yaml"),
+        GraphNode("dexgrasp_leap", "leap_node", "leap", "leap.yaml", address),
         GraphNode("dexgrasp_teleop", "teleop_node", "teleop", "teleop.yaml"),
     ]
 
@@ -87,6 +91,7 @@ class SimulatedCell:
         object, scale, seed: of the object.
         rig: of the cameras.
         backend: the simulator; empty: as config/scene.yaml says.
+        box: whether the box into which objects are released stands there.
         address: where the devices answer.
     """
 
@@ -95,6 +100,7 @@ class SimulatedCell:
     seed: int
     rig: str
     backend: str = ""
+    box: bool = False
     address: str = field(default_factory=_own_address)
 
     @property
@@ -106,6 +112,11 @@ class SimulatedCell:
     def arm_address(self) -> Parameters:
         """Parameters with which the arm's driver finds its arm."""
         return {"controller.host": self.address}
+
+    @property
+    def leap_address(self) -> Parameters:
+        """Parameters with which the Leap Motion's driver finds it."""
+        return {"host": self.address}
 
     def node(self, simulated: Collection[str]) -> GraphNode:
         """The robot; the joints of what is not simulated follow the real ones."""
@@ -132,6 +143,16 @@ class SimulatedCell:
             parameters={**real.parameters, **self._shown, "color": color},
         )
 
+    def person(self) -> GraphNode:
+        """Whose hand the Leap Motion sees, and whose foot is on the clutch."""
+        return GraphNode(
+            "dexgrasp_counterparts",
+            "person_node",
+            "person",
+            "person.yaml",
+            {"address": self.address, "scene": "arm", "seed": self.seed},
+        )
+
     @property
     def _shown(self) -> Parameters:
-        return {"object": self.object, "scale": self.scale, "seed": self.seed}
+        return {"object": self.object, "scale": self.scale, "seed": self.seed, "box": self.box}

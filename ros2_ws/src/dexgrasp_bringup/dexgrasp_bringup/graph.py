@@ -182,15 +182,16 @@ def simulation_graph(options: SimulationOptions) -> list[GraphNode]:
 
 def _driven_graph(options: SimulationOptions) -> list[GraphNode]:
     """The robot's own graph, its drivers at the devices of a simulated cell."""
-    simulated = ("arm", "hand", "cameras")
+    simulated = ["arm", "hand", "cameras"]
     cell = driver_nodes.SimulatedCell(
-        options.object, options.scale, options.seed, options.rig, options.backend
+        options.object, options.scale, options.seed, options.rig, options.backend, options.assist
     )
     nodes = grasping_nodes(
         dataclasses.replace(options, controller=options.carried_out_by),
         options.seed,
         scene=options.scene,
         simulated=False,
+        assisting=options.controller if options.assist else "",
     )
     drivers = [
         cell.node(simulated),
@@ -199,7 +200,8 @@ def _driven_graph(options: SimulationOptions) -> list[GraphNode]:
         cell.cameras(color=options.viewer),
     ]
     if options.assist:
-        nodes.append(_wrist_player(options))
+        simulated.append("leap")
+        nodes += [*driver_nodes.leap(cell.leap_address), cell.person()]
     patience = driver_nodes.patience_with(simulated)
     for name in ("perception", "control"):
         patience[name] = {**_REAL_TIME[name], **patience[name]}
@@ -213,7 +215,7 @@ def _wrist_player(options: SimulationOptions) -> GraphNode:
         "wrist_player_node",
         "wrist_player",
         "wrist_player.yaml",
-        {"use_sim_time": not options.drivers, "scene": options.scene, "seed": options.seed},
+        {"use_sim_time": True, "scene": options.scene, "seed": options.seed},
     )
 
 

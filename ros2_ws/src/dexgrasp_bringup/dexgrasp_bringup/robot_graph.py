@@ -30,6 +30,7 @@ _DRIVERS = (
     "realsense",
     "leap",
     "teleop",
+    "person",
     "sim_cell",
 )
 """Names of our own nodes that a run on the robot may leave out."""
@@ -83,8 +84,9 @@ class HardwareOptions(GraspingOptions):
     leap: str = option(
         "none",
         "A Leap Motion, whose hand moves the wrist while a clutch is held; a policy closes the"
-        " fingers.",
+        " fingers. Or a simulated one, with a person who plays a reach.",
         "leap",
+        "sim",
         "none",
     )
     transforms: bool = option(
@@ -95,7 +97,7 @@ class HardwareOptions(GraspingOptions):
 
     @property
     def simulated(self) -> tuple[str, ...]:
-        """Which of the devices are."""
+        """Which of the robot's devices are."""
         return tuple(name for name in ("cameras", "arm", "hand") if getattr(self, name) == "sim")
 
 
@@ -131,7 +133,8 @@ def hardware_nodes(options: HardwareOptions) -> list[GraphNode]:
     nodes = grasping_nodes(
         dataclasses.replace(options, controller=controller), scene="arm", simulated=False
     )
-    patience = driver_nodes.patience_with(options.simulated)
+    person = ("leap",) if options.leap == "sim" else ()
+    patience = driver_nodes.patience_with((*options.simulated, *person))
     return as_asked([*drivers, *nodes], options, patience, absent=_DRIVERS)
 
 
@@ -148,7 +151,9 @@ def _robot_drivers(options: HardwareOptions, cell: driver_nodes.SimulatedCell) -
     elif options.arm != "none":
         drivers.append(driver_nodes.arm_driver(cell.arm_address if options.arm == "sim" else {}))
     if options.leap == "leap":
-        drivers += driver_nodes.leap()
+        drivers += driver_nodes.leap({})
+    elif options.leap == "sim":
+        drivers += [*driver_nodes.leap(cell.leap_address), cell.person()]
     if options.transforms and not options.simulated:
         urdf = robot_urdf(load_arm(), load_hand(), load_mounting())
         drivers.append(

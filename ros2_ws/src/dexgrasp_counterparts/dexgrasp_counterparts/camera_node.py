@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from dexgrasp_counterparts.cell_parameters import ObjectParameters
 from dexgrasp_counterparts.software_cameras import Pinhole, SoftwareCamera, SoftwareCameras
 from dexgrasp_counterparts.truth import Truth
 from dexgrasp_models.objects import load_object
+from dexgrasp_models.parameters import flag
 from dexgrasp_models.perception.cameras import CameraModel
 from dexgrasp_realsense.realsense_node import RealSenseNode
 from dexgrasp_ros import conversions
@@ -31,6 +33,13 @@ from dexgrasp_sim.interface import Snapshot
 from dexgrasp_sim.scene import load_scene
 
 
+@dataclass(frozen=True)
+class SceneParameters(ObjectParameters):
+    """What the cameras see beside the robot."""
+
+    box: bool = flag(False, "whether the box into which objects are released stands on the table")
+
+
 class CameraNode(RealSenseNode):
     """All cameras of the rig, as the real node has them, with what a simulated cell looks like.
 
@@ -40,7 +49,7 @@ class CameraNode(RealSenseNode):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        self._object = declare_parameters(self, ObjectParameters)
+        self._shown = declare_parameters(self, SceneParameters)
         self._noise = declare_parameters(self, load_scene().noise, prefix="noise.")
         self._thread: threading.Thread | None = None
         self._stop = threading.Event()
@@ -51,7 +60,7 @@ class CameraNode(RealSenseNode):
         Raises:
             ConfigurationError: the rig's images have another size than the driver asks for.
         """
-        shown = current_parameters(self, self._object)
+        shown = current_parameters(self, self._shown)
         noise = current_parameters(self, self._noise, prefix="noise.")
         request = self.parameters.request
         self._seed = shown.seed
@@ -75,7 +84,7 @@ class CameraNode(RealSenseNode):
             )
         self._given_devices = cameras.devices
         super().configure()
-        scene = load_scene(scene="arm", cameras=str(self.rig_path), noise=noise)
+        scene = load_scene(scene="arm", cameras=str(self.rig_path), noise=noise, box=shown.box)
         self._renderer = CameraProcess(scene, load_object(shown.object, shown.scale))
         self._views = [View(name, depth=True, color=request.color) for name in self._plugged]
         # The first images take long, and are not waited for by a camera's driver.

@@ -58,7 +58,8 @@ class Service:
     - `not_a_number`: whether the wrists of hands have none;
     - `shuffled`: whether every second frame has a time from 50 ms before;
     - `attached`: whether the device is plugged in;
-    - `version`: of the protocol.
+    - `version`: of the protocol;
+    - `rate`: of frames, Hz.
 
     Args:
         settings: other than the default.
@@ -73,21 +74,22 @@ class Service:
             "shuffled": False,
             "attached": True,
             "version": 6,
+            "rate": RATE,
         } | settings
         self._clients: set[ServerConnection] = set()
         self._listeners: set[ServerConnection] = set()
         self._kept: list[str] = []
 
-    async def run(self, port: int) -> None:
+    async def run(self, host: str, port: int) -> None:
         logging.getLogger("websockets").setLevel(logging.CRITICAL)  # of clients that just look
-        async with serve(self._serve, "127.0.0.1", port, ping_interval=None):
+        async with serve(self._serve, host, port, ping_interval=None):
             print("there", flush=True)
             await self._track()
 
     async def _track(self) -> None:
         number, due = 0, time.monotonic()
         while True:
-            number, due = number + 1, due + 1.0 / RATE
+            number, due = number + 1, due + 1.0 / self.settings["rate"]
             if (early := due - time.monotonic()) > 0.0:
                 await asyncio.sleep(early)
             else:  # it was stopped, or the machine is busy: frames of then are not made any more
@@ -109,7 +111,7 @@ class Service:
         if self.settings["not_a_number"]:
             hands = [hand | {"wrist": [math.nan, math.nan, math.nan]} for hand in hands]
         frame = {
-            "currentFrameRate": RATE,
+            "currentFrameRate": self.settings["rate"],
             "devices": [],
             "id": number,
             "timestamp": taken_us,
@@ -167,4 +169,5 @@ class Service:
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever started it ends it
     end_with_input()
-    asyncio.run(Service(**json.loads(sys.argv[2])).run(int(sys.argv[1])))
+    host, port, settings = sys.argv[1:]
+    asyncio.run(Service(**json.loads(settings)).run(host, int(port)))

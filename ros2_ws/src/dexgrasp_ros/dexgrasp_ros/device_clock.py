@@ -69,7 +69,7 @@ class DeviceClock:
             OutOfOrderError: it was taken no later than the frame before.
         """
         delay = arrived_ns - taken_ns
-        one_clock = host_clock and 0 <= min([*self._delays, delay]) and delay < ONE_CLOCK_NS
+        one_clock = host_clock and min([*self._delays, delay]) >= 0 and delay < ONE_CLOCK_NS
         jumped = self._has_jumped(taken_ns, arrived_ns, delay, one_clock)
         if jumped:
             if arrived_ns < self._stamp:

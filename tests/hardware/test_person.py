@@ -1,0 +1,122 @@
+"""A played reach through the Leap's service and client, and teleop with its clutch, to a wrist."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from control_cell import can_cloud
+from ros_graph import Graph, eventually, graph
+from scipy.spatial.transform import Rotation
+from teleoperator import FollowingWrist
+
+from dexgrasp_counterparts.person_node import PersonNode, PersonParameters
+from dexgrasp_interfaces.msg import ControlState
+from dexgrasp_leap.leap_node import LeapNode
+from dexgrasp_models.control.trajectory import interpolate_pose, pose_distance
+from dexgrasp_models.tasks.pattern_files import save_recording
+from dexgrasp_ros import contract
+from dexgrasp_teleop.teleop_node import TeleopNode
+
+BRISK = {"wait": 1.0, "travel_speed": 0.4, "travel_acceleration": 2.0, "rest": 1.0, "rise": 0.1}
+BUSY = {"hand_timeout": 1.0, "clutch_timeout": 1.0, "state_timeout": 2.0}
+"""All nodes of a test share one interpreter."""
+START = np.eye(4)
+START[:3, 3] = [-0.2, 0.0, 0.4]
+
+
+def turned(place: list[float], angle: float) -> np.ndarray:
+    pose = np.eye(4)
+    pose[:3, :3] = Rotation.from_rotvec([0.0, 0.3, angle]).as_matrix()
+    pose[:3, 3] = place
+    return pose
+
+
+REACH = [
+    interpolate_pose(turned([-0.15, 0.1, 0.35], 0.3), turned([0.0, 0.05, 0.3], -0.2), share)
+    for share in np.linspace(0.0, 1.0, 50)
+]
+
+
+class Played:
+    """A person, what the device's driver and teleop make of the hand, and a wrist that follows."""
+
+    def __init__(self, ros: Graph, recording: Path) -> None:
+        self.ros = ros
+        self.diagnostics = ros.collect(contract.DIAGNOSTICS)
+        self._states, self._clouds = (
+            ros.tester.create_publisher(topic.type, topic.name, topic.qos)
+            for topic in (contract.CONTROL_STATE, contract.OBJECT_CLOUD)
+        )
+        self.clutch = ros.collect(contract.CLUTCH)
+        person = ros.start(PersonNode, port=0, rate=25.0, recording=str(recording), **BRISK)
+        ros.start(LeapNode, port=person.leap_port, stale_after=0.45)
+        ros.start(TeleopNode, **BUSY)
+        self.wrist = FollowingWrist(ros.tester, SimpleNamespace(speak=lambda: None), START)
+        assert eventually(lambda: self.said("leap", "looks for a right hand"))
+        assert eventually(lambda: self.said("teleop", "released"))
+
+    def wait_for_a_wrist(self) -> None:
+        """As the control node does, after the cameras have looked."""
+        self._states.publish(ControlState(state="capture"))
+        self._clouds.publish(can_cloud())
+        self._states.publish(ControlState(state=ControlState.WRIST))
+
+    def go_on_alone(self) -> None:
+        """As the control node, from the lift on."""
+        self._states.publish(ControlState(state="lift", moves_wrist=True))
+
+    def said(self, name: str, text: str) -> bool:
+        """Whether a node has said so."""
+        statuses = [status for message in tuple(self.diagnostics) for status in message.status]
+        return any(text in status.message for status in statuses if status.name == name)
+
+    def is_at(self, pose: np.ndarray) -> bool:
+        """Whether the wrist is wanted there, to what a filter and a busy machine leave."""
+        distance, angle = pose_distance(self.wrist.measured, pose)
+        return distance < 0.005 and angle < 0.03
+
+    @property
+    def pressed(self) -> bool:
+        return bool(self.clutch) and bool(self.clutch[-1].buttons[0])
+
+
+@pytest.fixture
+def played(tmp_path: Path) -> Iterator[Played]:
+    path = tmp_path / "reach.csv"
+    save_recording(path, 0.02 * np.arange(len(REACH)), REACH)
+    with graph() as ros:
+        yield Played(ros, path)
+
+
+def test_the_wrist_goes_where_the_hand_goes_and_the_clutch_is_let_go_when_the_robot_goes_on(played):
+    assert not played.pressed
+    played.wait_for_a_wrist()
+    assert eventually(lambda: played.pressed)
+    assert eventually(lambda: played.is_at(REACH[0]))
+    assert eventually(lambda: played.is_at(REACH[-1]))
+    up = REACH[-1].copy()
+    up[2, 3] += BRISK["rise"]
+    assert eventually(lambda: played.is_at(up))
+    assert played.said("teleop", "engaged")
+    assert not played.said("teleop", "lost")
+    played.go_on_alone()
+    assert eventually(lambda: not played.pressed)
+    assert eventually(lambda: not played.said("leap", "no connection"))
+
+
+def test_where_the_robot_does_not_follow_the_reach_begins_anew(played):
+    played.wrist.follows = False
+    played.wait_for_a_wrist()
+    assert eventually(lambda: played.said("teleop", "the robot's wrist does not follow"))
+    assert eventually(lambda: played.said("person", "begins anew"))
+    assert eventually(lambda: not played.pressed)
+    assert eventually(lambda: played.pressed)
+
+
+def test_a_hand_that_would_move_before_the_clutch_is_pressed_is_refused():
+    with pytest.raises(ValueError, match=r"wait = 0.2 s has to be more than 0.3 s"):
+        PersonParameters(wait=0.2)
