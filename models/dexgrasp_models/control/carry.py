@@ -21,6 +21,8 @@ from dexgrasp_models.parameters import Parameters, parameter
 _TURNS = np.deg2rad([0, 30, -30, 60, -60, 90, -90, 120, -120, 150, -150, 180])
 """About z, in the order in which they are tried: an arm reaches the box in some of them only."""
 
+_THUMB_ROTATION = "rh_THJ4"
+
 
 @dataclass(frozen=True)
 class CarryConfig(Parameters):
@@ -65,6 +67,18 @@ class HeldObject:
         """(3,) from the palm's frame to the middle of its box along the world's axes, m."""
         placed = self.points @ attitude.T
         return 0.5 * (placed.min(axis=0) + placed.max(axis=0))
+
+
+def opened(hand: HandSpec, joints: np.ndarray) -> np.ndarray:
+    """(22,) angles, rad, at which the hand lets go of what it holds at (22,) others.
+
+    The thumb stretches and stays across: one that turned back beside the palm would push what leans
+    on it into the gap to the first finger, where it stays.
+    """
+    rotation = hand.finger_joints.index(_THUMB_ROTATION)
+    angles = np.zeros(len(hand.finger_joints))
+    angles[rotation] = joints[rotation]
+    return angles
 
 
 class CarryPlanner:
@@ -116,10 +130,8 @@ class CarryPlanner:
                 f"the wrist would have to pass at {height:.2f} m, above all that stands there, and"
                 f" the workspace ends at {self._limits.workspace_high[2]:g} m"
             )
-        open_hand = np.zeros(len(self._hand.finger_joints))
-        lowest = max(
-            below, *(reach_below(self._hand, each, attitude) for each in (joints, open_hand))
-        )
+        fingers = (joints, opened(self._hand, joints))
+        lowest = max(below, *(reach_below(self._hand, each, attitude) for each in fingers))
         low = min(self._box[2] + self.config.release_height + lowest, height)
         for way in self._ways(start, held, height, low):
             if self._reachable(way):

@@ -8,7 +8,7 @@ from enum import StrEnum
 import numpy as np
 
 from dexgrasp_models.control.approach_plan import NoApproach, at_height
-from dexgrasp_models.control.carry import CarryPlanner, HeldObject
+from dexgrasp_models.control.carry import CarryPlanner, HeldObject, opened
 from dexgrasp_models.control.executor import ExecutorConfig
 from dexgrasp_models.control.grip_watch import GripWatch
 from dexgrasp_models.control.moves import PlannedMove
@@ -190,9 +190,9 @@ class Delivery:
             return
         over = self._command.wrist_target
         up = at_height(over, self._planner.height_of_retreat(over))
-        limits, flat = self._hand.limits, np.zeros(len(self._hand.finger_joints))
+        limits, fingers = self._hand.limits, opened(self._hand, self._command.finger_targets)
         self._enter(
             Stage.RELEASE,
-            PlannedMove(Stage.RELEASE, [over], flat, self._config, limits),
+            PlannedMove(Stage.RELEASE, [over], fingers, self._config, limits),
             PlannedMove(Stage.RELEASE, [over, up], None, self._config, limits),
         )
