@@ -12,10 +12,11 @@ from typing import Any, Self
 
 from std_srvs.srv import Trigger
 
+from dexgrasp_bringup.device_start import resume_drivers, wait_for_images
 from dexgrasp_bringup.graph import SimulationOptions, simulation_graph
 from dexgrasp_bringup.grasp_client import GraspClient, GraspRun
 from dexgrasp_bringup.processes import GraphProcesses, graph_environment
-from dexgrasp_interfaces.action import ExecuteGrasp
+from dexgrasp_interfaces.action import Assist, ExecuteGrasp
 from dexgrasp_ros import contract
 
 Feedback = Callable[[ExecuteGrasp.Feedback], None]
@@ -36,6 +37,7 @@ class RunningGraph:
 
     def __init__(self, options: SimulationOptions, logs: Path) -> None:
         self._graph = simulation_graph(options)
+        self._options = options
         self._logs = logs
         self._stack = ExitStack()
         self.names = [node.name for node in self._graph]
@@ -52,16 +54,31 @@ class RunningGraph:
         self._stack.__exit__(*error)
 
     def wait_until_active(self) -> None:
-        """Returns when all nodes are active.
+        """Returns when all nodes are active, and drivers follow commands.
 
         Raises:
-            RuntimeError: one has ended.
+            RuntimeError: one has ended, or has no device.
         """
         waiting = self.names
         while waiting:
-            if ended := self.processes.ended():
-                raise RuntimeError(f"ended: {', '.join(ended)}")
+            self._check()
             waiting = self.client.inactive(waiting, timeout=0.2)
+        if self.is_driven:
+            wait_for_images(self._options.rig, self.client, self._check)
+            self.resume()
+
+    @property
+    def is_driven(self) -> bool:
+        """Whether drivers move the robot."""
+        return self._options.drivers
+
+    def resume(self) -> None:
+        """As a person does after a stop of a driver."""
+        resume_drivers(self.client, self._check)
+
+    def _check(self) -> None:
+        if ended := self.processes.ended():
+            raise RuntimeError(f"ended: {', '.join(ended)}")
 
     def call(self, kind: Any, name: str, request: Any, timeout: float = 600.0) -> Any:
         """The response of a service.
@@ -94,8 +111,9 @@ class RunningGraph:
             raise RuntimeError(f"no reset: {response.message}")
 
     def start_grasp(self, on_feedback: Feedback = lambda _: None, place: bool = True) -> GraspRun:
-        """A grasp that is chosen by the graph."""
-        return self.client.grasp(ExecuteGrasp.Goal(choose=True, place=place), on_feedback)
+        """A grasp that is chosen by the graph; or an assisted one, where a wrist is played."""
+        goal = Assist.Goal() if self._options.assist else None
+        return self.client.grasp(goal or ExecuteGrasp.Goal(choose=True, place=place), on_feedback)
 
 
 def parsed(
@@ -110,12 +128,16 @@ def parsed(
     parser.add_argument("--object", default=object)
     parser.add_argument("--scene", default=scene, choices=("arm", "floating"))
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--assist", action="store_true", help="a person's wrist is played")
+    parser.add_argument("--drivers", action="store_true", help="at simulated devices, on the arm")
     parser.add_argument("--params-file", default="", help="ROS parameters in place of config/'s")
     parser.add_argument("--out", type=Path, help="JSON file")
     arguments = parser.parse_args()
     return arguments, SimulationOptions(
         object=arguments.object,
-        scene=arguments.scene,
+        scene="arm" if arguments.drivers else arguments.scene,
+        assist=arguments.assist,
+        drivers=arguments.drivers,
         seed=arguments.seed,
         params_file=arguments.params_file,
     )

@@ -14,8 +14,8 @@ from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
-from sensor_msgs.msg import CameraInfo
 
+from dexgrasp_bringup.device_start import DeviceError, resume_drivers, wait_for_images
 from dexgrasp_bringup.graph import GraphNode, SimulationOptions, simulation_graph
 from dexgrasp_bringup.grasp_client import GoalRefused, GraspClient, GraspRun, ServerLost
 from dexgrasp_bringup.pictures import write_pictures
@@ -23,10 +23,7 @@ from dexgrasp_bringup.processes import GraphProcesses, graph_environment
 from dexgrasp_bringup.recording import Moment, ProposalRecording, Proposed, Recording
 from dexgrasp_bringup.summary import Interval, summarise
 from dexgrasp_interfaces.action import Assist, ExecuteGrasp
-from dexgrasp_models.config import find_config
 from dexgrasp_models.files import written_whole
-from dexgrasp_models.perception.cameras import load_rig
-from dexgrasp_ros import contract, qos
 
 START_LIMIT = 600.0
 """Processor seconds that a node may use until it is active; the pieces of a new mesh can take
@@ -35,8 +32,6 @@ START_STALL = 60.0
 """Seconds of wall time after which a node that is not active and works on nothing is given up."""
 _AT_WORK = 1.0
 """Processor seconds in `START_STALL` from which on a node is at work: one that waits uses less."""
-DEVICE_LIMIT = 120.0
-"""Seconds that the drivers may take to find their devices, once all nodes are active."""
 STALL_TIMEOUT = 120.0
 """Seconds without a word of the control node after which a grasp is given up; it says several times
 a second what it does or waits for, and gives up by itself what does not come."""
@@ -139,11 +134,12 @@ def run_demo(options: SimulationOptions, out: Path, console: Console | None = No
         try:
             _wait_until_active(graph, processes, client, console)
             if options.drivers:
-                _wait_for_images(options.rig, processes, client)
-                _resume(processes, client)
+                alive = partial(_check_alive, processes)
+                wait_for_images(options.rig, client, alive)
+                resume_drivers(client, alive)
             goal = Assist.Goal() if options.assist else ExecuteGrasp.Goal(choose=True, place=True)
             outcome = _grasp(client, goal, processes, stages, console)
-        except DemoFailed as error:
+        except (DemoFailed, DeviceError) as error:
             outcome = ("failed", str(error))
         finally:
             stages.end()
@@ -190,49 +186,6 @@ def _wait_until_active(
                 f"starting: waiting for {', '.join(waiting)}, {time.monotonic() - started:.0f} s"
             )
     console.print(f"  {'start':9} {time.monotonic() - started:6.2f} s")
-
-
-def _wait_for_images(rig: str, processes: GraphProcesses, client: GraspClient) -> None:
-    """Cameras take a while from when their driver is active.
-
-    Raises:
-        DemoFailed: one gives no images.
-    """
-    waiting = {camera.name for camera in load_rig(find_config(rig))}
-
-    def hear(name: str, _: CameraInfo) -> None:
-        waiting.discard(name)
-
-    subscriptions = [
-        client.node.create_subscription(
-            CameraInfo, contract.depth_info(name).name, partial(hear, name), qos.SENSOR_REQUEST
-        )
-        for name in tuple(waiting)
-    ]
-    deadline = time.monotonic() + DEVICE_LIMIT
-    while waiting:
-        _check_alive(processes)
-        if time.monotonic() > deadline:
-            raise DemoFailed(f"no images of {', '.join(sorted(waiting))} in {DEVICE_LIMIT:g} s")
-        time.sleep(0.1)
-    for subscription in subscriptions:
-        client.node.destroy_subscription(subscription)
-
-
-def _resume(processes: GraphProcesses, client: GraspClient) -> None:
-    """What a person does who has looked at the robot: a driver waits for it that was there before
-    its device.
-
-    Raises:
-        DemoFailed: a driver has no device.
-    """
-    deadline = time.monotonic() + DEVICE_LIMIT
-    for service in (contract.HAND_RESUME_SERVICE, contract.ARM_RESUME_SERVICE):
-        while refused := client.resume(service, timeout=20.0):
-            _check_alive(processes)
-            if time.monotonic() > deadline:
-                raise DemoFailed(f"/{service}: {refused}")
-            time.sleep(0.2)
 
 
 class StartProgress:

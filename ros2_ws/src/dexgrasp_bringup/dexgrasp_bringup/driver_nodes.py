@@ -30,6 +30,11 @@ _PATIENCE: Mapping[str, Mapping[str, Parameters]] = {
     "leap": {
         "leap": {"stale_after": 0.45},
         "teleop": {"hand_timeout": 0.5, "clutch_timeout": 1.0, "state_timeout": 1.0},
+        "control": {
+            "graspgf.hold_after": 0.3,
+            "graspgf.lost_after": 15.0,
+            "graspgf.time_limit": 300.0,
+        },
     },
 }
 """For each simulated device, which shares a machine with its driver and the physics: what is late
@@ -38,9 +43,11 @@ there is busy, and not broken."""
 
 def patience_with(simulated: Collection[str]) -> dict[str, Parameters]:
     """Parameters by the nodes' names, where some of arm, hand, cameras and leap are simulated."""
-    return {
-        name: values for device in sorted(simulated) for name, values in _PATIENCE[device].items()
-    }
+    patience: dict[str, Parameters] = {}
+    for device in sorted(simulated):
+        for name, values in _PATIENCE[device].items():
+            patience[name] = {**patience.get(name, {}), **values}
+    return patience
 
 
 def hand_driver(parameters: Parameters) -> GraphNode:
