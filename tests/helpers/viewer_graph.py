@@ -12,14 +12,14 @@ import time
 import numpy as np
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
-from rclpy.action import ActionServer
+from rclpy.action import ActionServer, GoalResponse
 from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
 from rclpy.node import Node
 from scipy.spatial.transform import Rotation
 from std_srvs.srv import Trigger
 
-from dexgrasp_interfaces.action import ExecuteGrasp
+from dexgrasp_interfaces.action import Assist, ExecuteGrasp
 from dexgrasp_interfaces.msg import AssistState, GraspArray
 from dexgrasp_interfaces.srv import GenerateProposals
 from dexgrasp_models.arm.spec import load_arm
@@ -95,6 +95,17 @@ class MadeUpGraph(Node):
         self.create_service(Trigger, contract.STOP_SERVICE, self._on_stop, callback_group=group)
         self.create_service(
             GenerateProposals, contract.GENERATE_SERVICE, self._on_generate, callback_group=group
+        )
+        self.create_service(
+            Trigger, contract.CLOSE_HAND_SERVICE, self._on_close, callback_group=group
+        )
+        self._assist = ActionServer(
+            self,
+            Assist,
+            contract.ASSIST_ACTION,
+            lambda handle: Assist.Result(),
+            goal_callback=lambda goal: GoalResponse.REJECT,
+            callback_group=group,
         )
         self._action = ActionServer(
             self, ExecuteGrasp, contract.GRASP_ACTION, self._on_grasp, callback_group=group
@@ -175,6 +186,10 @@ class MadeUpGraph(Node):
 
     def _on_stop(self, request, response):
         response.success, response.message = True, "nothing moved"
+        return response
+
+    def _on_close(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        response.success, response.message = False, "no person's wrist is followed"
         return response
 
     def _on_generate(self, request, response):

@@ -207,12 +207,32 @@ def test_what_makes_no_sense_is_refused_before_anything_moves(cell, person, goal
     assert cell.robot.received == received
 
 
-def test_a_button_closes_the_hand_that_does_not_rest(cell, person):
-    def restless(time: float) -> np.ndarray:
-        pose = reach(min(time, 2.5))
-        pose[1, 3] += 0.02 * np.sin(6.0 * time)
-        return pose
+def restless(time: float) -> np.ndarray:
+    """At the can, and never at rest there."""
+    pose = reach(min(time, 2.5))
+    pose[1, 3] += 0.02 * np.sin(6.0 * time)
+    return pose
 
+
+def test_a_request_closes_the_hand_that_does_not_rest(cell, person):
+    def asked() -> Trigger.Response:
+        return cell.ros.call(Trigger, contract.CLOSE_HAND_SERVICE, Trigger.Request())
+
+    assert asked().message == "no person's wrist is followed now"
+    person._wrist = restless
+    cell.pause_at = "close"
+    _, result, _ = cell.send(Assist.Goal())
+    assert cell.until(lambda: any(state.state == "assist" for state in cell.states))
+    assert not any(state.state == "close" for state in cell.states)
+    assert cell.until(
+        lambda: asked().success and any(state.state == "close" for state in cell.states)
+    )
+    cell.ros.call(Trigger, contract.STOP_SERVICE, Trigger.Request())
+    assert cell.wait(result).result.error_code == Result.ABORTED
+    assert not asked().success
+
+
+def test_a_button_closes_the_hand_that_does_not_rest(cell, person):
     person._wrist = restless
     cell.pause_at = "close"
     topic = contract.CLUTCH

@@ -54,7 +54,7 @@ def test_a_held_space_key_is_a_pressed_clutch_until_it_is_let_go(end):
         process = started(ros, program, "timeout:=1.0")  # the machine may be busy
         try:
             assert eventually(lambda: clutch)
-            os.write(keyboard, b"abc\n")
+            os.write(keyboard, b"abd\n")
             assert termios.tcgetattr(program) != before
             deadline = time.monotonic() + 60.0
             while not clutch[-1].buttons[0]:
@@ -62,13 +62,17 @@ def test_a_held_space_key_is_a_pressed_clutch_until_it_is_let_go(end):
                 os.write(keyboard, b" ")
                 time.sleep(REPEAT)
             assert eventually(lambda: not clutch[-1].buttons[0])
+            assert not any(message.buttons[1] for message in tuple(clutch))
+            os.write(keyboard, b"c")
+            assert eventually(lambda: bool(clutch[-1].buttons[1]))
+            assert eventually(lambda: not clutch[-1].buttons[1])
             process.send_signal(end)
             output, _ = process.communicate(timeout=30.0)
             assert process.returncode == 0
         finally:
             process.kill()
         assert termios.tcgetattr(program) == before
-        assert list(clutch[0].buttons) == [0]
+        assert list(clutch[0].buttons) == [0, 0]
         pressed = [int(message.buttons[0]) for message in clutch]
         assert sum(now != last for last, now in pairwise(pressed)) == 2
         lines = output.splitlines()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import functools
 import os
 import socket
@@ -92,7 +93,9 @@ class Bench:
         self.executor = SingleThreadedExecutor(context=context)
         self.executor.add_node(self.node)
         drawing = GraspScene(server.scene, HAND, load_arm(), load_mounting(), RIG)
-        self.panel = Panel(server.gui, Commands(*[lambda: None] * 6), "depth")
+        self.panel = Panel(
+            server.gui, Commands(*[lambda: None] * len(dataclasses.fields(Commands))), "depth"
+        )
         cameras = [camera.name for camera in RIG]
         self.view = GraphView(self.node, drawing, self.panel, HAND.finger_joints, cameras, 160)
         self.commands = GraphCommands(self.node, self.texts.append)
@@ -210,6 +213,11 @@ def test_buttons_ask_the_graph(bench):
     bench.wait_until(told("propose: failed. the cloud is empty"))
     bench.commands.stop()
     bench.wait_until(told("stop: done. nothing moved"))
+    bench.wait_until(lambda: bench.commands._assist.server_is_ready())
+    bench.commands.close_hand()
+    bench.wait_until(told("close hand: failed. no person's wrist is followed"))
+    bench.commands.assist()
+    bench.wait_until(told("assist: refused"))
 
 
 def test_grasp_is_followed_to_its_outcome(bench):
@@ -249,8 +257,10 @@ def test_absent_nodes_are_named():
         commands = GraphCommands(node, texts.append)
         commands.capture()
         commands.grasp(None)
+        commands.assist()
         assert texts == [
             "capture: no node offers /perception/capture", "grasp: no node offers /grasp",
+            "assist: no node offers /assist",
         ]  # fmt: skip
     finally:
         node.destroy_node()

@@ -38,6 +38,7 @@ def test_with_assist_a_persons_hand_moves_the_wrist_through_the_leaps_driver_and
     assert person["address"] == leap["host"] == cell["address"]
     assert (person["scene"], person["seed"]) == ("arm", 3)
     assert nodes["teleop"].executable == "teleop_node"
+    assert {"graspgf.lost_after", "stamp_tolerance"} <= set(nodes["control"].parameters)
     for name in ("sim_cell", "realsense"):
         assert nodes[name].parameters["box"] is True
     assert "person" not in by_name(simulation_graph(SimulationOptions(drivers=True)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import socket
 
 import numpy as np
@@ -216,7 +217,7 @@ def test_cameras_look_at_the_object(server, scene):
 
 
 def make_panel(server, pressed):
-    names = ("capture", "propose", "grasp_best", "grasp_picked", "stop", "change_choice")
+    names = [each.name for each in dataclasses.fields(Commands)]
     commands = {name: lambda name=name: pressed.append(name) for name in names}
     return Panel(server.gui, Commands(**commands), "depth")
 

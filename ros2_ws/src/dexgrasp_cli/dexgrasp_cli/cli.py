@@ -161,16 +161,29 @@ def doctor(
     params_file: Annotated[
         str, typer.Option(help="With --hardware: parameters of your own, as for the launch file.")
     ] = "",
+    arm: Annotated[
+        str, typer.Option(help="With --hardware: ur10e, ur_robot_driver or none.")
+    ] = "ur10e",
+    hand: Annotated[
+        str, typer.Option(help="With --hardware: shadow, shadow_ros2 or none.")
+    ] = "shadow",
     leap: Annotated[
         bool, typer.Option("--leap", help="With --hardware: a Leap Motion too.")
     ] = False,
 ) -> None:
     """What is installed, what is missing, and what that costs."""
     if hardware:
+        from dexgrasp_bringup.graph import GraphError
         from dexgrasp_bringup.robot_graph import HardwareOptions
         from dexgrasp_cli.hardware_doctor import examine_hardware
 
-        options = HardwareOptions(rig=rig, params_file=params_file, leap="leap" if leap else "none")
+        tracker = "leap" if leap else "none"
+        try:
+            options = HardwareOptions(
+                rig=rig, params_file=params_file, arm=arm, hand=hand, leap=tracker
+            )
+        except GraphError as error:
+            raise typer.BadParameter(str(error)) from None
         raise typer.Exit(0 if examine_hardware(options) else 1)
     from dexgrasp_cli.doctor import examine
 

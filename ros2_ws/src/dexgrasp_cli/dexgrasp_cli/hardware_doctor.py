@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib.util
 import json
 import socket
 import threading
@@ -20,6 +21,7 @@ from dexgrasp_bringup.parameter_file import ParameterFile, ParameterValue
 from dexgrasp_bringup.robot_graph import HardwareOptions, hardware_nodes
 from dexgrasp_cli.doctor import Finding, told
 from dexgrasp_cli.rig_option import rig_file
+from dexgrasp_hand_driver.driver_parameters import Ros2Parameters
 from dexgrasp_leap.frames import LeapFrame
 from dexgrasp_leap.leapc_transport import LeapCMissingError
 from dexgrasp_leap.transport import ServiceError
@@ -122,13 +124,55 @@ def _arm(parameters: Parameters) -> Finding:
 
 
 def _arm_of_another(parameters: Parameters) -> Finding:
-    detail = "by ur_robot_driver: not asked here, arm_adapter says on /arm/state"
-    return Finding("arm", True, detail)
+    what = "arm by ur_robot_driver"
+    if importlib.util.find_spec("ur_dashboard_msgs") is None:
+        cost = "the arm: apt install ros-jazzy-ur-dashboard-msgs"
+        return _fault(what, "ur_dashboard_msgs are not installed", cost)
+    from dexgrasp_arm_driver.driver_topics import DriverTopics
+
+    topics = DriverTopics(str(parameters["driver_namespace"]))
+    trajectory = parameters["interface"] == "trajectory"
+    command = topics.trajectory if trajectory else topics.positions
+    return _controller(
+        what,
+        topics.joint_states.name,
+        command.name,
+        cast(float, parameters["late_limit"]),
+        start="ur_robot_driver; look at `driver_namespace` and ROS_DOMAIN_ID",
+        activate=f"{command.name.split('/')[-2]} (ros2 control list_controllers)",
+    )
+
+
+def _controller(
+    what: str, joint_states: str, command: str, late_limit: float, *, start: str, activate: str
+) -> Finding:
+    """Of a controller of ROS 2; `start` and `activate` say what, where it lacks."""
+    from dexgrasp_cli.ros_listening import listen
+
+    heard = listen(joint_states, command, _TIMEOUT)
+    device = what.split()[0]
+    if not heard.states:
+        return _fault(what, f"nothing on {joint_states}", f"the {device}: start {start}")
+    detail = f"joint states up to {1e3 * heard.age:.0f} ms old"
+    if not heard.listens:
+        return _fault(what, f"{detail}, nobody on {command}", f"the {device}: start {activate}")
+    if heard.late > late_limit:
+        cost = f"the {device}: its states may be {late_limit:g} s late; is a machine busy?"
+        return _fault(what, f"{detail}, {1e3 * heard.late:.0f} ms late", cost)
+    return Finding(what, True, f"{detail}, {command}")
 
 
 def _hand(parameters: Parameters) -> Finding:
     if parameters.get("interface") == "ros2":
-        return Finding("hand", True, "over ROS 2: not asked here, its driver says on /diagnostics")
+        topics = Ros2Parameters()
+        return _controller(
+            "hand over ROS 2",
+            str(parameters.get("ros2.joint_states", topics.joint_states)),
+            str(parameters.get("ros2.command", topics.command)),
+            cast(float, parameters["state_age"]),
+            start="its software; look at `ros2.joint_states` and ROS_DOMAIN_ID",
+            activate="its controllers; look at `ros2.command`",
+        )
     host, port = str(parameters["host"]), cast(int, parameters["port"])
     what = f"hand at {host}:{port}"
     service = "/controller_manager/list_controllers"

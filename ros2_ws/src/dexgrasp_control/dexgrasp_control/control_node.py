@@ -190,6 +190,7 @@ class ControlNode(ManagedNode):
         )
         self._worker = Worker("grasps")
         self.create_service(Trigger, contract.STOP_SERVICE, self._on_stop)
+        self.create_service(Trigger, contract.CLOSE_HAND_SERVICE, self._on_close_hand)
         for name, stage in (
             (contract.HOME_SERVICE, HOME),
             (contract.OPEN_HAND_SERVICE, OPEN_HAND),
@@ -251,6 +252,16 @@ class ControlNode(ManagedNode):
         self._robot.abort(self._stop_reason)
         response.success = True
         response.message = "stopped" if self._busy else "no grasp was running"
+        return response
+
+    @when_active
+    def _on_close_hand(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        response.success = self._grasp.ask_to_close()
+        response.message = (
+            "the hand closes if it is near the object"
+            if response.success
+            else "no person's wrist is followed now"
+        )
         return response
 
     def _take(self, what: str) -> str | None:

@@ -109,6 +109,7 @@ class GraspTask:
         self._parameters = parameters
         self._means = Means(parameters.controller, config)
         self._loading = False
+        self._wrist: WristInput | None = None  # while a person's is listened to
         if Need.PLAN not in self._means.needs:  # weights that are missing are told now
             config.make_controller(parameters.controller, self._setup(self._means))
 
@@ -168,8 +169,19 @@ class GraspTask:
         wrist = None
         if Need.WRIST_STREAM in means.needs:
             wrist = WristInput(self._parameters.close_button)
-        with self._robot.listening(wrist):
-            return self._carried_out(request, means, wrist, why_stop, tell_stage)
+        self._wrist = wrist
+        try:
+            with self._robot.listening(wrist):
+                return self._carried_out(request, means, wrist, why_stop, tell_stage)
+        finally:
+            self._wrist = None
+
+    def ask_to_close(self) -> bool:
+        """Has the hand close now, as a person's button does; False where no wrist is followed."""
+        wrist = self._wrist
+        if wrist is not None:
+            wrist.ask_to_close()
+        return wrist is not None
 
     def _carried_out(
         self,

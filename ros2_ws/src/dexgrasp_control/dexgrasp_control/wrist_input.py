@@ -1,4 +1,4 @@
-"""The person's wrist, from /teleop/wrist, and the button that says: close the hand."""
+"""The person's wrist, from /teleop/wrist, and what says: close the hand."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from dexgrasp_ros.conversions import MessageError
 
 _BUTTON_TIMEOUT = 0.25
 """Seconds of wall time after which a button that is not heard of is not pressed any more."""
+_ASKED_FOR = 1.0
+"""Seconds of wall time for which a request counts as a pressed button does."""
 
 
 class WristInput:
@@ -30,7 +32,7 @@ class WristInput:
         self._newest: tuple[int, np.ndarray] | None = None
         self._button = button
         self._released = False  # seen so: one that is held from the start says nothing
-        self._pressed_at = -float("inf")
+        self._pressed_at = self._asked_at = -float("inf")
         self.fault = ""
         self.received = 0
 
@@ -46,8 +48,13 @@ class WristInput:
 
     @property
     def close_wanted(self) -> bool:
-        """Whether the button is pressed."""
-        return time.monotonic() - self._pressed_at < _BUTTON_TIMEOUT
+        """Whether the button is pressed, or it was asked for."""
+        now = time.monotonic()
+        return now - self._pressed_at < _BUTTON_TIMEOUT or now - self._asked_at < _ASKED_FOR
+
+    def ask_to_close(self) -> None:
+        """As the button, by a request."""
+        self._asked_at = time.monotonic()
 
     def put_buttons(self, message: Joy) -> None:
         """Takes the buttons; where there is none of that number it is not pressed."""

@@ -89,6 +89,7 @@ GENERATE_SERVICE = "proposals/generate"
 STOP_SERVICE = "control/stop"
 HOME_SERVICE = "control/home"
 OPEN_HAND_SERVICE = "control/open_hand"
+CLOSE_HAND_SERVICE = "control/close_hand"
 GRASP_ACTION = "grasp"
 ASSIST_ACTION = "assist"
 ACTIONS: Mapping[Any, str] = {ExecuteGrasp: GRASP_ACTION, Assist: ASSIST_ACTION}

@@ -1,7 +1,8 @@
 """A clutch for people without a pedal: the space key, held in a terminal.
 
 The terminal's key repeat tells that the key is held. So the clutch engages when the repeats begin,
-and releases `timeout` after the last one.
+and releases `timeout` after the last one. Another key is the button that has the hand close: each
+stroke presses it, for `timeout`.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from dexgrasp_ros.node import ConfigurationError, ManagedNode
 from dexgrasp_ros.node_process import main
 
 _KEY = b" "
+_CLOSE_KEY = b"c"
 _DISABLED = b"\0"
 _WATCH_PERIOD = 1.0
 """Seconds between two looks for another clutch, which may be discovered late."""
@@ -40,7 +42,7 @@ class ClutchParameters(Parameters):
 
 
 class KeyboardClutchNode(ManagedNode):
-    """Publishes whether the space key is held, as the first button of a joystick."""
+    """Publishes the space key and that which closes, as the first two buttons of a joystick."""
 
     parameters_type = ClutchParameters
 
@@ -51,6 +53,7 @@ class KeyboardClutchNode(ManagedNode):
         self.neighbours.refuse_publishers((contract.CLUTCH,))
         self._key = HeldKey(self.parameters.timeout)
         self._held = False
+        self._close_until = -float("inf")
         topic = contract.CLUTCH
         self._clutch = self.create_lifecycle_publisher(topic.type, topic.name, topic.qos)
         for period, work in (
@@ -63,11 +66,15 @@ class KeyboardClutchNode(ManagedNode):
         if not self.active:
             return
         now = self.steady_clock.now().nanoseconds / conversions.NANOSECONDS
-        if _KEY in _strokes():
+        strokes = _strokes()
+        if _KEY in strokes:
             self._key.strike(now)
+        if _CLOSE_KEY in strokes:
+            self._close_until = now + self.parameters.timeout
         held = self._key.held(now)
         stamp = self.get_clock().now().nanoseconds
-        self._clutch.publish(Joy(header=conversions.header(stamp, ""), buttons=[int(held)]))
+        buttons = [int(held), int(now < self._close_until)]
+        self._clutch.publish(Joy(header=conversions.header(stamp, ""), buttons=buttons))
         if held != self._held:
             self._held = held
             print("held" if held else "released", flush=True)
@@ -110,7 +117,10 @@ def run() -> None:
     if not sys.stdin.isatty():
         sys.exit("keyboard_clutch reads keys: start it in a terminal of its own")
     with key_by_key(sys.stdin.fileno()):
-        print("Hold the space key to engage the clutch; Ctrl-C ends.", flush=True)
+        print(
+            "Hold the space key to engage the clutch, press c to close the hand; Ctrl-C ends.",
+            flush=True,
+        )
         sys.exit(main(KeyboardClutchNode))
 
 

@@ -8,7 +8,7 @@ from rclpy.client import Client
 from rclpy.node import Node
 from std_srvs.srv import Trigger
 
-from dexgrasp_interfaces.action import ExecuteGrasp
+from dexgrasp_interfaces.action import Assist, ExecuteGrasp
 from dexgrasp_interfaces.msg import Grasp
 from dexgrasp_interfaces.srv import GenerateProposals
 from dexgrasp_ros import contract
@@ -27,7 +27,10 @@ class GraphCommands:
         self._capture = node.create_client(Trigger, contract.CAPTURE_SERVICE)
         self._generate = node.create_client(GenerateProposals, contract.GENERATE_SERVICE)
         self._stop = node.create_client(Trigger, contract.STOP_SERVICE)
-        self._grasp = ActionClient(node, ExecuteGrasp, contract.GRASP_ACTION)
+        self._close_hand = node.create_client(Trigger, contract.CLOSE_HAND_SERVICE)
+        self._grasp, self._assist = (
+            ActionClient(node, kind, contract.ACTIONS[kind]) for kind in (ExecuteGrasp, Assist)
+        )
 
     def capture(self) -> None:
         """Has the cameras' images fused."""
@@ -41,21 +44,31 @@ class GraphCommands:
         """Stops the motion."""
         self._call("stop", self._stop, Trigger.Request())
 
+    def close_hand(self) -> None:
+        """Has the hand close, while a person's wrist is followed."""
+        self._call("close hand", self._close_hand, Trigger.Request())
+
     def grasp(self, proposal: Grasp | None) -> None:
         """Has a proposal carried out; None: capture, propose, and take the best one."""
-        if not self._grasp.server_is_ready():
-            action = self._node.resolve_topic_name(contract.GRASP_ACTION)
-            self._tell(f"grasp: no node offers {action}")
-            return
         goal = ExecuteGrasp.Goal(choose=proposal is None)
         if proposal is not None:
             goal.grasp = proposal
-        self._tell("grasp: asked")
+        self._send("grasp", self._grasp, contract.GRASP_ACTION, goal)
+
+    def assist(self) -> None:
+        """Has a person's wrist followed, and the object put into the box of the parameters."""
+        self._send("assist", self._assist, contract.ASSIST_ACTION, Assist.Goal())
+
+    def _send(self, name: str, client: ActionClient, action: str, goal: object) -> None:
+        if not client.server_is_ready():
+            self._tell(f"{name}: no node offers {self._node.resolve_topic_name(action)}")
+            return
+        self._tell(f"{name}: asked")
 
         def tell_whether_accepted(future) -> None:
-            self._tell("grasp: " + ("accepted" if future.result().accepted else "refused"))
+            self._tell(f"{name}: " + ("accepted" if future.result().accepted else "refused"))
 
-        self._grasp.send_goal_async(goal).add_done_callback(tell_whether_accepted)
+        client.send_goal_async(goal).add_done_callback(tell_whether_accepted)
 
     def _call(self, name: str, client: Client, request: object) -> None:
         if not client.service_is_ready():

@@ -24,6 +24,8 @@ class Commands:
     propose: Callable[[], None]
     grasp_best: Callable[[], None]
     grasp_picked: Callable[[], None]
+    assist: Callable[[], None]
+    close_hand: Callable[[], None]
     stop: Callable[[], None]
     change_choice: Callable[[], None]
     """What is to be shown was chosen anew."""
@@ -46,6 +48,13 @@ class Panel:
             ("Propose", "propose grasps of the object", None, commands.propose),
             ("Grasp", "capture, propose, and carry out the best", "green", commands.grasp_best),
             ("Grasp picked", "carry out the proposal picked below", None, commands.grasp_picked),
+            (
+                "Assist",
+                "follow a person's wrist, lift, and put into the box",
+                None,
+                commands.assist,
+            ),
+            ("Close hand", "close now at the object, in Assist", None, commands.close_hand),
             ("Stop", "stop the motion", "red", commands.stop),
         )
         for label, hint, color, command in buttons:

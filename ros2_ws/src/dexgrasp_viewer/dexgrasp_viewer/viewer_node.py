@@ -109,6 +109,8 @@ class ViewerNode(ManagedNode):
             propose=queued(lambda: self._commands.propose(self.parameters.proposals)),
             grasp_best=queued(lambda: self._commands.grasp(None)),
             grasp_picked=queued(self._grasp_picked),
+            assist=queued(self._commands.assist),
+            close_hand=queued(self._commands.close_hand),
             stop=queued(self._commands.stop),
             change_choice=queued(lambda: self._view.change_choice()),
         )
