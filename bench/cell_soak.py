@@ -116,7 +116,8 @@ class Soak:
     def _sample(
         self, graph: RunningGraph, begun: float, logs: Path, ended: threading.Event
     ) -> None:
-        lateness = Lateness(graph.client.node)
+        # Without drivers the stamps are of simulated time, and say nothing of lateness.
+        lateness = Lateness(graph.client.node) if graph.is_driven else None
         while not ended.wait(SAMPLE):
             minute = round((time.monotonic() - begun) / 60.0, 2)
             self.figures["samples"].append(
@@ -124,7 +125,7 @@ class Soak:
                     "run": self._run,
                     "minute": minute,
                     "nodes": usage(graph),
-                    "late": lateness.take(),
+                    "late": lateness.take() if lateness else {},
                 }
             )
             self.figures["tracebacks"] = self._tracebacks + tracebacks(logs)
@@ -188,14 +189,16 @@ def print_slopes(figures: dict[str, Any]) -> None:
         (("MB", "threads", "descriptors"), "node"),
         (("p50", "p99"), "age by stamp, ms"),
     ):
+        sources = list(dict.fromkeys(source for source, name in found if name in names))
         table = Table(title, *(word for name in names for word in (name, "an hour")))
-        for source in dict.fromkeys(source for source, name in found if name in names):
+        for source in sources:
             cells = []
             for name in names:
                 mean, slope, error = found[source, name]
                 cells += [f"{mean:.1f}", f"{slope:+.1f} ± {error:.1f}"]
             table.add_row(source, *cells)
-        console.print(table)
+        if sources:
+            console.print(table)
 
 
 def main() -> None:

@@ -75,7 +75,7 @@ class _Beginning:
 
 
 class PersonNode(ReachPlayerNode):
-    """Moves the counterpart's hand in a thread, and publishes the clutch."""
+    """Moves the counterpart's hand, and publishes the clutch, in a thread."""
 
     parameters_type = PersonParameters
     start_topic = contract.TELEOP_WRIST
@@ -92,7 +92,6 @@ class PersonNode(ReachPlayerNode):
         self.neighbours.refuse_publishers((contract.CLUTCH,))
         topic = contract.CLUTCH
         self._clutch = self.create_lifecycle_publisher(topic.type, topic.name, topic.qos)
-        self.create_timer(1.0 / self.parameters.rate, self._hold, clock=self.steady_clock)
 
     def activate(self) -> None:
         """The device is plugged in, and sees no hand.
@@ -121,16 +120,6 @@ class PersonNode(ReachPlayerNode):
     def leap_port(self) -> int:
         """Where the device's service answers."""
         return self._leap.port
-
-    # The clutch
-
-    def _hold(self) -> None:
-        if not self.active:
-            return
-        pressed = self._beginning is not None and self._elapsed > _PRESSED_AFTER
-        buttons = [0] * self.parameters.button + [int(pressed)]
-        stamp = self.get_clock().now().nanoseconds
-        self._clutch.publish(Joy(header=conversions.header(stamp, ""), buttons=buttons))
 
     # What is played
 
@@ -166,7 +155,7 @@ class PersonNode(ReachPlayerNode):
         beginning = self._beginning
         return time.monotonic() - beginning.time if beginning is not None else 0.0
 
-    # The thread of the hand
+    # The thread of hand and clutch: the node's own may plan the next reach for a while
 
     def _guarded(self) -> None:
         try:
@@ -180,6 +169,7 @@ class PersonNode(ReachPlayerNode):
             due = time.monotonic()
             while not self._stop.is_set():
                 change(hands=self._seen())
+                self._clutch.publish(self._held())
                 due = max(due + 1.0 / self.parameters.rate, time.monotonic())
                 self._stop.wait(due - time.monotonic())
 
@@ -189,6 +179,13 @@ class PersonNode(ReachPlayerNode):
         if beginning is None or played is None:
             return []
         return [told_hand(self._hand_at(played.pose(self._elapsed), beginning), beginning.identity)]
+
+    def _held(self) -> Joy:
+        """What the clutch says now."""
+        pressed = self._beginning is not None and self._elapsed > _PRESSED_AFTER
+        buttons = [0] * self.parameters.button + [int(pressed)]
+        stamp = self.get_clock().now().nanoseconds
+        return Joy(header=conversions.header(stamp, ""), buttons=buttons)
 
     @staticmethod
     def _hand_at(wrist: np.ndarray, beginning: _Beginning) -> np.ndarray:

@@ -19,7 +19,7 @@ JUMP_NS = 500_000_000
 """By how much the clocks have to part, or one of them to go back, for it to be a jump."""
 WINDOW = 300
 """Frames whose least delay counts: the clocks drift apart slowly."""
-ONE_CLOCK_NS = 10_000_000_000
+ONE_CLOCK_NS = 60_000_000_000
 """Within which a frame comes whose clock is that of this computer, where ROS runs on that too."""
 PERSISTENT = 10
 """Frames in a row that are late by a jump, then it is not the load."""
