@@ -137,7 +137,10 @@ class Soak:
 def _goal(graph: RunningGraph) -> str:
     """What came of one goal; the object is back, and the arm at home, after it."""
     try:
-        result = wait_for_end(graph.start_grasp(place=False), GOAL_TIMEOUT)
+        run = graph.start_grasp(place=False)
+        result = wait_for_end(run, GOAL_TIMEOUT)
+        if result is None:
+            run.cancel()
         outcome = result.outcome if result else "no answer"
     except (GoalRefused, ServerLost) as error:
         outcome = str(error)
