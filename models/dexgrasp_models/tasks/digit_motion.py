@@ -69,7 +69,8 @@ def keypoints_of(palms: np.ndarray, joints: np.ndarray, hand: HandSpec) -> np.nd
         hand: whose joints these are.
     """
     poses = _kinematics(hand).link_poses(torch.as_tensor(palms), torch.as_tensor(joints)).numpy()
-    return poses[..., :3, 3][:, list(keypoint_links(hand))]
+    # In one order of memory whatever N is: sums over it are to be the same to the bit.
+    return np.ascontiguousarray(poses[..., :3, 3][:, list(keypoint_links(hand))])
 
 
 @cache

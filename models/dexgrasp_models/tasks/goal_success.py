@@ -99,7 +99,7 @@ def mean_position_errors(keypoints: np.ndarray, goals: np.ndarray) -> np.ndarray
     """MPE (Eq. 11): (N,) m, mean distance of the hand's joints to the goal's.
 
     Args:
-        keypoints: (N, J, 3) of the grasp in the object's frame, m; NaN of unstable physics stays NaN.
+        keypoints: (N, J, 3) of the hand in the object's frame, m.
         goals: (N, J, 3) of the goal, likewise.
     """
     return np.linalg.norm(keypoints - goals, axis=2).mean(axis=1)
