@@ -221,7 +221,7 @@ def _doing(
     on_way = turned & (beside < config.way_distance) & (along > -config.way_distance)
 
     above = np.hypot(from_pregrasp[:, 0], from_pregrasp[:, 1]) < config.way_distance
-    high = wrists[:, 2, 3] > _travel_heights(plans, wrists) - config.way_distance
+    high = wrists[:, 2, 3] > _travel_heights(plans) - config.way_distance
     near = (way < length) & (closing > 0.05)
     return np.select(
         [raised, held, arrived | begun, on_way, above & turned & (from_pregrasp[:, 2] > 0.0), near],
@@ -230,7 +230,7 @@ def _doing(
     )
 
 
-def _travel_heights(plans: ToldPlans, wrists: np.ndarray) -> np.ndarray:
+def _travel_heights(plans: ToldPlans) -> np.ndarray:
     return np.maximum(plans.heights, plans.pregrasps[:, 2, 3])
 
 
@@ -238,7 +238,7 @@ def _ways(
     state: GoalState, doing: np.ndarray, plans: ToldPlans, lift: float, config: ExpertConfig
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(N, 4, 4) where wrists go, and (N,) the greatest speed and acceleration there."""
-    heights = _travel_heights(plans, state.wrists)
+    heights = _travel_heights(plans)
     up = state.wrist_targets.copy()
     up[:, 2, 3] = heights
     across = plans.pregrasps.copy()
