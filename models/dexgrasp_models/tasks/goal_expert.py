@@ -150,9 +150,7 @@ def wanted_next(
         hand: whose joints these are.
         config: speeds and thresholds.
     """
-    commanded = targets @ hand.reduction.T
-    closing = _share(commanded, plans.opened, plans.closed)
-    pressing = _share(commanded, plans.closed, plans.pressed)
+    closing, pressing = _progress(targets @ hand.reduction.T, plans)
     doing = _doing(state, closing, pressing, plans, hand, config)
 
     waypoints, speeds, accelerations = _ways(state, doing, plans, lift, config)
@@ -305,9 +303,23 @@ def _step(
     return np.minimum(speed / rate, distances)[:, None] * directions
 
 
-def _share(angles: np.ndarray, start: np.ndarray, end: np.ndarray) -> np.ndarray:
-    """(N,) in [0, 1], of the way from start to end that angles (N, A) have made; 1 of no way."""
+def _progress(commanded: np.ndarray, plans: ToldPlans) -> tuple[np.ndarray, np.ndarray]:
+    """(N,) shares in [0, 1] of the ways from the open hand to the grasp, and on to the press.
+
+    Of the place on these two ways that is nearest to the actuators' targets (N, 18).
+    """
+    closing, beside = _share(commanded, plans.opened, plans.closed)
+    pressing, beyond = _share(commanded, plans.closed, plans.pressed)
+    pressed = (beyond < beside) & (pressing > 0.0)
+    return np.where(pressed, 1.0, closing), np.where(pressed, pressing, 0.0)
+
+
+def _share(angles: np.ndarray, start: np.ndarray, end: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(N,) share of the way from start to end that angles (N, A) have made, 1 of no way; and (N,)
+    how far they are beside it, rad."""
     way = end - start
     squared = np.einsum("na,na->n", way, way)
     made = np.einsum("na,na->n", angles - start, way)
-    return np.where(squared > 1e-12, np.clip(made / np.maximum(squared, 1e-12), 0.0, 1.0), 1.0)
+    share = np.where(squared > 1e-12, made / np.maximum(squared, 1e-12), 1.0)
+    share = np.clip(share, 0.0, 1.0)
+    return share, np.linalg.norm(angles - start - share[:, None] * way, axis=1)

@@ -90,6 +90,7 @@ def test_executor_and_expert_lift_and_the_still_hand_does_not(settings):
 
 def test_the_command_tells_all_and_goes_on(files, tmp_path, monkeypatch):
     data, goals = files
+    monkeypatch.setattr("dexgrasp_models.objects.library.split_names", lambda title: OBJECTS)
     out = tmp_path / "policy.json"
     command = ["eval", "policy", str(data), "--goals", str(goals), "--split", "training"]
     command += ["--episodes", "2", "--rows", "still", "--workers", "1", "--out", str(out)]

@@ -112,6 +112,21 @@ def test_the_wrist_is_corrected_while_it_closes_and_goes_up_afterwards():
     assert held.wrists[0] == pytest.approx(up, abs=1e-9)
 
 
+def test_a_press_that_opens_some_fingers_is_no_opening():
+    """As of fingers whose squeeze goes against the way on which they closed."""
+    grasp = replace(PLAN.grasp, squeeze_joints=CLOSED - 0.2 * _FLEXED)
+    plans = ToldPlans.of([replace(PLAN, grasp=grasp)], START, HAND)
+    thumb = HAND.joint_index("rh_THJ4")
+    beside = grasp.squeeze_joints.copy()
+    beside[thumb] += 0.3
+    aside = replace(PLAN, grasp=replace(grasp, squeeze_joints=beside))
+    assert wanted(state(_PALM, CLOSED), beside, ToldPlans.of([aside], START, HAND)).doing == [
+        Doing.LIFT
+    ]
+    # What goes back exactly the way that it came can't be told from a hand that opens.
+    assert wanted(state(_PALM, CLOSED), grasp.squeeze_joints, plans).doing == [Doing.CLOSE]
+
+
 def test_where_there_is_no_plan_the_hand_stays():
     plans = ToldPlans.of([None], START, HAND)
     stays = wanted(state(START[0], CLOSED), CLOSED, plans)
