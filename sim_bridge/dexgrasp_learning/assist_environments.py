@@ -7,13 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 
 from dexgrasp_learning.randomisation import Randomisation, RandomisationConfig
+from dexgrasp_learning.task_scenes import check_scene, objects_of
 from dexgrasp_models.hand.spec import load_hand
-from dexgrasp_models.objects import ObjectModel
 from dexgrasp_models.tasks.assist_action import acted, auto_closed
 from dexgrasp_models.tasks.assist_config import AssistConfig
 from dexgrasp_models.tasks.assist_episodes import AssistEpisodes
@@ -43,7 +42,6 @@ from dexgrasp_sim.interface import BatchPhysics
 from dexgrasp_sim.scene import SceneConfig
 
 _ASIDE = 2.0  # m along x: out of the hand's reach
-_KEPT_OBJECTS = 1024  # so that the simulator can keep their scenes; two megabytes each with them
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,15 +97,7 @@ class AssistEnvironments:
         strict: bool = False,
         threads: int = 1,
     ) -> None:
-        if scene.scene != "floating":
-            raise ValueError(
-                f"the task moves a free hand: its scene is floating, not {scene.scene}"
-            )
-        if abs(scene.control_period * config.rate - 1.0) > 1e-9:
-            raise ValueError(
-                f"{config.rate:g} steps a second need a control_period of {1 / config.rate:g} s, "
-                f"not {scene.control_period:g}"
-            )
+        check_scene(scene, config.rate)
         self.config, self.scene, self.strict = config, scene, strict
         self._randomisation = randomisation or RandomisationConfig()
         self._threads = threads
@@ -193,9 +183,7 @@ class AssistEnvironments:
                 f"episodes of {shapes[0]} steps and {shapes[1]} points don't fit a task of "
                 f"{config.horizon} and {config.points}"
             )
-        scales = episodes.goals.scales.astype(float).tolist()
-        named = zip(episodes.names, scales, strict=True)
-        objects = [_loaded(self._load, name, scale) for name, scale in named]
+        objects = objects_of(episodes.goals, self._load)
         physics = make_batch_physics(self.scene, objects, self._threads)
         everyone = range(count)
         self._random = Randomisation(self._randomisation, count, config.horizon, seed)
@@ -331,8 +319,3 @@ class AssistEnvironments:
             self._targets,
             self.episodes.hints,
         )
-
-
-@lru_cache(_KEPT_OBJECTS)
-def _loaded(load: LoadObject, name: str, scale: float) -> ObjectModel:
-    return load(name, scale)

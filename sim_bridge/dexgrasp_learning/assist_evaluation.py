@@ -16,14 +16,15 @@ from typing import Any
 import numpy as np
 import torch
 
-from dexgrasp_learning.assist_environments import AssistEnvironments, EpisodeResults
+from dexgrasp_learning.assist_environments import AssistEnvironments
 from dexgrasp_learning.assist_rows import Control, controlled, row_named
+from dexgrasp_learning.evaluation_jobs import episode_figures, goals_of_jobs
 from dexgrasp_learning.partial_clouds import PartialClouds
 from dexgrasp_learning.randomisation import RandomisationConfig
 from dexgrasp_learning.rollout import run_episodes
 from dexgrasp_models.data.grasp_set import GraspSet
 from dexgrasp_models.data.grasps import Grasps
-from dexgrasp_models.evaluation.assist_summary import GOALS_OF_AN_OBJECT, MEASURES, RULES
+from dexgrasp_models.evaluation.assist_summary import MEASURES
 from dexgrasp_models.jobs.kept_results import kept_outcomes
 from dexgrasp_models.tasks.assist_config import AssistConfig
 from dexgrasp_models.tasks.assist_episodes import Clouds, draw_episodes
@@ -37,8 +38,6 @@ from dexgrasp_models.training.data import derived_seed
 from dexgrasp_sim.datasets.grasp_trials import library_object
 from dexgrasp_sim.scene import load_scene
 
-OBJECTS_OF_A_JOB = 4
-"""Their scenes are compiled once for all rows; and of one object alone no control can be made."""
 CLOUDS = ("partial", "full")
 """What is seen of the objects: by the cameras, as on the robot, or from all sides, as in A.1."""
 
@@ -109,27 +108,10 @@ def draw_jobs(
     Raises:
         ValueError: there are goals of none of the objects, or of too few for a job.
     """
-    rows = {name: _rows_of(goals, name) for name in objects}
-    known = [name for name in objects if len(rows[name])]
-    if len(known) < 2:
-        raise ValueError(f"there are goals of {len(known)} of these {len(objects)} objects only")
-    order = np.random.default_rng(seed).permutation(len(known))
-    jobs: list[AssistJob] = []
-    drawn = 0
-    while drawn < episodes:
-        first = len(jobs) * OBJECTS_OF_A_JOB
-        chosen = [known[order[(first + k) % len(known)]] for k in range(OBJECTS_OF_A_JOB)]
-        taken = tuple(int(row) for name in dict.fromkeys(chosen) for row in rows[name])
-        jobs.append(AssistJob(taken, derived_seed("assist", seed, len(jobs)), settings))
-        drawn += len(taken)
-    return jobs
-
-
-def _rows_of(goals: Grasps, name: str) -> np.ndarray:
-    """Of one object, at most five: of its first scale and table that has so many."""
-    if name not in goals.names:
-        return np.zeros(0, dtype=int)
-    return np.flatnonzero(goals.objects == goals.names.index(name))[:GOALS_OF_AN_OBJECT]
+    return [
+        AssistJob(taken, derived_seed("assist", seed, number), settings)
+        for number, taken in enumerate(goals_of_jobs(goals, objects, episodes, seed))
+    ]
 
 
 def run(
@@ -187,24 +169,9 @@ def run_job(job: AssistJob) -> dict[str, Any]:
         row = row_named(name)
         policy = row.make(environments, weights, job.seed)
         ended = run_episodes(environments, run_in, policy, job.seed, unhindered=row.unhindered)
-        rows[name] = episode_figures(ended)
+        rows[name] = episode_figures(ended, (*MEASURES, "rises"))
         faults += len(ended.faults)
     return {"objects": episodes.names, "rows": rows, "faults": faults}
-
-
-def episode_figures(ended: EpisodeResults) -> list[dict[str, float | bool | None]]:
-    """Of each episode, for JSON: what was measured of unstable physics is None."""
-    columns: dict[str, Sequence[Any]] = {}
-    for name in RULES:
-        verdicts = getattr(ended, name)
-        columns[name] = [None] * len(ended.paper) if verdicts is None else verdicts.tolist()
-    for name in (*MEASURES, "rises"):
-        columns[name] = [
-            value if np.isfinite(value) else None for value in getattr(ended, name).tolist()
-        ]
-    return [
-        dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)
-    ]
 
 
 def goals_of(settings: AssistEvaluation) -> Grasps:

@@ -9,6 +9,7 @@ from enum import StrEnum
 import numpy as np
 
 from dexgrasp_learning.assist_environments import AssistEnvironments
+from dexgrasp_learning.evaluation_jobs import others_of
 from dexgrasp_learning.open_loop import OpenLoop
 from dexgrasp_learning.oracle_policy import OraclePolicy
 from dexgrasp_models.tasks.assist_episodes import AssistEpisodes
@@ -98,16 +99,6 @@ def controlled(episodes: AssistEpisodes, control: Control) -> AssistEpisodes:
     """
     if control is Control.NONE:
         return episodes
-    others = _others(episodes)
+    others = others_of(episodes.names)
     name = "clouds" if control is Control.SHUFFLED_CLOUDS else "paths"
     return replace(episodes, **{name: getattr(episodes, name)[others]})
-
-
-def _others(episodes: AssistEpisodes) -> np.ndarray:
-    """(N,) for each episode another, of another object."""
-    names = np.array(episodes.names)
-    for shift in range(1, len(names)):
-        others = (np.arange(len(names)) + shift) % len(names)
-        if (names != names[others]).all():
-            return others
-    raise ValueError(f"{len(names)} episodes of {names[0]} and others can't be paired by object")

@@ -32,7 +32,8 @@ from dexgrasp_models.control.types import (
 from dexgrasp_models.parameters import parameter
 
 _LONGEST_STEP = 0.04
-"""Seconds by which one state advances the motion at most: it waits for states that are late."""
+"""Seconds by which one state advances the motion at most, where states are not to come more seldom:
+it waits for those that are late."""
 
 
 class Stage(StrEnum):
@@ -116,6 +117,7 @@ class PlannedExecutor:
         self._plan = setup.plan
         self._config = config
         self._place = setup.place
+        self._longest_step = max(_LONGEST_STEP, setup.period)
         self._grip = GripWatch(config, setup)
         self._stage = Stage.PREGRASP
         self._elapsed = 0.0
@@ -166,7 +168,7 @@ class PlannedExecutor:
             self._begin(Stage.PREGRASP)
         assert self._motion is not None
         if self._outcome is None:
-            self._elapsed += min(state.time - self._latest, _LONGEST_STEP)
+            self._elapsed += min(state.time - self._latest, self._longest_step)
             self._latest = state.time
             self._watch_wrist(state)
             targets = self._command.finger_targets

@@ -25,7 +25,10 @@ Figures = Mapping[str, float | bool | None]
 
 
 def summarise_assist(
-    objects: Sequence[str], rows: Mapping[str, Sequence[Figures]], seed: int = 0
+    objects: Sequence[str],
+    rows: Mapping[str, Sequence[Figures]],
+    seed: int = 0,
+    measures: Sequence[str] = MEASURES,
 ) -> dict[str, dict[str, Any]]:
     """What each row's episodes come to.
 
@@ -34,10 +37,11 @@ def summarise_assist(
         rows: N figures of each row by its name, of the same episodes; the first row is compared
             with the others.
         seed: of the bootstrap.
+        measures: names of figures that are no verdicts.
 
     Returns:
         For each row, by name: `episodes`; each of `RULES`, see `rate_with_interval`, and of
-        `MEASURES`, see `mean_with_interval`, without those that no episode has; `adaptability`,
+        `measures`, see `mean_with_interval`, without those that no episode has; `adaptability`,
         the shares of objects with 0 to 5 of 5 goals grasped (Table 3), of those that have 5; and
         `behind_first`, by how much its success by the paper's rule is behind the first row's.
 
@@ -58,16 +62,18 @@ def summarise_assist(
         ]
         found[name] = {
             "episodes": len(figures),
-            **_told(objects, figures, seed),
+            **_told(objects, figures, seed, measures),
             "adaptability": _adaptability(successes),
             "behind_first": mean_with_interval(behind, seed),
         }
     return found
 
 
-def _told(objects: Sequence[str], figures: Sequence[Figures], seed: int) -> dict[str, Any]:
+def _told(
+    objects: Sequence[str], figures: Sequence[Figures], seed: int, measures: Sequence[str]
+) -> dict[str, Any]:
     told = {}
-    for name in (*RULES, *MEASURES):
+    for name in (*RULES, *measures):
         means = [float(np.mean(values)) for values in _by_object(objects, figures, name).values()]
         if means and name in RULES:
             told[name] = rate_with_interval(means)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 from dexgrasp_models.parameters import Parameters, choice, parameter
+from dexgrasp_models.tasks.strict_hold import steps_of
 
 _FINGERS = ("FF", "MF", "RF", "LF")
 AUTO_CLOSE_JOINTS = {
@@ -64,16 +64,12 @@ class AssistConfig(Parameters):
     @property
     def lift_steps(self) -> int:
         """Steps of the lift, so that none is faster than `lift_speed`."""
-        return self._steps(self.lift_height / self.lift_speed)
+        return steps_of(self.lift_height / self.lift_speed, self.rate)
 
     @property
     def hold_steps(self) -> int:
         """Steps of the hold, at least `hold_time`."""
-        return self._steps(self.hold_time)
-
-    def _steps(self, seconds: float) -> int:
-        # 1.1 s at 50 Hz are 55 steps, though the product is a little more.
-        return max(1, math.ceil(seconds * self.rate - 1e-9))
+        return steps_of(self.hold_time, self.rate)
 
 
 @dataclass(frozen=True)

@@ -103,6 +103,22 @@ EpisodeSource = Callable[[np.random.Generator], AssistEpisodes]
 """Draws episodes, as many each time."""
 
 
+def scenes_on_tables(goals: Grasps) -> list[Scene]:
+    """The scene of each of N goals.
+
+    Raises:
+        GraspDataError: a goal has no table.
+    """
+    if not goals.has_table.all():
+        raise GraspDataError(
+            f"goal {np.argmin(goals.has_table)} has no table: the task needs objects on one"
+        )
+    return [
+        Scene(goals.names[index], float(scale), tuple(plane.tolist()))
+        for index, scale, plane in zip(goals.objects, goals.scales, goals.planes, strict=True)
+    ]
+
+
 def draw_episodes(
     goals: Grasps,
     patterns: WristPatterns,
@@ -129,15 +145,8 @@ def draw_episodes(
         PatternError: there are no patterns.
         MeshError, PerceptionError: as `Clouds`.
     """
-    if not goals.has_table.all():
-        raise GraspDataError(
-            f"goal {np.argmin(goals.has_table)} has no table: the task needs objects on one"
-        )
     hand, count = load_hand(), len(goals)
-    scenes = [
-        Scene(goals.names[index], float(scale), tuple(plane.tolist()))
-        for index, scale, plane in zip(goals.objects, goals.scales, goals.planes, strict=True)
-    ]
+    scenes = scenes_on_tables(goals)
     object_poses = np.empty((count, 4, 4))
     for pose, scene in zip(object_poses, scenes, strict=True):
         pose[:] = placed_at_random(scene, placement_radius, rng)

@@ -15,6 +15,7 @@ from scipy.spatial.transform import Rotation
 from dexgrasp_models.geometry.farthest_points import farthest_points
 from dexgrasp_models.hand.spec import HandSpec
 from dexgrasp_models.tasks.batches import batch
+from dexgrasp_models.tasks.joint_ranges import angles_of, normalised
 
 if TYPE_CHECKING:  # environments need nothing of the controllers
     from dexgrasp_models.control.types import Observation
@@ -120,7 +121,7 @@ def assist_observation(
         pressing = targets @ hand.reduction.T - actuated
     if hints is not None:
         told = batch("hint", hints, count, len(hand.joints)) @ hand.reduction.T
-        hint = _normalised(told, hand.actuator_limits)
+        hint = normalised(told, hand.actuator_limits)
 
     present = wrists[:, -1]
     rotations = np.ascontiguousarray(present[:, :3, :3])
@@ -129,8 +130,8 @@ def assist_observation(
     turned = Rotation.from_matrix((to_wrist @ wrists[:, :, :3, :3]).reshape(-1, 3, 3))
     quaternions = turned.as_quat(canonical=True).reshape(count, -1, 4)
     return AssistObservation(
-        _normalised(actuated, hand.actuator_limits),
-        _normalised(joints[:, coupled], hand.limits[coupled]),
+        normalised(actuated, hand.actuator_limits),
+        normalised(joints[:, coupled], hand.limits[coupled]),
         np.concatenate((moved[:, :, 0], quaternions), axis=2),
         (cloud - present[:, None, :3, 3]) @ rotations,
         pressing,
@@ -209,7 +210,7 @@ def state_vector(
 
 def seen_angles(seen: AssistObservation, hand: HandSpec) -> np.ndarray:
     """(N, 18) actuator angles, rad, that are seen."""
-    return _angles(seen.actuated, hand.actuator_limits)
+    return angles_of(seen.actuated, hand.actuator_limits)
 
 
 def seen_joints(seen: AssistObservation, hand: HandSpec) -> np.ndarray:
@@ -217,18 +218,6 @@ def seen_joints(seen: AssistObservation, hand: HandSpec) -> np.ndarray:
     joints = seen_angles(seen, hand) @ hand.reduction  # at both joints of a tendon their sum
     distal = [hand.joint_index(tendon.distal) for tendon in hand.tendons]
     middle = [hand.joint_index(tendon.middle) for tendon in hand.tendons]
-    joints[:, distal] = _angles(seen.coupled, hand.limits[distal])
+    joints[:, distal] = angles_of(seen.coupled, hand.limits[distal])
     joints[:, middle] -= joints[:, distal]
     return joints
-
-
-def _normalised(angles: np.ndarray, limits: np.ndarray) -> np.ndarray:
-    """Angles (N, J) so that their limits (J, 2) are at -1 and 1 (A.1)."""
-    low, high = limits.T
-    return 2.0 * (angles - low) / (high - low) - 1.0
-
-
-def _angles(normalised: np.ndarray, limits: np.ndarray) -> np.ndarray:
-    """The inverse of `_normalised`."""
-    low, high = limits.T
-    return low + 0.5 * (normalised + 1.0) * (high - low)

@@ -13,11 +13,7 @@ import numpy as np
 
 from dexgrasp_models.tasks.assist_config import AssistConfig
 from dexgrasp_models.tasks.batches import batch
-
-PUSH_DIRECTIONS = np.array(
-    [[1, 0, 0], [-1, 0, 0], [0, 1, 0], [0, -1, 0], [0, 0, 1], [0, 0, -1]], dtype=float
-)
-"""(6, 3) in `world`, in the order in which the object is pushed, each for as long."""
+from dexgrasp_models.tasks.strict_hold import pushes_in_hold
 
 
 class Stage(IntEnum):
@@ -96,9 +92,7 @@ def pushes(steps: np.ndarray, config: AssistConfig) -> np.ndarray:
     """
     steps = _steps(steps)
     since = steps - stage_ends(config)[Stage.LIFT]
-    turns = np.clip(since * len(PUSH_DIRECTIONS) // config.hold_steps, 0, len(PUSH_DIRECTIONS) - 1)
-    held = stages(steps, config) == Stage.HOLD
-    return np.where(held[:, None], config.push * PUSH_DIRECTIONS[turns], 0.0)
+    return pushes_in_hold(since, config.hold_steps, config.push)
 
 
 def _share(steps: np.ndarray, stage: Stage, config: AssistConfig) -> np.ndarray:

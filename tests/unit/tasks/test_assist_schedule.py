@@ -8,7 +8,6 @@ import pytest
 
 from dexgrasp_models.tasks.assist_config import AssistConfig
 from dexgrasp_models.tasks.assist_schedule import (
-    PUSH_DIRECTIONS,
     Stage,
     close_shares,
     pushes,
@@ -16,6 +15,7 @@ from dexgrasp_models.tasks.assist_schedule import (
     stages,
     wrist_targets,
 )
+from dexgrasp_models.tasks.strict_hold import PUSH_DIRECTIONS
 
 CONFIG = AssistConfig(lift_speed=1.0)
 ALL = np.arange(230)

@@ -23,6 +23,7 @@ from dexgrasp_cli.data_show_command import show
 from dexgrasp_cli.data_trial_commands import controls, synth, validate
 from dexgrasp_cli.eval_assist_command import assist as eval_assist
 from dexgrasp_cli.eval_command import evaluation
+from dexgrasp_cli.eval_policy_command import policy as eval_policy
 from dexgrasp_cli.objects_command import objects
 from dexgrasp_cli.output_paths import folder_to_write
 from dexgrasp_cli.proposal_options import ControllerName, ProposerName, Weights
@@ -43,6 +44,7 @@ for command in (synth, validate, controls, squeeze, metrics, show, clouds):
 app.add_typer(data, name="data")
 app.add_typer(objects, name="objects")
 evaluation.command("assist")(eval_assist)
+evaluation.command("policy")(eval_policy)
 app.add_typer(evaluation, name="eval")
 app.command()(calibrate)
 app.command()(calibrate_by_arm)

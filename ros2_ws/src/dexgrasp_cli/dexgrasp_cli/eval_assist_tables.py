@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.table import Table
 
-from dexgrasp_cli.rates import rate_text
+from dexgrasp_cli.rates import mean_cell, rate_cell
 
 _RULES = {"paper": "success", "latched": "latched", "strict": "strict"}
 _MEASURES = {
@@ -41,9 +41,9 @@ def tables(summary: Mapping[str, Any]) -> Iterator[Table]:
         for name, row in rows.items():
             table.add_row(
                 row_named(name).title,
-                *(_rate(row.get(rule)) for rule in rules),
-                *(_mean(row.get(key), factor) for key, (_, factor) in _MEASURES.items()),
-                _mean(row["behind_first"], 100.0, "%"),
+                *(rate_cell(row.get(rule)) for rule in rules),
+                *(mean_cell(row.get(key), factor) for key, (_, factor) in _MEASURES.items()),
+                mean_cell(row["behind_first"], 100.0, "%"),
             )
         yield table
         adaptability = {name: row["adaptability"] for name, row in rows.items()}
@@ -63,18 +63,3 @@ def _adaptability(title: str, rows: Mapping[str, Mapping[str, float]]) -> Table:
             row_named(name).title, *(f"{shares[key]:.0%}" if shares else "" for key in grasped)
         )
     return table
-
-
-def _rate(found: Mapping[str, Any] | None) -> str:
-    if found is None or found["mean"] is None:
-        return ""
-    return rate_text(found["mean"], found["low"], found["high"])
-
-
-def _mean(found: Mapping[str, Any] | None, factor: float, unit: str = "") -> str:
-    if found is None or found["mean"] is None:
-        return ""
-    text = f"{factor * found['mean']:.3g}"
-    if found["low"] is not None:
-        text += f" ± {factor * (found['high'] - found['low']) / 2:.2g}"
-    return text + unit

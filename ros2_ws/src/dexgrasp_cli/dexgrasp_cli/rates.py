@@ -32,3 +32,20 @@ def rate_cells(counts: Mapping[str, Any]) -> tuple[str, str, str, str]:
         rate,
         lost_text(counts["lost_at"]),
     )
+
+
+def rate_cell(found: Mapping[str, Any] | None) -> str:
+    """Of `rate_with_interval`; empty where there is none."""
+    if found is None or found["mean"] is None:
+        return ""
+    return rate_text(found["mean"], found["low"], found["high"])
+
+
+def mean_cell(found: Mapping[str, Any] | None, factor: float, unit: str = "") -> str:
+    """Of `mean_with_interval`, times a factor, with half of the interval's width."""
+    if found is None or found["mean"] is None:
+        return ""
+    text = f"{factor * found['mean']:.3g}"
+    if found["low"] is not None:
+        text += f" ± {factor * (found['high'] - found['low']) / 2:.2g}"
+    return text + unit

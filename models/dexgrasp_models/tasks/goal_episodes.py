@@ -1,0 +1,99 @@
+"""Episodes of the goal-conditioned task, drawn whole before they begin.
+
+What happens in an episode but for the policy is here: the grasp that is wanted, where the object
+lies, where the hand begins, and the object's points. So policies are compared on the same episodes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any, Self
+
+import numpy as np
+
+from dexgrasp_models.data.cloud_set import placed_at_random
+from dexgrasp_models.data.grasps import Grasps
+from dexgrasp_models.tasks.assist_episodes import Clouds, scenes_on_tables
+from dexgrasp_models.tasks.batches import batch
+from dexgrasp_models.tasks.goal_config import GoalConfig
+from dexgrasp_models.tasks.goal_frame import first_hands
+
+
+@dataclass(frozen=True, eq=False)
+class ToldEpisodes:
+    """N episodes, each with the grasp that is told.
+
+    Raises:
+        ValueError: a shape does not fit, or a number isn't finite.
+    """
+
+    goals: Grasps
+    """N grasps of objects on a table."""
+    object_poses: np.ndarray
+    """(N, 4, 4) of the scaled objects' frames in `world`, at the start."""
+    hands: np.ndarray
+    """(N, 4, 4) of `rh_palm` in `world`, at the start."""
+    clouds: np.ndarray
+    """(N, P, 3) of the objects in `world`, m, at the start."""
+
+    def __post_init__(self) -> None:
+        shapes = {"object_poses": (4, 4), "hands": (4, 4), "clouds": (None, 3)}
+        for name, shape in shapes.items():
+            values = batch(name, getattr(self, name), len(self.goals), *shape)
+            object.__setattr__(self, name, values)
+
+    def __len__(self) -> int:
+        return len(self.goals)
+
+    def __getitem__(self, rows: np.ndarray | slice) -> Self:
+        """The episodes of a slice, of a (N,) mask or of (M,) indices."""
+        chosen: dict[str, Any] = {
+            item.name: getattr(self, item.name)[rows] for item in fields(self)
+        }
+        return type(self)(**chosen)
+
+    @property
+    def names(self) -> list[str]:
+        """Of each one's object."""
+        return [self.goals.names[index] for index in self.goals.objects]
+
+    @property
+    def goal_wrists(self) -> np.ndarray:
+        """(N, 4, 4) of `rh_palm` in `world`, where the grasp is wanted at first."""
+        return self.object_poses @ self.goals.palm_poses
+
+
+def draw_told_episodes(
+    goals: Grasps,
+    clouds: Clouds,
+    rng: np.random.Generator,
+    config: GoalConfig,
+    *,
+    placement_radius: float = 0.02,
+) -> ToldEpisodes:
+    """One episode for each goal.
+
+    Args:
+        goals: N grasps of objects on a table.
+        clouds: gives each object's points.
+        rng: draws places, the hands' turns and clouds.
+        config: of the task.
+        placement_radius: m, by up to which the object is off the table's centre; its yaw is any.
+
+    Raises:
+        GraspDataError: a goal has no table.
+        MeshError, PerceptionError: as `Clouds`.
+    """
+    scenes = scenes_on_tables(goals)
+    poses = np.array([placed_at_random(scene, placement_radius, rng) for scene in scenes])
+    hands = first_hands(rng.uniform(-np.pi, np.pi, len(goals)), config.start_height)
+    points = np.array(
+        [
+            clouds(scene.name, scene.scale, np.array(scene.plane), pose, config.points, rng)
+            for scene, pose in zip(scenes, poses, strict=True)
+        ]
+    )
+    shape = (len(goals), 4, 4)
+    return ToldEpisodes(
+        goals, poses.reshape(shape), hands, points.reshape(len(goals), config.points, 3)
+    )

@@ -1,0 +1,182 @@
+"""``dexgrasp eval policy``: how policies do in the same episodes of the goal-conditioned task.
+
+A job is some goals of some objects with one seed; all rows run in its episodes. Its result is a
+function of its own settings.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Generator, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from dexgrasp_learning.evaluation_jobs import episode_figures, goals_of_jobs, others_of
+from dexgrasp_learning.goal_environments import GoalEnvironments
+from dexgrasp_learning.goal_rows import ROWS, CarryingOut, plans_of, run_told
+from dexgrasp_models.data.grasp_set import GraspSet
+from dexgrasp_models.data.grasps import Grasps
+from dexgrasp_models.jobs.kept_results import kept_outcomes
+from dexgrasp_models.tasks.assist_goals import Choice, load_goals
+from dexgrasp_models.tasks.full_clouds import FullClouds
+from dexgrasp_models.tasks.goal_config import GoalConfig
+from dexgrasp_models.tasks.goal_episodes import ToldEpisodes, draw_told_episodes
+from dexgrasp_models.training.data import derived_seed
+from dexgrasp_sim.datasets.grasp_trials import library_object
+from dexgrasp_sim.scene import load_scene
+
+MEASURES = ("mpe", "rises")
+"""m, of successful episodes; and m, of all."""
+
+
+class TellingControl(StrEnum):
+    """What is done to episodes; with the other one no policy may do as well."""
+
+    NONE = "none"
+    OTHER_GOAL = "other_goal"
+    """The grasp of another object is told."""
+
+
+@dataclass(frozen=True)
+class GoalEvaluation:
+    """What is done in every job."""
+
+    rows: tuple[str, ...]
+    """Of `ROWS`."""
+    data: str
+    """Folder of the grasp set that the goals are of."""
+    goals: str
+    """File of `dexgrasp assist goals`."""
+    goals_digest: str
+    """Of that file, by which results of others are told apart."""
+    choice: Choice = "chosen"
+    """Which of the goals; `chosen_of_all` leaves in what falls from a hand that waits there."""
+    strict: bool = False
+    """Whether objects are also held under the push."""
+    control: TellingControl = TellingControl.NONE
+    task: GoalConfig = field(default_factory=GoalConfig)
+    carrying: CarryingOut = field(default_factory=CarryingOut)
+
+
+@dataclass(frozen=True)
+class GoalJob:
+    """All rows in some episodes."""
+
+    goals: tuple[int, ...]
+    """Rows of `told_goals`."""
+    seed: int
+    """Of the objects' places, the hands' turns and the clouds."""
+    settings: GoalEvaluation
+
+    @property
+    def key(self) -> str:
+        """Equal for equal jobs, wherever their files lie."""
+        values = asdict(self)
+        for name in ("data", "goals"):
+            del values["settings"][name]
+        return json.dumps(values, sort_keys=True)
+
+
+def draw_goal_jobs(
+    goals: Grasps, objects: Sequence[str], episodes: int, seed: int, settings: GoalEvaluation
+) -> list[GoalJob]:
+    """Jobs over a group's objects, see `goals_of_jobs`, which says what raises.
+
+    Args:
+        goals: of the file.
+        objects: of the group.
+        episodes: that are asked for at least.
+        seed: of the order and of all jobs.
+        settings: of the evaluation.
+    """
+    return [
+        GoalJob(taken, derived_seed("policy", seed, number), settings)
+        for number, taken in enumerate(goals_of_jobs(goals, objects, episodes, seed))
+    ]
+
+
+def run(
+    jobs: Sequence[GoalJob], *, kept: Path | None = None, workers: int = 1
+) -> Generator[tuple[GoalJob, dict[str, Any]], None, None]:
+    """Run jobs, and report each as it is finished, first those that are finished already.
+
+    Args:
+        jobs: all.
+        kept: file in which results are kept and found again.
+        workers: processes.
+
+    Raises:
+        GraspDataError, MeshError: something can't be used.
+        ChildProcessError: a process was killed, as when memory runs out.
+    """
+    return kept_outcomes(run_goal_job, jobs, kept, workers)
+
+
+def run_goal_job(job: GoalJob) -> dict[str, Any]:
+    """What comes of one job, for JSON.
+
+    Returns:
+        `objects`, the name of each episode's; `planned`, whether there is a way to its grasp;
+        `rows`, for each row by its name the figures of each episode, with `lost`, the phase in
+        which it was; and `faults`, how many ended with unstable physics.
+
+    Raises:
+        GraspDataError, MeshError: as `run`.
+    """
+    torch.set_num_threads(1)
+    settings, task = job.settings, job.settings.task
+    rng = np.random.default_rng(job.seed)
+    goals = told_goals(settings)[np.array(job.goals)]
+    episodes = controlled(draw_told_episodes(goals, FullClouds(), rng, task), settings.control)
+    plans = plans_of(episodes, task, settings.carrying)
+    environments = GoalEnvironments(
+        task,
+        load_scene(scene="floating", control_period=1.0 / task.rate),
+        library_object,
+        strict=settings.strict,
+    )
+    rows: dict[str, list[dict[str, Any]]] = {}
+    faults = 0
+    for name in settings.rows:
+        policy = ROWS[name].make(environments, episodes, plans, settings.carrying)
+        ended = run_told(environments, episodes, policy)
+        succeeded = replace(ended, mpe=np.where(ended.paper, ended.mpe, np.nan))
+        rows[name] = [
+            {**figures, "lost": str(lost)}
+            for figures, lost in zip(episode_figures(succeeded, MEASURES), ended.lost, strict=True)
+        ]
+        faults += len(ended.faults)
+    planned = [plan is not None for plan in plans]
+    return {"objects": episodes.names, "planned": planned, "rows": rows, "faults": faults}
+
+
+def told_goals(settings: GoalEvaluation) -> Grasps:
+    """All goals that are asked for.
+
+    Raises:
+        GraspDataError: the file or the set can't be used, or they don't fit.
+    """
+    return load_goals(Path(settings.goals)).goals(
+        GraspSet.open(Path(settings.data)), settings.choice
+    )
+
+
+def controlled(episodes: ToldEpisodes, control: TellingControl) -> ToldEpisodes:
+    """The episodes that are run in the place of some.
+
+    Raises:
+        ValueError: they are of one object, where another's is asked for.
+    """
+    if control is TellingControl.NONE:
+        return episodes
+    goals, others = episodes.goals, others_of(episodes.names)
+    moved = {
+        name: getattr(goals, name)[others]
+        for name in ("translations", "rotations", "joints", "squeezes")
+    }
+    return replace(episodes, goals=replace(goals, **moved))

@@ -1,0 +1,217 @@
+"""What `dexgrasp eval policy` compares, by name: the planned executor, its expert, a control."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+import numpy as np
+
+from dexgrasp_learning.goal_environments import GoalEnvironments, GoalResults
+from dexgrasp_models.control.approach_plan import ApproachPlan
+from dexgrasp_models.control.config import ControlConfig, load_control_config
+from dexgrasp_models.control.executor import PlannedExecutor
+from dexgrasp_models.control.setup import ControllerSetup
+from dexgrasp_models.control.types import Observation, RobotState
+from dexgrasp_models.hand.spec import load_hand
+from dexgrasp_models.tasks.goal_action import actions_to
+from dexgrasp_models.tasks.goal_config import GoalConfig
+from dexgrasp_models.tasks.goal_episodes import ToldEpisodes
+from dexgrasp_models.tasks.goal_expert import ExpertConfig, ToldPlans, wanted_next
+from dexgrasp_models.tasks.goal_observation import GoalObservation
+from dexgrasp_models.tasks.goal_plans import TellingConfig, plan_told, told_grasps
+
+Plans = Sequence[ApproachPlan | None]
+"""Of N episodes; None where there is no way to the grasp."""
+
+
+class GoalPolicy(Protocol):
+    """Moves N hands."""
+
+    def begin(self, count: int) -> None:
+        """N new episodes begin: whatever was before is forgotten."""
+
+    def actions(self, seen: GoalObservation) -> np.ndarray:
+        """(N, 24) in [-1, 1], see `acted`, for what is seen of all N."""
+
+
+@dataclass(frozen=True)
+class CarryingOut:
+    """Settings of the rows that carry out a plan."""
+
+    telling: TellingConfig = field(default_factory=TellingConfig)
+    expert: ExpertConfig = field(default_factory=ExpertConfig)
+
+
+def plans_of(episodes: ToldEpisodes, task: GoalConfig, settings: CarryingOut) -> Plans:
+    """The way to each grasp, alike for all rows.
+
+    Raises:
+        GraspDataError: how the hand presses from a grasp is not known.
+    """
+    hand, control = load_hand(), load_control_config()
+    grasps = told_grasps(episodes, hand, settings.telling)
+    return plan_told(grasps, episodes, hand, task.lift, control.approach)
+
+
+def run_told(
+    environments: GoalEnvironments, episodes: ToldEpisodes, policy: GoalPolicy
+) -> GoalResults:
+    """How N episodes end with a policy.
+
+    Raises:
+        ValueError, MeshError: as `GoalEnvironments`.
+    """
+    seen = environments.begin(episodes)
+    policy.begin(len(episodes))
+    while environments.steps < environments.config.horizon:
+        seen, _ = environments.step(policy.actions(seen))
+    return environments.finish()
+
+
+class PlannedPolicy:
+    """The planned executor, which sees nothing of the object once it has a plan.
+
+    Where there is no plan the hand stays where it begins.
+
+    Args:
+        environments: whose episodes it acts in.
+        plans: of these.
+        control: whose executor it is.
+    """
+
+    def __init__(
+        self,
+        environments: GoalEnvironments,
+        plans: Plans,
+        control: ControlConfig | None = None,
+    ) -> None:
+        self._environments, self._plans = environments, plans
+        control = control or load_control_config()
+        self._config = replace(control.executor, lift_height=environments.config.lift)
+        self._hand = load_hand()
+
+    def begin(self, count: int) -> None:
+        """Each hand begins with its plan."""
+        period = self._environments.scene.control_period
+
+        def executor(plan: ApproachPlan | None) -> PlannedExecutor | None:
+            if plan is None:
+                return None
+            setup = ControllerSetup(period, plan, self._hand, place=False)
+            return PlannedExecutor(self._config, setup)
+
+        self._executors = [executor(plan) for plan in self._plans]
+
+    def actions(self, seen: GoalObservation) -> np.ndarray:
+        """(N, 24) in [-1, 1]."""
+        environments = self._environments
+        state, time = environments.state, environments.steps * environments.scene.control_period
+        wrists, joints = environments.wrist_targets, environments.targets
+        wanted = wrists.copy()
+        for row, executor in enumerate(self._executors):
+            if executor is not None:
+                robot = RobotState(
+                    time, state.wrists[row], state.joints[row], state.joint_velocities[row]
+                )
+                command = executor.step(Observation(robot))
+                wanted[row], joints[row] = command.wrist_target, command.finger_targets
+        return actions_to(
+            wrists, wanted, joints, environments.frames, self._hand, environments.config
+        )
+
+
+class ExpertPolicy:
+    """The expert, which acts by the present state and its plan alone.
+
+    Args:
+        environments: where it acts.
+        episodes: in which.
+        plans: of these.
+        config: of the expert.
+    """
+
+    def __init__(
+        self,
+        environments: GoalEnvironments,
+        episodes: ToldEpisodes,
+        plans: Plans,
+        config: ExpertConfig | None = None,
+    ) -> None:
+        self._environments = environments
+        self._config = config or ExpertConfig()
+        self._hand = load_hand()
+        self._plans = ToldPlans.of(plans, episodes.hands, self._hand)
+
+    def begin(self, count: int) -> None:
+        """It remembers nothing."""
+
+    def actions(self, seen: GoalObservation) -> np.ndarray:
+        """(N, 24) in [-1, 1]."""
+        environments = self._environments
+        task = environments.config
+        wanted = wanted_next(
+            environments.state,
+            environments.targets,
+            self._plans,
+            task.lift,
+            task.rate,
+            self._hand,
+            self._config,
+        )
+        return actions_to(
+            environments.wrist_targets,
+            wanted.wrists,
+            wanted.joints,
+            environments.frames,
+            self._hand,
+            task,
+        )
+
+
+class StillPolicy:
+    """Leaves wrist and fingers where they begin.
+
+    Args:
+        environments: whose episodes it acts in.
+    """
+
+    def __init__(self, environments: GoalEnvironments) -> None:
+        self._environments = environments
+
+    def begin(self, count: int) -> None:
+        """It remembers nothing."""
+
+    def actions(self, seen: GoalObservation) -> np.ndarray:
+        """(N, 24) in [-1, 1]."""
+        now = self._environments
+        wrists = now.wrist_targets
+        return actions_to(wrists, wrists, now.targets, now.frames, load_hand(), now.config)
+
+
+@dataclass(frozen=True)
+class GoalRow:
+    """How a row acts.
+
+    Attributes:
+        title: as the tables have it.
+        make: the policy, from the environments and episodes that it acts in, their plans, and how
+            these are carried out.
+    """
+
+    title: str
+    make: Callable[[GoalEnvironments, ToldEpisodes, Plans, CarryingOut], GoalPolicy]
+
+
+ROWS: Mapping[str, GoalRow] = {
+    "planned": GoalRow(
+        "planned executor, open loop", lambda now, told, plans, how: PlannedPolicy(now, plans)
+    ),
+    "expert": GoalRow(
+        "expert, of state and plan",
+        lambda now, told, plans, how: ExpertPolicy(now, told, plans, how.expert),
+    ),
+    "still": GoalRow("no policy", lambda now, told, plans, how: StillPolicy(now)),
+}
+"""By the names that `--rows` takes."""

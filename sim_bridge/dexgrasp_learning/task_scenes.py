@@ -1,0 +1,49 @@
+"""What tasks with a free hand ask of their scene, and the objects in it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+from dexgrasp_models.data.grasps import Grasps
+from dexgrasp_models.objects import ObjectModel
+from dexgrasp_sim.datasets.grasp_trials import LoadObject
+from dexgrasp_sim.scene import SceneConfig
+
+_KEPT_OBJECTS = 1024  # so that the simulator can keep their scenes; two megabytes each with them
+
+
+def check_scene(scene: SceneConfig, rate: float) -> None:
+    """See that a scene has a free hand and a control tick a step.
+
+    Args:
+        scene: whose.
+        rate: steps a second.
+
+    Raises:
+        ValueError: it has an arm, or another control period.
+    """
+    if scene.scene != "floating":
+        raise ValueError(f"the task moves a free hand: its scene is floating, not {scene.scene}")
+    if abs(scene.control_period * rate - 1.0) > 1e-9:
+        raise ValueError(
+            f"{rate:g} steps a second need a control_period of {1 / rate:g} s, "
+            f"not {scene.control_period:g}"
+        )
+
+
+def objects_of(goals: Grasps, load: LoadObject) -> Sequence[ObjectModel]:
+    """The object of each of N goals.
+
+    Raises:
+        MeshError: one can't be used.
+    """
+    return [
+        _loaded(load, goals.names[index], scale)
+        for index, scale in zip(goals.objects, goals.scales.astype(float).tolist(), strict=True)
+    ]
+
+
+@lru_cache(_KEPT_OBJECTS)
+def _loaded(load: LoadObject, name: str, scale: float) -> ObjectModel:
+    return load(name, scale)

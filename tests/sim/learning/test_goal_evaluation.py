@@ -1,0 +1,128 @@
+"""`dexgrasp eval policy`: the same episodes for all rows, a control that fails, the command."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import assist_scenes as scenes
+import numpy as np
+import pytest
+from goal_scenes import episodes
+from typer.testing import CliRunner
+
+from dexgrasp_cli.cli import app
+from dexgrasp_learning import goal_evaluation
+from dexgrasp_learning.goal_evaluation import (
+    GoalEvaluation,
+    TellingControl,
+    controlled,
+    draw_goal_jobs,
+    run_goal_job,
+    told_goals,
+)
+from dexgrasp_models.tasks.goal_config import GoalConfig
+
+OBJECTS = ("can/0", "apple/0")
+TASK = GoalConfig(points=256, hold_time=1.0)
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory) -> tuple[Path, Path]:
+    """The set and its file of goals, two of each of two objects."""
+    return scenes.stored(tmp_path_factory.mktemp("goals"), scenes.pressing_goals())
+
+
+@pytest.fixture
+def settings(files) -> GoalEvaluation:
+    data, goals = map(str, files)
+    return GoalEvaluation(("planned", "expert", "still"), data, goals, "0", strict=True, task=TASK)
+
+
+def test_equal_jobs_have_equal_keys_wherever_their_files_lie(settings):
+    goals = told_goals(settings)
+    jobs = draw_goal_jobs(goals, OBJECTS, 8, 3, settings)
+    assert [len(job.goals) for job in jobs] == [4, 4]
+    assert jobs[0].seed != jobs[1].seed
+    elsewhere = replace(settings, data="x", goals="y")
+    assert draw_goal_jobs(goals, OBJECTS, 4, 3, elsewhere)[0].key == jobs[0].key
+    pressing = replace(
+        settings,
+        carrying=replace(
+            settings.carrying, expert=replace(settings.carrying.expert, lift_speed=0.1)
+        ),
+    )
+    assert draw_goal_jobs(goals, OBJECTS, 4, 3, pressing)[0].key != jobs[0].key
+
+
+def test_another_objects_grasp_is_told():
+    own = episodes(scenes.pressing_goals())
+    told = controlled(own, TellingControl.OTHER_GOAL)
+    assert told.names == own.names
+    assert np.array_equal(told.goals.joints, own.goals.joints[[2, 3, 0, 1]])
+    assert np.array_equal(told.object_poses, own.object_poses)
+    assert controlled(own, TellingControl.NONE) is own
+    with pytest.raises(ValueError, match="can't be paired"):
+        controlled(own[:2], TellingControl.OTHER_GOAL)
+
+
+def test_executor_and_expert_lift_and_the_still_hand_does_not(settings):
+    (job,) = draw_goal_jobs(told_goals(settings), OBJECTS, 4, 0, settings)
+    found = run_goal_job(job)
+    assert found["planned"] == [True] * 4
+    assert found["faults"] == 0
+    for name in ("planned", "expert"):
+        row = found["rows"][name]
+        assert sum(one["paper"] for one in row) >= 3
+        for one in row:
+            assert (one["lost"] == "nowhere") == one["paper"]
+            assert (one["mpe"] is not None) == one["paper"]
+            assert not one["paper"] or (one["mpe"] < 0.02 and one["rises"] > 0.25)
+    assert not any(one["latched"] for one in found["rows"]["still"])
+    # By itself, and after another one, a row does the same.
+    alone = run_goal_job(replace(job, settings=replace(settings, rows=("expert",))))
+    assert alone["rows"]["expert"] == found["rows"]["expert"]
+    astray = replace(settings, rows=("expert",), control=TellingControl.OTHER_GOAL)
+    other = run_goal_job(replace(job, settings=astray))["rows"]["expert"]
+    assert sum(one["paper"] for one in other) < sum(one["paper"] for one in found["rows"]["expert"])
+
+
+def test_the_command_tells_all_and_goes_on(files, tmp_path, monkeypatch):
+    data, goals = files
+    monkeypatch.setattr("dexgrasp_models.objects.library.split_names", lambda title: OBJECTS)
+    out = tmp_path / "policy.json"
+    command = ["eval", "policy", str(data), "--goals", str(goals), "--split", "training"]
+    command += ["--episodes", "2", "--rows", "still", "--workers", "1", "--out", str(out)]
+    first = CliRunner().invoke(app, command)
+    assert first.exit_code == 0, first.output
+    summary = json.loads(out.read_text())
+    group = summary["groups"]["training"]
+    assert group["episodes"] == 4
+    assert group["planned"] == 4
+    assert group["rows"]["still"]["paper"]["mean"] == 0.0
+    assert group["rows"]["still"]["lost"] == {"reach": 4}
+    assert "no policy" in first.output
+
+    def refused(job):
+        raise AssertionError("it is kept already")
+
+    monkeypatch.setattr(goal_evaluation, "run_goal_job", refused)
+    again = CliRunner().invoke(app, command)
+    assert again.exit_code == 0, again.output
+    assert json.loads(out.read_text())["groups"] == summary["groups"]
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (("--rows", "nobody"), "no row nobody"),
+        (("--control", "luck"), "no control 'luck'"),
+        (("--out", "x.txt"), "written as .json"),
+    ],
+)
+def test_what_cannot_be_done_is_refused(files, options, told):
+    data, goals = files
+    found = CliRunner().invoke(app, ["eval", "policy", str(data), "--goals", str(goals), *options])
+    assert found.exit_code != 0
+    assert told in " ".join(found.output.split())
