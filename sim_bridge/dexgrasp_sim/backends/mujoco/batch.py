@@ -174,3 +174,6 @@ class MujocoBatch(MujocoEnvironments):
 def _environment(model: mujoco.MjModel) -> _Environment:
     data = mujoco.MjData(model)
     return _Environment(data, data.ctrl, data.mocap_pos, data.mocap_quat)
+
+
+make_batch = MujocoBatch

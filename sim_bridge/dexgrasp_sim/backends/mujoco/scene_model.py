@@ -24,6 +24,11 @@ _KEPT = 1024  # scenes of a megabyte or two each
 class SceneModel:
     """One object's scene; environments with this object share it, unless they are varied.
 
+    Args:
+        config: of the scene.
+        object_model: the object.
+        model: of such a scene, compiled already; by default it is now.
+
     Attributes:
         model: compiled.
         object_model: the object.
@@ -31,9 +36,14 @@ class SceneModel:
         qpos, dofs: (J,) addresses of the joints, in the order of `SceneConfig.joint_names`.
     """
 
-    def __init__(self, config: SceneConfig, object_model: ObjectModel) -> None:
+    def __init__(
+        self,
+        config: SceneConfig,
+        object_model: ObjectModel,
+        model: mujoco.MjModel | None = None,
+    ) -> None:
         self.object_model = object_model
-        self.model = model = build_scene(config, object_model)
+        self.model = model = model or build_scene(config, object_model)
         hand = load_hand()
         self.palm, self.object = model.body(hand.root).id, model.body(OBJECT).id
         joints = [model.joint(name) for name in config.joint_names]
