@@ -3,7 +3,8 @@
 A hand that is put at each grasp presses, lifts and holds, as in `goal_filter.static_trials`: the
 same commands in every simulator, all grasps in one batch with an object in each environment.
 
-    python bench/simulators.py [--set DIR] [--grasps 40] [--seed 0] [--out FILE.json]
+    python bench/simulators.py [--set DIR] [--objects mug/0 jar/0 ...] [--grasps 40] [--seed 0]
+        [--out FILE.json]
 """
 
 from __future__ import annotations
@@ -32,12 +33,13 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--set", type=Path, default=SHIPPED)
+    parser.add_argument("--objects", nargs="+", help="names; all of the set by default")
     parser.add_argument("--grasps", type=int, default=40)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
-    grasps = chosen(GraspSet.open(options.set), options.grasps, options.seed)
-    print(f"{len(grasps)} grasps of as many objects, seed {options.seed}")
+    grasps = chosen(GraspSet.open(options.set), options.objects, options.grasps, options.seed)
+    print(f"{len(grasps)} grasps of {len(set(grasps.objects))} objects, seed {options.seed}")
     found = {}
     for control in CONTROLS:
         tried = perturbed(grasps, control, np.random.default_rng(options.seed), coupled=True)
@@ -50,12 +52,16 @@ def main() -> None:
         options.out.write_text(json.dumps(found, indent=2) + "\n")
 
 
-def chosen(grasps: GraspSet, count: int, seed: int) -> Grasps:
-    """Lifted ones, each of another object."""
-    rows = grasps.select({"lifted": (1, 1), "stable": (1, 1)})
+def chosen(grasps: GraspSet, names: list[str] | None, count: int, seed: int) -> Grasps:
+    """Lifted ones whose squeeze is known, of as many objects as there are."""
+    rows = grasps.select({"lifted": (1, 1), "stable": (1, 1)}, names)
+    rows = rows[np.isfinite(grasps[rows].squeezes).all(axis=1)]
     rows = np.random.default_rng(seed).permutation(rows)
-    _, first = np.unique(grasps[rows].objects, return_index=True)
-    return grasps[np.sort(rows[np.sort(first)[:count]])]
+    objects = grasps[rows].objects
+    order = np.argsort(objects, kind="stable")
+    before = np.empty(len(rows), dtype=int)
+    before[order] = np.arange(len(rows)) - np.searchsorted(objects[order], objects[order])
+    return grasps[np.sort(rows[np.argsort(before, kind="stable")[:count]])]
 
 
 def holds(backend: str, grasps: Grasps) -> np.ndarray:

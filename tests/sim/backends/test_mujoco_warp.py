@@ -15,10 +15,10 @@ from dexgrasp_sim.scene import SceneConfig
 from dexgrasp_sim.single_physics import SinglePhysics
 
 ROOM = "dexgrasp_sim.backends.mujoco_warp.batch"
-OBJECTS = [load_object(name) for name in ("can", "box", "ball")]
+OBJECTS = [load_object(name) for name in ("can", "box")]
 ROWS = range(len(OBJECTS))
 
-SHIFT, TURN = 2e-3, 2e-2
+SHIFT, TURN = 1e-4, 1e-3
 """m, and rad of joints or in rotation matrices, by which 200 ticks in contact may differ."""
 
 
@@ -30,14 +30,14 @@ def warp_batch():
 def _grope(backend: str, **values):
     """200 ticks: down to the objects, fingers around them, and there."""
     batch = make_batch_physics(SceneConfig(backend=backend, **values), OBJECTS)
-    batch.reset(ROWS, [5, 6, 7])
+    batch.reset(ROWS, [5, 6])
     home = batch.wrist_poses()
     below = home.copy()
-    below[:, :3, 3] = (-0.1, 0.0, 0.08), (-0.12, 0.02, 0.1), (-0.11, 0.0, 0.06)
+    below[:, :3, 3] = (-0.1, 0.0, 0.08), (-0.12, 0.02, 0.1)
     pressed = 0
     for tick in range(200):
         part = min(1.0, (tick + 1) / 50)
-        fingers = np.array([0.3, 0.5, 0.4])[:, None] * np.full(22, max(0.0, part - 0.4))
+        fingers = np.array([0.3, 0.5])[:, None] * np.full(22, max(0.0, part - 0.4))
         batch.set_targets(home + part * (below - home), fingers)
         batch.step()
         pressed += batch.hand_contacts().any(axis=1)
@@ -53,13 +53,13 @@ def _differences(first, second):
 
 def test_it_moves_hands_and_different_objects_in_contact_as_mujoco_does(warp_batch):
     expected, pressed = _grope("mujoco")
-    assert (pressed > 100).sum() >= 2, "hands press on objects"
+    assert (pressed > 100).all(), "hands press on objects"
     found, _ = _grope("mujoco_warp")
     shift, turn = _differences(found, expected)
     assert shift < SHIFT
     assert turn < TURN
     assert found.hand_contacts().sum(axis=1) == pytest.approx(
-        expected.hand_contacts().sum(axis=1), rel=0.1, abs=0.05
+        expected.hand_contacts().sum(axis=1), rel=0.01
     )
 
 
