@@ -59,7 +59,7 @@ ROUNDING := $(foreach name,glow grasp_energy grasp_force_closure hand_distance h
 # that hangs takes its process with it, which ends the run.
 PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile --max-worker-restart 0
 
-test: setup $(STAMPS)/ray
+test: setup $(STAMPS)/ray $(STAMPS)/warp
 	$(PYTEST) $(ARGS)
 ifeq ($(ARGS),)
 	ATEN_CPU_CAPABILITY=default $(PYTEST) $(ROUNDING)
@@ -79,10 +79,10 @@ lint: $(STAMPS)/packages
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 
-docs: $(STAMPS)/packages $(STAMPS)/docs
+docs: $(STAMPS)/packages $(STAMPS)/docs $(STAMPS)/warp
 	$(BIN)/python tools/api_pages.py build/docs
 
-lock: $(STAMPS)/requirements $(STAMPS)/ray $(STAMPS)/docs
+lock: $(STAMPS)/requirements $(STAMPS)/ray $(STAMPS)/warp $(STAMPS)/docs
 	$(BIN)/python tools/lock.py
 
 clean:
@@ -108,9 +108,9 @@ $(STAMPS)/requirements: $(LOCKS) | $(STAMPS)/venv
 	$(BIN)/python -m pip install --disable-pip-version-check $(LOCKS:%=-r %)
 	@touch $@
 
-# An option that the tests cover.
-$(STAMPS)/ray: requirements-ray.txt | $(STAMPS)/requirements
-	$(BIN)/python -m pip install --disable-pip-version-check -r requirements-ray.txt
+# Options that the tests cover.
+$(STAMPS)/ray $(STAMPS)/warp: $(STAMPS)/%: requirements-%.txt | $(STAMPS)/requirements
+	$(BIN)/python -m pip install --disable-pip-version-check -r $<
 	@touch $@
 
 # Only for `make docs`.

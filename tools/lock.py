@@ -10,6 +10,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 ROS_OR_ITS_BUILD_TOOLS = re.compile(r"(ros-|colcon|catkin|empy|lark|cmake==|setuptools)")
 RAY = re.compile(r"ray==")
+WARP = re.compile(r"(mujoco-warp|warp-lang)==")
 PDOC_OR_ITS_NEEDS = re.compile(r"(pdoc|markdown2)==")
 BUILD_LABEL = re.compile(r"\+\w+$")
 
@@ -25,6 +26,10 @@ HEADER_ROS = """\
 HEADER_RAY = """\
 # Ray, an option: `dexgrasp data synth --ray` runs on a cluster. Exact, beside requirements.txt;
 # `make lock` renews this file.
+"""
+HEADER_WARP = """\
+# mujoco-warp, an option: the simulator of `backend: mujoco_warp`. Exact, beside requirements.txt,
+# which pins the MuJoCo that it goes with; `make lock` renews this file.
 """
 HEADER_DOCS = """\
 # What makes the pages of `make docs`. Exact, beside requirements.txt, which pins what it needs
@@ -46,11 +51,13 @@ def write_locks() -> None:
     )
     ros = [pin for pin in pins if ROS_OR_ITS_BUILD_TOOLS.match(pin)]
     ray = [pin for pin in pins if RAY.match(pin)]
+    warp = [pin for pin in pins if WARP.match(pin)]
     docs = [pin for pin in pins if PDOC_OR_ITS_NEEDS.match(pin)]
-    others = [pin for pin in pins if pin not in {*ros, *ray, *docs}]
+    others = [pin for pin in pins if pin not in {*ros, *ray, *warp, *docs}]
     _write("requirements.txt", HEADER, others)
     _write("requirements-ros.txt", HEADER_ROS, ros)
     _write("requirements-ray.txt", HEADER_RAY, ray)
+    _write("requirements-warp.txt", HEADER_WARP, warp)
     _write("requirements-docs.txt", HEADER_DOCS, docs)
 
 

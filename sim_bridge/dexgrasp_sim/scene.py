@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass, field
+from pathlib import Path
+from pkgutil import iter_modules
 from typing import Any, Literal
 
 import numpy as np
@@ -15,8 +17,14 @@ from dexgrasp_models.hand.spec import load_hand
 from dexgrasp_models.parameters import Parameters, choice, flag, parameter, text
 from dexgrasp_sim.noise import NoiseConfig
 
-BACKENDS = ("mujoco",)
-"""The simulators there are, each a room of `dexgrasp_sim.backends`."""
+BACKENDS = tuple(
+    sorted(
+        room.name
+        for room in iter_modules([str(Path(__file__).with_name("backends"))])
+        if room.ispkg
+    )
+)
+"""The simulators there are: the rooms of `dexgrasp_sim.backends`."""
 
 SceneKind = Literal["floating", "arm"]
 

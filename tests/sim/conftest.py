@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import pytest
+import torch
 
 from dexgrasp_sim.scene import BACKENDS
 
-BIT_EXACT = ("mujoco",)
-"""The simulators that repeat a run to the bit."""
+BIT_EXACT = ("mujoco", *(() if torch.cuda.is_available() else ("mujoco_warp",)))
+"""The simulators that repeat a run to the bit; mujoco-warp does on a CPU."""
+
+EXACT_ALONE = ("mujoco",)
+"""Those in which an environment is rounded alike alone and among others."""
 
 
 @pytest.fixture(params=BACKENDS)
 def backend(request: pytest.FixtureRequest) -> str:
-    """Each simulator in turn."""
+    """Each simulator in turn, where what it needs is installed."""
+    pytest.importorskip(f"dexgrasp_sim.backends.{request.param}.batch", exc_type=ImportError)
     return request.param
 
 
@@ -22,3 +27,11 @@ def bit_exact(backend: str) -> str:
     if backend not in BIT_EXACT:
         pytest.skip(f"{backend} does not repeat a run to the bit")
     return backend
+
+
+@pytest.fixture
+def exact_alone(bit_exact: str) -> str:
+    """Each simulator in which an environment moves to the bit as it would alone."""
+    if bit_exact not in EXACT_ALONE:
+        pytest.skip(f"{bit_exact} rounds otherwise what is alone")
+    return bit_exact

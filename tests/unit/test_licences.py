@@ -28,7 +28,8 @@ def licence(name: str) -> str:
 
 
 @pytest.mark.parametrize(
-    "lock", ["requirements.txt", "requirements-ray.txt", "requirements-docs.txt"]
+    "lock",
+    ["requirements.txt", "requirements-ray.txt", "requirements-warp.txt", "requirements-docs.txt"],
 )
 def test_every_pinned_package_fits(lock):
     pins = re.findall(r"^([\w.-]+)==", (ROOT / lock).read_text(), re.M)

@@ -1,8 +1,12 @@
-"""Simulators, a room for each, and the choice among them."""
+"""Simulators, a room for each, and the choice among them.
+
+A room's module `batch` offers `make_batch`, which takes what `make_batch_physics` takes.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib import import_module
 
 from dexgrasp_models.objects import ObjectModel
 from dexgrasp_sim.cameras.depth_cameras import DepthCameras
@@ -47,6 +51,5 @@ def make_batch_physics(
         ValueError: there is no environment or no thread.
     """
     # Only the simulator that is asked for is imported.
-    from dexgrasp_sim.backends.mujoco.batch import MujocoBatch
-
-    return MujocoBatch(config, object_models, threads)
+    room = import_module(f"{__name__}.{config.backend}.batch")
+    return room.make_batch(config, object_models, threads)

@@ -76,8 +76,8 @@ def _run(batch, starts, ticks, *, look=False):
 
 
 @pytest.mark.parametrize(("scene", "threads"), [("floating", 1), ("floating", 2), ("arm", 2)])
-def test_each_environment_moves_as_a_single_one_does(bit_exact, scene, threads):
-    batch = _batch(bit_exact, scene, threads)
+def test_each_environment_moves_as_a_single_one_does(exact_alone, scene, threads):
+    batch = _batch(exact_alone, scene, threads)
     batch.reset(ALL, SEEDS)
     starts = batch.wrist_poses()
     _run(batch, starts, range(60))
@@ -104,6 +104,22 @@ def test_each_environment_moves_as_a_single_one_does(bit_exact, scene, threads):
         assert sum(single.hand_contacts().values()) == pytest.approx(
             found["hand_contacts"][index].sum()
         )
+
+
+def test_an_environment_moves_about_as_it_would_alone(backend):
+    """Up to rounding, which contacts make more of."""
+    batch, single = _batch(backend), _batch(backend, objects=(BOX,))
+    batch.reset(ALL, SEEDS)
+    single.reset([0], SEEDS[1:2])
+    starts = batch.wrist_poses()
+    for tick in range(40):
+        wrists, fingers = _commands(starts, tick)
+        batch.set_targets(wrists, fingers)
+        single.set_targets(wrists[1:2], fingers[1:2])
+        batch.step()
+        single.step()
+    for name in ("joints", "wrist_poses", "object_poses"):
+        assert getattr(batch, name)()[1] == pytest.approx(getattr(single, name)()[0], abs=1e-4)
 
 
 @pytest.mark.parametrize("scene", ["floating", "arm"])
@@ -336,11 +352,11 @@ def test_objects_begin_where_they_are_given(backend):
     wanted = np.tile(np.eye(4), (2, 1, 1))
     wanted[:, :3, 3] = (0.1, 0.2, 0.3), (-0.1, 0.0, 0.4)
     batch.reset([2, 0], [1, 2], wanted)
-    assert batch.object_poses()[[2, 0]] == pytest.approx(wanted, abs=1e-9)
+    assert batch.object_poses()[[2, 0]] == pytest.approx(wanted, abs=1e-6)
     assert batch.ticks.tolist() == [0, 30, 0]
     assert batch.snapshot(2).seed == 1
     home = np.tile(batch.config.home_pose, (2, 1, 1))
-    assert batch.wrist_poses()[[2, 0]] == pytest.approx(home, abs=1e-9)
+    assert batch.wrist_poses()[[2, 0]] == pytest.approx(home, abs=1e-6)
     with pytest.raises(ValueError, match=r"object_poses have the shape \(2, 4, 4\)"):
         batch.reset([0], [1], wanted)
 
@@ -363,12 +379,12 @@ def test_a_push_is_its_force_by_time_and_mass(backend):
     time = 10 * batch.config.control_period
     expected = time * (forces / 0.2 - (0.0, 0.0, 9.81))
     velocities = batch.object_velocities()
-    assert velocities[:, 3:] == pytest.approx(0.0, abs=1e-9)
-    assert velocities[:, :3] == pytest.approx(expected, abs=1e-6)
+    assert velocities[:, 3:] == pytest.approx(0.0, abs=1e-5)
+    assert velocities[:, :3] == pytest.approx(expected, abs=1e-5)
     batch.push(np.zeros((3, 3)))
     batch.step(5)
     expected[:, 2] -= 5 * batch.config.control_period * 9.81
-    assert batch.object_velocities()[:, :3] == pytest.approx(expected, abs=1e-6)
+    assert batch.object_velocities()[:, :3] == pytest.approx(expected, abs=1e-5)
 
 
 def test_a_push_is_saved_and_ends_with_a_reset_or_a_placement(bit_exact):
@@ -421,7 +437,7 @@ def test_environments_vary_in_mass_friction_and_gains(bit_exact):
     assert _equal(_measured(batch, [0, 2]), _measured(plain, [0, 2]))
     assert batch.hand_contacts()[1].sum() > 0.1
     expected = heavy.object_poses()[0]
-    assert batch.object_poses()[1] == pytest.approx(expected, abs=1e-5)
+    assert batch.object_poses()[1] == pytest.approx(expected, abs=5e-5)
     assert np.abs(plain.object_poses()[1] - expected).max() > 1e-4
     # Twice the stiffness, twice the effort against the same limit.
     batch.vary([1], gains=np.array([2.0]))

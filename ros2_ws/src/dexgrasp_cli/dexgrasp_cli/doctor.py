@@ -23,6 +23,7 @@ from dexgrasp_bringup.graph import (
     executable_path,
     simulation_graph,
 )
+from dexgrasp_sim.scene import BACKENDS
 
 
 @dataclass(frozen=True)
@@ -155,6 +156,8 @@ def _optional() -> Iterator[Finding]:
         " apt install libegl1 libgl1-mesa-dri",
     )
     yield _module("viser", "viser", "no viewer in the browser: make setup")
+    for backend in BACKENDS:
+        yield _simulator(backend)
     yield _program(
         ("chromium", "chromium-browser", "google-chrome"),
         "Chromium",
@@ -164,6 +167,14 @@ def _optional() -> Iterator[Finding]:
         ("ros2",), "ros2 launch", "the demo starts the same graph by itself; needs ROS 2 from apt"
     )
     yield _program(("rviz2",), "rviz2", "launch/viz.launch.py: apt install ros-jazzy-rviz2")
+
+
+def _simulator(backend: str) -> Finding:
+    def look() -> str:
+        importlib.import_module(f"dexgrasp_sim.backends.{backend}.batch")
+        return "ready"
+
+    return _check(f"simulator {backend}", look, f"backend: {backend}, an option")
 
 
 def _gpu() -> Finding:

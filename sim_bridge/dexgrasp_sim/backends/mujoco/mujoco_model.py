@@ -30,6 +30,11 @@ _TABLE_ROLLING_FRICTION = 0.0005  # m: a ball comes to rest within seconds
 
 def build_scene(config: SceneConfig, object_model: ObjectModel) -> mujoco.MjModel:
     """The compiled model of a scene."""
+    return scene_spec(config, object_model).compile()
+
+
+def scene_spec(config: SceneConfig, object_model: ObjectModel) -> mujoco.MjSpec:
+    """A scene before it is compiled."""
     spec = new_spec(config.timestep)
     add_table(spec, config.friction, config.table_size)
     if config.box:
@@ -40,7 +45,7 @@ def build_scene(config: SceneConfig, object_model: ObjectModel) -> mujoco.MjMode
         add_arm_with_hand(spec, load_arm(), load_hand(), load_mounting(), *robot)
     else:
         add_free_hand(spec, load_hand(), *robot)
-    return spec.compile()
+    return spec
 
 
 def new_spec(timestep: float) -> mujoco.MjSpec:

@@ -6,6 +6,8 @@ file of warnings into the working directory.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import mujoco
 import numpy as np
 
@@ -52,5 +54,9 @@ def fault(data: mujoco.MjData) -> str:
     counts = data.warning.number
     if not np.count_nonzero(counts):  # in a tenth of the time that any() takes
         return ""
-    warned = [text for warning, text in _MEANINGS.items() if counts[int(warning)]]
-    return f"the simulation has become unstable: {'; '.join(warned)}"
+    return unstable(text for warning, text in _MEANINGS.items() if counts[int(warning)])
+
+
+def unstable(reasons: Iterable[str]) -> str:
+    """What is told of an environment that has become unstable."""
+    return f"the simulation has become unstable: {'; '.join(reasons)}"

@@ -24,6 +24,11 @@ _KEPT = 1024  # scenes of a megabyte or two each
 class SceneModel:
     """One object's scene; environments with this object share it, unless they are varied.
 
+    Args:
+        config: of the scene.
+        object_model: the object.
+        model: of such a scene, compiled already; by default it is now.
+
     Attributes:
         model: compiled.
         object_model: the object.
@@ -31,9 +36,14 @@ class SceneModel:
         qpos, dofs: (J,) addresses of the joints, in the order of `SceneConfig.joint_names`.
     """
 
-    def __init__(self, config: SceneConfig, object_model: ObjectModel) -> None:
+    def __init__(
+        self,
+        config: SceneConfig,
+        object_model: ObjectModel,
+        model: mujoco.MjModel | None = None,
+    ) -> None:
         self.object_model = object_model
-        self.model = model = build_scene(config, object_model)
+        self.model = model = model or build_scene(config, object_model)
         hand = load_hand()
         self.palm, self.object = model.body(hand.root).id, model.body(OBJECT).id
         joints = [model.joint(name) for name in config.joint_names]
@@ -88,6 +98,13 @@ class SceneModel:
         data.qpos[position + 3 : position + 7] = attitude
         data.qvel[speed : speed + 6] = 0.0
 
+    def pose(self, data: mujoco.MjData, body: int) -> np.ndarray:
+        """(4, 4) pose of a body's frame in `world`; poses must be up to date."""
+        pose = np.eye(4)
+        pose[:3, :3] = data.xmat[body].reshape(3, 3)
+        pose[:3, 3] = data.xpos[body]
+        return pose
+
     def velocity(self, data: mujoco.MjData, body: int) -> np.ndarray:
         """(6,) velocity of a body's frame in `world`, m/s and rad/s; poses must be up to date."""
         mujoco.mj_comPos(self.model, data)
@@ -96,13 +113,16 @@ class SceneModel:
         mujoco.mj_objectVelocity(self.model, data, mujoco.mjtObj.mjOBJ_XBODY, body, found, 0)
         return np.roll(found, 3)  # MuJoCo has the angular one first
 
+    def touching_links(self, geoms: np.ndarray) -> np.ndarray:
+        """(C,) link that touches the object in contacts of (C, 2) geoms; -1 where none does."""
+        links = self._link_of_geom[geoms].max(axis=1, initial=-1)
+        return np.where(self._is_object[geoms].any(axis=1), links, -1)
+
     def hand_contacts(self, data: mujoco.MjData) -> np.ndarray:
         """(L,) normal force (N) on the object by each of the hand's links, in the last step."""
         forces, wrench = np.zeros(self._links), np.empty(6)
-        geoms = data.contact.geom
-        links = self._link_of_geom[geoms].max(axis=1, initial=-1)
-        touching = (links >= 0) & self._is_object[geoms].any(axis=1)
-        for index in np.flatnonzero(touching):
+        links = self.touching_links(data.contact.geom)
+        for index in np.flatnonzero(links >= 0):
             mujoco.mj_contactForce(self.model, data, index, wrench)
             forces[links[index]] += wrench[0]
         return forces

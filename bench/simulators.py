@@ -1,0 +1,84 @@
+"""Do the simulators hold the same grasps? Those of a set, and the same ones made worse.
+
+A hand that is put at each grasp presses, lifts and holds, as in `goal_filter.static_trials`: the
+same commands in every simulator, all grasps in one batch with an object in each environment.
+
+    python bench/simulators.py [--set DIR] [--objects mug/0 jar/0 ...] [--grasps 40] [--seed 0]
+        [--out FILE.json]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import replace
+from importlib import import_module
+from pathlib import Path
+
+import numpy as np
+
+from dexgrasp_learning.goal_filter import GoalTrial, static_trials
+from dexgrasp_learning.gymnasium_env import SHIPPED
+from dexgrasp_models.data.grasp_set import GraspSet
+from dexgrasp_models.data.grasps import Grasps
+from dexgrasp_sim.datasets.grasp_trials import Control, library_object, perturbed
+from dexgrasp_sim.scene import BACKENDS
+
+REFERENCE = "mujoco"
+CONTROLS = (Control.NONE, Control.WRIST_4CM)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--set", type=Path, default=SHIPPED)
+    parser.add_argument("--objects", nargs="+", help="names; all of the set by default")
+    parser.add_argument("--grasps", type=int, default=40)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path)
+    options = parser.parse_args()
+    grasps = chosen(GraspSet.open(options.set), options.objects, options.grasps, options.seed)
+    print(f"{len(grasps)} grasps of {len(set(grasps.objects))} objects, seed {options.seed}")
+    found = {}
+    for control in CONTROLS:
+        tried = perturbed(grasps, control, np.random.default_rng(options.seed), coupled=True)
+        held = {name: holds(name, tried) for name in BACKENDS if installed(name)}
+        for name, lifted in held.items():
+            alike = int((lifted == held[REFERENCE]).sum())
+            found[f"{control}/{name}"] = {"held": int(lifted.sum()), f"as_{REFERENCE}": alike}
+            print(f"{control:12} {name:12} holds {lifted.sum():3}, alike {alike:3}")
+    if options.out:
+        options.out.write_text(json.dumps(found, indent=2) + "\n")
+
+
+def chosen(grasps: GraspSet, names: list[str] | None, count: int, seed: int) -> Grasps:
+    """Lifted ones whose squeeze is known, of as many objects as there are."""
+    rows = grasps.select({"lifted": (1, 1), "stable": (1, 1)}, names)
+    rows = rows[np.isfinite(grasps[rows].squeezes).all(axis=1)]
+    rows = np.random.default_rng(seed).permutation(rows)
+    objects = grasps[rows].objects
+    order = np.argsort(objects, kind="stable")
+    before = np.empty(len(rows), dtype=int)
+    before[order] = np.arange(len(rows)) - np.searchsorted(objects[order], objects[order])
+    return grasps[np.sort(rows[np.argsort(before, kind="stable")[:count]])]
+
+
+def holds(backend: str, grasps: Grasps) -> np.ndarray:
+    """(N,) whether each is lifted and held in a simulator."""
+    trial = GoalTrial()
+    trial = replace(trial, scene=replace(trial.scene, backend=backend))
+    return static_trials(grasps, library_object, trial).paper
+
+
+def installed(backend: str) -> bool:
+    try:
+        import_module(f"dexgrasp_sim.backends.{backend}.batch")
+    except ImportError as error:
+        print(f"{backend} is left out: {error}")
+        return False
+    return True
+
+
+if __name__ == "__main__":
+    main()

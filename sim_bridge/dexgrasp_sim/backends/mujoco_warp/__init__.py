@@ -1,0 +1,1 @@
+"""mujoco-warp: MuJoCo's models, all environments stepped at once, on a GPU where there is one."""

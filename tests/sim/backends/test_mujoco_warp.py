@@ -1,0 +1,117 @@
+"""What is particular to mujoco-warp: it follows MuJoCo, and says when its buffers are too small."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+import numpy as np
+import pytest
+
+from dexgrasp_models.objects import load_object
+from dexgrasp_sim.backends import make_batch_physics
+from dexgrasp_sim.interface import SimulatorError
+from dexgrasp_sim.scene import SceneConfig
+from dexgrasp_sim.single_physics import SinglePhysics
+
+ROOM = "dexgrasp_sim.backends.mujoco_warp.batch"
+OBJECTS = [load_object(name) for name in ("can", "box")]
+ROWS = range(len(OBJECTS))
+
+SHIFT, TURN = 1e-4, 1e-3
+"""m, and rad of joints or in rotation matrices, by which 200 ticks in contact may differ."""
+
+
+@pytest.fixture
+def warp_batch():
+    return pytest.importorskip(ROOM, exc_type=ImportError).MujocoWarpBatch
+
+
+def _grope(backend: str, **values):
+    """200 ticks: down to the objects, fingers around them, and there."""
+    batch = make_batch_physics(SceneConfig(backend=backend, **values), OBJECTS)
+    batch.reset(ROWS, [5, 6])
+    home = batch.wrist_poses()
+    below = home.copy()
+    below[:, :3, 3] = (-0.1, 0.0, 0.08), (-0.12, 0.02, 0.1)
+    pressed = 0
+    for tick in range(200):
+        part = min(1.0, (tick + 1) / 50)
+        fingers = np.array([0.3, 0.5])[:, None] * np.full(22, max(0.0, part - 0.4))
+        batch.set_targets(home + part * (below - home), fingers)
+        batch.step()
+        pressed += batch.hand_contacts().any(axis=1)
+    assert not batch.faults
+    return batch, pressed
+
+
+def _differences(first, second):
+    poses = np.abs(first.object_poses() - second.object_poses())
+    joints = np.abs(first.joints() - second.joints()).max()
+    return poses[:, :3, 3].max(), max(joints, poses[:, :3, :3].max())
+
+
+def test_it_moves_hands_and_different_objects_in_contact_as_mujoco_does(warp_batch):
+    expected, pressed = _grope("mujoco")
+    assert (pressed > 100).all(), "hands press on objects"
+    found, _ = _grope("mujoco_warp")
+    shift, turn = _differences(found, expected)
+    assert shift < SHIFT
+    assert turn < TURN
+    assert found.hand_contacts().sum(axis=1) == pytest.approx(
+        expected.hand_contacts().sum(axis=1), rel=0.01
+    )
+
+
+def test_an_object_half_as_heavy_again_moves_otherwise():
+    shift, turn = _differences(_grope("mujoco")[0], _grope("mujoco", object_mass=0.15)[0])
+    assert shift > SHIFT or turn > TURN
+
+
+def test_objects_of_many_and_of_few_pieces_come_to_rest_as_in_mujoco(warp_batch):
+    objects = [load_object(name) for name in ("mug", "ball", "hammer")]
+    found = []
+    for backend in ("mujoco", "mujoco_warp"):
+        batch = make_batch_physics(SceneConfig(backend=backend), objects)
+        batch.reset(range(3), [1, 2, 3])
+        poses = batch.object_poses()
+        poses[:, 2, 3] += 0.002
+        batch.place(range(3), object_poses=poses)
+        batch.step(40)
+        found.append(batch.object_poses())
+    assert found[1][:, :3, 3] == pytest.approx(found[0][:, :3, 3], abs=5e-4)
+    assert found[1][:, :3, :3] == pytest.approx(found[0][:, :3, :3], abs=0.01)
+
+
+def test_too_many_contacts_are_a_fault_and_not_a_warning(warp_batch):
+    batch = warp_batch(SceneConfig(), [load_object("box")], contacts=1)
+    batch.reset([0], [0], np.eye(4)[None])  # stands on four corners
+    with pytest.raises(SimulatorError, match="too many contacts, with room for 1"):
+        SinglePhysics(batch).step()
+    batch.step()
+    assert batch.ticks.tolist() == [1], "it stands still"
+    air = np.eye(4)[None].copy()
+    air[0, 2, 3] = 0.5
+    batch.reset([0], [0], air)
+    batch.step()
+    assert not batch.faults
+    with pytest.raises(ValueError, match="room for 0 contacts"):
+        warp_batch(SceneConfig(), [load_object("box")], contacts=0)
+
+
+@pytest.mark.parametrize("absurd", [1e300, np.nan])
+def test_an_absurd_target_is_a_fault(warp_batch, absurd):
+    batch = warp_batch(SceneConfig(), OBJECTS[:1])
+    batch.reset([0], [7])
+    batch.set_targets(batch.wrist_poses(), np.full((1, 22), absurd))
+    batch.step(5)
+    assert "a control is not finite or huge" in batch.faults[0]
+
+
+def test_without_its_packages_it_says_how_to_get_them(monkeypatch):
+    monkeypatch.delitem(sys.modules, ROOM, raising=False)
+    monkeypatch.setitem(sys.modules, "warp", None)
+    with pytest.raises(ImportError, match=r"mujoco_warp lacks .*requirements-warp\.txt"):
+        make_batch_physics(SceneConfig(backend="mujoco_warp"), OBJECTS)
+    with pytest.raises(ImportError):
+        importlib.import_module(ROOM)
