@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import math
-import os
-import time
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from dexgrasp_cli.eval_assist_tables import tables
 from dexgrasp_cli.output_paths import file_to_write
-from dexgrasp_cli.results_by_key import results_by_key
+from dexgrasp_cli.paired_evaluation import evaluate, group_figures
 from dexgrasp_cli.set_options import problems_told
-
-if TYPE_CHECKING:
-    from dexgrasp_learning.assist_evaluation import AssistEvaluation, AssistJob
 
 _DEFAULT_ROWS = "learned,gated,primitive,still,oracle"
 _DEFAULT_BESIDE_NAMED = "gated,primitive,still,oracle"
@@ -115,10 +107,12 @@ def assist(
         AssistEvaluation,
         draw_jobs,
         goals_of,
+        run,
     )
     from dexgrasp_learning.assist_rows import Control
     from dexgrasp_learning.randomisation import RandomisationConfig
-    from dexgrasp_models.files import files_digest, written_whole
+    from dexgrasp_models.evaluation.assist_summary import summarise_assist
+    from dexgrasp_models.files import files_digest
     from dexgrasp_models.objects.library import split_names
     from dexgrasp_models.tasks.assist_config import AssistConfig
     from dexgrasp_models.tasks.learned_assist import ASSIST_WEIGHTS
@@ -160,21 +154,19 @@ def assist(
             title: draw_jobs(found, split_names(title), episodes, seed, settings)
             for title in split or ["unseen_instances", "unseen_categories"]
         }
-        started = time.monotonic()
-        results = _evaluated(
+        evaluate(
             console,
+            run,
             jobs,
-            None if out is None else out.with_suffix(".jobs.jsonl"),
-            workers or os.cpu_count() or 1,
+            settings,
+            seed,
+            lambda found: group_figures(
+                found, asked, lambda objects, figures: summarise_assist(objects, figures, seed)
+            ),
+            tables,
+            out=out,
+            workers=workers,
         )
-        summary = _summary(jobs, results, settings, seed)
-        for table in tables(summary):
-            console.print(table)
-        console.print(f"seed {seed}, {time.monotonic() - started:.0f} s", soft_wrap=True)
-        if out is not None:
-            with written_whole(out) as temporary:
-                temporary.write_text(json.dumps(summary, indent=1, allow_nan=False) + "\n")
-            console.print(f"written to {out}", soft_wrap=True)
 
 
 def _rows(
@@ -210,42 +202,3 @@ def _rows(
     for path in files.values():
         load_weights(path, AssistNetworkConfig)  # refuses what can't be used
     return asked, files
-
-
-def _summary(
-    jobs: Mapping[str, Sequence[AssistJob]],
-    results: Mapping[str, Mapping[str, Any]],
-    settings: AssistEvaluation,
-    seed: int,
-) -> dict[str, Any]:
-    """All figures: of each group, and of each episode."""
-    from dexgrasp_models.evaluation.assist_summary import summarise_assist
-    from dexgrasp_models.evaluation.run_record import run_record
-
-    def of_group(group: Sequence[AssistJob]) -> dict[str, Any]:
-        found = [results[job.key] for job in group]
-        objects = [name for each in found for name in each["objects"]]
-        rows = {row: [one for each in found for one in each["rows"][row]] for row in settings.rows}
-        return {
-            "episodes": len(objects),
-            "objects": len(set(objects)),
-            "faults": sum(each["faults"] for each in found),
-            "rows": summarise_assist(objects, rows, seed),
-            "each": {"objects": objects, "rows": rows},
-        }
-
-    return {
-        **run_record(seed, asdict(settings)),
-        "groups": {title: of_group(group) for title, group in jobs.items()},
-    }
-
-
-def _evaluated(
-    console: Console, jobs: Mapping[str, Sequence[AssistJob]], kept: Path | None, workers: int
-) -> dict[str, dict[str, Any]]:
-    """Results by the keys of their jobs."""
-    from dexgrasp_learning.assist_evaluation import run
-
-    return results_by_key(
-        console, run, jobs, kept, workers, "episodes", size=lambda job: len(job.goals)
-    )

@@ -7,45 +7,31 @@ from typing import Any
 
 from rich.table import Table
 
-from dexgrasp_cli.rates import mean_cell, rate_cell
-
-_RULES = {"paper": "success", "latched": "latched", "strict": "strict"}
-_MEASURES = {
-    "posture": ("posture ↓ rad", 1.0),
-    "translation": ("moved ↓ cm", 100.0),
-    "rotation": ("turned ↓ 1 - cos", 1.0),
-}
+from dexgrasp_cli.paired_evaluation import rows_table
+from dexgrasp_cli.rates import mean_cell
 
 
 def tables(summary: Mapping[str, Any]) -> Iterator[Table]:
     """Of each group success, posture and stability (Figure 4, Table 1), and Table 3.
 
-    Success with both ends of its 95 % interval, the others with half of its width.
+    Means with half of the width of their 95 % intervals.
     """
     from dexgrasp_learning.assist_rows import row_named
 
     for title, group in summary["groups"].items():
         rows = group["rows"]
-        rules = [rule for rule in _RULES if any(rule in row for row in rows.values())]
-        table = Table(
-            title=f"{title}: {group['episodes']} episodes of {group['objects']} objects, "
-            f"{summary['notes']['clouds']} clouds"
+        yield rows_table(
+            f"{title}: {group['episodes']} episodes of {group['objects']} objects, "
+            f"{summary['notes']['clouds']} clouds",
+            rows,
+            lambda name: row_named(name).title,
+            {
+                "posture ↓ rad": lambda row: mean_cell(row.get("posture"), 1.0),
+                "moved ↓ cm": lambda row: mean_cell(row.get("translation"), 100.0),
+                "turned ↓ 1 - cos": lambda row: mean_cell(row.get("rotation"), 1.0),
+                "behind the first": lambda row: mean_cell(row["behind_first"], 100.0, "%"),
+            },
         )
-        for column in (
-            "",
-            *(_RULES[rule] for rule in rules),
-            *(name for name, _ in _MEASURES.values()),
-            "behind the first",
-        ):
-            table.add_column(column)
-        for name, row in rows.items():
-            table.add_row(
-                row_named(name).title,
-                *(rate_cell(row.get(rule)) for rule in rules),
-                *(mean_cell(row.get(key), factor) for key, (_, factor) in _MEASURES.items()),
-                mean_cell(row["behind_first"], 100.0, "%"),
-            )
-        yield table
         adaptability = {name: row["adaptability"] for name, row in rows.items()}
         if any(adaptability.values()):
             yield _adaptability(title, adaptability)

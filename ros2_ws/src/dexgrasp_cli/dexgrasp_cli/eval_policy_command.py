@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-import json
-import os
-import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
 from dexgrasp_cli.eval_policy_tables import tables
 from dexgrasp_cli.output_paths import file_to_write
-from dexgrasp_cli.results_by_key import results_by_key
+from dexgrasp_cli.paired_evaluation import Figures, Results, evaluate, group_figures
 from dexgrasp_cli.set_options import problems_told
-
-if TYPE_CHECKING:
-    from dexgrasp_learning.goal_evaluation import GoalEvaluation, GoalJob
 
 
 def policy(
@@ -77,7 +70,7 @@ def policy(
         told_goals,
     )
     from dexgrasp_learning.goal_rows import ROWS, CarryingOut
-    from dexgrasp_models.files import files_digest, written_whole
+    from dexgrasp_models.files import files_digest
     from dexgrasp_models.objects.library import split_names
     from dexgrasp_models.tasks.goal_plans import TellingConfig
 
@@ -105,60 +98,34 @@ def policy(
             title: draw_goal_jobs(found, split_names(title), episodes, seed, settings)
             for title in split or ["unseen_instances", "unseen_categories"]
         }
-        started = time.monotonic()
-        results = results_by_key(
+        evaluate(
             console,
             run,
             jobs,
-            None if out is None else out.with_suffix(".jobs.jsonl"),
-            workers or os.cpu_count() or 1,
-            "episodes",
-            size=lambda job: len(job.goals),
+            settings,
+            seed,
+            lambda found: _figures(found, asked, seed),
+            tables,
+            out=out,
+            workers=workers,
         )
-        summary = _summary(jobs, results, settings, seed)
-        for table in tables(summary):
-            console.print(table)
-        console.print(f"seed {seed}, {time.monotonic() - started:.0f} s", soft_wrap=True)
-        if out is not None:
-            with written_whole(out) as temporary:
-                temporary.write_text(json.dumps(summary, indent=1, allow_nan=False) + "\n")
-            console.print(f"written to {out}", soft_wrap=True)
 
 
-def _summary(
-    jobs: Mapping[str, Sequence[GoalJob]],
-    results: Mapping[str, Mapping[str, Any]],
-    settings: GoalEvaluation,
-    seed: int,
-) -> dict[str, Any]:
-    """All figures: of each group, and of each episode."""
+def _figures(found: Results, rows: Sequence[str], seed: int) -> Figures:
+    """Of a group, with the phases in which episodes were lost."""
     from dexgrasp_learning.goal_evaluation import MEASURES
     from dexgrasp_models.evaluation.assist_summary import summarise_assist
-    from dexgrasp_models.evaluation.run_record import run_record
     from dexgrasp_models.tasks.goal_success import Lost
 
-    def of_group(group: Sequence[GoalJob]) -> dict[str, Any]:
-        found = [results[job.key] for job in group]
-        objects = [name for each in found for name in each["objects"]]
-        rows = {row: [one for each in found for one in each["rows"][row]] for row in settings.rows}
-        summed = summarise_assist(objects, rows, seed, MEASURES)
-        for row, figures in rows.items():
-            counts = Counter(one["lost"] for one in figures)
-            summed[row]["lost"] = {
-                str(phase): counts[phase]
-                for phase in Lost
-                if counts[phase] and phase is not Lost.NOWHERE
-            }
-        return {
-            "episodes": len(objects),
-            "objects": len(set(objects)),
-            "planned": sum(sum(each["planned"]) for each in found),
-            "faults": sum(each["faults"] for each in found),
-            "rows": summed,
-            "each": {"objects": objects, "rows": rows},
-        }
+    def summarised(
+        objects: Sequence[str], figures: Mapping[str, Sequence[Figures]]
+    ) -> dict[str, Figures]:
+        summed = summarise_assist(objects, figures, seed, MEASURES)
+        for row, each in figures.items():
+            counts = Counter(one["lost"] for one in each)
+            phases = [phase for phase in Lost if counts[phase] and phase is not Lost.NOWHERE]
+            summed[row]["lost"] = {str(phase): counts[phase] for phase in phases}
+        return summed
 
-    return {
-        **run_record(seed, asdict(settings)),
-        "groups": {title: of_group(group) for title, group in jobs.items()},
-    }
+    planned = sum(sum(each["planned"]) for each in found)
+    return {"planned": planned, **group_figures(found, rows, summarised)}

@@ -7,39 +7,26 @@ from typing import Any
 
 from rich.table import Table
 
-from dexgrasp_cli.rates import lost_text, mean_cell, rate_cell
-
-_RULES = {"paper": "success", "latched": "latched", "strict": "strict"}
+from dexgrasp_cli.paired_evaluation import rows_table
+from dexgrasp_cli.rates import lost_text, mean_cell
 
 
 def tables(summary: Mapping[str, Any]) -> Iterator[Table]:
     """Of each group success by the rules, MPE, and in which phases episodes were lost (Table 8).
 
-    Success with both ends of its 95 % interval, the others with half of its width.
+    Means with half of the width of their 95 % intervals.
     """
     from dexgrasp_learning.goal_rows import ROWS
 
     for title, group in summary["groups"].items():
-        rows = group["rows"]
-        rules = [rule for rule in _RULES if any(rule in row for row in rows.values())]
-        table = Table(
-            title=f"{title}: {group['episodes']} episodes of {group['objects']} objects, "
-            f"{group['planned']} with a plan"
+        yield rows_table(
+            f"{title}: {group['episodes']} episodes of {group['objects']} objects, "
+            f"{group['planned']} with a plan",
+            group["rows"],
+            lambda name: ROWS[name].title,
+            {
+                "MPE ↓ cm": lambda row: mean_cell(row.get("mpe"), 100.0),
+                "behind the first": lambda row: mean_cell(row["behind_first"], 100.0, "%"),
+                "lost in": lambda row: lost_text(row["lost"]),
+            },
         )
-        for column in (
-            "",
-            *(_RULES[rule] for rule in rules),
-            "MPE ↓ cm",
-            "behind the first",
-            "lost in",
-        ):
-            table.add_column(column)
-        for name, row in rows.items():
-            table.add_row(
-                ROWS[name].title,
-                *(rate_cell(row.get(rule)) for rule in rules),
-                mean_cell(row.get("mpe"), 100.0),
-                mean_cell(row["behind_first"], 100.0, "%"),
-                lost_text(row["lost"]),
-            )
-        yield table

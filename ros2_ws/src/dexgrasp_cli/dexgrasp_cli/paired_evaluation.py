@@ -1,0 +1,137 @@
+"""Evaluations whose rows all run in the same episodes: their jobs, figures and tables."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence, Sized
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from rich.console import Console
+from rich.table import Table
+
+from dexgrasp_cli.rates import rate_cell
+from dexgrasp_cli.results_by_key import results_by_key
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+Figures = dict[str, Any]
+Results = Sequence[Mapping[str, Any]]
+"""Of the jobs of a group: `objects`, `rows` and `faults`."""
+
+RULES = {"paper": "success", "latched": "latched", "strict": "strict"}
+"""Titles of the columns of success."""
+
+
+class Job(Protocol):
+    """Some episodes."""
+
+    @property
+    def key(self) -> str:
+        """That tells it from others."""
+
+    @property
+    def goals(self) -> Sized:
+        """One of each episode."""
+
+
+def evaluate(
+    console: Console,
+    run: Callable[..., Generator[tuple[Any, Any], None, None]],
+    jobs: Mapping[str, Sequence[Job]],
+    settings: DataclassInstance,
+    seed: int,
+    figures: Callable[[Results], Figures],
+    tables: Callable[[Mapping[str, Any]], Iterable[Table]],
+    *,
+    out: Path | None,
+    workers: int | None,
+) -> None:
+    """Run the jobs, print the tables, and write all figures.
+
+    Args:
+        console: to tell on.
+        run, jobs: as of `results_by_key`.
+        settings: of all jobs, for the record.
+        seed: likewise.
+        figures: of a group's results, as of `group_figures`.
+        tables: of all figures.
+        out: file of the figures; finished jobs are kept beside it.
+        workers: processes; None: one a core.
+
+    Raises:
+        typer.Exit: it was interrupted, status 130.
+        OSError: a file can't be written.
+    """
+    from dexgrasp_models.evaluation.run_record import run_record
+    from dexgrasp_models.files import written_whole
+
+    started = time.monotonic()
+    results = results_by_key(
+        console,
+        run,
+        jobs,
+        None if out is None else out.with_suffix(".jobs.jsonl"),
+        workers or os.cpu_count() or 1,
+        "episodes",
+        size=lambda job: len(job.goals),
+    )
+    groups = {title: figures([results[job.key] for job in group]) for title, group in jobs.items()}
+    summary = {**run_record(seed, asdict(settings)), "groups": groups}
+    for table in tables(summary):
+        console.print(table)
+    console.print(f"seed {seed}, {time.monotonic() - started:.0f} s", soft_wrap=True)
+    if out is not None:
+        with written_whole(out) as temporary:
+            temporary.write_text(json.dumps(summary, indent=1, allow_nan=False) + "\n")
+        console.print(f"written to {out}", soft_wrap=True)
+
+
+def group_figures(
+    found: Results, names: Sequence[str], summarised: Callable[..., Mapping[str, Figures]]
+) -> Figures:
+    """All figures of a group: of its rows, and of each episode.
+
+    Args:
+        found: results of the group's jobs.
+        names: of the rows.
+        summarised: what the rows' episodes come to, of their objects and of each row's figures.
+    """
+    objects = [name for each in found for name in each["objects"]]
+    rows = {row: [one for each in found for one in each["rows"][row]] for row in names}
+    return {
+        "episodes": len(objects),
+        "objects": len(set(objects)),
+        "faults": sum(each["faults"] for each in found),
+        "rows": summarised(objects, rows),
+        "each": {"objects": objects, "rows": rows},
+    }
+
+
+def rows_table(
+    title: str,
+    rows: Mapping[str, Figures],
+    name_of: Callable[[str], str],
+    columns: Mapping[str, Callable[[Figures], str]],
+) -> Table:
+    """Of each row its name, success by each rule with both ends of its 95 % interval, and more.
+
+    Args:
+        title: of the table.
+        rows: figures by the names of the rows.
+        name_of: what a row is called in the table.
+        columns: by their titles, what stands in them.
+    """
+    rules = [rule for rule in RULES if any(rule in row for row in rows.values())]
+    table = Table("", *(RULES[rule] for rule in rules), *columns, title=title)
+    for name, row in rows.items():
+        table.add_row(
+            name_of(name),
+            *(rate_cell(row.get(rule)) for rule in rules),
+            *(cell(row) for cell in columns.values()),
+        )
+    return table
