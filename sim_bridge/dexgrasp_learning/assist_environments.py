@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from dexgrasp_learning.present_episodes import PresentEpisodes
 from dexgrasp_learning.randomisation import Randomisation, RandomisationConfig
 from dexgrasp_learning.task_scenes import check_scene, objects_of
 from dexgrasp_models.hand.spec import load_hand
@@ -38,7 +39,6 @@ from dexgrasp_models.tasks.assist_success import (
 from dexgrasp_models.tasks.batches import batch
 from dexgrasp_sim.backends import make_batch_physics
 from dexgrasp_sim.datasets.grasp_trials import LoadObject
-from dexgrasp_sim.interface import BatchPhysics
 from dexgrasp_sim.scene import SceneConfig
 
 _ASIDE = 2.0  # m along x: out of the hand's reach
@@ -67,7 +67,7 @@ class EpisodeResults:
     """What went wrong in the simulator, by the episode; these have failed."""
 
 
-class AssistEnvironments:
+class AssistEnvironments(PresentEpisodes[AssistEpisodes]):
     """N episodes of the task side by side. All begin together and are of the same length.
 
     First `begin`, then `step` until `steps` is the task's horizon, then `finish`. The same
@@ -103,52 +103,12 @@ class AssistEnvironments:
         self._threads = threads
         self._load = load
         self._hand = load_hand()
-        self._present: tuple[AssistEpisodes, BatchPhysics] | None = None
-        self._steps = 0
 
     # What is known of the present episodes; for experts, which may know more than is seen.
-
-    @property
-    def episodes(self) -> AssistEpisodes:
-        """Those that began last.
-
-        Raises:
-            ValueError: none have.
-        """
-        return self._begun()[0]
-
-    @property
-    def physics(self) -> BatchPhysics:
-        """Their scenes.
-
-        Raises:
-            ValueError: none have begun.
-        """
-        return self._begun()[1]
-
-    def _begun(self) -> tuple[AssistEpisodes, BatchPhysics]:
-        if self._present is None:
-            raise ValueError("no episodes have begun: call begin first")
-        return self._present
-
-    @property
-    def steps(self) -> int:
-        """Steps made since the episodes began."""
-        return self._steps
-
-    @property
-    def targets(self) -> np.ndarray:
-        """(N, 22) present joint targets, rad."""
-        return self._targets.copy()
 
     def joints(self) -> np.ndarray:
         """(N, 22) true joints, rad."""
         return self._joints.copy()
-
-    @property
-    def faults(self) -> Mapping[int, str]:
-        """What went wrong by now, by the episode."""
-        return self.physics.faults
 
     # One episode
 
@@ -299,12 +259,6 @@ class AssistEnvironments:
 
     def _all_steps(self) -> np.ndarray:
         return np.full(len(self.episodes), self._steps)
-
-    def _sound(self) -> np.ndarray:
-        """(N,) whose physics is stable."""
-        sound = np.ones(len(self.episodes), dtype=bool)
-        sound[list(self.physics.faults)] = False
-        return sound
 
     def _whereabouts(self) -> Whereabouts:
         return whereabouts(self.physics.object_poses(), self._centers, self.physics.wrist_poses())

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from dexgrasp_learning.present_episodes import PresentEpisodes
 from dexgrasp_learning.task_scenes import check_scene, objects_of
 from dexgrasp_models.hand.spec import load_hand
 from dexgrasp_models.tasks.assist_success import whereabouts
@@ -36,7 +37,6 @@ from dexgrasp_models.tasks.strict_hold import pushes_in_hold
 from dexgrasp_models.tasks.wrist_paths import fingertips
 from dexgrasp_sim.backends import make_batch_physics
 from dexgrasp_sim.datasets.grasp_trials import LoadObject
-from dexgrasp_sim.interface import BatchPhysics
 from dexgrasp_sim.scene import SceneConfig
 
 
@@ -62,7 +62,7 @@ class GoalResults:
     """What went wrong in the simulator, by the episode; these have failed."""
 
 
-class GoalEnvironments:
+class GoalEnvironments(PresentEpisodes[ToldEpisodes]):
     """N episodes of the task side by side. All begin together and are of the same length.
 
     First `begin`, then `step` until `steps` is the task's horizon, then `finish`. The same
@@ -98,38 +98,8 @@ class GoalEnvironments:
         self._load, self._threads = load, threads
         self._hand = load_hand()
         self._tips = [self._hand.link_index(name) for name in self._hand.distal_links]
-        self._present: tuple[ToldEpisodes, BatchPhysics] | None = None
-        self._steps = 0
 
     # What is known of the present episodes; for experts, which may know more than is seen.
-
-    @property
-    def episodes(self) -> ToldEpisodes:
-        """Those that began last.
-
-        Raises:
-            ValueError: none have.
-        """
-        return self._begun()[0]
-
-    @property
-    def physics(self) -> BatchPhysics:
-        """Their scenes.
-
-        Raises:
-            ValueError: none have begun.
-        """
-        return self._begun()[1]
-
-    def _begun(self) -> tuple[ToldEpisodes, BatchPhysics]:
-        if self._present is None:
-            raise ValueError("no episodes have begun: call begin first")
-        return self._present
-
-    @property
-    def steps(self) -> int:
-        """Steps made since the episodes began."""
-        return self._steps
 
     @property
     def frames(self) -> np.ndarray:
@@ -142,19 +112,9 @@ class GoalEnvironments:
         return self._wrists.copy()
 
     @property
-    def targets(self) -> np.ndarray:
-        """(N, 22) present joint targets, rad."""
-        return self._targets.copy()
-
-    @property
     def state(self) -> GoalState:
         """What is measured now."""
         return self._state
-
-    @property
-    def faults(self) -> Mapping[int, str]:
-        """What went wrong by now, by the episode."""
-        return self.physics.faults
 
     # One episode
 
@@ -297,12 +257,6 @@ class GoalEnvironments:
             + move_reward(distances, config)
         )
         return np.where(sound, total, 0.0)
-
-    def _sound(self) -> np.ndarray:
-        """(N,) whose physics is stable."""
-        sound = np.ones(len(self.episodes), dtype=bool)
-        sound[list(self.physics.faults)] = False
-        return sound
 
     def _object_places(self) -> np.ndarray:
         """(N, 3) the objects' centres of mass in `world`."""
