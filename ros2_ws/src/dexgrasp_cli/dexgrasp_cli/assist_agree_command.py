@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 from rich.markup import escape
 
+from dexgrasp_cli.common_options import Seed
 from dexgrasp_cli.output_paths import folder_to_write
 from dexgrasp_cli.set_options import (
     Meshes,
@@ -35,7 +36,7 @@ def agree(
         int, typer.Option(min=1, help="Grasps of each object that are taken, drawn at random.")
     ] = 30,
     rounds: Annotated[int, typer.Option(min=1, help="Of prediction and trials.")] = 2,
-    seed: Annotated[int, typer.Option(min=0, help="Of all that is drawn.")] = 0,
+    seed: Seed = 0,
     threads: Annotated[int, typer.Option(min=1, help="That step the trials.")] = 1,
     meshes: Meshes = None,
 ) -> None:

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from dexgrasp_cli.budget import seconds
-from dexgrasp_cli.data_trial_commands import Workers
+from dexgrasp_cli.common_options import Seed, Workers
 from dexgrasp_cli.output_paths import file_to_write
 from dexgrasp_cli.progress import bars
 from dexgrasp_cli.rates import rate_text
@@ -45,7 +45,7 @@ def goals(
             min=1, help="How often a grasp has to hold; from the second on the hand is beside it."
         ),
     ] = 2,
-    seed: Annotated[int, typer.Option(min=0, help="Of all that is drawn.")] = 0,
+    seed: Seed = 0,
     meshes: Meshes = None,
     workers: Workers = None,
     budget: Annotated[

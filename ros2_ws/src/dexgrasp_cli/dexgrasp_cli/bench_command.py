@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from dexgrasp_cli.common_options import Workers
 from dexgrasp_cli.output_paths import file_to_write
 from dexgrasp_cli.progress import bars
 from dexgrasp_cli.proposal_options import (
@@ -65,9 +66,7 @@ def grasp(
     weights: Weights = None,
     controller: Controller = DEFAULT_CONTROLLER,
     control: Control = "none",
-    workers: Annotated[
-        int | None, typer.Option(min=1, help="Processes; by default one a core.")
-    ] = None,
+    workers: Workers = None,
     out: Annotated[
         Path | None,
         typer.Option(

@@ -11,6 +11,7 @@ import typer
 from rich.markup import escape
 
 from dexgrasp_cli.budget import seconds
+from dexgrasp_cli.common_options import Workers
 from dexgrasp_cli.output_paths import folder_to_write
 from dexgrasp_cli.set_options import SetFolder, problems_told
 
@@ -35,9 +36,7 @@ def clouds(
         int | None, typer.Option(min=1, help="Only so many of the objects; by default all.")
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of places and of the cameras' noise.")] = 0,
-    workers: Annotated[
-        int | None, typer.Option(min=1, help="Processes; by default one a core.")
-    ] = None,
+    workers: Workers = None,
     budget: Annotated[
         str | None, typer.Option(help="Begin no object after this time, as in 90m or 2h.")
     ] = None,

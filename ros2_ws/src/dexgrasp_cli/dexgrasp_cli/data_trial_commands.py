@@ -19,6 +19,7 @@ from rich.markup import escape
 from rich.table import Column, Table
 
 from dexgrasp_cli.budget import seconds
+from dexgrasp_cli.common_options import Seed, Workers
 from dexgrasp_cli.objects_command import Selection
 from dexgrasp_cli.output_paths import folder_to_write
 from dexgrasp_cli.progress import bars
@@ -63,7 +64,6 @@ class Hand(StrEnum):
     PUBLISHED = "published"
 
 
-Workers = Annotated[int | None, typer.Option(min=1, help="Processes; by default one a core.")]
 HandOption = Annotated[
     Hand,
     typer.Option(
@@ -88,7 +88,7 @@ def synth(
         int | None, typer.Option(min=1, help="Started in each pose; default: the config's.")
     ] = None,
     keep: Annotated[Keep, typer.Option(help="Which grasps; see docs/grasp_data.md.")] = Keep.LIFTED,
-    seed: Annotated[int, typer.Option(min=0, help="Of all that is drawn.")] = 0,
+    seed: Seed = 0,
     device: Annotated[Device, typer.Option(help="Where grasps are optimised.")] = Device.CPU,
     workers: Workers = None,
     ray: Annotated[

@@ -9,9 +9,19 @@ from typing import Annotated
 
 import typer
 
+from dexgrasp_cli.common_options import Seed, Workers
 from dexgrasp_cli.eval_assist_tables import tables
-from dexgrasp_cli.output_paths import file_to_write
-from dexgrasp_cli.paired_evaluation import evaluate, group_figures
+from dexgrasp_cli.paired_evaluation import (
+    AllGoals,
+    Data,
+    Episodes,
+    Goals,
+    Out,
+    Splits,
+    Strict,
+    evaluate,
+    group_figures,
+)
 from dexgrasp_cli.set_options import problems_told
 
 _DEFAULT_ROWS = "learned,gated,primitive,still,oracle"
@@ -19,14 +29,9 @@ _DEFAULT_BESIDE_NAMED = "gated,primitive,still,oracle"
 
 
 def assist(
-    data: Annotated[Path, typer.Argument(help="Grasp set that the goals are of.")],
-    goals: Annotated[Path, typer.Option(help="Of that set, by dexgrasp assist goals.")],
-    all_goals: Annotated[
-        bool,
-        typer.Option(
-            "--all-goals", help="Also goals that fall from a hand which waits at the grasp."
-        ),
-    ] = False,
+    data: Data,
+    goals: Goals,
+    all_goals: AllGoals = False,
     weights: Annotated[
         Path | None,
         typer.Option(
@@ -41,14 +46,8 @@ def assist(
             " before the others.",
         ),
     ] = None,
-    split: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Of the library, a group of its own; may be repeated: validation to choose by, the"
-            " unseen ones to report. By default unseen_instances and unseen_categories."
-        ),
-    ] = None,
-    episodes: Annotated[int, typer.Option(min=1, help="Of each group, at least.")] = 100,
+    split: Splits = None,
+    episodes: Episodes = 100,
     rows: Annotated[
         str | None,
         typer.Option(
@@ -66,9 +65,7 @@ def assist(
             " default generated ones."
         ),
     ] = None,
-    strict: Annotated[
-        bool, typer.Option("--strict", help="Hold the object for 5 s under a push of 2.5 N, too.")
-    ] = False,
+    strict: Strict = False,
     wrist_noise: Annotated[
         float,
         typer.Option(
@@ -84,18 +81,9 @@ def assist(
     control: Annotated[
         str, typer.Option(help="Negative control: none, shuffled_clouds or other_wrist.")
     ] = "none",
-    seed: Annotated[int, typer.Option(min=0, help="Of all that is drawn.")] = 0,
-    workers: Annotated[
-        int | None, typer.Option(min=1, help="Processes; by default one a core.")
-    ] = None,
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            help="All figures as JSON. Each finished job is kept beside it (.jobs.jsonl) at once, "
-            "and the same command goes on from there.",
-            callback=file_to_write,
-        ),
-    ] = None,
+    seed: Seed = 0,
+    workers: Workers = None,
+    out: Out = None,
 ) -> None:
     """How often the fingers help to lift: GraspGF's Figure 4 and Tables 1, 2, 3 and 6.
 

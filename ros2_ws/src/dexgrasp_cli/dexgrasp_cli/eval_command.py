@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import Progress
 
+from dexgrasp_cli.common_options import Seed, Workers
 from dexgrasp_cli.eval_tables import tables
 from dexgrasp_cli.output_paths import file_to_write
 from dexgrasp_cli.proposal_options import Control, Learned, learned_config
@@ -69,10 +70,8 @@ def proposals(
     ] = 4,
     learned: Learned = None,
     control: Control = "none",
-    seed: Annotated[int, typer.Option(min=0, help="Of all that is drawn.")] = 0,
-    workers: Annotated[
-        int | None, typer.Option(min=1, help="Processes; by default one a core.")
-    ] = None,
+    seed: Seed = 0,
+    workers: Workers = None,
     out: Annotated[
         Path | None,
         typer.Option(

@@ -4,34 +4,34 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from dexgrasp_cli.common_options import Seed, Workers
 from dexgrasp_cli.eval_policy_tables import tables
-from dexgrasp_cli.output_paths import file_to_write
-from dexgrasp_cli.paired_evaluation import Figures, Results, evaluate, group_figures
+from dexgrasp_cli.paired_evaluation import (
+    AllGoals,
+    Data,
+    Episodes,
+    Figures,
+    Goals,
+    Out,
+    Results,
+    Splits,
+    Strict,
+    evaluate,
+    group_figures,
+)
 from dexgrasp_cli.set_options import problems_told
 
 
 def policy(
-    data: Annotated[Path, typer.Argument(help="Grasp set that the goals are of.")],
-    goals: Annotated[Path, typer.Option(help="Of that set, by dexgrasp assist goals.")],
-    all_goals: Annotated[
-        bool,
-        typer.Option(
-            "--all-goals", help="Also goals that fall from a hand which waits at the grasp."
-        ),
-    ] = False,
-    split: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Of the library, a group of its own; may be repeated: validation to choose by, the"
-            " unseen ones to report. By default unseen_instances and unseen_categories."
-        ),
-    ] = None,
-    episodes: Annotated[int, typer.Option(min=1, help="Of each group, at least.")] = 100,
+    data: Data,
+    goals: Goals,
+    all_goals: AllGoals = False,
+    split: Splits = None,
+    episodes: Episodes = 100,
     rows: Annotated[
         str, typer.Option(help="By commas (docs/policies.md).")
     ] = "planned,expert,still",
@@ -41,22 +41,11 @@ def policy(
             min=0.0, help="Share of the way from a grasp to its squeeze that is pressed with."
         ),
     ] = None,
-    strict: Annotated[
-        bool, typer.Option("--strict", help="Hold the object for 5 s under a push of 2.5 N, too.")
-    ] = False,
+    strict: Strict = False,
     control: Annotated[str, typer.Option(help="Negative control: none or other_goal.")] = "none",
-    seed: Annotated[int, typer.Option(min=0, help="Of all that is drawn.")] = 0,
-    workers: Annotated[
-        int | None, typer.Option(min=1, help="Processes; by default one a core.")
-    ] = None,
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            help="All figures as JSON. Each finished job is kept beside it (.jobs.jsonl) at once, "
-            "and the same command goes on from there.",
-            callback=file_to_write,
-        ),
-    ] = None,
+    seed: Seed = 0,
+    workers: Workers = None,
+    out: Out = None,
 ) -> None:
     """How often objects are lifted in the way that a grasp says: UniDexGrasp's Tables 3, 4 and 8.
 

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
 
+from dexgrasp_cli.common_options import Workers
 from dexgrasp_cli.output_paths import file_to_write
 from dexgrasp_cli.progress import bars
 
@@ -70,9 +71,7 @@ def list_objects(selection: Selection = None) -> None:
 @objects.command("build")
 def build(
     selection: Selection = None,
-    workers: Annotated[
-        int | None, typer.Option(min=1, help="Processes; by default one a core.")
-    ] = None,
+    workers: Workers = None,
 ) -> None:
     """Decompose objects into convex pieces and keep those, for all scales.
 

@@ -1,4 +1,4 @@
-"""Evaluations whose rows all run in the same episodes: their jobs, figures and tables."""
+"""Evaluations whose rows all run in the same episodes: options, jobs, figures and tables."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ import time
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence, Sized
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
+import typer
 from rich.console import Console
 from rich.table import Table
 
+from dexgrasp_cli.output_paths import file_to_write
 from dexgrasp_cli.rates import rate_cell
 from dexgrasp_cli.results_by_key import results_by_key
 
@@ -25,6 +27,33 @@ Results = Sequence[Mapping[str, Any]]
 
 RULES = {"paper": "success", "latched": "latched", "strict": "strict"}
 """Titles of the columns of success."""
+
+
+Data = Annotated[Path, typer.Argument(help="Grasp set that the goals are of.")]
+Goals = Annotated[Path, typer.Option(help="Of that set, by dexgrasp assist goals.")]
+AllGoals = Annotated[
+    bool,
+    typer.Option("--all-goals", help="Also goals that fall from a hand which waits at the grasp."),
+]
+Splits = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="Of the library, a group of its own; may be repeated: validation to choose by, the"
+        " unseen ones to report. By default unseen_instances and unseen_categories."
+    ),
+]
+Episodes = Annotated[int, typer.Option(min=1, help="Of each group, at least.")]
+Strict = Annotated[
+    bool, typer.Option("--strict", help="Hold the object for 5 s under a push of 2.5 N, too.")
+]
+Out = Annotated[
+    Path | None,
+    typer.Option(
+        help="All figures as JSON. Each finished job is kept beside it (.jobs.jsonl) at once, "
+        "and the same command goes on from there.",
+        callback=file_to_write,
+    ),
+]
 
 
 class Job(Protocol):

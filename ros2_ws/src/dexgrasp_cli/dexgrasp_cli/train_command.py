@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from dexgrasp_cli.budget import seconds
+from dexgrasp_cli.common_options import Seed
 from dexgrasp_cli.output_paths import folder_to_write
 from dexgrasp_cli.set_options import Where, parse_bounds, problems_told
 from dexgrasp_cli.train_assist_command import (
@@ -91,7 +92,7 @@ def train(
         str | None, typer.Option(help="Stop after this time, as in 30m or 2h, to go on later.")
     ] = None,
     checkpoint: Annotated[str, typer.Option(help="Time between checkpoints.")] = "5m",
-    seed: Annotated[int, typer.Option(min=0, help="Of all that is drawn.")] = 0,
+    seed: Seed = 0,
     device: Annotated[Device, typer.Option(help="Where it is trained.")] = Device.CPU,
     threads: Annotated[
         int | None, typer.Option(min=1, help="Of PyTorch; default: one a core.")
