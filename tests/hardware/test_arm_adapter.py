@@ -269,5 +269,10 @@ def test_where_the_driver_has_the_graphs_topic_its_states_are_not_repeated():
         node.trigger_configure()
         node.trigger_activate()
         assert eventually(lambda: bool(wrist_poses))
-        (publisher,) = ros.tester.get_publishers_info_by_topic("/joint_states")
-        assert publisher.node_name == "ur_robot_driver"
+
+        def publishers() -> list[str]:
+            found = ros.tester.get_publishers_info_by_topic("/joint_states")
+            return [publisher.node_name for publisher in found]
+
+        # Who it is becomes known a little after that it is there.
+        assert eventually(lambda: publishers() == ["ur_robot_driver"]), publishers()

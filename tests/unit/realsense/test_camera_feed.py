@@ -6,6 +6,7 @@ import itertools
 import threading
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from dexgrasp_realsense import camera_feed
@@ -44,8 +45,9 @@ class ScriptedStream:
 class ScriptedSource:
     """Opens one stream after the other; what is no stream is raised."""
 
-    def __init__(self, *streams, repeats=True, there=True):
+    def __init__(self, *streams, repeats=True, there=True, is_recorded=False):
         self.streams, self.repeats, self.there = list(streams), repeats, there
+        self.is_recorded = is_recorded
         self.request = StreamRequest(640, 480, 30)
         self.opened = []
 
@@ -60,17 +62,18 @@ class ScriptedSource:
         return self.there
 
 
-def frame(milliseconds, is_new=True):
-    return SimpleNamespace(taken_ns=milliseconds * MS, host_clock=False, depth_is_new=is_new)
+def frame(milliseconds, is_new=True, host_clock=False):
+    taken = milliseconds * MS
+    return SimpleNamespace(taken_ns=taken, host_clock=host_clock, depth_is_new=is_new)
 
 
 class Run:
     """A feed, what it handed on, and everything that it said."""
 
-    def __init__(self, source, silence=1e6, on_frames=None):
+    def __init__(self, source, silence=1e6, on_frames=None, now=0):
         self.stamps, self.said, self.faults = [], [], []
         self.changed = threading.Condition()
-        ticks = itertools.count()
+        ticks = itertools.count(now)
         self.feed = CameraFeed(
             "camera",
             source,
@@ -160,6 +163,21 @@ def test_a_recording_that_repeats_is_opened_again():
     run.until(said(run, "no more"))
     assert len(run.stamps) == 3
     assert run.stamps == sorted(run.stamps)
+
+
+def test_a_recording_of_just_now_is_stamped_as_it_is_played():
+    """Its times are of this computer's clock, but not of now: a repetition would go back."""
+    taken = [frame(500, host_clock=True), frame(510, host_clock=True), RecordingEnded()]
+    again = (ScriptedStream(taken) for _ in range(2))
+    played = Run(ScriptedSource(*again, is_recorded=True), now=1000)
+    played.until(said(played, "no more"))
+    assert len(played.stamps) == 4
+    assert np.all(np.diff(played.stamps) > 0)
+    assert played.stamps[0] >= 1000 * MS
+
+    live = Run(ScriptedSource(ScriptedStream(taken), repeats=False), now=1000)
+    live.until(lambda: live.feed.ended)
+    assert live.stamps == [500 * MS, 510 * MS]
 
 
 def test_an_error_of_who_takes_the_images_is_a_fault():

@@ -34,6 +34,8 @@ Parameters = Mapping[str, ParameterValue]
 
 _TIMEOUT = 2.0
 """s that a device on the network has for an answer."""
+_DISCOVERY = 5.0
+"""s that a controller of ROS 2 has to be found."""
 _DASHBOARD_QUESTIONS = ("robotmode", "safetystatus", "is in remote control")
 _ARM_PORTS = (30003, 30004)
 """Which the client library can't have elsewhere."""
@@ -149,7 +151,7 @@ def _controller(
     """Of a controller of ROS 2; `start` and `activate` say what, where it lacks."""
     from dexgrasp_cli.ros_listening import listen
 
-    heard = listen(joint_states, command, _TIMEOUT)
+    heard = listen(joint_states, command, _DISCOVERY)
     device = what.split()[0]
     if not heard.states:
         return _fault(what, f"nothing on {joint_states}", f"the {device}: start {start}")

@@ -51,6 +51,10 @@ class Source(Protocol):
         """Whether it is opened again after its end."""
 
     @property
+    def is_recorded(self) -> bool:
+        """Whether its times are those at which it was recorded."""
+
+    @property
     def request(self) -> StreamRequest:
         """What is wanted of it."""
 
@@ -182,7 +186,8 @@ class CameraFeed:
                 self._pass(stream.lens, frames, ns)
             return False
         try:
-            stamp = clock.stamp(frames.taken_ns, self._now_ns(), frames.host_clock)
+            is_now = frames.host_clock and not self._source.is_recorded
+            stamp = clock.stamp(frames.taken_ns, self._now_ns(), is_now)
         except OutOfOrderError as error:
             self._drop("out of order", f"dropped an image out of order, {error}")
             return False

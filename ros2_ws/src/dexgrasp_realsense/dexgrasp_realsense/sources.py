@@ -20,6 +20,7 @@ class ConnectedCamera:
     serial: str
     request: StreamRequest
     repeats: ClassVar[bool] = True
+    is_recorded: ClassVar[bool] = False
 
     def open(self, color: bool) -> CameraStream:
         request = dataclasses.replace(self.request, color=self.request.color and color)
@@ -37,6 +38,7 @@ class Recording:
     path: Path
     request: StreamRequest
     repeats: bool
+    is_recorded: ClassVar[bool] = True
 
     def open(self, color: bool) -> CameraStream:
         request = dataclasses.replace(self.request, color=self.request.color and color)
