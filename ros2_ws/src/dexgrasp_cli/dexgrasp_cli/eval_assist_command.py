@@ -19,8 +19,10 @@ from dexgrasp_cli.paired_evaluation import (
     Out,
     Splits,
     Strict,
+    check_out,
     evaluate,
     group_figures,
+    jobs_of_groups,
 )
 from dexgrasp_cli.set_options import problems_told
 
@@ -101,7 +103,6 @@ def assist(
     from dexgrasp_learning.randomisation import RandomisationConfig
     from dexgrasp_models.evaluation.assist_summary import summarise_assist
     from dexgrasp_models.files import files_digest
-    from dexgrasp_models.objects.library import split_names
     from dexgrasp_models.tasks.assist_config import AssistConfig
     from dexgrasp_models.tasks.learned_assist import ASSIST_WEIGHTS
     from dexgrasp_models.tasks.pattern_files import load_patterns
@@ -111,8 +112,7 @@ def assist(
             raise ValueError(f"no clouds {clouds!r}; there are {', '.join(CLOUDS)}")
         if control not in list(Control):
             raise ValueError(f"no control {control!r}; there are {', '.join(Control)}")
-        if out is not None and out.suffix != ".json":
-            raise ValueError(f"{out}: the figures are written as .json")
+        check_out(out)
         if patterns is not None:
             load_patterns(patterns)  # refuses what can't be used
         asked, files = _rows(row or [], rows, weights or ASSIST_WEIGHTS)
@@ -138,10 +138,9 @@ def assist(
             task=task,
         )
         found = goals_of(settings)
-        jobs = {
-            title: draw_jobs(found, split_names(title), episodes, seed, settings)
-            for title in split or ["unseen_instances", "unseen_categories"]
-        }
+        jobs = jobs_of_groups(
+            split, lambda names: draw_jobs(found, names, episodes, seed, settings)
+        )
         evaluate(
             console,
             run,

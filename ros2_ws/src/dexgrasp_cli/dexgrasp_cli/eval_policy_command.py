@@ -20,8 +20,10 @@ from dexgrasp_cli.paired_evaluation import (
     Results,
     Splits,
     Strict,
+    check_out,
     evaluate,
     group_figures,
+    jobs_of_groups,
 )
 from dexgrasp_cli.set_options import problems_told
 
@@ -60,7 +62,6 @@ def policy(
     )
     from dexgrasp_learning.goal_rows import ROWS, CarryingOut
     from dexgrasp_models.files import files_digest
-    from dexgrasp_models.objects.library import split_names
     from dexgrasp_models.tasks.goal_plans import TellingConfig
 
     with problems_told() as console:
@@ -69,8 +70,7 @@ def policy(
             raise ValueError(f"no row {', '.join(unknown)}; the rows are {', '.join(ROWS)}")
         if control not in list(TellingControl):
             raise ValueError(f"no control {control!r}; there are {', '.join(TellingControl)}")
-        if out is not None and out.suffix != ".json":
-            raise ValueError(f"{out}: the figures are written as .json")
+        check_out(out)
         telling = TellingConfig() if squeeze is None else TellingConfig(squeeze=squeeze)
         settings = GoalEvaluation(
             rows=asked,
@@ -83,10 +83,9 @@ def policy(
             carrying=CarryingOut(telling=telling),
         )
         found = told_goals(settings)
-        jobs = {
-            title: draw_goal_jobs(found, split_names(title), episodes, seed, settings)
-            for title in split or ["unseen_instances", "unseen_categories"]
-        }
+        jobs = jobs_of_groups(
+            split, lambda names: draw_goal_jobs(found, names, episodes, seed, settings)
+        )
         evaluate(
             console,
             run,

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence, Sized
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Protocol
+from typing import TYPE_CHECKING, Annotated, Any, Protocol, TypeVar
 
 import typer
 from rich.console import Console
@@ -28,6 +28,8 @@ Results = Sequence[Mapping[str, Any]]
 RULES = {"paper": "success", "latched": "latched", "strict": "strict"}
 """Titles of the columns of success."""
 
+
+AnyJob = TypeVar("AnyJob")
 
 Data = Annotated[Path, typer.Argument(help="Grasp set that the goals are of.")]
 Goals = Annotated[Path, typer.Option(help="Of that set, by dexgrasp assist goals.")]
@@ -66,6 +68,34 @@ class Job(Protocol):
     @property
     def goals(self) -> Sized:
         """One of each episode."""
+
+
+def check_out(out: Path | None) -> None:
+    """See that figures can be written to a file before anything runs.
+
+    Raises:
+        ValueError: it is not a .json.
+    """
+    if out is not None and out.suffix != ".json":
+        raise ValueError(f"{out}: the figures are written as .json")
+
+
+def jobs_of_groups(
+    splits: Sequence[str] | None, drawn: Callable[[tuple[str, ...]], Sequence[AnyJob]]
+) -> dict[str, Sequence[AnyJob]]:
+    """Jobs of each split, a group of its own; of both unseen ones where none is named.
+
+    Args:
+        splits: of `Splits`.
+        drawn: jobs of the objects with these names.
+
+    Raises:
+        ValueError: there is no such split.
+    """
+    from dexgrasp_models.objects.library import split_names
+
+    titles = splits or ("unseen_instances", "unseen_categories")
+    return {title: drawn(split_names(title)) for title in titles}
 
 
 def evaluate(
