@@ -56,6 +56,9 @@ class PPOConfig(Parameters):
     trained_deviation: float = parameter(
         0.2, 1e-6, 10.0, "", "likewise, of a network that was trained before"
     )
+    critic_rounds: int = parameter(
+        0, 0, 1_000_000, "", "at first, in which only the critic learns: it begins with knowing less"
+    )
     entropy: float = parameter(0.0, 0.0, 10.0, "", "weight of the entropy")
     value: float = parameter(1.0, 0.0, 100.0, "", "weight of the values' loss")
     gradient: float = parameter(1.0, 0.0, 1e9, "", "longest gradient, of actor and critic each")
@@ -175,7 +178,10 @@ class PPO:
         """
         if self._runner is None:
             self._runner = self._begun(number)
-        runner, imitated = self._runner, {}
+        runner, imitated, learns = self._runner, {}, number >= self._config.critic_rounds
+        runner.alg.actor.requires_grad_(learns)
+        # A rate that is adapted to how far an actor went would grow beside one that stays.
+        runner.alg.schedule = "adaptive" if learns and self._config.divergence else "fixed"
         if self._imitation is not None:
             imitated = {"imitation_weight": self._imitation.begin_round(number)}
         # What making the runner drew doesn't matter: a resumed round draws as any other.
@@ -304,7 +310,6 @@ def _quiet_runner(
             "entropy_coef": config.entropy,
             "learning_rate": config.learning_rate,
             "max_grad_norm": config.gradient,
-            "schedule": "adaptive" if config.divergence else "fixed",
             "desired_kl": config.divergence or None,
         },
     }

@@ -93,7 +93,7 @@ def _drivers(ros: Graph, camera_rate: float) -> None:
     states = ros.collect(contract.ARM_STATE)
     for service in (contract.HAND_RESUME_SERVICE, contract.ARM_RESUME_SERVICE):
         assert eventually(lambda at=service: ros.call(Trigger, at, Trigger.Request()).success)
-    assert eventually(lambda: states[-1].level != DiagnosticStatus.ERROR)
+    assert eventually(lambda: states and states[-1].level != DiagnosticStatus.ERROR)
 
 
 BRIDGES: Mapping[str, Provider] = {

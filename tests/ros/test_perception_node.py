@@ -263,8 +263,8 @@ def bench(running_bench):
     yield running_bench
     running_bench.wrist = FAR_AWAY
     running_bench.show(BALL)
-    answer = running_bench.capture()
-    assert answer.success, f"the node did not recover: {answer.message}"
+    # On a busy machine the first images may come too late for the first look.
+    wait_until(lambda: running_bench.capture().success, "the node to recover")
 
 
 def test_all_cameras(bench):

@@ -293,7 +293,7 @@ def test_the_lifecycle():
             assert "/toy is not active" in refusal.message
             assert node.trigger_activate() == TransitionCallbackReturn.SUCCESS
             assert ros.call(Trigger, "/toy/work", Trigger.Request()).success
-            assert eventually(lambda: diagnostics[-1].status[0].level == OK)
+            assert eventually(lambda: diagnostics and diagnostics[-1].status[0].level == OK)
             assert node.trigger_deactivate() == TransitionCallbackReturn.SUCCESS
             assert eventually(lambda: diagnostics[-1].status[0].level == WARN)
             assert node.trigger_cleanup() == TransitionCallbackReturn.SUCCESS

@@ -112,6 +112,25 @@ def test_a_trained_network_is_what_it_begins_with(tmp_path):
     assert torch.allclose(deviation, torch.full((36,), CONFIG.trained_deviation))
 
 
+def test_at_first_only_the_critic_learns(tmp_path):
+    config = replace(CONFIG, critic_rounds=2)
+    who = learner(config, network=AssistNetwork(TINY))
+    states = []
+    for rounds in (1, 2, 3):
+        progress = train_rounds(who, rounds, Run(tmp_path, "assist"))
+        states.append(checkpoint(tmp_path)["objective"])
+        rate = progress.validation["learning_rate"]
+        assert (rate == config.learning_rate) == (rounds < 3)
+
+    def learned(model: str, first: int, then: int) -> bool:
+        before, after = states[first][model], states[then][model]
+        return any(not torch.equal(values, after[name]) for name, values in before.items())
+
+    assert not learned("actor", 0, 1)
+    assert learned("critic", 0, 1)
+    assert learned("actor", 1, 2)
+
+
 def test_it_leaves_and_prints_nothing_but_what_is_asked_for(tmp_path, capfd):
     train_rounds(learner(count=8), 1, Run(tmp_path / "out", "assist"))
     told = capfd.readouterr()
