@@ -37,6 +37,7 @@ from dexgrasp_models.tasks.assist_success import (
     whereabouts,
 )
 from dexgrasp_models.tasks.batches import batch
+from dexgrasp_models.tasks.wrist_filter import WristFilter
 from dexgrasp_sim.backends import make_batch_physics
 from dexgrasp_sim.datasets.grasp_trials import LoadObject
 from dexgrasp_sim.scene import SceneConfig
@@ -163,7 +164,7 @@ class AssistEnvironments(PresentEpisodes[AssistEpisodes]):
             aside = episodes.object_poses.copy()
             aside[:, 0, 3] += _ASIDE
             physics.place(everyone, object_poses=aside)
-        self._history = WristHistory(count, config.history)
+        self._history = WristHistory(count, config.history, WristFilter(count, config.rate))
         self._history.reset(everyone, self._random.seen_wrists(self._wrists))
         self._clouds = self._random.seen_clouds(episodes.clouds)
         return self._seen()

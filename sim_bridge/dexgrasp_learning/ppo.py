@@ -57,7 +57,7 @@ class PPOConfig(Parameters):
         0.2, 1e-6, 10.0, "", "likewise, of a network that was trained before"
     )
     critic_rounds: int = parameter(
-        0, 0, 1_000_000, "", "at first, in which only the critic learns: it begins with knowing less"
+        0, 0, 1_000_000, "", "at first, in which the critic alone learns: it knows less"
     )
     entropy: float = parameter(0.0, 0.0, 10.0, "", "weight of the entropy")
     value: float = parameter(1.0, 0.0, 100.0, "", "weight of the values' loss")

@@ -35,6 +35,7 @@ from dexgrasp_models.tasks.assist_controller_config import (
 )
 from dexgrasp_models.tasks.assist_observation import WristHistory, from_observation
 from dexgrasp_models.tasks.rest import joint_rest, wrist_rest
+from dexgrasp_models.tasks.wrist_filter import WristFilter
 from dexgrasp_models.tasks.wrist_stream import WristStream
 
 GOES_BY_ITSELF = "the wrist goes by itself: the person's is not followed any more"
@@ -113,7 +114,8 @@ class AssistController:
         self._rest = wrist_rest(config.rest_distance, config.rest_angle)
         self._finger_rest = joint_rest(config.rest_fingers)
         self._grip = GripWatch(config, setup)
-        self._history = WristHistory(1, self._task.history)
+        smoothed = WristFilter(1, self._task.rate)
+        self._history = WristHistory(1, self._task.history, smoothed)
         self._cloud: np.ndarray | None = None  # as many points as the policy sees
         self._began: float | None = None
         self._latest = 0.0

@@ -16,6 +16,7 @@ from dexgrasp_models.geometry.farthest_points import farthest_points
 from dexgrasp_models.hand.spec import HandSpec
 from dexgrasp_models.tasks.batches import batch
 from dexgrasp_models.tasks.joint_ranges import angles_of, normalised
+from dexgrasp_models.tasks.wrist_filter import WristFilter
 
 if TYPE_CHECKING:  # environments need nothing of the controllers
     from dexgrasp_models.control.types import Observation
@@ -41,10 +42,21 @@ class AssistObservation:
 
 
 class WristHistory:
-    """The last wrists of N environments; `reset` each before its first use."""
+    """The last wrists of N environments; `reset` each before its first use.
 
-    def __init__(self, count: int, length: int = 5) -> None:
+    Args:
+        count: N.
+        length: H.
+        smoothed: by which noise is taken from them; without it they are kept as measured.
+
+    Attributes:
+        measured: (N, 4, 4) in `world`, the newest as they came.
+    """
+
+    def __init__(self, count: int, length: int = 5, smoothed: WristFilter | None = None) -> None:
         self._poses = np.full((count, length, 4, 4), np.nan)
+        self._smoothed = smoothed
+        self.measured = self._poses[:, -1].copy()
 
     @property
     def poses(self) -> np.ndarray:
@@ -70,7 +82,11 @@ class WristHistory:
         Raises:
             ValueError: the shape does not fit, or a number isn't finite.
         """
-        self._poses[indices] = batch("first wrist", poses, len(indices), 4, 4)[:, None]
+        first = batch("first wrist", poses, len(indices), 4, 4)
+        self._poses[indices] = first[:, None]
+        self.measured[indices] = first
+        if self._smoothed is not None:
+            self._smoothed.reset(indices, first)
 
     def push(self, poses: np.ndarray) -> None:
         """Take in the present pose of each environment, and forget its oldest.
@@ -82,6 +98,9 @@ class WristHistory:
             ValueError: the shape does not fit, or a number isn't finite.
         """
         newest = batch("wrist", poses, len(self._poses), 4, 4)
+        self.measured = newest.copy()
+        if self._smoothed is not None:
+            newest = self._smoothed.filtered(newest)
         self._poses = np.concatenate((self._poses[:, 1:], newest[:, None]), axis=1)
 
 
@@ -164,8 +183,8 @@ def from_observation(
     cloud = batch("cloud", np.asarray(observation.object_points)[None], 1, None, 3)[0]
     if not len(cloud):
         raise ValueError("the observation's cloud of the object is empty: capture it again")
-    wrists = history.poses
-    if len(wrists) != 1 or not np.array_equal(wrists[0, -1], observation.state.wrist_pose):
+    wrists, newest = history.poses, history.measured
+    if len(wrists) != 1 or not np.array_equal(newest[0], observation.state.wrist_pose):
         raise ValueError(
             "the wrist history is not this observation's: push its wrist pose, of one hand, first"
         )
