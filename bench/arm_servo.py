@@ -2,7 +2,8 @@
 
     python bench/arm_servo.py [--seconds 20] [--targets 100]
 
-The driver's node and its servo process run as on the robot, with the real client library. Streamed
+The driver's node and its servo process run as on the robot, as processes of their own and with the
+real client library. Streamed
 targets at 50 Hz move the wrist; the counterpart notes when each set-point comes. Then single
 targets, far enough apart that the arm stands: from before the publication to the first set-point
 that differs, on the same clock.
@@ -14,6 +15,7 @@ import argparse
 import math
 import os
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -24,7 +26,7 @@ from rich.table import Table
 sys.path.append(str(Path(__file__).parents[1] / "tests" / "helpers"))
 from ros_graph import Graph, eventually, graph
 
-from dexgrasp_arm_driver.arm_driver_node import ArmDriverNode
+from dexgrasp_bringup.driver_nodes import arm_driver
 from dexgrasp_counterparts.ur_controller import PERIOD, UrController
 from dexgrasp_ros import contract, conversions
 
@@ -64,7 +66,9 @@ class Bench:
         topic = contract.WRIST_TARGET
         self.wrist = ros.tester.create_publisher(topic.type, topic.name, topic.qos)
         states, poses = ros.collect(contract.ARM_STATE), ros.collect(contract.WRIST_POSE)
-        ros.start(ArmDriverNode, controller__host=controller.host, commander_timeout=10.0)
+        logs = ros.closing.enter_context(tempfile.TemporaryDirectory())
+        address = {"controller.host": controller.host, "commander_timeout": 10.0}
+        ros.start_processes([arm_driver(address)], Path(logs))
         assert eventually(lambda: self.wrist.get_subscription_count() > 0 and bool(poses))
         assert eventually(lambda: states[-1].level != b"\x02"), states[-1].message
         self.centre = conversions.world_pose_from_message(poses[-1])

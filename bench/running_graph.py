@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Self
@@ -28,24 +28,28 @@ class RunningGraph:
     Args:
         options: of the graph.
         logs: folder that gets what each node says.
+        without: names of nodes in whose place the measurement is.
 
     Attributes:
-        names: of the nodes, the bridge first.
+        nodes: that are started, the bridge first.
+        names: of the nodes.
         processes: the processes.
         client: a client of the graph.
     """
 
-    def __init__(self, options: SimulationOptions, logs: Path) -> None:
-        self._graph = simulation_graph(options)
+    def __init__(
+        self, options: SimulationOptions, logs: Path, without: Collection[str] = ()
+    ) -> None:
+        self.nodes = [node for node in simulation_graph(options) if node.name not in without]
         self._options = options
         self._logs = logs
         self._stack = ExitStack()
-        self.names = [node.name for node in self._graph]
+        self.names = [node.name for node in self.nodes]
 
     def __enter__(self) -> Self:
         environment = graph_environment()
         self.processes = self._stack.enter_context(
-            GraphProcesses(self._graph, environment, self._logs)
+            GraphProcesses(self.nodes, environment, self._logs)
         )
         self.client = self._stack.enter_context(GraspClient(int(environment["ROS_DOMAIN_ID"])))
         return self

@@ -245,6 +245,7 @@ class _Controller:
             "timestamp": 1000.0 + round((now - self.began) / PERIOD) * PERIOD,
             "actual_q": self.joints,
             "actual_qd": self.speeds,
+            "target_q": self.wanted,
             "robot_mode": self.mode,
             "safety_mode": mode,
             "safety_status_bits": bits,
