@@ -194,3 +194,31 @@ def test_the_player_plays_a_recorded_reach(cell, player, tmp_path):
         assert np.linalg.norm(places - expected, axis=1).min() < 0.01
     assert places[-1] == pytest.approx([*AT_CAN[:2], places[-1, 2]])
     assert places[-1, 2] > AT_CAN[2] + 0.1
+
+
+@pytest.mark.parametrize("late", [0, 1])
+def test_beside_lock_step_a_wrist_that_keeps_up_is_followed_in_the_same_state(late):
+    """One that is a state late is not waited for."""
+    with graph() as ros:
+        cell = Cell(ros)
+        cell.robot.stop_joints = np.full(22, 0.4)
+        ros.start(ControlNode, **PATIENT, **BRISK)
+        person, told = Person(ros.tester, reach), []
+
+        def held_back(message):
+            told.append(message)
+            return told[-1 - late] if len(told) > late else None
+
+        person.change = held_back
+        commands = ros.collect(contract.WRIST_TARGET)
+        _, result, _ = cell.start()
+        assert cell.wait(result).result.outcome == "succeeded"
+        began = conversions.stamp_to_ns(told[0].header.stamp)
+        behind = []
+        for command in commands:
+            time = (conversions.stamp_to_ns(command.header.stamp) - began) / 1e9
+            if WAIT + 0.1 < time < WAIT + 0.9:
+                x = command.pose.position.x
+                behind.append(round(50.0 * (time - WAIT - (x - START[0]) / (AT_CAN - START)[0])))
+        assert len(behind) > 20
+        assert np.bincount(behind).argmax() == late

@@ -24,8 +24,7 @@ class Motion:
             as the measured angles do not press. None: from the measured angles.
         observe: makes the controller's observation of a measured state.
         told: called with each state after the controller has been stepped with it.
-        wrist: a person's, where the controller follows one: in lock-step a state is answered once
-            the wrist of its stamp has come, as long as it is followed.
+        wrist: a person's, where the controller follows one.
 
     Attributes:
         controller: steps with the measured states.
@@ -62,9 +61,9 @@ class Motion:
         return self.sight is not None and self.sight.due and self.sight.pending
 
     def lacks_wrist(self, ns: int) -> bool:
-        """Whether the person's wrist at the state of a stamp is still to come."""
+        """Whether the person's wrist at a measured one of a stamp is still to come, and followed."""
         wrist = self._wrist if self.controller.follows_wrist else None
-        return wrist is not None and wrist.stamp != ns
+        return wrist is not None and wrist.stamp < ns
 
     def step(self, state: RobotState, now: float) -> Command | None:
         """The command for a measured state, at ``now`` on the clock of its stamp, s."""

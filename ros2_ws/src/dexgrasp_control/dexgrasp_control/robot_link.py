@@ -68,7 +68,8 @@ class RobotLink:
         self._on_stage = on_stage
         self._faults: dict[str, str] = {}
         self._state: RobotState | None = None
-        self._state_ns = -1
+        self._state_ns = self._wrist_ns = -1
+        self._wrist_keeps_up = False
         self._heard = -float("inf")
         self._silence = 0.0
         self._watched = time.monotonic()
@@ -212,15 +213,16 @@ class RobotLink:
             return
         if self._faults.pop(topic, None) is not None:
             self._on_fault("; ".join(self._faults.values()))
-        pair = self._input.newest()
+        unanswered, pair = self._waits_for_wrist, self._input.newest()
         if pair is None:
             return
         ns, self._state = pair
         if ns < self._state_ns:  # a simulator was reset: nothing is held any more
             self.finger_targets = None
-        if not self._waits_for_wrist:
+        if not unanswered:
             self._silence = 0.0
-        self._state_ns = ns
+        self._wrist_keeps_up &= not unanswered
+        self._state_ns, self._wrist_ns = ns, self._input.wrist_ns
         self._heard = time.monotonic()
         self._answer()
 
@@ -236,17 +238,22 @@ class RobotLink:
             return
         if self._faults.pop(topic, None) is not None:
             self._on_fault("; ".join(self._faults.values()))
+        self._wrist_keeps_up |= wrist.stamp >= self._wrist_ns
         self._answer()
 
     @property
     def _waits_for_wrist(self) -> bool:
-        """Whether, in lock-step, the state that came last is not answered for want of a wrist."""
+        """Whether the state that came last is not answered for want of the wrist that it leads to.
+
+        So a person's wrist is followed a state sooner. Beside lock-step a stream that missed a
+        state is not waited for, until it keeps up again.
+        """
         motion = self._motion
         return (
-            self._parameters.lock_step
+            (self._parameters.lock_step or self._wrist_keeps_up)
             and motion is not None
             and motion.answered_ns != self._state_ns
-            and motion.lacks_wrist(self._state_ns)
+            and motion.lacks_wrist(self._wrist_ns)
         )
 
     def _answer(self) -> None:

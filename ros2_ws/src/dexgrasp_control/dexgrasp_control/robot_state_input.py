@@ -41,6 +41,11 @@ class RobotStateInput:
         self._paired = (-1, -1)
         self._told_ns = -1
 
+    @property
+    def wrist_ns(self) -> int:
+        """Stamp of the wrist in the newest pair, ns; -1 before the first."""
+        return self._paired[1]
+
     def put_joints(self, message: JointState) -> None:
         """Takes a message of the hand, of the arm, or of both; of a bad one, nothing.
 
