@@ -61,7 +61,7 @@ class Motion:
         return self.sight is not None and self.sight.due and self.sight.pending
 
     def lacks_wrist(self, ns: int) -> bool:
-        """Whether the person's wrist at a measured one of a stamp is still to come, and followed."""
+        """Whether the wrist that a person makes of the measured one of a stamp is still to come."""
         wrist = self._wrist if self.controller.follows_wrist else None
         return wrist is not None and wrist.stamp < ns
 
