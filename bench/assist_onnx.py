@@ -14,9 +14,7 @@ torch alone.
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import platform
 import tempfile
 import time
 from collections.abc import Callable
@@ -29,9 +27,9 @@ os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})  # before libraries star
 
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
+from reports import write_report  # noqa: E402
 from torch import Tensor, nn  # noqa: E402
 
-from dexgrasp_models.files import written_whole  # noqa: E402
 from dexgrasp_models.nets.assist_network import AssistNetwork, AssistNetworkConfig  # noqa: E402
 from dexgrasp_models.nets.basis_points import BasisPoints  # noqa: E402
 from dexgrasp_models.nets.graspgf import GraspGF, GraspGFConfig  # noqa: E402
@@ -151,14 +149,13 @@ def main() -> None:
     print(f"both networks, {arguments.points} points, one core; ms of processor time")
     for size, row in found.items():
         print(f"{size:8s}" + "".join(f"{name:>8s} {value:6.2f}" for name, value in row.items()))
-    if arguments.out:
-        report = {
+    write_report(
+        arguments.out,
+        {
             "points": arguments.points,
-            "processor": platform.processor() or platform.machine(),
             "sizes": found,
-        }
-        with written_whole(arguments.out) as temporary:
-            temporary.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+        },
+    )
 
 
 if __name__ == "__main__":

@@ -11,9 +11,7 @@ all alike.
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import platform
 import sys
 import tempfile
 import time
@@ -25,12 +23,12 @@ os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})  # before libraries star
 
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
+from reports import write_report  # noqa: E402
 
 from dexgrasp_models.control.config import ControlConfig  # noqa: E402
 from dexgrasp_models.control.limits import GuardedController  # noqa: E402
 from dexgrasp_models.control.setup import ControllerSetup  # noqa: E402
 from dexgrasp_models.control.types import Observation, RobotState  # noqa: E402
-from dexgrasp_models.files import written_whole  # noqa: E402
 from dexgrasp_models.hand.spec import load_hand  # noqa: E402
 from dexgrasp_models.nets.assist_network import AssistNetwork, AssistNetworkConfig  # noqa: E402
 from dexgrasp_models.nets.weights import save_weights  # noqa: E402
@@ -110,16 +108,15 @@ def main() -> int:
         )
     passed = all(row["acting_ms"] < WANTED_MS for row in found.values())
     print(f"all in under {WANTED_MS:g} ms: {'yes' if passed else 'no'}")
-    if arguments.out:
-        report = {
+    write_report(
+        arguments.out,
+        {
             "wanted_ms": WANTED_MS,
             "passed": passed,
             "points": arguments.points,
-            "processor": platform.processor() or platform.machine(),
             "policies": found,
-        }
-        with written_whole(arguments.out) as temporary:
-            temporary.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+        },
+    )
     return 0 if passed else 1
 
 

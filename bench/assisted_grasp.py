@@ -20,6 +20,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from reports import write_report
 
 from dexgrasp_counterparts.leap_counterpart import told_hand
 from dexgrasp_counterparts.leap_service import HAND
@@ -34,7 +35,6 @@ from dexgrasp_models.control.teleoperation import (
     TeleoperationConfig,
     WristTeleoperation,
 )
-from dexgrasp_models.files import written_whole
 from dexgrasp_models.geometry.poses import through_quaternion
 from dexgrasp_models.objects import load_object
 from dexgrasp_models.perception.fusion import PerceptionError
@@ -197,10 +197,8 @@ def main() -> int:
     print(f"{arguments.policy}, {arguments.scene}: {lifted} of {len(rows)} lifted")
     if arguments.box:
         print(f"{sum(row['in_box'] for row in rows)} of {len(rows)} in the box")
-    if arguments.out:
-        report = {"settings": asdict(config), "scene": arguments.scene, "attempts": rows}
-        with written_whole(arguments.out) as temporary:
-            temporary.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    report = {"settings": asdict(config), "scene": arguments.scene, "attempts": rows}
+    write_report(arguments.out, report)
     return 0
 
 

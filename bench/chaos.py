@@ -13,7 +13,6 @@ succeeded.
 from __future__ import annotations
 
 import argparse
-import json
 import signal
 import tempfile
 import threading
@@ -26,6 +25,7 @@ import numpy as np
 from geometry_msgs.msg import PoseStamped
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
+from reports import write_report
 from rich.console import Console
 from running_graph import RunningGraph, parsed, wait_for_end
 from soak import GOAL_TIMEOUT, tracebacks
@@ -125,9 +125,8 @@ def main() -> None:
                 "unattended_motions": watch.found,
                 "tracebacks": tracebacks(Path(logs)),
             }
-            if arguments.out:  # after each, as a run takes an hour and more
-                arguments.out.write_text(json.dumps(figures, indent=2) + "\n")
-    Console().print_json(json.dumps(figures))
+            write_report(arguments.out, figures)  # after each, as a run takes an hour and more
+    Console().print_json(data=figures)
 
 
 def _drawn(generator: np.random.Generator, names: list[str]) -> Fault:

@@ -10,7 +10,6 @@ the process has ended. After each fault the graph is put in order again.
 from __future__ import annotations
 
 import argparse
-import json
 import signal
 import tempfile
 import threading
@@ -23,6 +22,7 @@ import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray
 from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
 from rcl_interfaces.srv import SetParameters
+from reports import write_report
 from rich.console import Console
 from rich.table import Table
 from running_graph import RunningGraph, parsed, wait_for_end
@@ -194,9 +194,7 @@ def main() -> None:
     for name, seconds in times.items():
         table.add_row(name, str(len(seconds)), f"{np.median(seconds):.2f}", f"{max(seconds):.2f}")
     Console().print(table)
-    if arguments.out:
-        figures = {"options": vars(arguments) | {"out": None}, "seconds": times}
-        arguments.out.write_text(json.dumps(figures, indent=2) + "\n")
+    write_report(arguments.out, {"options": vars(arguments) | {"out": None}, "seconds": times})
 
 
 if __name__ == "__main__":

@@ -11,9 +11,7 @@ little. Errors are distances to the object's mesh, and angles to the normal of i
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import platform
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -25,6 +23,7 @@ for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})  # before libraries start threads
 
 import numpy as np  # noqa: E402
+from reports import write_report  # noqa: E402
 
 from dexgrasp_models.config import find_config  # noqa: E402
 from dexgrasp_models.objects.shapes import SHAPES, make_shape  # noqa: E402
@@ -225,18 +224,14 @@ def main() -> int:
         f"slowest object {slowest:.1f} ms of {TIME_LIMIT_MS:.0f} ms allowed: "
         f"{'ok' if passed else 'too slow'}"
     )
-    if arguments.out:
-        report = {
-            "limit_ms": TIME_LIMIT_MS,
-            "passed": passed,
-            "noise_m": arguments.noise,
-            "seed": arguments.seed,
-            "processor": platform.processor() or platform.machine(),
-            "objects": rows,
-        }
-        partial = arguments.out.with_name(arguments.out.name + ".partial")
-        partial.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
-        os.replace(partial, arguments.out)
+    report = {
+        "limit_ms": TIME_LIMIT_MS,
+        "passed": passed,
+        "noise_m": arguments.noise,
+        "seed": arguments.seed,
+        "objects": rows,
+    }
+    write_report(arguments.out, report)
     return 0 if passed else 1
 
 

@@ -12,7 +12,6 @@ proposer's time is told in the graph and alone in this process, with as many thr
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import statistics
 import tempfile
@@ -26,6 +25,7 @@ from typing import Any
 import numpy as np
 import torch
 from rclpy.node import Node
+from reports import write_report
 from rich.console import Console
 from rich.table import Table
 from running_graph import RunningGraph, parsed
@@ -113,8 +113,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as logs:
         figures = measure(options, arguments.idle, arguments.captures, Path(logs))
     print_tables(figures)
-    if arguments.out:
-        arguments.out.write_text(json.dumps(figures, indent=2) + "\n")
+    write_report(arguments.out, figures)
 
 
 def measure(options: SimulationOptions, idle: float, captures: int, logs: Path) -> dict[str, Any]:

@@ -10,9 +10,7 @@ programs meet both alike.
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import platform
 import sys
 import tempfile
 import time
@@ -24,8 +22,8 @@ os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})  # before libraries star
 
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
+from reports import write_report  # noqa: E402
 
-from dexgrasp_models.files import written_whole  # noqa: E402
 from dexgrasp_models.hand.spec import load_hand  # noqa: E402
 from dexgrasp_models.nets.grasp_gradient import GraspGradient  # noqa: E402
 from dexgrasp_models.nets.graspgf import GraspGF, GraspGFConfig  # noqa: E402
@@ -84,16 +82,15 @@ def main() -> int:
         )
     passed = found["small"]["processor_median_ms"] < WANTED_MS
     print(f"small in under {WANTED_MS:g} ms: {'yes' if passed else 'no'}")
-    if arguments.out:
-        report = {
+    write_report(
+        arguments.out,
+        {
             "wanted_ms": WANTED_MS,
             "passed": passed,
             "points": arguments.points,
-            "processor": platform.processor() or platform.machine(),
             "sizes": found,
-        }
-        with written_whole(arguments.out) as temporary:
-            temporary.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+        },
+    )
     return 0 if passed else 1
 
 

@@ -12,9 +12,7 @@ All on one core, in processor time, so that other programs count little.
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import platform
 import sys
 import time
 from collections.abc import Callable
@@ -28,6 +26,7 @@ import numpy as np  # noqa: E402
 import pytorch_kinematics  # noqa: E402
 import torch  # noqa: E402
 import trimesh  # noqa: E402
+from reports import write_report  # noqa: E402
 from scipy.spatial.transform import Rotation  # noqa: E402
 from torch import Tensor  # noqa: E402
 
@@ -202,19 +201,15 @@ def main() -> int:
         )
     passed = all(row["ratio"] >= WANTED_RATIO for row in rows)
     print(f"at least {WANTED_RATIO:g} times as fast throughout: {'yes' if passed else 'no'}")
-    if arguments.out:
-        report = {
-            "wanted_ratio": WANTED_RATIO,
-            "passed": passed,
-            "batch": arguments.batch,
-            "points": arguments.points,
-            "seed": arguments.seed,
-            "processor": platform.processor() or platform.machine(),
-            "operations": rows,
-        }
-        partial = arguments.out.with_name(arguments.out.name + ".partial")
-        partial.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
-        os.replace(partial, arguments.out)
+    report = {
+        "wanted_ratio": WANTED_RATIO,
+        "passed": passed,
+        "batch": arguments.batch,
+        "points": arguments.points,
+        "seed": arguments.seed,
+        "operations": rows,
+    }
+    write_report(arguments.out, report)
     return 0 if passed else 1
 
 

@@ -12,7 +12,6 @@ each part of the way took.
 from __future__ import annotations
 
 import argparse
-import json
 import tempfile
 import threading
 import time
@@ -21,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from reports import write_report
 from rich.console import Console
 from rich.table import Table
 from rtde_receive import RTDEReceiveInterface
@@ -28,7 +28,6 @@ from running_graph import RunningGraph, parsed
 from sensor_msgs.msg import Joy
 
 from dexgrasp_counterparts.leap_counterpart import LeapCounterpart, told_hand
-from dexgrasp_models.files import written_whole
 from dexgrasp_ros import contract, conversions
 
 FRAMES = 50.0
@@ -221,9 +220,7 @@ def main() -> None:
     ):
         graph.wait_until_active()
         found = measured(graph, arguments.steps)
-    if arguments.out is not None:
-        with written_whole(arguments.out) as temporary:
-            temporary.write_text(json.dumps(found) + "\n")
+    write_report(arguments.out, {"ms": found})
     table = Table("ms", "p50", "p99", "greatest", "n")
     for name, values in found.items():
         figures = [*np.percentile(values, [50, 99]), max(values)] if values else []

@@ -10,12 +10,12 @@ there are contacts.
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 from time import process_time
 
 import mujoco
 import numpy as np
+from reports import write_report
 
 from dexgrasp_models.objects import load_object
 from dexgrasp_sim.backends.mujoco.batch import MujocoBatch
@@ -66,8 +66,7 @@ def main() -> None:
     print(f"mj_step alone     {rates['mj_step_per_s']:10.0f} steps/s")
     print(f"MujocoBatch       {rates['batch_step_per_s']:10.0f} steps/s")
     print(f"share             {rates['share']:10.2f}   (aim: at least {AIM})")
-    if options.out:
-        options.out.write_text(json.dumps(rates, indent=2) + "\n")
+    write_report(options.out, rates)
 
 
 def _reach(batch: MujocoBatch) -> None:

@@ -10,12 +10,12 @@ same commands in every simulator, all grasps in one batch with an object in each
 from __future__ import annotations
 
 import argparse
-import json
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 
 import numpy as np
+from reports import write_report
 
 from dexgrasp_learning.goal_filter import GoalTrial, static_trials
 from dexgrasp_learning.gymnasium_env import SHIPPED
@@ -48,8 +48,7 @@ def main() -> None:
             alike = int((lifted == held[REFERENCE]).sum())
             found[f"{control}/{name}"] = {"held": int(lifted.sum()), f"as_{REFERENCE}": alike}
             print(f"{control:12} {name:12} holds {lifted.sum():3}, alike {alike:3}")
-    if options.out:
-        options.out.write_text(json.dumps(found, indent=2) + "\n")
+    write_report(options.out, found)
 
 
 def chosen(grasps: GraspSet, names: list[str] | None, count: int, seed: int) -> Grasps:

@@ -13,13 +13,13 @@ refused, and a goal without an answer, are counted.
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from reports import write_report
 from rich.console import Console
 from rich.table import Table
 from running_graph import RunningGraph, parsed, wait_for_end
@@ -43,8 +43,7 @@ def main() -> None:
         figures["tracebacks"] = tracebacks(Path(logs))
         for figures["goals"] in _goals(graph, arguments.goals):
             figures["tracebacks"] = tracebacks(Path(logs))
-            if arguments.out:  # now and then, as a run takes an hour and more
-                arguments.out.write_text(json.dumps(figures, indent=2) + "\n")
+            write_report(arguments.out, figures)  # as a run takes an hour and more
     print_tables(figures)
 
 

@@ -15,7 +15,6 @@ Rates count lifted grasps. With fewer steps than it needs the peer is only timed
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 import time
@@ -29,11 +28,11 @@ for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
 from paper_synthesis import Annealing  # noqa: E402
+from reports import write_report  # noqa: E402
 from rich.console import Console  # noqa: E402
 from rich.progress import track  # noqa: E402
 
 from dexgrasp_models.data.grasps import Grasps  # noqa: E402
-from dexgrasp_models.files import written_whole  # noqa: E402
 from dexgrasp_models.objects import LIBRARY_PREFIX, load_object  # noqa: E402
 from dexgrasp_models.synthesis.config import load_synthesis  # noqa: E402
 from dexgrasp_models.synthesis.scene import TableScene  # noqa: E402
@@ -210,17 +209,15 @@ def main() -> int:
         print(
             f"peer: {step_ms:.3f} ms a step and grasp; not tried, as it needs {PAPER_STEPS} steps"
         )
-    if arguments.json:
-        report = {
-            "objects": arguments.objects,
-            "scale": arguments.scale,
-            "seed": arguments.seed,
-            "peer_steps": steps,
-            "peer_step_ms": step_ms,
-            "rows": [{**asdict(row), "rate": row.rate} for row in rows],
-        }
-        with written_whole(arguments.json) as path:
-            path.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    report = {
+        "objects": arguments.objects,
+        "scale": arguments.scale,
+        "seed": arguments.seed,
+        "peer_steps": steps,
+        "peer_step_ms": step_ms,
+        "rows": [{**asdict(row), "rate": row.rate} for row in rows],
+    }
+    write_report(arguments.json, report)
     return 0
 
 
