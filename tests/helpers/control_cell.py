@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
+from typing import Any
 
 import numpy as np
 import trimesh
 from model_robot import ModelRobot
 from rclpy.qos import DurabilityPolicy, QoSProfile
-from ros_graph import Graph
+from ros_graph import Graph, graph
 from std_srvs.srv import Trigger
 
+from dexgrasp_control.control_node import ControlNode
 from dexgrasp_interfaces.action import Assist, ExecuteGrasp
 from dexgrasp_interfaces.msg import ControlState, GraspArray
 from dexgrasp_interfaces.srv import Capture, GenerateProposals
@@ -167,3 +170,24 @@ class Cell:
         message = conversions.grasp_to_message(grasp(), HAND.finger_joints, 0)
         response.success, response.proposals = True, GraspArray(grasps=[message])
         return response
+
+
+@contextmanager
+def assisting_cell(**settings: Any) -> Iterator[Cell]:
+    """Of a control node that follows a person in lock-step."""
+    with graph() as ros:
+        cell = Cell(ros)
+        cell.control = ros.start(ControlNode, lock_step=True, **PATIENT, **settings)
+        yield cell
+        cell.go_on.set()
+
+
+@contextmanager
+def for_one_test(cell: Cell) -> Iterator[Cell]:
+    """As it was at first, with an object that stops the fingers."""
+    cell.reset()
+    cell.robot.stop_joints = np.full(22, 0.4)
+    cell.states.clear()
+    yield cell
+    cell.go_on.set()
+    assert cell.until(lambda: not cell.control._busy)

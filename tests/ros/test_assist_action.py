@@ -5,16 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from action_msgs.msg import GoalStatus
-from control_cell import PATIENT, Cell
+from control_cell import Cell, assisting_cell, for_one_test
 from geometry_msgs.msg import Point, PointStamped
 from person import Person
-from ros_graph import eventually, graph
+from ros_graph import eventually
 from sensor_msgs.msg import Joy
 from std_msgs.msg import Header
 from std_srvs.srv import Trigger
 from tf2_msgs.msg import TFMessage
 
-from dexgrasp_control.control_node import ControlNode
 from dexgrasp_interfaces.action import Assist, ExecuteGrasp
 from dexgrasp_interfaces.msg import ControlState
 from dexgrasp_models.control.carry import CarryConfig
@@ -57,22 +56,15 @@ def reach(time: float) -> np.ndarray:
 @pytest.fixture(scope="module")
 def whole_cell():
     """A control node whose grasps are planned: that makes no difference here."""
-    with graph() as ros:
-        cell = Cell(ros)
-        cell.control = ros.start(ControlNode, lock_step=True, **PATIENT, **BRISK)
+    with assisting_cell(**BRISK) as cell:
         yield cell
-        cell.go_on.set()
 
 
 @pytest.fixture
 def cell(whole_cell):
-    whole_cell.reset()
-    whole_cell.robot.stop_joints = np.full(22, 0.4)
-    whole_cell.rise = LIFT
-    whole_cell.states.clear()
-    yield whole_cell
-    whole_cell.go_on.set()
-    assert whole_cell.until(lambda: not whole_cell.control._busy)
+    with for_one_test(whole_cell) as cell:
+        cell.rise = LIFT
+        yield cell
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from control_cell import HAND, PATIENT, Cell, grasp
+from control_cell import HAND, PATIENT, Cell, assisting_cell, for_one_test, grasp
 from person import Person
 from rclpy.parameter import Parameter
 from ros_graph import eventually, graph
@@ -42,21 +42,14 @@ def reach(time: float) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def whole_cell():
-    with graph() as ros:
-        cell = Cell(ros)
-        cell.control = ros.start(ControlNode, lock_step=True, **PATIENT, **BRISK)
+    with assisting_cell(**BRISK) as cell:
         yield cell
-        cell.go_on.set()
 
 
 @pytest.fixture
 def cell(whole_cell):
-    whole_cell.reset()
-    whole_cell.robot.stop_joints = np.full(22, 0.4)
-    whole_cell.states.clear()
-    yield whole_cell
-    whole_cell.go_on.set()
-    assert whole_cell.until(lambda: not whole_cell.control._busy)
+    with for_one_test(whole_cell) as cell:
+        yield cell
 
 
 @pytest.fixture
