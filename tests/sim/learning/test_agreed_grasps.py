@@ -23,6 +23,7 @@ from dexgrasp_learning.agreed_grasps import (
     drawn_grasps,
     lifting,
     seen_nearness,
+    untried,
 )
 from dexgrasp_models.data.grasp_set import GraspSet
 from dexgrasp_models.data.grasps import GraspDataError, Grasps, concatenate
@@ -50,10 +51,6 @@ def twelve() -> Grasps:
 NEARNESS = torch.rand(1, 12, 4, generator=torch.Generator().manual_seed(0))
 
 
-def everything(grasps: Grasps, rng: np.random.Generator) -> np.ndarray:
-    return np.ones(len(grasps), dtype=bool)
-
-
 class Recorded:
     """Lets those hold that a rule says, and remembers what was tried."""
 
@@ -66,7 +63,7 @@ class Recorded:
 
 
 def test_what_holds_as_predicted_depends_on_its_cloud_alone(twelve):
-    found = agreed(twelve, NEARNESS[:, [0] * 12], everything, CONFIG)
+    found = agreed(twelve, NEARNESS[:, [0] * 12], untried, CONFIG)
     assert (found.figures[SHARE] == 0).all()
     for one in np.unique(found.objects):  # each object is predicted for by another network
         mine = found.joints[found.objects == one]
@@ -93,7 +90,7 @@ def test_an_object_has_no_part_in_its_own_prediction(twelve):
     first = twelve.objects == twelve.objects[0]
     changed = replace(twelve, joints=np.where(first[:, None], 0.9, twelve.joints))
     once = replace(CONFIG, rounds=1)
-    before, after = (agreed(g, NEARNESS, everything, once) for g in (twelve, changed))
+    before, after = (agreed(g, NEARNESS, untried, once) for g in (twelve, changed))
     assert np.array_equal(before.joints[first], after.joints[first])
     assert not np.array_equal(before.joints[~first], after.joints[~first])
 
@@ -126,7 +123,7 @@ def test_a_run_goes_on_with_its_verdicts_and_ends_alike(twelve):
 def test_grasps_of_one_object_are_refused(twelve):
     one = twelve[twelve.objects == twelve.objects[0]]
     with pytest.raises(GraspDataError, match="give some of others"):
-        agreed(one, NEARNESS[:, : len(one)], everything, CONFIG)
+        agreed(one, NEARNESS[:, : len(one)], untried, CONFIG)
     nowhere = replace(one, planes=np.full_like(one.planes, np.nan))
     with pytest.raises(GraspDataError, match="on no table"):
         seen_nearness(nowhere, FullClouds(kept=1), CONFIG)
@@ -204,3 +201,8 @@ def test_the_command_writes_a_set_to_train_on(tmp_path, monkeypatch):
     assert 1 <= len(found) <= 4
     assert set(found.figures[SHARE]) <= {0.5, 1.0}
     assert lifting(library_object, PATTERNS)(found, np.random.default_rng(0)).any()
+
+    out = tmp_path / "untried"
+    monkeypatch.setattr(agreed_grasps, "lifting", None)
+    assert "4 of 4 taken untried" in command(tmp_path / "set", "--out", out, "--untried")
+    assert set(GraspSet.open(out)[:].figures[SHARE]) == {0.5}

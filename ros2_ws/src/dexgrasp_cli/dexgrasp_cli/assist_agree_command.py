@@ -36,6 +36,9 @@ def agree(
         int, typer.Option(min=1, help="Grasps of each object that are taken, drawn at random.")
     ] = 30,
     rounds: Annotated[int, typer.Option(min=1, help="Of prediction and trials.")] = 2,
+    tried: Annotated[
+        bool, typer.Option("--tried/--untried", help="Whether what is predicted has to hold.")
+    ] = True,
     seed: Seed = 0,
     threads: Annotated[int, typer.Option(min=1, help="That step the trials.")] = 1,
     meshes: Meshes = None,
@@ -43,8 +46,8 @@ def agree(
     """Move postures to what a network predicts of wrist and cloud, as far as the hand still holds.
 
     Takes a set's training objects, and writes a new set to train policies on: of these the grasps
-    that hold, and the validation objects' grasps as they are. Can be killed at any time; run again,
-    it goes on with what isn't tried yet.
+    that hold, or untried all as predicted, and the validation objects' grasps as they are. Can be
+    killed at any time; run again, it goes on with what isn't tried yet.
     """
     import numpy as np
     import torch
@@ -57,6 +60,7 @@ def agree(
         drawn_grasps,
         lifting,
         seen_nearness,
+        untried,
     )
     from dexgrasp_learning.partial_clouds import PartialClouds
     from dexgrasp_models.data.grasp_set import GraspSet, Provenance
@@ -82,6 +86,7 @@ def agree(
             "settings": asdict(config),
             "where": list(where or ()),
             "seed": seed,
+            "tried": tried,
         }
         notes["source"] = source.path.name
         told = json.dumps({**notes, "grasps": len(grasps)}, sort_keys=True)
@@ -107,13 +112,13 @@ def agree(
             )
         objects = len(np.unique(grasps.objects))
         console.print(f"{len(grasps)} grasps of {objects} training objects, seed {seed}")
-        patterns = generate(np.random.default_rng(seed))
+        patterns, load = generate(np.random.default_rng(seed)), object_loader(meshes)
         verdicts = Verdicts((rounds, len(config.shares), len(grasps)), known, keep)
         try:
             found = agreed(
                 grasps,
                 seen_nearness(grasps, PartialClouds(), config, seed),
-                lifting(object_loader(meshes), patterns.training, threads),
+                lifting(load, patterns.training, threads) if tried else untried,
                 config,
                 seed=seed,
                 verdicts=verdicts,
@@ -126,7 +131,8 @@ def agree(
         new.append(found, Provenance(seed=seed, notes=notes), shard=TRAINING)
         shares = found.figures[SHARE]
         console.print(
-            f"{len(found)} of {len(grasps)} hold, {(shares == 0).mean():.0%} of them as predicted; "
+            f"{len(found)} of {len(grasps)} {'hold' if tried else 'taken untried'}, "
+            f"{(shares == 0).mean():.0%} of them as predicted; "
             f"written to {escape(str(out))}",
             soft_wrap=True,
         )
