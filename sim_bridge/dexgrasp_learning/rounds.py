@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -144,13 +145,14 @@ class _Rounds:
         found = dict(self._judge(self._learner.policy) if self._judge else figures)
         if self._judge:
             curves.validation(state.step, found)
+        self._keep(self._run.latest, found)
         if not self._judge or found[LOSS] < state.best:
             state.best = found[LOSS]
-            self._keep(found)
+            self._keep(self._run.weights, found)
         self._judging = max(self._judging, state.seconds - begun)
         return found
 
-    def _keep(self, figures: Mapping[str, float]) -> None:
+    def _keep(self, path: Path, figures: Mapping[str, float]) -> None:
         metadata = {
             **self._run.metadata,
             "recipe": self._run.name,
@@ -160,7 +162,7 @@ class _Rounds:
             "validation": dict(figures),
         }
         network = self._learner.network
-        save_weights(self._run.weights, network, network.config, metadata)
+        save_weights(path, network, network.config, metadata)
 
     def _progress(self, figures: Mapping[str, float]) -> Progress:
         state = self._state

@@ -43,6 +43,11 @@ class Run:
         return self.out / f"{self.name}.safetensors"
 
     @property
+    def latest(self) -> Path:
+        """File of the weights that a policy's validation judged last, for who chooses otherwise."""
+        return self.out / f"{self.name}.latest.safetensors"
+
+    @property
     def checkpoint(self) -> Path:
         """File that a run goes on from."""
         return self.out / f"{self.name}.checkpoint"

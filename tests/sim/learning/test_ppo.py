@@ -17,6 +17,7 @@ from dexgrasp_learning.rounds import train_rounds
 from dexgrasp_models.nets.assist_network import AssistNetwork, AssistNetworkConfig
 from dexgrasp_models.nets.weights import load_weights
 from dexgrasp_models.training.checkpoint import TrainingError
+from dexgrasp_models.training.objectives import LOSS
 from dexgrasp_models.training.run import Run
 
 CONFIG = PPOConfig(
@@ -131,13 +132,22 @@ def test_at_first_only_the_critic_learns(tmp_path):
     assert learned("actor", 1, 2)
 
 
+def test_the_latest_weights_are_kept_beside_the_best(tmp_path, monkeypatch):
+    monkeypatch.setattr(PPO, "policy", None)  # without a primitive there is none
+    losses, run = iter([0.0, 1.0, 2.0]), Run(tmp_path, "assist")
+    train_rounds(learner(), 3, run, judge=lambda _: {LOSS: next(losses)}, judge_every=1)
+    for path, step in ((run.weights, 1), (run.latest, 3)):
+        assert load_weights(path, AssistNetworkConfig).metadata["step"] == step
+
+
 def test_it_leaves_and_prints_nothing_but_what_is_asked_for(tmp_path, capfd):
     train_rounds(learner(count=8), 1, Run(tmp_path / "out", "assist"))
     told = capfd.readouterr()
     assert told.out == ""
     assert told.err == ""
     left_behind = {path.name for path in (tmp_path / "out").iterdir()}
-    assert left_behind == {"assist.safetensors", "assist.checkpoint", "curves"}
+    weights = {"assist.safetensors", "assist.latest.safetensors"}
+    assert left_behind == {*weights, "assist.checkpoint", "curves"}
     assert not list((tmp_path / "out").rglob("*.diff"))
 
 
