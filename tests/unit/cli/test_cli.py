@@ -100,11 +100,16 @@ def test_the_scene_chooses_the_simulator_unless_the_user_does() -> None:
 
     assert "backend" not in bridge()
     assert bridge(backend="mujoco")["backend"] == "mujoco"
-    with pytest.raises(GraphError, match="backend is 'gazebo', not mujoco"):
+    with pytest.raises(
+        GraphError, match="backend is 'gazebo', not isaac_gym or mujoco or mujoco_warp"
+    ):
         SimulationOptions(backend="gazebo")
     result = CliRunner().invoke(app, ["bench", "grasp", "--objects", "can", "--backend", "gazebo"])
     assert result.exit_code == 2
-    assert "backend = 'gazebo': expected one of: mujoco" in result.output.replace("\n", "")
+    assert (
+        "backend = 'gazebo': expected one of: isaac_gym, mujoco, mujoco_warp"
+        in result.output.replace("\n", "")
+    )
 
 
 def test_benchmarks_refuse_weights_that_are_not_there(tmp_path: Path) -> None:
