@@ -17,7 +17,11 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
-from isaac_gym_counterpart import INTERPRETER_VARIABLE, counterpart_interpreter
+from isaac_gym_counterpart import (
+    INTERPRETER_VARIABLE,
+    PYTHON_VARIABLE,
+    counterpart_interpreter,
+)
 from simulator_comparison import OBJECTS, differences, grope
 
 from dexgrasp_models.hand.spec import load_hand
@@ -79,6 +83,7 @@ def nothing_left(own_process: None) -> Iterator[None]:
 # It moves as it should
 
 
+@pytest.mark.skipif(PYTHON_VARIABLE in os.environ, reason="two versions of MuJoCo are no pair")
 def test_it_moves_hands_and_different_objects_in_contact_much_as_mujoco_does():
     expected, pressed = grope("mujoco")
     assert (pressed > 100).all(), "hands press on objects"

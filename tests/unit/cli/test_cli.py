@@ -112,6 +112,14 @@ def test_the_scene_chooses_the_simulator_unless_the_user_does() -> None:
     )
 
 
+def test_the_doctor_says_how_to_get_a_simulator_that_is_not_there(monkeypatch) -> None:
+    monkeypatch.delenv("DEXGRASP_ISAACGYM_PYTHON", raising=False)
+    found = doctor._simulator("isaac_gym")
+    assert not found.found
+    assert "$DEXGRASP_ISAACGYM_PYTHON is not set" in found.detail
+    assert "pip install -e isaacgym/python" in found.detail
+
+
 def test_benchmarks_refuse_weights_that_are_not_there(tmp_path: Path) -> None:
     command = ["bench", "grasp", "--proposer", "learned", "--weights", str(tmp_path)]
     result = CliRunner().invoke(app, command)

@@ -192,8 +192,9 @@ class Worker:
             scenes["robot"]["urdf"], fixed=scenes["robot"]["fixed"], compensated=True
         )
         things = [self._load(name, fixed=False, compensated=False) for name in scenes["objects"]]
+        fixed = self._options(True, False)
         blocks = [
-            (self._gym.create_box(self._sim, *block["size"], self._options(True, False)), block)
+            (self._gym.create_box(self._sim, *block["size"], options=fixed), block)
             for block in scenes["blocks"]
         ]
         names = self._gym.get_asset_dof_names(robot)
@@ -521,7 +522,7 @@ class Worker:
     def _contacts(self) -> np.ndarray:
         """(N, L) normal force on the object by each link, N."""
         contacts = np.zeros((self._layout.worlds, self._layout.links), np.float32)
-        found = self._gym.get_rigid_contacts(self._sim)
+        found: Any = self._gym.get_rigid_contacts(self._sim)
         bodies = np.stack([found["body0"], found["body1"]], axis=-1)
         worlds = np.maximum(found["env0"], found["env1"])
         links = self._link_of_body[bodies].max(axis=-1, initial=-1)
