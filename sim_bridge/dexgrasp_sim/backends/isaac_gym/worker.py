@@ -192,11 +192,11 @@ class Worker:
             scenes["robot"]["urdf"], fixed=scenes["robot"]["fixed"], compensated=True
         )
         things = [self._load(name, fixed=False, compensated=False) for name in scenes["objects"]]
-        fixed = self._options(True, False)
-        blocks = [
-            (self._gym.create_box(self._sim, *block["size"], options=fixed), block)
-            for block in scenes["blocks"]
-        ]
+        blocks = []
+        for block in scenes["blocks"]:
+            x, y, z = block["size"]
+            box = self._gym.create_box(self._sim, x, y, z, self._options(True, False))
+            blocks.append((box, block))
         names = self._gym.get_asset_dof_names(robot)
         self._order = np.array([names.index(name) for name in scenes["robot"]["joints"]])
         self._drives = self._gym.get_asset_dof_properties(robot)
