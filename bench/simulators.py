@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import replace
-from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +20,7 @@ from dexgrasp_learning.goal_filter import GoalTrial, static_trials
 from dexgrasp_learning.gymnasium_env import SHIPPED
 from dexgrasp_models.data.grasp_set import GraspSet
 from dexgrasp_models.data.grasps import Grasps
+from dexgrasp_sim.backends import check_backend
 from dexgrasp_sim.datasets.grasp_trials import Control, library_object, perturbed
 from dexgrasp_sim.scene import BACKENDS
 
@@ -72,7 +72,7 @@ def holds(backend: str, grasps: Grasps) -> np.ndarray:
 
 def installed(backend: str) -> bool:
     try:
-        import_module(f"dexgrasp_sim.backends.{backend}.batch")
+        check_backend(backend)
     except ImportError as error:
         print(f"{backend} is left out: {error}")
         return False

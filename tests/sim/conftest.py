@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+
 import pytest
 import torch
+from forked_workers import ForkedWorker
+from isaac_gym_counterpart import (
+    INTERPRETER_VARIABLE,
+    PYTHON_VARIABLE,
+    counterpart_interpreter,
+)
 
+from dexgrasp_sim.backends.isaac_gym import worker_process
 from dexgrasp_sim.scene import BACKENDS
 
 BIT_EXACT = ("mujoco", *(() if torch.cuda.is_available() else ("mujoco_warp",)))
@@ -12,6 +22,18 @@ BIT_EXACT = ("mujoco", *(() if torch.cuda.is_available() else ("mujoco_warp",)))
 
 EXACT_ALONE = ("mujoco",)
 """Those in which an environment is rounded alike alone and among others."""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def isaac_gym(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Isaac Gym's counterpart, where Isaac Gym itself is not installed."""
+    with pytest.MonkeyPatch.context() as patch:
+        if not os.environ.get(INTERPRETER_VARIABLE):
+            interpreter = counterpart_interpreter(tmp_path_factory.mktemp("isaac_gym"))
+            patch.setenv(INTERPRETER_VARIABLE, str(interpreter))
+            if not os.environ.get(PYTHON_VARIABLE):
+                patch.setattr(worker_process, "start_process", ForkedWorker)
+        yield
 
 
 @pytest.fixture(params=BACKENDS)

@@ -88,6 +88,8 @@ def test_no_module_is_longer_than_a_reader_follows():
         if "build" not in file.relative_to(ROOT).parts
     }
     assert len(lengths) > 300
-    # The peer of the synthesis is one script on purpose: what is timed stands in one place.
+    # One script each on purpose: what is timed against the synthesis stands in one place, and what
+    # runs under Isaac Gym's Python has nothing of dexgrasp beside it.
     too_long = {name for name, length in lengths.items() if length > 400}
-    assert too_long <= {"bench/paper_synthesis.py"}
+    worker = "sim_bridge/dexgrasp_sim/backends/isaac_gym/worker.py"
+    assert too_long <= {"bench/paper_synthesis.py", worker}

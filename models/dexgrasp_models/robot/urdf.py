@@ -24,7 +24,7 @@ def to_text(robot: Element) -> str:
     return ElementTree.tostring(robot, encoding="unicode", xml_declaration=True) + "\n"
 
 
-def add_link(robot: Element, link: Link, colour: str) -> None:
+def add_link(robot: Element, link: Link, colour: str, capsule_ends: bool = True) -> None:
     """Add `<link>` with its mass and its shapes, as both visual and collision geometry.
 
     URDF has no capsule: it becomes a cylinder and two spheres.
@@ -33,18 +33,29 @@ def add_link(robot: Element, link: Link, colour: str) -> None:
         robot: the `<robot>` to add to.
         link: the link.
         colour: "r g b a" of its visuals.
+        capsule_ends: whether the spheres are there; not for who takes cylinders for capsules.
     """
     element = SubElement(robot, "link", name=link.name)
-    _add_inertial(element, link.inertial())
+    add_inertial(element, link.inertial())
     for primitive in link.primitives:
         for kind in ("visual", "collision"):
-            for pose, tag, attributes in _urdf_shapes(primitive):
+            for pose, tag, attributes in _urdf_shapes(primitive, capsule_ends):
                 shape = SubElement(element, kind)
                 _add_origin(shape, pose)
                 SubElement(SubElement(shape, "geometry"), tag, attributes)
                 if kind == "visual":
                     material = SubElement(shape, "material", name=colour.replace(" ", "_"))
                     SubElement(material, "color", rgba=colour)
+
+
+def add_inertial(element: Element, inertial: Inertial) -> None:
+    """Add mass properties to a `<link>`."""
+    inertia = inertial.inertia
+    child = SubElement(element, "inertial")
+    _add_origin(child, Pose(tuple(inertial.centre)))
+    SubElement(child, "mass", value=f"{inertial.mass:.9g}")
+    entries = {f"i{a}{b}": inertia["xyz".index(a), "xyz".index(b)] for a, b in _upper_triangle()}
+    SubElement(child, "inertia", {name: f"{value:.9g}" for name, value in entries.items()})
 
 
 def add_frame(robot: Element, name: str) -> None:
@@ -99,27 +110,20 @@ def _add_joint(
     return element
 
 
-def _add_inertial(element: Element, inertial: Inertial) -> None:
-    inertia = inertial.inertia
-    child = SubElement(element, "inertial")
-    _add_origin(child, Pose(tuple(inertial.centre)))
-    SubElement(child, "mass", value=f"{inertial.mass:.9g}")
-    entries = {f"i{a}{b}": inertia["xyz".index(a), "xyz".index(b)] for a, b in _upper_triangle()}
-    SubElement(child, "inertia", {name: f"{value:.9g}" for name, value in entries.items()})
-
-
 def _upper_triangle() -> list[tuple[str, str]]:
     return [(a, b) for a in "xyz" for b in "xyz" if a <= b]
 
 
-def _urdf_shapes(primitive: Primitive) -> Iterable[tuple[Pose, str, dict[str, str]]]:
+def _urdf_shapes(
+    primitive: Primitive, capsule_ends: bool
+) -> Iterable[tuple[Pose, str, dict[str, str]]]:
     if primitive.kind == "box":
         yield primitive.pose, "box", {"size": _numbers(2 * np.array(primitive.size))}
         return
     radius, half_length = primitive.size
     size = {"radius": f"{radius:.9g}"}
     yield primitive.pose, "cylinder", {**size, "length": f"{2 * half_length:.9g}"}
-    for end in primitive.segment:
+    for end in primitive.segment if capsule_ends else ():
         yield Pose(tuple(end)), "sphere", size
 
 

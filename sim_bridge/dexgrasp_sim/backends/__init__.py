@@ -1,12 +1,14 @@
 """Simulators, a room for each, and the choice among them.
 
-A room's module `batch` offers `make_batch`, which takes what `make_batch_physics` takes.
+A room's module `batch` offers `make_batch`, which takes what `make_batch_physics` takes, and may
+offer `check`, which says what of the simulator is installed where an import does not tell.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import import_module
+from types import ModuleType
 
 from dexgrasp_models.objects import ObjectModel
 from dexgrasp_sim.cameras.depth_cameras import DepthCameras
@@ -50,6 +52,19 @@ def make_batch_physics(
         ImportError: what the simulator needs is not installed.
         ValueError: there is no environment or no thread.
     """
+    return _room(config.backend).make_batch(config, object_models, threads)
+
+
+def check_backend(name: str) -> str:
+    """What there is of what a simulator needs.
+
+    Raises:
+        ImportError: what is missing, and how to get it.
+    """
+    check: Callable[[], str] | None = getattr(_room(name), "check", None)
+    return check() if check else "ready"
+
+
+def _room(name: str) -> ModuleType:
     # Only the simulator that is asked for is imported.
-    room = import_module(f"{__name__}.{config.backend}.batch")
-    return room.make_batch(config, object_models, threads)
+    return import_module(f"{__name__}.{name}.batch")

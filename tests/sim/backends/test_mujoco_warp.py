@@ -7,6 +7,7 @@ import sys
 
 import numpy as np
 import pytest
+from simulator_comparison import OBJECTS, differences, grope
 
 from dexgrasp_models.objects import load_object
 from dexgrasp_sim.backends import make_batch_physics
@@ -15,8 +16,6 @@ from dexgrasp_sim.scene import SceneConfig
 from dexgrasp_sim.single_physics import SinglePhysics
 
 ROOM = "dexgrasp_sim.backends.mujoco_warp.batch"
-OBJECTS = [load_object(name) for name in ("can", "box")]
-ROWS = range(len(OBJECTS))
 
 SHIFT, TURN = 1e-4, 1e-3
 """m, and rad of joints or in rotation matrices, by which 200 ticks in contact may differ."""
@@ -27,35 +26,11 @@ def warp_batch():
     return pytest.importorskip(ROOM, exc_type=ImportError).MujocoWarpBatch
 
 
-def _grope(backend: str, **values):
-    """200 ticks: down to the objects, fingers around them, and there."""
-    batch = make_batch_physics(SceneConfig(backend=backend, **values), OBJECTS)
-    batch.reset(ROWS, [5, 6])
-    home = batch.wrist_poses()
-    below = home.copy()
-    below[:, :3, 3] = (-0.1, 0.0, 0.08), (-0.12, 0.02, 0.1)
-    pressed = 0
-    for tick in range(200):
-        part = min(1.0, (tick + 1) / 50)
-        fingers = np.array([0.3, 0.5])[:, None] * np.full(22, max(0.0, part - 0.4))
-        batch.set_targets(home + part * (below - home), fingers)
-        batch.step()
-        pressed += batch.hand_contacts().any(axis=1)
-    assert not batch.faults
-    return batch, pressed
-
-
-def _differences(first, second):
-    poses = np.abs(first.object_poses() - second.object_poses())
-    joints = np.abs(first.joints() - second.joints()).max()
-    return poses[:, :3, 3].max(), max(joints, poses[:, :3, :3].max())
-
-
 def test_it_moves_hands_and_different_objects_in_contact_as_mujoco_does(warp_batch):
-    expected, pressed = _grope("mujoco")
+    expected, pressed = grope("mujoco")
     assert (pressed > 100).all(), "hands press on objects"
-    found, _ = _grope("mujoco_warp")
-    shift, turn = _differences(found, expected)
+    found, _ = grope("mujoco_warp")
+    shift, turn = differences(found, expected)
     assert shift < SHIFT
     assert turn < TURN
     assert found.hand_contacts().sum(axis=1) == pytest.approx(
@@ -64,7 +39,7 @@ def test_it_moves_hands_and_different_objects_in_contact_as_mujoco_does(warp_bat
 
 
 def test_an_object_half_as_heavy_again_moves_otherwise():
-    shift, turn = _differences(_grope("mujoco")[0], _grope("mujoco", object_mass=0.15)[0])
+    shift, turn = differences(grope("mujoco")[0], grope("mujoco", object_mass=0.15)[0])
     assert shift > SHIFT or turn > TURN
 
 

@@ -100,11 +100,24 @@ def test_the_scene_chooses_the_simulator_unless_the_user_does() -> None:
 
     assert "backend" not in bridge()
     assert bridge(backend="mujoco")["backend"] == "mujoco"
-    with pytest.raises(GraphError, match="backend is 'gazebo', not mujoco"):
+    with pytest.raises(
+        GraphError, match="backend is 'gazebo', not isaac_gym or mujoco or mujoco_warp"
+    ):
         SimulationOptions(backend="gazebo")
     result = CliRunner().invoke(app, ["bench", "grasp", "--objects", "can", "--backend", "gazebo"])
     assert result.exit_code == 2
-    assert "backend = 'gazebo': expected one of: mujoco" in result.output.replace("\n", "")
+    assert (
+        "backend = 'gazebo': expected one of: isaac_gym, mujoco, mujoco_warp"
+        in result.output.replace("\n", "")
+    )
+
+
+def test_the_doctor_says_how_to_get_a_simulator_that_is_not_there(monkeypatch) -> None:
+    monkeypatch.delenv("DEXGRASP_ISAACGYM_PYTHON", raising=False)
+    found = doctor._simulator("isaac_gym")
+    assert not found.found
+    assert "$DEXGRASP_ISAACGYM_PYTHON is not set" in found.detail
+    assert "pip install -e isaacgym/python" in found.detail
 
 
 def test_benchmarks_refuse_weights_that_are_not_there(tmp_path: Path) -> None:

@@ -171,8 +171,9 @@ def _optional() -> Iterator[Finding]:
 
 def _simulator(backend: str) -> Finding:
     def look() -> str:
-        importlib.import_module(f"dexgrasp_sim.backends.{backend}.batch")
-        return "ready"
+        from dexgrasp_sim.backends import check_backend
+
+        return check_backend(backend)
 
     return _check(f"simulator {backend}", look, f"backend: {backend}, an option")
 

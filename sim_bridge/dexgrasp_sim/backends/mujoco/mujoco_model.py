@@ -25,7 +25,8 @@ OBJECT = "object"
 OBJECT_JOINT = "object_free"
 TABLE = "table"
 
-_TABLE_ROLLING_FRICTION = 0.0005  # m: a ball comes to rest within seconds
+TABLE_ROLLING_FRICTION = 0.0005
+"""Of the table alone, m: a ball comes to rest within seconds."""
 
 
 def build_scene(config: SceneConfig, object_model: ObjectModel) -> mujoco.MjModel:
@@ -71,7 +72,7 @@ def add_table(spec: mujoco.MjSpec, friction: float, size: tuple[float, float]) -
         size=(size[0] / 2, size[1] / 2, 0.05),
         contype=Collides.TABLE,
         conaffinity=0,
-        friction=[sliding, torsional, _TABLE_ROLLING_FRICTION],
+        friction=[sliding, torsional, TABLE_ROLLING_FRICTION],
         **{**CONTACT, "condim": 6},
     )
 
