@@ -71,22 +71,22 @@ class TaughtGoalEnvironments:
         seen = self._environments.begin(episodes)
         self._random = self._sight.begin(episodes, seed)
         self._random.vary(self._environments.physics)
-        return self._sight.view(seen)
+        self._view = self._sight.view(seen)
+        return self._view
 
     def step(self, actions: np.ndarray) -> StudentView:
-        """Act by moves (N, 24), clipped to (-1, 1).
+        """Act by moves (N, 24).
 
         Raises:
             ValueError: as `GoalEnvironments.step`.
         """
         now = self._environments
         moves = self._random.arriving(np.asarray(actions))
-        seen, _ = now.step(moves_to_actions(moves, now.targets, self._hand, now.config))
-        return self._sight.view(seen)
+        seen, _ = now.step(moves_to_actions(moves, self._view, self._hand, now.config))
+        self._view = self._sight.view(seen)
+        return self._view
 
     def expert(self) -> np.ndarray:
-        """(N, 24) moves that the expert would make, beyond (-1, 1) where it wants to do more."""
-        now, wanted = self._environments, self._expert.wanted()
-        return moves_of(
-            self._expert.actions_for(wanted), wanted.joints, now.targets, self._hand, now.config
-        )
+        """(N, 24) moves that the expert would make."""
+        wanted, task = self._expert.wanted(), self._environments.config
+        return moves_of(wanted.velocities, wanted.postures, self._view, self._hand, task)

@@ -13,11 +13,17 @@ import numpy as np
 
 from dexgrasp_models.hand.spec import HandSpec
 from dexgrasp_models.tasks.batches import batch
-from dexgrasp_models.tasks.goal_action import WRIST, action_size, wrist_leads
+from dexgrasp_models.tasks.goal_action import WRIST, action_size, wrist_actions, wrist_leads
 from dexgrasp_models.tasks.goal_config import GoalConfig
 from dexgrasp_models.tasks.goal_frame import turned_into
 from dexgrasp_models.tasks.joint_ranges import normalised
 
+ACCELERATION, ANGULAR_ACCELERATION = 0.8, 8.0
+"""m/s^2 and rad/s^2 at most, at which a wrist speeds up."""
+FINGER_SPEED = 0.6
+"""rad/s of an actuator's target."""
+POSTURE = 1.0
+"""rad of an actuator from the grasp, which a move of 1 means."""
 _NEAR, _NEAR_ANGLE = 0.01, 0.1
 """m and rad of the way that is left to the grasp, within which it is seen enlarged."""
 
@@ -41,7 +47,7 @@ class StudentView:
     wrist_targets: np.ndarray
     """(N, 4, 4) its present target."""
     actions: np.ndarray
-    """(N, 24) the last ones; zeros at first."""
+    """(N, 24) the last ones; zeros at first. They are what a wrist speeds up from."""
     frames: np.ndarray
     """(N, 4, 4) of `reference_frames`."""
     goals: np.ndarray
@@ -78,8 +84,8 @@ class StudentView:
 
 
 def state_size(hand: HandSpec) -> int:
-    """Numbers of a state: 158 of the Shadow Hand."""
-    return len(hand.joints) + 5 * len(hand.actuators) + 46
+    """Numbers of a state: 152 of the Shadow Hand."""
+    return len(hand.joints) + 5 * len(hand.actuators) + 40
 
 
 def student_states(view: StudentView, hand: HandSpec) -> np.ndarray:
@@ -87,7 +93,7 @@ def student_states(view: StudentView, hand: HandSpec) -> np.ndarray:
 
     Of the fingers the joints, and in the actuators' angles their speeds, targets, the goal, how far
     the targets are from it, and how far it is from there to what presses. Of the wrist its height,
-    rotation, last move and by how much its target is ahead; the way that is left to the grasp, near
+    rotation and by how much its target is ahead; the way that is left to the grasp, near
     its end also enlarged; the grasp's height and rotation. Of the cloud the box around it, from
     the grasp.
     """
@@ -109,7 +115,6 @@ def student_states(view: StudentView, hand: HandSpec) -> np.ndarray:
             pressed - closed,
             wrists[:, 2, 3:],
             _axes(frames, wrists),
-            view.actions[:, :WRIST],
             *leads,
             way,
             turn,
@@ -132,14 +137,16 @@ def clouds_at_goals(view: StudentView) -> np.ndarray:
 
 
 def moves_to_actions(
-    moves: np.ndarray, targets: np.ndarray, hand: HandSpec, config: GoalConfig
+    moves: np.ndarray, view: StudentView, hand: HandSpec, config: GoalConfig
 ) -> np.ndarray:
-    """Actions of a student's outputs.
+    """Actions of a student's outputs, which say where to and how fast, and not how to speed up.
+
+    So what is to be done at a place is told by the place alone, and not by what was done before.
 
     Args:
-        moves: (N, 24), clipped to (-1, 1): the wrist's as in the task, then changes of the
-            actuators' targets, 1 being what a joint's target makes in a step at most.
-        targets: (N, 22) present targets of the joints, rad.
+        moves: (N, 24), clipped to (-1, 1): velocities of the wrist as in the task, then how far
+            from the grasp the fingers are wanted, in `POSTURE`.
+        view: in which they were given.
         hand: whose joints these are.
         config: of the task.
 
@@ -149,31 +156,52 @@ def moves_to_actions(
     Raises:
         ValueError: a shape does not fit, or a number isn't finite.
     """
-    moves = np.clip(batch("moves", moves, len(targets), action_size(hand)), -1.0, 1.0)
-    angles = targets @ hand.reduction.T + config.joint_speed / config.rate * moves[:, WRIST:]
-    shares = np.clip(normalised(angles, hand.actuator_limits), -1.0, 1.0)
-    return np.concatenate((moves[:, :WRIST], shares), axis=1)
+    moves = np.clip(batch("moves", moves, len(view), action_size(hand)), -1.0, 1.0)
+    now, last = wrist_actions(moves), wrist_actions(view.actions)
+    linear = ACCELERATION / config.rate / config.wrist_speed
+    angular = ANGULAR_ACCELERATION / config.rate / config.wrist_angular_speed
+    present, closed = (each @ hand.reduction.T for each in (view.targets, view.goal_joints))
+    longest = FINGER_SPEED / config.rate
+    steps = np.clip(closed + POSTURE * moves[:, WRIST:] - present, -longest, longest)
+    return np.concatenate(
+        (
+            _sped_up(now[0], last[0], linear),
+            _sped_up(now[1], last[1], angular),
+            np.clip(normalised(present + steps, hand.actuator_limits), -1.0, 1.0),
+        ),
+        axis=1,
+    )
 
 
 def moves_of(
-    actions: np.ndarray,
-    wanted: np.ndarray,
-    targets: np.ndarray,
+    velocities: np.ndarray,
+    postures: np.ndarray,
+    view: StudentView,
     hand: HandSpec,
     config: GoalConfig,
 ) -> np.ndarray:
-    """(N, 24) the moves that lead to what is wanted, in one step or, beyond (-1, 1), in more.
+    """(N, 24) the moves that mean something.
 
     Args:
-        actions: (N, 24) those that lead there, see `actions_to`.
-        wanted: (N, 22) the joint targets that are wanted, rad.
-        targets: (N, 22) the present ones, rad.
+        velocities: (N, 6) of the wrist in `world`, m/s and rad/s.
+        postures: (N, 18) actuator angles where the fingers are wanted, rad.
+        view: of the hands.
         hand: whose joints these are.
         config: of the task.
     """
-    changes = (wanted - targets) @ hand.reduction.T
-    longest = config.joint_speed / config.rate
-    return np.concatenate((actions[:, :WRIST], changes / longest), axis=1)
+    linear, angular = turned_into(view.frames, velocities.reshape(-1, 2, 3)).swapaxes(0, 1)
+    beside = (postures - view.goal_joints @ hand.reduction.T) / POSTURE
+    turns = angular / config.wrist_angular_speed
+    return np.concatenate((linear / config.wrist_speed, turns, beside), axis=1)
+
+
+def _sped_up(wanted: np.ndarray, last: np.ndarray, most: float) -> np.ndarray:
+    """(N, 3) velocities in the direction that is wanted, faster than the last ones by at most
+    this; slower at once."""
+    speeds = np.linalg.norm(wanted, axis=1, keepdims=True)
+    directions = wanted / np.maximum(speeds, 1e-12)
+    present = np.maximum((last * directions).sum(axis=1, keepdims=True), 0.0)
+    return np.minimum(speeds, present + most) * directions
 
 
 def _axes(frames: np.ndarray, poses: np.ndarray) -> np.ndarray:

@@ -67,7 +67,7 @@ class NetworkStudent:
         """
         with one_thread() if len(view) == 1 else nullcontext():
             moves = self.network.actions(**self.inputs(view)).cpu().numpy().astype(float)
-        return moves_to_actions(moves, view.targets, self._hand, self._task)
+        return moves_to_actions(moves, view, self._hand, self._task)
 
     def _tensor(self, values: np.ndarray) -> Tensor:
         return torch.as_tensor(values, dtype=torch.float32, device=self.network.mean.device)

@@ -11,7 +11,7 @@ from goal_states import HAND, motion
 
 from dexgrasp_models.nets.goal_network import GoalNetworkConfig
 from dexgrasp_models.nets.weights import WeightsError, save_weights
-from dexgrasp_models.tasks.goal_action import acted, action_size, actions_to
+from dexgrasp_models.tasks.goal_action import acted, action_size, wrist_leads
 from dexgrasp_models.tasks.goal_config import GoalConfig
 from dexgrasp_models.tasks.goal_frame import first_hands, reference_frames
 from dexgrasp_models.tasks.goal_student import (
@@ -78,6 +78,8 @@ def test_it_sees_all_that_it_is_given_and_nothing_else():
     given = view()
     before = student_states(given, HAND), clouds_at_goals(given)
     for item in fields(StudentView):
+        if item.name == "actions":  # what a wrist speeds up from: not for the network
+            continue
         values = getattr(given, item.name)
         changed = motion(0.3, (0.01, 0.0)) @ values if item.name in POSES else values + 0.01
         seen = replace(given, **{item.name: changed})
@@ -90,33 +92,51 @@ def test_the_way_that_is_left_ends_at_the_goal():
     given = view(2)
     there = replace(given, wrists=given.goals, wrist_targets=given.goals)
     states = student_states(there, HAND)
-    # Lead, way, turn and both enlarged, then of the goal seven numbers, and both lengths.
+    # Lead, way, turn and both enlarged; then of the goal seven numbers; then both lengths.
     assert states[:, -33:-15] == pytest.approx(0.0, abs=1e-9)
     assert states[:, -8:-6] == pytest.approx(0.0, abs=1e-9)
     assert np.abs(student_states(given, HAND)[:, -33:-15]).min(axis=0).max() > 1e-3
 
 
 def test_moves_lead_where_they_are_meant_to():
-    given, rng = view(5), np.random.default_rng(1)
-    wanted = given.wrist_targets.copy()
-    wanted[:, :3, 3] += rng.uniform(-0.01, 0.01, (5, 3))
-    joints = given.targets + 0.02 * rng.uniform(-1.0, 1.0, (5, 18)) @ HAND.expansion.T
-    joints = np.clip(joints, *HAND.limits.T)
-    direct = actions_to(given.wrist_targets, wanted, joints, given.frames, HAND, CONFIG)
-    moves = moves_of(direct, joints, given.targets, HAND, CONFIG)
+    """Step by step: as fast as is wanted once it has sped up, and the fingers to the posture."""
+    given, rng = at_rest(view(5)), np.random.default_rng(1)
+    velocities = np.concatenate(
+        (rng.uniform(-0.2, 0.2, (5, 3)), rng.uniform(-1.0, 1.0, (5, 3))), axis=1
+    )
+    closed = given.goal_joints @ HAND.reduction.T
+    low, high = HAND.actuator_limits.T
+    postures = np.clip(closed + rng.uniform(-0.8, 0.8, (5, 18)), low, high)
+    moves = moves_of(velocities, postures, given, HAND, CONFIG)
     assert np.abs(moves).max() < 1.0
-    actions = moves_to_actions(moves, given.targets, HAND, CONFIG)
-    assert actions.shape == (5, action_size(HAND))
-    now = given.wrist_targets, given.targets, given.wrist_targets
-    wrists, found = acted(*now, actions, given.frames, HAND, CONFIG)
-    assert wrists == pytest.approx(wanted)
-    assert found == pytest.approx(joints)
-    # Nothing leads nowhere, and more than a step is a step.
-    still = moves_to_actions(np.zeros((5, 24)), given.targets, HAND, CONFIG)
-    assert acted(*now, still, given.frames, HAND, CONFIG)[1] == pytest.approx(given.targets)
-    far = moves_of(direct, given.targets + 1.0, given.targets, HAND, CONFIG)
-    assert far[:, 6:].max() > 5.0
-    assert np.abs(moves_to_actions(far, given.targets, HAND, CONFIG)).max() <= 1.0
+    speeds, fingers = [], [given.targets @ HAND.reduction.T]
+    for _ in range(120):
+        actions = moves_to_actions(moves, given, HAND, CONFIG)
+        assert actions.shape == (5, action_size(HAND))
+        wrists, joints = acted(
+            given.wrist_targets, given.targets, given.wrists, actions, given.frames, HAND, CONFIG
+        )
+        way, turn = wrist_leads(wrists, given.wrist_targets)
+        speeds.append(np.concatenate((way, turn), axis=1) * CONFIG.rate)
+        fingers.append(joints @ HAND.reduction.T)
+        given = replace(given, wrists=wrists, wrist_targets=wrists, targets=joints, actions=actions)
+    assert speeds[-1] == pytest.approx(velocities, abs=1e-6)
+    assert fingers[-1] == pytest.approx(postures, abs=1e-6)
+    linear, angular = (np.linalg.norm(np.array(speeds)[..., part], axis=2) for part in PARTS)
+    assert np.diff(linear, axis=0).max() == pytest.approx(0.8 / CONFIG.rate)
+    assert np.diff(angular, axis=0).max() == pytest.approx(8.0 / CONFIG.rate)
+    assert linear[0] == pytest.approx(0.8 / CONFIG.rate)
+    assert np.abs(np.diff(fingers, axis=0)).max() == pytest.approx(0.6 / CONFIG.rate)
+    # It stops at once.
+    still = moves_to_actions(0.0 * moves, given, HAND, CONFIG)
+    assert still[:, :6] == pytest.approx(0.0)
+
+
+PARTS = (slice(0, 3), slice(3, 6))
+
+
+def at_rest(given: StudentView) -> StudentView:
+    return replace(given, actions=np.zeros((len(given), 24)), wrist_targets=given.wrists)
 
 
 def test_what_does_not_fit_is_told():
@@ -127,10 +147,10 @@ def test_what_does_not_fit_is_told():
     broken[1, 0] = np.nan
     with pytest.raises(ValueError, match="joints of environment 1 is not finite"):
         replace(given, joints=broken)
-    with pytest.raises(ValueError, match=r"see states \(B, 158\)"):
+    with pytest.raises(ValueError, match=r"see states \(B, 152\)"):
         network().actions(np_to_tensor(np.zeros((2, 5))), np_to_tensor(np.zeros((2, 256))))
     with pytest.raises(ValueError, match="two or more states"):
-        network().fit_standardisation(np_to_tensor(np.zeros((1, 158))))
+        network().fit_standardisation(np_to_tensor(np.zeros((1, 152))))
 
 
 def np_to_tensor(values: np.ndarray):
