@@ -386,11 +386,12 @@ def make_student(config: GoalControllerConfig, task: GoalConfig) -> Acting:
 
     Raises:
         WeightsError: its weights are missing, or of another hand or network.
+        ValueError: none come with the package, nor are any named.
     """
     # PyTorch comes with it; a control node that grasps otherwise has no use for it.
-    from dexgrasp_models.tasks.learned_goal import POLICY_WEIGHTS, LearnedStudent
+    from dexgrasp_models.tasks.learned_goal import LearnedStudent, weights_of
 
-    return LearnedStudent(config.weights or POLICY_WEIGHTS, task)
+    return LearnedStudent(weights_of(config.weights), task)
 
 
 KIND = ControllerKind(

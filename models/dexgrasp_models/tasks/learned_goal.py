@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from contextlib import nullcontext
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -24,13 +25,29 @@ from dexgrasp_models.tasks.goal_student import (
 )
 
 POLICY_WEIGHTS = WEIGHTS / "policy.safetensors"
-"""The student that comes with the package."""
+"""The student that comes with the package, where there is one."""
 
 
 def new_network(config: GoalNetworkConfig, hand: HandSpec | None = None) -> GoalNetwork:
     """One that has learned nothing."""
     hand = hand or load_hand()
     return GoalNetwork(config, state_size(hand), action_size(hand))
+
+
+def weights_of(named: str | os.PathLike[str] | None) -> Path:
+    """The file that is named, or else the package's.
+
+    Raises:
+        ValueError: none is named, and none comes with the package.
+    """
+    if named:
+        return Path(named)
+    if not POLICY_WEIGHTS.exists():
+        raise ValueError(
+            "no trained student comes with this package: name the file that dexgrasp train policy "
+            "left, as --weights or in policy.weights"
+        )
+    return POLICY_WEIGHTS
 
 
 class NetworkStudent:
@@ -81,9 +98,7 @@ class LearnedStudent(NetworkStudent):
         metadata: what was saved with its weights.
     """
 
-    def __init__(
-        self, weights: str | os.PathLike[str] = POLICY_WEIGHTS, task: GoalConfig | None = None
-    ) -> None:
+    def __init__(self, weights: str | os.PathLike[str], task: GoalConfig | None = None) -> None:
         """
         Args:
             weights: file that `dexgrasp train policy` left.

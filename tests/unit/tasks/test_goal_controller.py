@@ -15,6 +15,7 @@ from dexgrasp_models.control.setup import ControllerSetup
 from dexgrasp_models.control.types import Observation, OutcomeKind, Phase, RobotState
 from dexgrasp_models.nets.weights import WeightsError
 from dexgrasp_models.synthesis.types import Grasp
+from dexgrasp_models.tasks import learned_goal
 from dexgrasp_models.tasks.goal_action import actions_to, wrist_leads
 from dexgrasp_models.tasks.goal_config import GoalConfig
 from dexgrasp_models.tasks.goal_controller import (
@@ -218,3 +219,9 @@ def test_what_it_needs_is_told(tmp_path):
         kind.make(GoalControllerConfig(), ControllerSetup(PERIOD, None, HAND))
     with pytest.raises(WeightsError, match="no such file"):
         make_student(replace(GoalControllerConfig(), weights=str(tmp_path / "none")), TASK)
+
+
+def test_a_package_without_weights_says_what_to_name(monkeypatch, tmp_path):
+    monkeypatch.setattr(learned_goal, "POLICY_WEIGHTS", tmp_path / "policy.safetensors")
+    with pytest.raises(ValueError, match=r"no trained student comes .* in policy\.weights"):
+        make_student(GoalControllerConfig(), TASK)

@@ -113,14 +113,15 @@ def _carrying(telling: TellingConfig, rows: Sequence[str], weights: Path | None)
 
     Raises:
         WeightsError: they can't be used.
+        ValueError: there are none.
     """
     from dexgrasp_learning.goal_rows import ROWS, CarryingOut
     from dexgrasp_models.files import files_digest
-    from dexgrasp_models.tasks.learned_goal import POLICY_WEIGHTS, LearnedStudent
+    from dexgrasp_models.tasks.learned_goal import LearnedStudent, weights_of
 
     if not any(ROWS[name].learned for name in rows):
         return CarryingOut(telling)
-    file = weights or POLICY_WEIGHTS
+    file = weights_of(weights)
     LearnedStudent(file)  # refuses what can't be used
     digest = files_digest({"policy": file})
     return CarryingOut(telling, weights=str(file.resolve()), weights_digest=digest)
