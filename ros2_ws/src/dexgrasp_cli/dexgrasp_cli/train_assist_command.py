@@ -125,10 +125,7 @@ def train_assist(
     from dexgrasp_models.nets.weights import load_network
     from dexgrasp_models.tasks.learned_assist import PRIMITIVE, load_primitive
 
-    if processes.count > 1:
-        raise ValueError("assist is trained by one process: start it without torchrun")
-    if processes.device.type != "cpu":
-        raise ValueError("assist is trained where its physics is: --device cpu")
+    check_processes("assist", processes)
     settings, network_settings = load_assist_training(config, rounds, episodes, options.variant)
     torch.manual_seed(run.seed)  # of the first weights
     if options.init is None:
@@ -162,6 +159,18 @@ def train_assist(
     if run.weights.is_file():
         write_card(run, AssistNetworkConfig, ("variant",))
     return planned_rounds(options.method.value, settings), progress
+
+
+def check_processes(name: str, processes: Processes) -> None:
+    """See that a policy is trained where it can be.
+
+    Raises:
+        ValueError: by several processes, or on a GPU.
+    """
+    if processes.count > 1:
+        raise ValueError(f"{name} is trained by one process: start it without torchrun")
+    if processes.device.type != "cpu":
+        raise ValueError(f"{name} is trained where its physics is: --device cpu")
 
 
 def write_card(run: Run, config_type: type[Parameters], told: Sequence[str]) -> None:

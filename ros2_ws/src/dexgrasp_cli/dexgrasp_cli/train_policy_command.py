@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from rich.console import Console
 
 from dexgrasp_cli.set_options import Where
-from dexgrasp_cli.train_assist_command import Sees, goals_of_splits, write_card
+from dexgrasp_cli.train_assist_command import Sees, check_processes, goals_of_splits, write_card
 
 if TYPE_CHECKING:
     from dexgrasp_models.training.processes import Processes
@@ -58,10 +58,7 @@ def train_policy(
     from dexgrasp_models.tasks.learned_goal import new_network
     from dexgrasp_sim.datasets.grasp_trials import library_object
 
-    if processes.count > 1:
-        raise ValueError("policy is trained by one process: start it without torchrun")
-    if processes.device.type != "cpu":
-        raise ValueError("policy is trained where its physics is: --device cpu")
+    check_processes("policy", processes)
     settings, network_settings = load_policy_training(config, rounds, episodes)
     torch.manual_seed(run.seed)  # of the first weights
     if options.init is None:
