@@ -14,7 +14,12 @@ from dexgrasp_models.tasks.goal_student import StudentView, moves_of, moves_to_a
 HAND = load_hand()
 TASK = GoalConfig()
 EXPERT = ExpertConfig(
-    way_spread=0.6, above_distance=0.08, begun_share=0.3, closed_share=0.9, pressed_share=0.85
+    way_spread=0.6,
+    above_distance=0.08,
+    begun_share=0.3,
+    closed_share=0.8,
+    pressed_share=0.6,
+    lifting_share=0.2,
 )
 
 

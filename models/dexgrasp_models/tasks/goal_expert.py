@@ -80,6 +80,12 @@ class ExpertConfig(Parameters):
     pressed_share: float = parameter(
         0.98, 0.5, 1.0, "", "of the way from grasp to press, beyond which they press"
     )
+    lifting_share: float = parameter(
+        0.98, 0.0, 1.0, "", "likewise, of a hand that is above the grasp, below which it lets go"
+    )
+    lifting_height: float = parameter(
+        0.005, 0.001, 0.1, "m", "above the grasp, from where on that counts"
+    )
     joints_there: float = parameter(
         0.05, 0.001, 0.5, "rad", "actuator error at the grasp below which the fingers press"
     )
@@ -230,8 +236,9 @@ def _doing(
     there = np.abs(angles - plans.closed).max(axis=1) < config.joints_there
     still = np.abs(state.joint_velocities @ hand.reduction.T).max(axis=1) < config.joints_still
     held = kept & (closing > config.closed_share) & (there | still | (pressing > 0.02))
+    above_grasp = off[:, 2] > config.lifting_height
     raised = (
-        (pressing > config.pressed_share)
+        (pressing > np.where(above_grasp, config.lifting_share, config.pressed_share))
         & (side < config.kept_distance)
         & (off[:, 2] > -config.kept_distance)
         & (turn < config.kept_angle)
