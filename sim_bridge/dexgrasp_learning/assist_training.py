@@ -12,7 +12,7 @@ from rsl_rl.env import VecEnv
 from torch import Tensor
 
 from dexgrasp_learning.assist_environments import AssistEnvironments
-from dexgrasp_learning.dagger import Dagger, DaggerConfig
+from dexgrasp_learning.dagger import Dagger, DaggerConfig, Student
 from dexgrasp_learning.goal_episodes import EpisodeJudge, GoalEpisodes
 from dexgrasp_learning.imitation import Demonstrations, ImitationConfig
 from dexgrasp_learning.ppo import PPO, PPOConfig
@@ -31,6 +31,7 @@ from dexgrasp_models.tasks.assist_episodes import Clouds
 from dexgrasp_models.tasks.assist_inputs import InputMaker
 from dexgrasp_models.tasks.assist_observation import AssistObservation
 from dexgrasp_models.tasks.assist_oracle import OracleConfig
+from dexgrasp_models.tasks.learned_assist import NetworkPolicy
 from dexgrasp_models.tasks.wrist_patterns import WristPatterns
 from dexgrasp_models.training.config import network_config, recipe_values
 from dexgrasp_models.training.data import derived_seed
@@ -200,10 +201,14 @@ def _learner(
         patterns, hints = data.patterns.training, network.config.hint
         return GoalEpisodes(data.training, patterns, data.clouds, count, config.task, hints=hints)
 
+    inputs = InputMaker(network, primitive, load_hand())
     if method == "dagger":
         return Dagger(
-            network,
-            primitive,
+            Student(
+                network,
+                lambda seen: inputs(seen).named,
+                lambda trained: NetworkPolicy(trained, primitive),
+            ),
             TaughtEnvironments(environments, config.oracle),
             source_of(config.dagger.episodes),
             config.dagger,
@@ -223,7 +228,6 @@ def _learner(
         imitation = variant.imitation_of(config.imitation)
         demonstrations = Demonstrations(others, source, imitation, run.seed)
         about["imitation"] = dataclasses.asdict(imitation)
-    inputs = InputMaker(network, primitive, load_hand())
 
     def gradients(seen: AssistObservation) -> np.ndarray:
         return cast(Tensor, inputs(seen).gradients).double().numpy()

@@ -7,25 +7,19 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, cast
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from dexgrasp_learning.labelled_states import KeptRounds, LabelledStates
 from dexgrasp_learning.rounds import EpisodeSource, settings_of
-from dexgrasp_models.hand.spec import load_hand
-from dexgrasp_models.nets.assist_network import AssistNetwork
-from dexgrasp_models.nets.graspgf import GraspGF
 from dexgrasp_models.parameters import Parameters, parameter
-from dexgrasp_models.tasks.assist_inputs import InputMaker
-from dexgrasp_models.tasks.assist_observation import AssistObservation
-from dexgrasp_models.tasks.learned_assist import NetworkPolicy
 from dexgrasp_models.training.checkpoint import Checkpoint
 from dexgrasp_models.training.data import derived_seed
 from dexgrasp_models.training.objectives import LOSS
@@ -38,14 +32,27 @@ class ExpertEnvironments(Protocol):
     def horizon(self) -> int:
         """Steps of an episode."""
 
-    def begin(self, episodes: Any, seed: int = 0) -> AssistObservation:
+    def begin(self, episodes: Any, seed: int = 0) -> Any:
         """Begin new ones: what is seen of them."""
 
-    def step(self, actions: np.ndarray) -> AssistObservation:
-        """Act by (N, 18) in [-1, 1]: what is seen next."""
+    def step(self, actions: np.ndarray) -> Any:
+        """Act by (N, A) in [-1, 1]: what is seen next."""
 
     def expert(self) -> np.ndarray:
-        """(N, 18) that the expert would do now; beyond [-1, 1] if it wanted to do more."""
+        """(N, A) that the expert would do now; beyond [-1, 1] if it wanted to do more."""
+
+
+@dataclass(frozen=True, eq=False)
+class Student:
+    """What a task has of its own: the network, and how it comes to see and to act."""
+
+    network: nn.Module
+    """Has a `config`, `actions` of the inputs by their names, and `fit_standardisation` of those
+    that are named `states`."""
+    inputs: Callable[[Any], Mapping[str, Tensor]]
+    """The network's inputs, N rows of each, of what is seen of N episodes."""
+    policy: Callable[[Any], Any]
+    """That acts by such a network, as the judge takes it."""
 
 
 @dataclass(frozen=True)
@@ -82,8 +89,7 @@ class Dagger:
 
     def __init__(
         self,
-        network: AssistNetwork,
-        primitive: GraspGF | None,
+        student: Student,
         environments: ExpertEnvironments,
         source: EpisodeSource,
         config: DaggerConfig,
@@ -94,8 +100,7 @@ class Dagger:
     ) -> None:
         """
         Args:
-            network: of the student.
-            primitive: whose gradient it sees; see `InputMaker`.
+            student: that learns.
             environments: to act in.
             source: draws the episodes of a round.
             config: how.
@@ -103,11 +108,11 @@ class Dagger:
             folder: for the states of earlier rounds, which a run goes on from.
             trained: whether the network is: then it keeps its standardisation.
         """
-        self._student, self._primitive = network, primitive
+        self._task, self._student = student, cast(Any, student.network)
         self._environments, self._source = environments, source
         self._config, self._seed, self._trained = config, seed, trained
-        self._inputs = InputMaker(network, primitive, load_hand())
-        self._optimiser = torch.optim.Adam(network.parameters(), config.learning_rate, fused=True)
+        parameters = student.network.parameters()
+        self._optimiser = torch.optim.Adam(parameters, config.learning_rate, fused=True)
         self._kept = KeptRounds(folder, config.capacity)
         self._average = self._new_average()
 
@@ -117,14 +122,14 @@ class Dagger:
         return {"method": "dagger", **settings_of(self._config, self._student)}
 
     @property
-    def network(self) -> AssistNetwork:
-        """The student, or its running mean."""
-        return self._student if self._average is None else cast(AssistNetwork, self._average.module)
+    def network(self) -> Any:
+        """The student's, or its running mean."""
+        return self._student if self._average is None else self._average.module
 
     @property
-    def policy(self) -> NetworkPolicy:
+    def policy(self) -> Any:
         """That acts by `network`."""
-        return NetworkPolicy(self.network, self._primitive)
+        return self._task.policy(self.network)
 
     def round(self, number: int) -> dict[str, float]:
         """Act in new episodes, ask the expert in each state, and learn from all states so far.
@@ -138,10 +143,10 @@ class Dagger:
         acted = time.perf_counter()
         self._kept.add(number, states)
         if number == 0 and not self._trained:
-            self._student.fit_standardisation(states.states)
+            self._student.fit_standardisation(states.kept["states"])
         figures[LOSS] = self._learned()
         ended = time.perf_counter()
-        figures["states"] = float(len(self._kept.all().states))
+        figures["states"] = float(len(self._kept.all()))
         figures["acting_share"] = (acted - begun) / (ended - begun)
         return figures
 
@@ -165,17 +170,19 @@ class Dagger:
     def _acted(self, number: int) -> tuple[dict[str, float], LabelledStates]:
         rng = np.random.default_rng(derived_seed(self._seed, "episodes", number))
         environments, config = self._environments, self._config
-        seen = environments.begin(self._source(rng), int(rng.integers(2**31)))
-        by_expert = rng.random(len(seen.actuated)) < config.expert_share**number
+        episodes = self._source(rng)
+        seen = environments.begin(episodes, int(rng.integers(2**31)))
+        by_expert = rng.random(len(episodes)) < config.expert_share**number
         parts, errors = [], []
         for _ in range(environments.horizon):
-            inputs = self._inputs(seen)
+            inputs = self._task.inputs(seen)
             wanted = environments.expert()
             labels = np.clip(wanted, -config.reach, config.reach)
             with torch.no_grad():
-                found = self.network.actions(*inputs).cpu().numpy()
+                found = self.network.actions(**inputs).cpu().numpy()
             errors.append(np.square(found - labels).mean(axis=1)[~by_expert])
-            parts.append(LabelledStates.of(inputs, torch.as_tensor(labels).to(inputs.states)))
+            told = torch.as_tensor(labels).to(inputs["states"])
+            parts.append(LabelledStates.of(inputs, told))
             done = np.where(by_expert[:, None], wanted, found)
             seen = environments.step(np.clip(done, -1.0, 1.0))
         figures = {"expert_share": float(by_expert.mean())}
@@ -189,9 +196,9 @@ class Dagger:
         total = 0.0
         self._student.train()
         for _ in range(config.updates):
-            rows = torch.randint(len(states.states), (config.batch,))
+            rows = torch.randint(len(states), (config.batch,))
             batch = states.rows(rows)
-            errors = self._student.actions(*batch.inputs) - batch.actions
+            errors = self._student.actions(**batch.inputs) - batch.actions
             loss = errors.square().mean()
             self._optimiser.zero_grad()
             loss.backward()

@@ -153,7 +153,7 @@ class GoalEnvironments(PresentEpisodes[ToldEpisodes]):
         self._goal_joints = episodes.goals.joints.astype(float)
         self._goal_keypoints = keypoints_of(self._goals, self._goal_joints, self._hand)
         inverse = inverses(episodes.object_poses)
-        turned = np.einsum("nij,npj->npi", inverse[:, :3, :3], episodes.clouds)
+        turned = episodes.clouds @ inverse[:, :3, :3].swapaxes(1, 2)
         self._clouds = turned + inverse[:, None, :3, 3]
         self._state = self._measured()
         self._start = self._object_places()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -16,6 +16,26 @@ from dexgrasp_models.tasks.assist_policy import AssistPolicy
 from dexgrasp_models.tasks.hints import drawn_hints
 from dexgrasp_models.tasks.wrist_patterns import WristPatterns
 from dexgrasp_models.training.objectives import LOSS
+
+
+def rows_by_object(goals: Grasps) -> list[np.ndarray]:
+    """The rows of each object.
+
+    Raises:
+        ValueError: there are no goals.
+    """
+    if not len(goals):
+        raise ValueError("there are no goals to make episodes of")
+    return [np.flatnonzero(goals.objects == one) for one in np.unique(goals.objects)]
+
+
+def drawn_alike(
+    by_object: Sequence[np.ndarray], count: int, rng: np.random.Generator
+) -> np.ndarray:
+    """(count,) rows: objects alike often, and of an object any of its rows."""
+    objects = [rng.permutation(len(by_object)) for _ in range(-(-count // len(by_object)))]
+    chosen = np.concatenate(objects)[:count]
+    return np.array([rng.choice(by_object[one]) for one in chosen])
 
 
 class GoalEpisodes:
@@ -45,19 +65,13 @@ class GoalEpisodes:
         blended: bool = True,
         hints: bool = False,
     ) -> None:
-        if not len(goals):
-            raise ValueError("there are no goals to make episodes of")
         self._goals, self._patterns, self._clouds = goals, patterns, clouds
         self._count, self._config, self._blended = count, config, blended
         self._hints = hints
-        self._rows = [np.flatnonzero(goals.objects == one) for one in np.unique(goals.objects)]
+        self._by_object = rows_by_object(goals)
 
     def __call__(self, rng: np.random.Generator) -> AssistEpisodes:
-        objects = [
-            rng.permutation(len(self._rows)) for _ in range(-(-self._count // len(self._rows)))
-        ]
-        chosen = np.concatenate(objects)[: self._count]
-        rows = np.array([rng.choice(self._rows[one]) for one in chosen])
+        rows = drawn_alike(self._by_object, self._count, rng)
         episodes = draw_episodes(
             self._goals[rows],
             self._patterns,

@@ -19,6 +19,7 @@ import torch
 from dexgrasp_learning.evaluation_jobs import episode_figures, goals_of_jobs, others_of
 from dexgrasp_learning.goal_environments import GoalEnvironments
 from dexgrasp_learning.goal_rows import ROWS, CarryingOut, plans_of, run_told
+from dexgrasp_learning.partial_clouds import PartialClouds
 from dexgrasp_models.data.grasp_set import GraspSet
 from dexgrasp_models.data.grasps import Grasps
 from dexgrasp_models.jobs.kept_results import kept_outcomes
@@ -40,6 +41,8 @@ class TellingControl(StrEnum):
     NONE = "none"
     OTHER_GOAL = "other_goal"
     """The grasp of another object is told."""
+    SHUFFLED_CLOUDS = "shuffled_clouds"
+    """A student sees what the cameras saw of another object."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +82,7 @@ class GoalJob:
         values = asdict(self)
         for name in ("data", "goals"):
             del values["settings"][name]
+        del values["settings"]["carrying"]["weights"]
         return json.dumps(values, sort_keys=True)
 
 
@@ -132,7 +136,9 @@ def run_goal_job(job: GoalJob) -> dict[str, Any]:
     settings, task = job.settings, job.settings.task
     rng = np.random.default_rng(job.seed)
     goals = told_goals(settings)[np.array(job.goals)]
-    episodes = controlled(draw_told_episodes(goals, FullClouds(), rng, task), settings.control)
+    looks = PartialClouds() if any(ROWS[name].learned for name in settings.rows) else None
+    drawn = draw_told_episodes(goals, FullClouds(), rng, task, looks=looks)
+    episodes = controlled(drawn, settings.control)
     plans = plans_of(episodes, task, settings.carrying)
     environments = GoalEnvironments(
         task,
@@ -175,6 +181,10 @@ def controlled(episodes: ToldEpisodes, control: TellingControl) -> ToldEpisodes:
     if control is TellingControl.NONE:
         return episodes
     goals, others = episodes.goals, others_of(episodes.names)
+    if control is TellingControl.SHUFFLED_CLOUDS:
+        return (
+            episodes if episodes.looks is None else replace(episodes, looks=episodes.looks[others])
+        )
     moved = {
         name: getattr(goals, name)[others]
         for name in ("translations", "rotations", "joints", "squeezes")

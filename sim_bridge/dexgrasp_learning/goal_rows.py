@@ -1,4 +1,4 @@
-"""What `dexgrasp eval policy` compares, by name: the planned executor, its expert, a control."""
+"""What `dexgrasp eval policy` compares, by name: planned executor, expert, student, a control."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Protocol
 import numpy as np
 
 from dexgrasp_learning.goal_environments import GoalEnvironments, GoalResults
+from dexgrasp_learning.student_sight import StudentPolicy, StudentSight
 from dexgrasp_models.control.approach_plan import ApproachPlan
 from dexgrasp_models.control.config import ControlConfig, load_control_config
 from dexgrasp_models.control.executor import PlannedExecutor
@@ -18,9 +19,10 @@ from dexgrasp_models.hand.spec import load_hand
 from dexgrasp_models.tasks.goal_action import actions_to
 from dexgrasp_models.tasks.goal_config import GoalConfig
 from dexgrasp_models.tasks.goal_episodes import ToldEpisodes
-from dexgrasp_models.tasks.goal_expert import ExpertConfig, ToldPlans, wanted_next
+from dexgrasp_models.tasks.goal_expert import ExpertConfig, ToldPlans, Wanted, wanted_next
 from dexgrasp_models.tasks.goal_observation import GoalObservation
 from dexgrasp_models.tasks.goal_plans import TellingConfig, plan_told, told_grasps
+from dexgrasp_models.tasks.learned_goal import LearnedStudent
 
 Plans = Sequence[ApproachPlan | None]
 """Of N episodes; None where there is no way to the grasp."""
@@ -38,10 +40,14 @@ class GoalPolicy(Protocol):
 
 @dataclass(frozen=True)
 class CarryingOut:
-    """Settings of the rows that carry out a plan."""
+    """Settings of the rows that carry out a plan, or learned to."""
 
     telling: TellingConfig = field(default_factory=TellingConfig)
     expert: ExpertConfig = field(default_factory=ExpertConfig)
+    weights: str = ""
+    """File of the student's."""
+    weights_digest: str = ""
+    """Of that file, by which results of others are told apart."""
 
 
 def plans_of(episodes: ToldEpisodes, task: GoalConfig, settings: CarryingOut) -> Plans:
@@ -149,9 +155,13 @@ class ExpertPolicy:
 
     def actions(self, seen: GoalObservation) -> np.ndarray:
         """(N, 24) in [-1, 1]."""
+        return self.actions_for(self.wanted())
+
+    def wanted(self) -> Wanted:
+        """The targets that it wants next."""
         environments = self._environments
         task = environments.config
-        wanted = wanted_next(
+        return wanted_next(
             environments.state,
             environments.targets,
             self._plans,
@@ -160,13 +170,12 @@ class ExpertPolicy:
             self._hand,
             self._config,
         )
+
+    def actions_for(self, wanted: Wanted) -> np.ndarray:
+        """(N, 24) that lead there."""
+        now = self._environments
         return actions_to(
-            environments.wrist_targets,
-            wanted.wrists,
-            wanted.joints,
-            environments.frames,
-            self._hand,
-            task,
+            now.wrist_targets, wanted.wrists, wanted.joints, now.frames, self._hand, now.config
         )
 
 
@@ -198,10 +207,27 @@ class GoalRow:
         title: as the tables have it.
         make: the policy, from the environments and episodes that it acts in, their plans, and how
             these are carried out.
+        learned: whether it has weights, and sees what the cameras saw.
     """
 
     title: str
     make: Callable[[GoalEnvironments, ToldEpisodes, Plans, CarryingOut], GoalPolicy]
+    learned: bool = False
+
+
+def _student(
+    now: GoalEnvironments, told: ToldEpisodes, plans: Plans, how: CarryingOut
+) -> StudentPolicy:
+    student = LearnedStudent(how.weights, now.config)
+    return StudentPolicy(now, told, student, StudentSight(now, how.telling))
+
+
+def _following(
+    now: GoalEnvironments, told: ToldEpisodes, plans: Plans, how: CarryingOut
+) -> StudentPolicy:
+    student = LearnedStudent(how.weights, now.config)
+    told = replace(told, looks=told.clouds)
+    return StudentPolicy(now, told, student, StudentSight(now, how.telling, follows=True))
 
 
 ROWS: Mapping[str, GoalRow] = {
@@ -212,6 +238,8 @@ ROWS: Mapping[str, GoalRow] = {
         "expert, of state and plan",
         lambda now, told, plans, how: ExpertPolicy(now, told, plans, how.expert),
     ),
+    "student": GoalRow("student, cloud of the look", _student, learned=True),
+    "following": GoalRow("student, full cloud that follows the object", _following, learned=True),
     "still": GoalRow("no policy", lambda now, told, plans, how: StillPolicy(now)),
 }
 """By the names that `--rows` takes."""

@@ -80,7 +80,7 @@ class Demonstrations:
                     environments.config,
                 )
                 tensor = torch.as_tensor(actions, dtype=torch.float32)
-                parts.append(LabelledStates.of(inputs(seen), tensor))
+                parts.append(LabelledStates.of(inputs(seen).named, tensor))
                 seen = environments.step(actions)
                 missing -= len(actions)
         return LabelledStates.together(parts).rows(torch.arange(self.config.transitions))
@@ -114,9 +114,9 @@ class Imitation:
     def gradients(self) -> list[torch.Tensor]:
         """Of the negative mean log likelihood of a batch, of the actor's parameters, cut."""
         batch = self._config.batch
-        some = self._states.rows(torch.randint(len(self._states.states), (batch,)))
+        some = self._states.rows(torch.randint(len(self._states), (batch,)))
         inputs = some.inputs
-        seen = TensorDict({"state": inputs.states, "cloud": inputs.clouds}, [batch])
+        seen = TensorDict({"state": inputs["states"], "cloud": inputs["clouds"]}, [batch])
         self._actor(seen, stochastic_output=True)
         loss = -self._actor.get_output_log_prob(some.actions).mean()
         found = torch.autograd.grad(loss, self._parameters)

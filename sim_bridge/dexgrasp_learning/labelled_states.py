@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import torch
 from safetensors import SafetensorError
@@ -12,43 +12,62 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from dexgrasp_models.files import written_whole
-from dexgrasp_models.tasks.assist_inputs import AssistInputs
 from dexgrasp_models.training.checkpoint import TrainingError
 
+CLOUDS = "clouds"
+"""The input that is kept in half precision: basis points of 0.5 kB a state."""
+_ACTIONS = "actions"
 
-class LabelledStates(NamedTuple):
+
+@dataclass(frozen=True, eq=False)
+class LabelledStates:
     """M states as a network takes them, and what the expert does."""
 
-    states: Tensor
-    clouds: Tensor
-    """In half precision: basis points of 0.5 kB a state."""
-    gradients: Tensor
-    """(M, 18), or (M, 0) without a primitive."""
+    kept: Mapping[str, Tensor]
+    """The network's inputs by their names, each of M rows; `CLOUDS` in half precision."""
     actions: Tensor
-    """(M, 18) of the expert."""
+    """(M, A) of the expert."""
 
     @classmethod
-    def of(cls, inputs: AssistInputs, actions: Tensor) -> LabelledStates:
+    def of(cls, inputs: Mapping[str, Tensor], actions: Tensor) -> LabelledStates:
         """Of one step."""
-        gradients = inputs.gradients
-        if gradients is None:
-            gradients = actions.new_empty(len(actions), 0)
-        return cls(inputs.states, inputs.clouds.half(), gradients, actions)
+        return cls({n: v.half() if n == CLOUDS else v for n, v in inputs.items()}, actions)
 
     @classmethod
     def together(cls, parts: Iterable[LabelledStates]) -> LabelledStates:
         """All of several."""
-        return cls(*(torch.cat(field) for field in zip(*parts, strict=True)))
+        parts = list(parts)
+        kept = {name: torch.cat([part.kept[name] for part in parts]) for name in parts[0].kept}
+        return cls(kept, torch.cat([part.actions for part in parts]))
+
+    @classmethod
+    def loaded(cls, path: Path) -> LabelledStates:
+        """Those that `saved` left.
+
+        Raises:
+            OSError, SafetensorError, KeyError: there are none, or the file is damaged.
+        """
+        found = load(path.read_bytes())
+        return cls(found, found.pop(_ACTIONS))
+
+    def saved(self, path: Path) -> None:
+        """Write them, whole or not at all."""
+        fields = {**self.kept, _ACTIONS: self.actions}
+        with written_whole(path) as temporary:
+            temporary.write_bytes(save({n: v.contiguous() for n, v in fields.items()}))
+
+    def __len__(self) -> int:
+        return len(self.actions)
 
     @property
-    def inputs(self) -> AssistInputs:
+    def inputs(self) -> dict[str, Tensor]:
         """What the network takes."""
-        gradients = self.gradients if self.gradients.shape[1] else None
-        return AssistInputs(self.states, self.clouds.float(), gradients)
+        return {n: v.float() if n == CLOUDS else v for n, v in self.kept.items()}
 
     def rows(self, index: Tensor) -> LabelledStates:
         """Some of them."""
-        return LabelledStates(*(field[index] for field in self))
+        kept = {name: values[index] for name, values in self.kept.items()}
+        return LabelledStates(kept, self.actions[index])
 
 
 class KeptRounds:
@@ -67,10 +86,9 @@ class KeptRounds:
 
     def add(self, number: int, states: LabelledStates) -> None:
         """Keep a round's."""
-        with written_whole(self._file(number)) as temporary:
-            temporary.write_bytes(save({k: v.contiguous() for k, v in states._asdict().items()}))
+        states.saved(self._file(number))
         self._rounds[number] = states
-        while self._count - len(self._rounds[min(self._rounds)].states) >= self._capacity:
+        while self._count - len(self._rounds[min(self._rounds)]) >= self._capacity:
             del self._rounds[min(self._rounds)]
         self._all = None
 
@@ -93,8 +111,8 @@ class KeptRounds:
                 break
             path = self._file(earlier)
             try:
-                self._rounds[earlier] = LabelledStates(**load(path.read_bytes()))
-            except (OSError, SafetensorError, TypeError) as error:
+                self._rounds[earlier] = LabelledStates.loaded(path)
+            except (OSError, SafetensorError, KeyError) as error:
                 raise TrainingError(
                     f"{path}: is missing or cut short ({error}), and the training can't go on "
                     "without it; begin anew with --restart"
@@ -108,7 +126,7 @@ class KeptRounds:
 
     @property
     def _count(self) -> int:
-        return sum(len(states.states) for states in self._rounds.values())
+        return sum(len(states) for states in self._rounds.values())
 
     def _file(self, number: int) -> Path:
         return self._folder / f"{number:06d}.safetensors"

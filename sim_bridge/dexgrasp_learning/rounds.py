@@ -11,14 +11,13 @@ from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import numpy as np
 import torch
+from torch import nn
 
-from dexgrasp_models.nets.assist_network import AssistNetwork
 from dexgrasp_models.nets.weights import save_weights
-from dexgrasp_models.tasks.assist_policy import AssistPolicy
 from dexgrasp_models.training.checkpoint import Checkpoint
 from dexgrasp_models.training.curves import Curves
 from dexgrasp_models.training.data import derived_seed
@@ -28,7 +27,7 @@ from dexgrasp_models.training.run import Progress, Run, RunState
 EpisodeSource = Callable[[np.random.Generator], Any]
 """Draws the episodes of a round, of whatever kind the environments take."""
 
-Judge = Callable[[AssistPolicy], Mapping[str, float]]
+Judge = Callable[[Any], Mapping[str, float]]
 """Figures of a policy on episodes for validation; the best weights have the least `LOSS`."""
 
 
@@ -40,11 +39,11 @@ class Learner(Protocol):
         """What a run must share with an earlier one to go on from it."""
 
     @property
-    def network(self) -> AssistNetwork:
-        """The one that is used: a running mean, where there is one."""
+    def network(self) -> nn.Module:
+        """The one that is used: a running mean, where there is one. It tells its `config`."""
 
     @property
-    def policy(self) -> AssistPolicy:
+    def policy(self) -> Any:
         """That acts by it, without noise."""
 
     def round(self, number: int) -> dict[str, float]:
@@ -162,7 +161,7 @@ class _Rounds:
             "validation": dict(figures),
         }
         network = self._learner.network
-        save_weights(path, network, network.config, metadata)
+        save_weights(path, network, cast(Any, network.config), metadata)
 
     def _progress(self, figures: Mapping[str, float]) -> Progress:
         state = self._state
@@ -170,13 +169,13 @@ class _Rounds:
         return Progress(state.step, state.seconds, dict(figures), state.best, finished)
 
 
-def settings_of(config: Any, network: AssistNetwork) -> dict[str, Any]:
+def settings_of(config: Any, network: nn.Module) -> dict[str, Any]:
     """What learners share among their settings."""
-    told = asdict(network.config)
+    told = asdict(cast(Any, network.config))
     # What isn't used isn't told: runs of before it was there go on.
     for name in ("pressing", "hint"):
-        if not told[name]:
-            del told[name]
-    if network.config.encoder != "bisector":
-        del told["bisector"]
+        if not told.get(name):
+            told.pop(name, None)
+    if told.get("encoder") != "bisector":
+        told.pop("bisector", None)
     return {"training": asdict(config), "network": told}

@@ -114,7 +114,7 @@ def test_efforts_that_are_needed_must_be_measured(cell, own_package):
         ("absent", "controller absent (nowhere:KIND) can't be loaded"),
         (
             "unknown",
-            "must be one of: planned, absent, broken, feeling, graspgf, straight, straining",
+            "must be one of: planned, absent, broken, feeling, graspgf, policy, straight,",
         ),
     ],
 )

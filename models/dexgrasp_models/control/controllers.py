@@ -55,6 +55,7 @@ CONTROLLERS = Registry(
     {
         "planned": "dexgrasp_models.control.executor:KIND",
         "graspgf": "dexgrasp_models.tasks.assist_controller:KIND",
+        "policy": "dexgrasp_models.tasks.goal_controller:KIND",
     },
 )
 

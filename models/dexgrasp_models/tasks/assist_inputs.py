@@ -35,6 +35,14 @@ class AssistInputs(NamedTuple):
     gradients: Tensor | None
     """(N, 18) of the primitive in the actuators' angles, 1/rad; None without a primitive."""
 
+    @property
+    def named(self) -> dict[str, Tensor]:
+        """By the names that `AssistNetwork.actions` has for them; no gradients are (N, 0)."""
+        gradients = self.gradients
+        if gradients is None:
+            gradients = self.states.new_empty(len(self.states), 0)
+        return {"states": self.states, "clouds": self.clouds, "gradients": gradients}
+
 
 class InputMaker:
     """Prepares what a network sees and asks the frozen primitive for its gradient."""

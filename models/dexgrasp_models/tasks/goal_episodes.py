@@ -35,21 +35,24 @@ class ToldEpisodes:
     """(N, 4, 4) of `rh_palm` in `world`, at the start."""
     clouds: np.ndarray
     """(N, P, 3) of the objects in `world`, m, at the start."""
+    looks: np.ndarray | None = None
+    """(N, Q, 3) likewise, as the cameras saw them; None where nobody looked."""
 
     def __post_init__(self) -> None:
         shapes = {"object_poses": (4, 4), "hands": (4, 4), "clouds": (None, 3)}
         for name, shape in shapes.items():
             values = batch(name, getattr(self, name), len(self.goals), *shape)
             object.__setattr__(self, name, values)
+        if self.looks is not None:
+            object.__setattr__(self, "looks", batch("looks", self.looks, len(self), None, 3))
 
     def __len__(self) -> int:
         return len(self.goals)
 
     def __getitem__(self, rows: np.ndarray | slice) -> Self:
         """The episodes of a slice, of a (N,) mask or of (M,) indices."""
-        chosen: dict[str, Any] = {
-            item.name: getattr(self, item.name)[rows] for item in fields(self)
-        }
+        held = {item.name: getattr(self, item.name) for item in fields(self)}
+        chosen: dict[str, Any] = {n: v if v is None else v[rows] for n, v in held.items()}
         return type(self)(**chosen)
 
     @property
@@ -70,6 +73,8 @@ def draw_told_episodes(
     config: GoalConfig,
     *,
     placement_radius: float = 0.02,
+    looks: Clouds | None = None,
+    look_points: int = 256,
 ) -> ToldEpisodes:
     """One episode for each goal.
 
@@ -79,6 +84,8 @@ def draw_told_episodes(
         rng: draws places, the hands' turns and clouds.
         config: of the task.
         placement_radius: m, by up to which the object is off the table's centre; its yaw is any.
+        looks: gives what the cameras see, where it is asked for.
+        look_points: how many points of it.
 
     Raises:
         GraspDataError: a goal has no table.
@@ -87,13 +94,19 @@ def draw_told_episodes(
     scenes = scenes_on_tables(goals)
     poses = np.array([placed_at_random(scene, placement_radius, rng) for scene in scenes])
     hands = first_hands(rng.uniform(-np.pi, np.pi, len(goals)), config.start_height)
-    points = np.array(
-        [
-            clouds(scene.name, scene.scale, np.array(scene.plane), pose, config.points, rng)
+
+    def drawn(source: Clouds, count: int) -> np.ndarray:
+        points = [
+            source(scene.name, scene.scale, np.array(scene.plane), pose, count, rng)
             for scene, pose in zip(scenes, poses, strict=True)
         ]
-    )
-    shape = (len(goals), 4, 4)
+        return np.reshape(points, (len(goals), count, 3))
+
     return ToldEpisodes(
-        goals, poses.reshape(shape), hands, points.reshape(len(goals), config.points, 3)
+        goals,
+        poses.reshape(len(goals), 4, 4),
+        hands,
+        drawn(clouds, config.points),
+        # Drawn last, so that the episodes are the same with and without.
+        None if looks is None else drawn(looks, look_points),
     )

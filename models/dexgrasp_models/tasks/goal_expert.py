@@ -63,6 +63,29 @@ class ExpertConfig(Parameters):
         0.015, 0.001, 0.1, "m", "from a waypoint, or beside the way, within which the hand is there"
     )
     way_angle: float = parameter(0.1, 0.01, 1.0, "rad", "likewise")
+    way_spread: float = parameter(
+        0.0, 0.0, 2.0, "", "by how much wider the way is, for each m that is left of it"
+    )
+    above_distance: float = parameter(
+        0.015, 0.001, 0.3, "m", "beside the pre-grasp, within which the hand may come down to it"
+    )
+    begun_share: float = parameter(
+        0.05,
+        0.0,
+        0.95,
+        "",
+        "of the way from open to grasp, beyond which fingers began to close",
+    )
+    closed_share: float = parameter(0.98, 0.5, 1.0, "", "likewise, beyond which they have closed")
+    pressed_share: float = parameter(
+        0.98, 0.5, 1.0, "", "of the way from grasp to press, beyond which they press"
+    )
+    lifting_share: float = parameter(
+        0.98, 0.0, 1.0, "", "likewise, of a hand that is above the grasp, below which it lets go"
+    )
+    lifting_height: float = parameter(
+        0.005, 0.001, 0.1, "m", "above the grasp, from where on that counts"
+    )
     joints_there: float = parameter(
         0.05, 0.001, 0.5, "rad", "actuator error at the grasp below which the fingers press"
     )
@@ -126,6 +149,10 @@ class Wanted:
     """(N, 4, 4) target of `rh_palm` in `world`."""
     joints: np.ndarray
     """(N, 22) joint targets, rad."""
+    velocities: np.ndarray
+    """(N, 6) m/s and rad/s in `world`, at which the wrist is to go once it has sped up."""
+    postures: np.ndarray
+    """(N, 18) actuator angles to which the fingers are on their way, rad."""
     doing: np.ndarray
     """(N,) of `Doing`."""
 
@@ -154,7 +181,12 @@ def wanted_next(
     doing = _doing(state, closing, pressing, plans, hand, config)
 
     waypoints, speeds, accelerations = _ways(state, doing, plans, lift, config)
-    wrists = _stepped(state, waypoints, speeds, accelerations, rate, config)
+    wrists, velocities = _stepped(state, waypoints, speeds, accelerations, rate, config)
+    postures = np.where(
+        (doing < Doing.CLOSE)[:, None],
+        plans.opened,
+        np.where((doing == Doing.CLOSE)[:, None], plans.closed, plans.pressed),
+    )
 
     closing = np.where(doing == Doing.CLOSE, closing + 1.0 / (config.close_time * rate), closing)
     closing = np.where(doing < Doing.CLOSE, 0.0, np.where(doing > Doing.CLOSE, 1.0, closing))
@@ -173,6 +205,8 @@ def wanted_next(
     return Wanted(
         np.where(planned[:, None, None], wrists, state.wrist_targets),
         np.where(planned[:, None], joints, targets),
+        np.where(planned[:, None], velocities, 0.0),
+        np.where(planned[:, None], postures, targets @ hand.reduction.T),
         doing,
     )
 
@@ -196,14 +230,15 @@ def _doing(
     )
     kept = (way < config.kept_distance) & (turn < config.kept_angle)
     arrived = kept & (((way < config.arrival_distance) & (turn < config.arrival_angle)) | stopped)
-    begun = kept & (closing > 0.05)
+    begun = kept & (closing > config.begun_share)
 
     angles = state.joints @ hand.reduction.T
     there = np.abs(angles - plans.closed).max(axis=1) < config.joints_there
     still = np.abs(state.joint_velocities @ hand.reduction.T).max(axis=1) < config.joints_still
-    held = kept & (closing > 0.98) & (there | still | (pressing > 0.02))
+    held = kept & (closing > config.closed_share) & (there | still | (pressing > 0.02))
+    above_grasp = off[:, 2] > config.lifting_height
     raised = (
-        (pressing > 0.98)
+        (pressing > np.where(above_grasp, config.lifting_share, config.pressed_share))
         & (side < config.kept_distance)
         & (off[:, 2] > -config.kept_distance)
         & (turn < config.kept_angle)
@@ -216,11 +251,12 @@ def _doing(
     along = np.einsum("ni,ni->n", from_pregrasp, span) / length
     beside = np.linalg.norm(from_pregrasp - (along / length)[:, None] * span, axis=1)
     turned = turn < config.way_angle
-    on_way = turned & (beside < config.way_distance) & (along > -config.way_distance)
+    width = config.way_distance + config.way_spread * np.maximum(length - along, 0.0)
+    on_way = turned & (beside < width) & (along > -config.way_distance)
 
-    above = np.hypot(from_pregrasp[:, 0], from_pregrasp[:, 1]) < config.way_distance
+    above = np.hypot(from_pregrasp[:, 0], from_pregrasp[:, 1]) < config.above_distance
     high = wrists[:, 2, 3] > _travel_heights(plans) - config.way_distance
-    near = (way < length) & (closing > 0.05)
+    near = (way < length) & (closing > config.begun_share)
     return np.select(
         [raised, held, arrived | begun, on_way, above & turned & (from_pregrasp[:, 2] > 0.0), near],
         [Doing.LIFT, Doing.SQUEEZE, Doing.CLOSE, Doing.APPROACH, Doing.DOWN, Doing.OPEN],
@@ -266,41 +302,41 @@ def _stepped(
     accelerations: np.ndarray,
     rate: float,
     config: ExpertConfig,
-) -> np.ndarray:
-    """(N, 4, 4) the next targets of wrists: straight to where they go, no faster than they may."""
+) -> tuple[np.ndarray, np.ndarray]:
+    """(N, 4, 4) the next targets of wrists: straight to where they go, no faster than they may; and
+    (N, 6) the velocities at which they would go if they needn't speed up first."""
     left, turn = wrist_leads(waypoints, state.wrist_targets)
-    move = _step(left, state.wrist_velocities[:, :3], speeds, accelerations, rate)
     count = len(waypoints)
-    turned = _step(
-        turn,
-        state.wrist_velocities[:, 3:],
-        np.full(count, config.angular_speed),
-        np.full(count, config.angular_acceleration),
-        rate,
-    )
+    turning = np.full(count, config.angular_speed), np.full(count, config.angular_acceleration)
+    wanted = _wanted(left, speeds, accelerations, rate), _wanted(turn, *turning, rate)
+    move = _sped_up(wanted[0], state.wrist_velocities[:, :3], accelerations, rate) / rate
+    turned = _sped_up(wanted[1], state.wrist_velocities[:, 3:], turning[1], rate) / rate
     stepped = state.wrist_targets.copy()
     stepped[:, :3, 3] += move
     stepped[:, :3, :3] = Rotation.from_rotvec(turned).as_matrix() @ stepped[:, :3, :3]
-    return stepped
+    return stepped, np.concatenate(wanted, axis=1)
 
 
-def _step(
-    left: np.ndarray,
-    velocities: np.ndarray,
-    speeds: np.ndarray,
-    accelerations: np.ndarray,
-    rate: float,
+def _wanted(
+    left: np.ndarray, speeds: np.ndarray, accelerations: np.ndarray, rate: float
 ) -> np.ndarray:
-    """(N, 3) next steps of ways that are left: no faster than allowed, braking at their ends."""
+    """(N, 3) velocities along ways that are left: no faster than allowed, braking at their ends."""
     distances = np.linalg.norm(left, axis=1)
-    directions = left / np.maximum(distances, 1e-12)[:, None]
-    present = np.maximum(np.einsum("ni,ni->n", velocities, directions), 0.0)
-    faster = present + accelerations / rate
     # In steps of 1 / rate the speed that still stops there: v^2 / (2 a) + v / (2 rate) = distance.
     half = 0.5 * accelerations / rate
     stopping = -half + np.sqrt(half**2 + 2.0 * accelerations * distances)
-    speed = np.minimum(np.minimum(speeds, faster), stopping)
-    return np.minimum(speed / rate, distances)[:, None] * directions
+    speed = np.minimum(np.minimum(speeds, stopping), rate * distances)
+    return (speed / np.maximum(distances, 1e-12))[:, None] * left
+
+
+def _sped_up(
+    wanted: np.ndarray, velocities: np.ndarray, accelerations: np.ndarray, rate: float
+) -> np.ndarray:
+    """(N, 3) next velocities: those that are wanted, as far as one can speed up to them."""
+    speeds = np.linalg.norm(wanted, axis=1)
+    directions = wanted / np.maximum(speeds, 1e-12)[:, None]
+    present = np.maximum(np.einsum("ni,ni->n", velocities, directions), 0.0)
+    return np.minimum(speeds, present + accelerations / rate)[:, None] * directions
 
 
 def _progress(commanded: np.ndarray, plans: ToldPlans) -> tuple[np.ndarray, np.ndarray]:

@@ -71,7 +71,8 @@ def inverses(poses: np.ndarray) -> np.ndarray:
 
 def turned_into(frames: np.ndarray, vectors: np.ndarray) -> np.ndarray:
     """(N, ..., 3) vectors of `world` in frames (N, 4, 4)."""
-    return np.einsum("nji,n...j->n...i", frames[:, :3, :3], vectors)
+    rows = vectors.reshape(len(frames), -1, 3)  # many times as fast as einsum
+    return (rows @ frames[:, :3, :3]).reshape(vectors.shape)
 
 
 def moved_into(frames: np.ndarray, points: np.ndarray) -> np.ndarray:

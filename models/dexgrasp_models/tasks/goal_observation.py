@@ -162,7 +162,7 @@ def goal_observation(
     )
     tips = Rotation.from_matrix(digits.rotations.reshape(-1, 3, 3)).as_quat(canonical=True)
     poses, velocities = state.objects, _velocities(frames, state.object_velocities)
-    points = np.einsum("nij,npj->npi", poses[:, :3, :3], clouds) + poses[:, None, :3, 3]
+    points = clouds @ poses[:, :3, :3].swapaxes(1, 2) + poses[:, None, :3, 3]
     return GoalObservation(
         joints=state.joints,
         joint_velocities=state.joint_velocities,

@@ -10,14 +10,14 @@ import pytest
 import torch
 from assist_toys import TINY, Ridge
 
-from dexgrasp_learning.dagger import Dagger, DaggerConfig
+from dexgrasp_learning.dagger import Dagger, DaggerConfig, Student
 from dexgrasp_learning.rounds import train_rounds
 from dexgrasp_models.hand.spec import load_hand
 from dexgrasp_models.nets.assist_network import AssistNetwork, AssistNetworkConfig
 from dexgrasp_models.nets.graspgf import GraspGF, GraspGFConfig
 from dexgrasp_models.nets.weights import load_weights
 from dexgrasp_models.tasks.assist_inputs import InputMaker
-from dexgrasp_models.tasks.learned_assist import LearnedAssist
+from dexgrasp_models.tasks.learned_assist import LearnedAssist, NetworkPolicy
 from dexgrasp_models.training.checkpoint import TrainingError
 from dexgrasp_models.training.objectives import LOSS
 from dexgrasp_models.training.run import Run
@@ -36,13 +36,23 @@ def learner(
 ) -> Dagger:
     torch.manual_seed(100 + seed)  # of the first weights
     return Dagger(
-        AssistNetwork(network),
-        tiny_primitive() if network.outputs == "residual" else None,
+        student(network),
         Ridge(),
         Ridge.drawn(config.episodes),
         config,
         seed=seed,
         folder=folder / "states",
+    )
+
+
+def student(config: AssistNetworkConfig) -> Student:
+    network = AssistNetwork(config)
+    primitive = tiny_primitive() if network.needs_gradient else None
+    inputs = InputMaker(network, primitive, load_hand())
+    return Student(
+        network,
+        lambda seen: inputs(seen).named,
+        lambda trained: NetworkPolicy(trained, primitive),
     )
 
 
@@ -156,7 +166,7 @@ def test_what_a_run_can_not_go_on_from_is_told(tmp_path):
 
 
 def test_a_training_that_diverges_is_told(tmp_path, monkeypatch):
-    monkeypatch.setattr(AssistNetwork, "actions", lambda self, *inputs: self.head[-1].bias * 1e30)
+    monkeypatch.setattr(AssistNetwork, "actions", lambda self, **inputs: self.head[-1].bias * 1e30)
     config = replace(CONFIG, episodes=4, updates=1)
     found = learner(tmp_path, config)
     with pytest.raises(TrainingError, match=r"training diverged in step 0: .*loss inf"):
@@ -171,8 +181,7 @@ def test_an_expert_that_wants_more_than_can_be_done_is_learned_up_to_its_reach(t
     config = replace(CONFIG, rounds=2, episodes=4, updates=400, reach=2.5)
     torch.manual_seed(0)
     found = Dagger(
-        AssistNetwork(DIRECT),
-        None,
+        student(DIRECT),
         Eager(),
         Ridge.drawn(4),
         config,

@@ -9,6 +9,7 @@ from pathlib import Path
 import assist_scenes as scenes
 import numpy as np
 import pytest
+import torch
 from goal_scenes import episodes
 from typer.testing import CliRunner
 
@@ -22,7 +23,11 @@ from dexgrasp_learning.goal_evaluation import (
     run_goal_job,
     told_goals,
 )
+from dexgrasp_learning.goal_rows import CarryingOut
+from dexgrasp_models.nets.goal_network import GoalNetworkConfig
+from dexgrasp_models.nets.weights import save_weights
 from dexgrasp_models.tasks.goal_config import GoalConfig
+from dexgrasp_models.tasks.learned_goal import new_network
 
 OBJECTS = ("can/0", "apple/0")
 TASK = GoalConfig(points=256, hold_time=1.0)
@@ -88,6 +93,35 @@ def test_executor_and_expert_lift_and_the_still_hand_does_not(settings):
     assert sum(one["paper"] for one in other) < sum(one["paper"] for one in found["rows"]["expert"])
 
 
+def test_clouds_of_other_objects_are_looked_at():
+    own = episodes(scenes.pressing_goals())
+    assert controlled(own, TellingControl.SHUFFLED_CLOUDS) is own  # nobody looks
+    own = replace(own, looks=own.clouds)
+    shown = controlled(own, TellingControl.SHUFFLED_CLOUDS)
+    assert np.array_equal(shown.looks, own.clouds[[2, 3, 0, 1]])
+    assert np.array_equal(shown.clouds, own.clouds)
+    assert shown.goals is own.goals
+
+
+def test_a_student_is_a_row_with_weights(files, settings, tmp_path):
+    torch.manual_seed(0)
+    network = new_network(replace(GoalNetworkConfig.small(), widths=(16,)))
+    save_weights(tmp_path / "policy.safetensors", network, network.config)
+    carrying = CarryingOut(weights=str(tmp_path / "policy.safetensors"), weights_digest="1")
+    task = GoalConfig(points=256, horizon=6)
+    student = replace(
+        settings, rows=("student", "following"), strict=False, task=task, carrying=carrying
+    )
+    (job,) = draw_goal_jobs(told_goals(student), OBJECTS, 4, 0, student)
+    found = run_goal_job(job)
+    for name in student.rows:
+        assert [one["lost"] for one in found["rows"][name]] == ["reach"] * 4
+    moved = replace(job, settings=replace(student, carrying=replace(carrying, weights="x")))
+    assert moved.key == job.key
+    other = replace(job, settings=replace(student, carrying=replace(carrying, weights_digest="2")))
+    assert other.key != job.key
+
+
 def test_the_command_tells_all_and_goes_on(files, tmp_path, monkeypatch):
     data, goals = files
     monkeypatch.setattr("dexgrasp_models.objects.library.split_names", lambda title: OBJECTS)
@@ -119,6 +153,7 @@ def test_the_command_tells_all_and_goes_on(files, tmp_path, monkeypatch):
         (("--rows", "nobody"), "no row nobody"),
         (("--control", "luck"), "no control 'luck'"),
         (("--out", "x.txt"), "written as .json"),
+        (("--rows", "student", "--weights", "none.safetensors"), "no such file of weights"),
     ],
 )
 def test_what_cannot_be_done_is_refused(files, options, told):

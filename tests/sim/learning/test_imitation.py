@@ -32,8 +32,8 @@ def actor() -> AssistModel:
 def demonstrated() -> LabelledStates:
     """The same state three times, so that any batch is the same."""
     torch.manual_seed(1)
-    one = torch.randn(1, 57), torch.rand(1, 16).half(), torch.zeros(1, 0), torch.randn(1, 18)
-    return LabelledStates(*(values.repeat(3, 1) for values in one))
+    inputs = {"states": torch.randn(1, 57), "clouds": torch.rand(1, 16)}
+    return LabelledStates.of(inputs, torch.randn(1, 18)).rows(torch.zeros(3, dtype=torch.long))
 
 
 def test_its_gradient_is_that_of_the_gaussian_likelihood():
@@ -44,7 +44,7 @@ def test_its_gradient_is_that_of_the_gaussian_likelihood():
     names = [name for name, _ in model.named_parameters()]
     found = dict(zip(names, imitation.gradients(), strict=True))
     with torch.no_grad():
-        mean = model.network.of_prepared(shown.states, shown.clouds.float())[0]
+        mean = model.network.of_prepared(**shown.inputs)[0]
     expected = (mean - shown.actions[0]) / 0.5**2
     (last,) = (name for name in names if name.startswith("network.head.2") and "bias" in name)
     assert torch.allclose(found[last], expected, atol=1e-4)
@@ -77,11 +77,12 @@ def test_demonstrations_are_of_whole_episodes_and_the_same_each_time():
     shown = Demonstrations(environments, source, ImitationConfig(transitions=40), seed=0)
     network = AssistNetwork(DIRECT)
     first, again = shown(network), shown(network)
-    assert len(first.states) == 40
+    assert len(first) == 40
     assert first.actions.shape == (40, 18)
-    assert all(map(torch.equal, first, again))
+    assert torch.equal(first.actions, again.actions)
+    assert all(torch.equal(v, again.kept[n]) for n, v in first.kept.items())
     other = Demonstrations(environments, source, ImitationConfig(transitions=40), seed=1)
-    assert not torch.equal(other(network).states, first.states)
+    assert not torch.equal(other(network).kept["states"], first.kept["states"])
     # The first step's hand is open, and each joint goes a share of its way.
     way = goals.joints.astype(float) @ scenes.HAND.reduction.T / scenes.SHORT.horizon
     assert first.actions[:4].numpy() == pytest.approx(np.clip(way / 0.05, -1, 1), abs=1e-5)

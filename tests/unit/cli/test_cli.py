@@ -26,6 +26,7 @@ from dexgrasp_cli.cli import app
 from dexgrasp_models.config import find_config
 from dexgrasp_models.perception.calibration import CharucoBoard
 from dexgrasp_models.perception.cameras import load_rig
+from dexgrasp_models.tasks import learned_goal
 
 HEAVY = ("torch", "rclpy", "mujoco", "open3d", "scipy", "numpy", "cv2")
 
@@ -118,6 +119,16 @@ def test_the_doctor_says_how_to_get_a_simulator_that_is_not_there(monkeypatch) -
     assert not found.found
     assert "$DEXGRASP_ISAACGYM_PYTHON is not set" in found.detail
     assert "pip install -e isaacgym/python" in found.detail
+
+
+def test_a_bench_of_a_policy_needs_its_weights(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(learned_goal, "POLICY_WEIGHTS", tmp_path / "policy.safetensors")
+    command = ["bench", "grasp", "--objects", "can", "--controller", "policy"]
+    result = CliRunner(env={"COLUMNS": "200"}).invoke(app, command)
+    assert result.exit_code == 2
+    assert "no trained student comes with this package" in " ".join(result.output.split())
 
 
 def test_benchmarks_refuse_weights_that_are_not_there(tmp_path: Path) -> None:

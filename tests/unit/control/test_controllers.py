@@ -40,7 +40,7 @@ def state(wrist: np.ndarray, time: float) -> RobotState:
 
 
 def test_an_installed_package_brings_a_controller(straight):
-    assert CONTROLLERS.names == ("planned", "graspgf", "straight")
+    assert CONTROLLERS.names == ("planned", "graspgf", "policy", "straight")
     controller = ControlConfig().make_controller(straight, ControllerSetup(PERIOD))
     wrist, ticks = np.eye(4), 0
     wrist[:3, 3] = (-0.2, 0.0, 0.3)
@@ -68,7 +68,7 @@ def test_what_it_needs_must_be_offered(straight):
     with pytest.raises(ValueError, match="controller straight needs a goal grasp, which is not"):
         usable_controller(straight, set(Need) - {Need.GOAL})
     with pytest.raises(
-        ValueError, match="no controller 'curved'; there are: planned, graspgf, straight"
+        ValueError, match="no controller 'curved'; there are: planned, graspgf, policy, straight"
     ):
         usable_controller("curved", set(Need))
 

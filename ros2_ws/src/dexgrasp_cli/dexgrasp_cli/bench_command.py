@@ -113,7 +113,7 @@ def grasp(
         load_scene(backend=backend, scene=scene, object_mass=mass, friction=friction)
         name = str(proposer)
         proposing = proposer_config(name, weights=str(weights) if weights else None)
-        digest = _digest(proposing)
+        digest = _digest(proposing, str(controller))
         settings = [
             EpisodeSettings(
                 source, seed + pose, scales[pose % len(scales)], scene, name, str(weights or ""),
@@ -172,18 +172,25 @@ def _refuse(console: Console, error: Exception) -> NoReturn:
     raise typer.Exit(2) from error
 
 
-def _digest(config: Parameters) -> str:
-    """Of the learned proposer's weights; others are not known to have any.
+def _digest(proposing: Parameters, controller: str) -> str:
+    """Of the weights that propose, and of those that act.
 
     Raises:
-        WeightsError: weights are missing.
+        WeightsError: weights that propose are missing.
+        OSError: a file can't be read.
+        ValueError: the controller has no weights, or its settings can't be used.
     """
+    from dexgrasp_models.control.config import load_control_config
     from dexgrasp_models.files import files_digest
     from dexgrasp_models.proposals.learned import LearnedConfig, network_files
 
-    if not isinstance(config, LearnedConfig):
-        return ""
-    return files_digest(network_files(config.weights))
+    files = network_files(proposing.weights) if isinstance(proposing, LearnedConfig) else {}
+    if controller == "policy":
+        from dexgrasp_models.tasks.learned_goal import weights_of
+
+        acting = load_control_config().others.get(controller)
+        files = {**files, controller: weights_of(getattr(acting, "weights", ""))}
+    return files_digest(files) if files else ""
 
 
 def _table(summary: dict[str, Any]) -> Table:

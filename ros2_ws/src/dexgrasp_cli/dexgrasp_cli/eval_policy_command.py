@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -27,6 +28,10 @@ from dexgrasp_cli.paired_evaluation import (
 )
 from dexgrasp_cli.set_options import problems_told
 
+if TYPE_CHECKING:
+    from dexgrasp_learning.goal_rows import CarryingOut
+    from dexgrasp_models.tasks.goal_plans import TellingConfig
+
 
 def policy(
     data: Data,
@@ -43,8 +48,12 @@ def policy(
             min=0.0, help="Share of the way from a grasp to its squeeze that is pressed with."
         ),
     ] = None,
+    weights: Annotated[
+        Path | None,
+        typer.Option(help="Of the student; default: those that come with the package."),
+    ] = None,
     strict: Strict = False,
-    control: Annotated[str, typer.Option(help="Negative control: none or other_goal.")] = "none",
+    control: Annotated[str, typer.Option(help="Negative control (docs/policies.md).")] = "none",
     seed: Seed = 0,
     workers: Workers = None,
     out: Out = None,
@@ -60,7 +69,7 @@ def policy(
         run,
         told_goals,
     )
-    from dexgrasp_learning.goal_rows import ROWS, CarryingOut
+    from dexgrasp_learning.goal_rows import ROWS
     from dexgrasp_models.files import files_digest
     from dexgrasp_models.tasks.goal_plans import TellingConfig
 
@@ -80,7 +89,7 @@ def policy(
             choice="chosen_of_all" if all_goals else "chosen",
             strict=strict,
             control=TellingControl(control),
-            carrying=CarryingOut(telling=telling),
+            carrying=_carrying(telling, asked, weights),
         )
         found = told_goals(settings)
         jobs = jobs_of_groups(
@@ -97,6 +106,25 @@ def policy(
             out=out,
             workers=workers,
         )
+
+
+def _carrying(telling: TellingConfig, rows: Sequence[str], weights: Path | None) -> CarryingOut:
+    """With the student's weights, where a row has any.
+
+    Raises:
+        WeightsError: they can't be used.
+        ValueError: there are none.
+    """
+    from dexgrasp_learning.goal_rows import ROWS, CarryingOut
+    from dexgrasp_models.files import files_digest
+    from dexgrasp_models.tasks.learned_goal import LearnedStudent, weights_of
+
+    if not any(ROWS[name].learned for name in rows):
+        return CarryingOut(telling)
+    file = weights_of(weights)
+    LearnedStudent(file)  # refuses what can't be used
+    digest = files_digest({"policy": file})
+    return CarryingOut(telling, weights=str(file.resolve()), weights_digest=digest)
 
 
 def _figures(found: Results, rows: Sequence[str], seed: int) -> Figures:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NamedTuple
@@ -17,10 +17,11 @@ if TYPE_CHECKING:
     from dexgrasp_learning.assist_training import AssistData
     from dexgrasp_models.data.grasp_set import GraspSet
     from dexgrasp_models.data.grasps import Grasps
+    from dexgrasp_models.parameters import Parameters
     from dexgrasp_models.training.processes import Processes
     from dexgrasp_models.training.run import Progress, Run
 
-_PANEL = "Of assist alone"
+_PANEL = "Of policies alone"
 
 
 class Method(StrEnum):
@@ -124,10 +125,7 @@ def train_assist(
     from dexgrasp_models.nets.weights import load_network
     from dexgrasp_models.tasks.learned_assist import PRIMITIVE, load_primitive
 
-    if processes.count > 1:
-        raise ValueError("assist is trained by one process: start it without torchrun")
-    if processes.device.type != "cpu":
-        raise ValueError("assist is trained where its physics is: --device cpu")
+    check_processes("assist", processes)
     settings, network_settings = load_assist_training(config, rounds, episodes, options.variant)
     torch.manual_seed(run.seed)  # of the first weights
     if options.init is None:
@@ -159,20 +157,37 @@ def train_assist(
         report=report,
     )
     if run.weights.is_file():
-        _write_card(run)
+        write_card(run, AssistNetworkConfig, ("variant",))
     return planned_rounds(options.method.value, settings), progress
 
 
-def _write_card(run: Run) -> None:
-    """What is to be known of the weights, as a table for a model card, beside them."""
+def check_processes(name: str, processes: Processes) -> None:
+    """See that a policy is trained where it can be.
+
+    Raises:
+        ValueError: by several processes, or on a GPU.
+    """
+    if processes.count > 1:
+        raise ValueError(f"{name} is trained by one process: start it without torchrun")
+    if processes.device.type != "cpu":
+        raise ValueError(f"{name} is trained where its physics is: --device cpu")
+
+
+def write_card(run: Run, config_type: type[Parameters], told: Sequence[str]) -> None:
+    """What is to be known of a policy's weights, as a table for a model card, beside them.
+
+    Args:
+        run: that left the weights.
+        config_type: of the network.
+        told: what of their metadata comes first.
+    """
     from dexgrasp_models.files import written_whole
-    from dexgrasp_models.nets.assist_network import AssistNetworkConfig
     from dexgrasp_models.nets.weights import load_weights
 
-    known = load_weights(run.weights, AssistNetworkConfig).metadata
+    known = load_weights(run.weights, config_type).metadata
     figures = ", ".join(f"{name} {value:.3g}" for name, value in known["validation"].items())
     rows = {
-        "variant": known["variant"],
+        **{name: known[name] for name in told},
         "data": f"`{known['data']}`; {known['training_goals']}",
         "command": f"`{known['command']}`",
         "seed": known["seed"],
@@ -192,26 +207,41 @@ def _data(
 
     from dexgrasp_learning.assist_training import AssistData
     from dexgrasp_learning.partial_clouds import PartialClouds
-    from dexgrasp_models.data.grasp_set import GraspSet
     from dexgrasp_models.tasks.full_clouds import FullClouds
     from dexgrasp_models.tasks.pattern_files import load_patterns
     from dexgrasp_models.tasks.pattern_generator import generate
-    from dexgrasp_models.training.data import TRAINING, VALIDATION, split_objects
     from dexgrasp_sim.datasets.grasp_trials import library_object
 
-    source = GraspSet.open(folder)
     if options.patterns is None:
         patterns = generate(np.random.default_rng(seed))
     else:
         patterns = load_patterns(options.patterns)
+    training, validation = goals_of_splits(folder, where, options.goals, console)
+    clouds = FullClouds() if options.sees is Sees.FULL else PartialClouds()
+    return AssistData(training, validation, patterns, clouds, library_object)
+
+
+def goals_of_splits(
+    folder: Path, where: Where, file: Path | None, console: Console
+) -> tuple[Grasps, Grasps]:
+    """Goals of a set for training and for validation, on tables and with squeezes.
+
+    Raises:
+        ValueError: there are none, or the set or the file can't be used.
+    """
+    import numpy as np
+
+    from dexgrasp_models.data.grasp_set import GraspSet
+    from dexgrasp_models.training.data import TRAINING, VALIDATION, split_objects
+
+    source = GraspSet.open(folder)
     chosen = []
     for split in (TRAINING, VALIDATION):
-        goals = _goals(source, where, options.goals, split_objects(source.names, split), split)
+        goals = _goals(source, where, file, split_objects(source.names, split), split)
         objects = len(np.unique(goals.objects))
         console.print(f"{split}: {objects} objects, {len(goals)} goals", soft_wrap=True)
         chosen.append(goals)
-    clouds = FullClouds() if options.sees is Sees.FULL else PartialClouds()
-    return AssistData(chosen[0], chosen[1], patterns, clouds, library_object)
+    return chosen[0], chosen[1]
 
 
 def _goals(

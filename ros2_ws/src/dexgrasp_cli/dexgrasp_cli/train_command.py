@@ -31,6 +31,7 @@ from dexgrasp_cli.train_assist_command import (
     train_assist,
 )
 from dexgrasp_cli.train_clip_command import train_clip
+from dexgrasp_cli.train_policy_command import PolicyOptions, train_policy
 
 if TYPE_CHECKING:
     from dexgrasp_models.training.data import GraspScenes
@@ -52,6 +53,7 @@ class Network(StrEnum):
     DECOUPLED = "decoupled"
     CLIP = "clip"
     ASSIST = "assist"
+    POLICY = "policy"
 
 
 class Device(StrEnum):
@@ -71,7 +73,7 @@ def train(
     clouds: Annotated[
         Path | None,
         typer.Option(
-            help="Of all but clip and assist: folder of the set's clouds (dexgrasp data clouds)."
+            help="Of networks that propose: folder of the set's clouds (dexgrasp data clouds)."
         ),
     ] = None,
     config: Annotated[
@@ -79,12 +81,12 @@ def train(
     ] = "small",
     steps: Annotated[
         int | None,
-        typer.Option(min=1, help="Updates of the weights; assist: rounds; default: as config."),
+        typer.Option(min=1, help="Updates of the weights; of policies rounds; default: as config."),
     ] = None,
     batch: Annotated[
         int | None,
         typer.Option(
-            min=1, help="Clouds of a step; assist: episodes of a round; default: as config."
+            min=1, help="Clouds of a step; of policies episodes of a round; default: as config."
         ),
     ] = None,
     where: Where = None,
@@ -174,6 +176,20 @@ def train(
                 options = AssistOptions(method, sees, init, primitive, goals, patterns, variant)
                 planned, progress = train_assist(
                     data, where, options, config, steps, batch, run, processes, console, report
+                )
+                kept = run.weights
+            elif network is Network.POLICY:
+                planned, progress = train_policy(
+                    data,
+                    where,
+                    PolicyOptions(sees, init, goals),
+                    config,
+                    steps,
+                    batch,
+                    run,
+                    processes,
+                    console,
+                    report,
                 )
                 kept = run.weights
             else:

@@ -1,0 +1,95 @@
+"""``dexgrasp train policy``: the student that grasps as it is told."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from rich.console import Console
+
+from dexgrasp_cli.set_options import Where
+from dexgrasp_cli.train_assist_command import Sees, check_processes, goals_of_splits, write_card
+
+if TYPE_CHECKING:
+    from dexgrasp_models.training.processes import Processes
+    from dexgrasp_models.training.run import Progress, Run
+
+
+class PolicyOptions(NamedTuple):
+    """Those that this training shares with that of `assist` alone."""
+
+    sees: Sees
+    init: Path | None
+    goals: Path | None
+
+
+def train_policy(
+    data: Path,
+    where: Where,
+    options: PolicyOptions,
+    config: str,
+    rounds: int | None,
+    episodes: int | None,
+    run: Run,
+    processes: Processes,
+    console: Console,
+    report: Callable[[Progress], None],
+) -> tuple[int, Progress]:
+    """Train on the training objects of a set; the options are `train`'s.
+
+    Returns:
+        How many rounds are planned in all, and where the training is.
+
+    Raises:
+        ValueError: something can't be trained so, or data or weights can't be used.
+        TrainingError: as `train_rounds`.
+    """
+    import numpy as np
+    import torch
+
+    from dexgrasp_learning.partial_clouds import PartialClouds
+    from dexgrasp_learning.policy_training import PolicyData, load_policy_training
+    from dexgrasp_learning.policy_training import train_policy as train
+    from dexgrasp_models.nets.goal_network import GoalNetworkConfig
+    from dexgrasp_models.nets.weights import load_network
+    from dexgrasp_models.tasks.full_clouds import FullClouds
+    from dexgrasp_models.tasks.learned_goal import new_network
+    from dexgrasp_sim.datasets.grasp_trials import library_object
+
+    check_processes("policy", processes)
+    settings, network_settings = load_policy_training(config, rounds, episodes)
+    torch.manual_seed(run.seed)  # of the first weights
+    if options.init is None:
+        network = new_network(network_settings)
+    else:
+        network, _ = load_network(options.init, GoalNetworkConfig, new_network)
+    training, validation = goals_of_splits(data, where, options.goals, console)
+    follows = options.sees is Sees.FULL
+    found = PolicyData(
+        training,
+        validation,
+        looks=FullClouds() if follows else PartialClouds(),
+        follows=follows,
+        load=library_object,
+    )
+    about = {
+        "training_goals": f"{len(training)} goals of {len(np.unique(training.objects))} objects",
+        "sees": options.sees.value,
+        "goals": options.goals and options.goals.name,
+        "init": options.init and options.init.name,
+    }
+    run = dataclasses.replace(run, metadata={**run.metadata, **about})
+    progress = train(
+        network,
+        found,
+        settings,
+        run,
+        trained=options.init is not None,
+        threads=torch.get_num_threads(),
+        report=report,
+    )
+    if run.weights.is_file():
+        write_card(run, GoalNetworkConfig, ("sees",))
+    return settings.dagger.rounds, progress

@@ -1,0 +1,92 @@
+"""The goal-conditioned task with the expert that has a plan, for a student that has none."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from dexgrasp_learning.goal_environments import GoalEnvironments
+from dexgrasp_learning.goal_rows import CarryingOut, ExpertPolicy, plans_of
+from dexgrasp_learning.randomisation import RandomisationConfig
+from dexgrasp_learning.student_sight import StudentSight
+from dexgrasp_models.hand.spec import load_hand
+from dexgrasp_models.tasks.goal_episodes import ToldEpisodes
+from dexgrasp_models.tasks.goal_student import StudentView, moves_of, moves_to_actions
+
+
+@dataclass(frozen=True)
+class Teaching:
+    """How a student is taught, apart from what it sees."""
+
+    carrying: CarryingOut = field(default_factory=CarryingOut)
+    randomisation: RandomisationConfig = field(default_factory=RandomisationConfig)
+
+
+class TaughtGoalEnvironments:
+    """`ExpertEnvironments` of the task: acted in by moves (see `moves_to_actions`).
+
+    The expert acts by what is true, whatever the student sees.
+
+    Args:
+        environments: of the task; episodes are not finished, as no label comes of it.
+        teaching: the expert, and what is random.
+        follows: see `StudentSight`.
+    """
+
+    def __init__(
+        self,
+        environments: GoalEnvironments,
+        teaching: Teaching | None = None,
+        *,
+        follows: bool = False,
+    ) -> None:
+        self._environments, self._hand = environments, load_hand()
+        self._teaching = teaching or Teaching()
+        self._sight = StudentSight(
+            environments,
+            self._teaching.carrying.telling,
+            follows=follows,
+            randomisation=self._teaching.randomisation,
+        )
+
+    @property
+    def horizon(self) -> int:
+        """Steps of an episode."""
+        return self._environments.config.horizon
+
+    def begin(self, episodes: ToldEpisodes, seed: int = 0) -> StudentView:
+        """Plan and begin new episodes.
+
+        Args:
+            episodes: with looks.
+            seed: of all that is random.
+
+        Raises:
+            ValueError, MeshError: as `GoalEnvironments.begin` and `StudentSight.begin`.
+        """
+        carrying = self._teaching.carrying
+        plans = plans_of(episodes, self._environments.config, carrying)
+        self._expert = ExpertPolicy(self._environments, episodes, plans, carrying.expert)
+        seen = self._environments.begin(episodes)
+        self._random = self._sight.begin(episodes, seed)
+        self._random.vary(self._environments.physics)
+        self._view = self._sight.view(seen)
+        return self._view
+
+    def step(self, actions: np.ndarray) -> StudentView:
+        """Act by moves (N, 24).
+
+        Raises:
+            ValueError: as `GoalEnvironments.step`.
+        """
+        now = self._environments
+        moves = self._random.arriving(np.asarray(actions))
+        seen, _ = now.step(moves_to_actions(moves, self._view, self._hand, now.config))
+        self._view = self._sight.view(seen)
+        return self._view
+
+    def expert(self) -> np.ndarray:
+        """(N, 24) moves that the expert would make."""
+        wanted, task = self._expert.wanted(), self._environments.config
+        return moves_of(wanted.velocities, wanted.postures, self._view, self._hand, task)
