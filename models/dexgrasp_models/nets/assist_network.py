@@ -17,12 +17,10 @@ from dexgrasp_models.nets.bisector_encoder import BisectorConfig, BisectorEncode
 from dexgrasp_models.nets.checks import checked_clouds
 from dexgrasp_models.nets.graspgf import POLICY_POINTNET, QUERY_TIME, GraspGF
 from dexgrasp_models.nets.pointnet import PointNet, PointNetConfig
+from dexgrasp_models.nets.standardised_states import StandardisedStates, policy_head
 from dexgrasp_models.parameters import Parameters, choice, flag, parameter
 
-_LEAST_DEVIATION = 1e-3  # of a number of the state that hardly changes, as the present wrist
-_FARTHEST = 5.0  # deviations; beyond, a state is as strange as it gets
 _SMALL_QUERY = 0.4  # there the gradient leads to the mean of the grasps from an open hand too
-_FIRST_OUTPUTS = 0.01  # of the last layer's usual weights, so that the hand is still at first
 
 OUTPUTS = ("residual", "only_scales", "only_residuals", "direct")
 """a^p * a^s + a^r (Eq. 2), a^p * a^s, a^p + a^r (the ablations of Figure 5), and actions alone."""
@@ -87,52 +85,28 @@ class AssistNetworkConfig(Parameters):
         )
 
 
-class AssistNetwork(nn.Module):
+class AssistNetwork(StandardisedStates):
     """From states, clouds and gradients to what the policy does.
 
     States are `dexgrasp_models.tasks.assist_observation.state_vector`; they are standardised by
     means and deviations that `fit_standardisation` takes before training.
     """
 
-    mean: Tensor
-    deviation: Tensor
-
     def __init__(self, config: AssistNetworkConfig, outputs: int | None = None) -> None:
         """`outputs`: how many numbers it gives, as 1 for a value; default: those of the config."""
-        super().__init__()
-        self.config = config
         hand = load_hand()
         joints = len(hand.actuators)
         size = joints * (1 + config.pressing + config.hint) + len(hand.tendons) + 7 * config.history
-        self.register_buffer("mean", torch.zeros(size))
-        self.register_buffer("deviation", torch.ones(size))
+        told = f"{', targets' * config.pressing}{' and a hint' * config.hint}"
+        super().__init__(size, f", of {config.history} wrists{told}")
+        self.config = config
         self.encoder = _encoder(config)
         self._joints, self._with_gradient = joints, config.outputs != "direct"
         inputs = size + joints * self._with_gradient
         self.of_state = nn.Sequential(nn.Linear(inputs, config.state_features), nn.ELU())
         width = self.encoder.features + config.state_features
-        layers: list[nn.Module] = []
-        for after in config.widths:
-            layers += [nn.Linear(width, after), nn.ELU()]
-            width = after
-        last = nn.Linear(width, outputs or joints * (2 if config.outputs == "residual" else 1))
-        with torch.no_grad():
-            for values in last.parameters():
-                values.mul_(_FIRST_OUTPUTS)
-        self.head = nn.Sequential(*layers, last)
-
-    @torch.no_grad()
-    def fit_standardisation(self, states: Tensor) -> None:
-        """Take means and deviations from states (M, S), before training.
-
-        Raises:
-            ValueError: they have another shape, aren't finite, or are fewer than two.
-        """
-        states = self._checked_states(states)
-        if len(states) < 2:
-            raise ValueError(f"expected two or more states, got {len(states)}")
-        self.mean.copy_(states.mean(dim=0))
-        self.deviation.copy_(states.std(dim=0).clamp_min(_LEAST_DEVIATION))
+        outputs = outputs or joints * (2 if config.outputs == "residual" else 1)
+        self.head = policy_head(width, config.widths, outputs)
 
     def take_encoder(self, primitive: GraspGF) -> bool:
         """Begin with the encoder of a trained primitive (B.2), if it has the same kind and size."""
@@ -164,8 +138,7 @@ class AssistNetwork(nn.Module):
         self, states: Tensor, clouds: Tensor, gradients: Tensor | None = None
     ) -> Tensor:
         """As `forward`, of clouds that went through `prepared`."""
-        states = (self._checked_states(states) - self.mean) / self.deviation
-        inputs = states.clamp(-_FARTHEST, _FARTHEST)
+        inputs = self.standardised(states)
         if self._with_gradient:
             # Short ones as they are, of long ones little more than the size: they are up to 100.
             lengths = torch.asinh(self._checked_gradients(gradients, states))
@@ -218,17 +191,6 @@ class AssistNetwork(nn.Module):
             found = torch.ones_like(scales) if kind == "only_residuals" else scales
             kind = "only_scales"
         return composed_actions(gradients, found, kind)
-
-    def _checked_states(self, states: Tensor) -> Tensor:
-        if states.dim() != 2 or states.shape[1] != len(self.mean):
-            raise ValueError(
-                f"these weights see states (B, {len(self.mean)}), of {self.config.history} wrists"
-                f"{', targets' * self.config.pressing}{' and a hint' * self.config.hint}, "
-                f"and not {tuple(states.shape)}"
-            )
-        if not torch.isfinite(states).all():
-            raise ValueError("states must be finite")
-        return states
 
     def _checked_gradients(self, gradients: Tensor | None, states: Tensor) -> Tensor:
         wanted = (len(states), self._joints)
