@@ -111,6 +111,10 @@ class AssistEnvironments(PresentEpisodes[AssistEpisodes]):
         """(N, 22) true joints, rad."""
         return self._joints.copy()
 
+    def wrists(self) -> np.ndarray:
+        """(N, 4, 4) true wrists in `world`."""
+        return self._wrists.copy()
+
     # One episode
 
     def begin(

@@ -129,7 +129,7 @@ class ResidualVecEnv(VecEnv):
             outputs = composed(gradients, outputs, self._outputs)
         seen = environments.step(outputs)
         following = following_reward(gradients, before, self._angles(), made, self._config)
-        following += self._distance_rewards(seen, made)
+        following += self._distance_rewards(made)
 
         rise, success = np.zeros(self.num_envs), np.zeros(self.num_envs, dtype=bool)
         extras: dict[str, Any] = {"time_outs": torch.zeros(self.num_envs, device=self.device)}
@@ -146,17 +146,16 @@ class ResidualVecEnv(VecEnv):
         dones = torch.full((self.num_envs,), over, device=self.device)
         return self.get_observations(), self._tensor(rewards), dones, extras
 
-    def _distance_rewards(self, seen: AssistObservation, made: np.ndarray) -> np.ndarray:
-        """(N,) of the baselines, in the place of r_sim (4.3)."""
+    def _distance_rewards(self, made: np.ndarray) -> np.ndarray:
+        """(N,) of the baselines, in the place of r_sim (4.3): by what is, however it is seen."""
         config, joints = self._config, self._environments.joints()
-        hints = self._environments.episodes.hints
+        episodes = self._environments.episodes
         found = np.zeros(self.num_envs)
         if config.fingertips:
-            palms = np.tile(np.eye(4), (self.num_envs, 1, 1))  # the cloud is in the wrist's frame
-            tips = fingertips(self._hand, palms, joints)
-            found += fingertip_reward(tips, seen.cloud, made, config)
-        if config.hint and hints is not None:
-            found += hint_reward(joints, hints, made, config)
+            tips = fingertips(self._hand, self._environments.wrists(), joints)
+            found += fingertip_reward(tips, episodes.clouds, made, config)
+        if config.hint and episodes.hints is not None:
+            found += hint_reward(joints, episodes.hints, made, config)
         return found
 
     def _begin(self) -> None:

@@ -11,7 +11,7 @@ from dexgrasp_sim.scene import SceneConfig, load_scene
 
 
 def test_unknown_names_and_values_out_of_range_are_refused():
-    with pytest.raises(ValueError, match="backend = 'gazebo': expected one of: mujoco"):
+    with pytest.raises(ValueError, match="backend = 'gazebo': expected one of: isaac_gym, mujoco"):
         SceneConfig(backend="gazebo")
     with pytest.raises(ValueError, match="object_mass"):
         SceneConfig(object_mass=-1.0)

@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
 FOLDERS = [ROOT / "models", ROOT / "sim_bridge", *sorted((ROOT / "ros2_ws" / "src").iterdir())]
 FOLDERS = [folder for folder in FOLDERS if (folder / "setup.py").exists()]
 ROS = re.compile(r"rclpy|launch(_ros)?|tf_transformations|dexgrasp_\w+|\w+_(msgs|srvs|interfaces)")
-OPTIONAL = {"leap", "mujoco_warp", "ray", "rosbag2_py", "warp"}
+OPTIONAL = {"isaacgym", "leap", "mujoco_warp", "ray", "rosbag2_py", "warp"}
 """Imported where they are installed."""
 UNUSUAL = {
     "pinocchio": "pin",

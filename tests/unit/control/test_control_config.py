@@ -6,6 +6,7 @@ import pytest
 
 from dexgrasp_models.control.config import ControlConfig, load_control_config
 from dexgrasp_models.tasks.assist_controller_config import AssistControllerConfig
+from dexgrasp_models.tasks.goal_controller import GoalControllerConfig
 
 
 def write(folder, text, monkeypatch):
@@ -14,7 +15,8 @@ def write(folder, text, monkeypatch):
 
 
 def test_the_shipped_file_loads_and_restates_defaults():
-    assert load_control_config() == ControlConfig(others={"graspgf": AssistControllerConfig()})
+    others = {"graspgf": AssistControllerConfig(), "policy": GoalControllerConfig()}
+    assert load_control_config() == ControlConfig(others=others)
 
 
 def test_values_given_replace_defaults(tmp_path, monkeypatch):
