@@ -191,7 +191,7 @@ def test_the_player_plays_a_recorded_reach(cell, player, tmp_path):
 
 @pytest.mark.parametrize("late", [0, 1])
 def test_beside_lock_step_a_wrist_that_keeps_up_is_followed_in_the_same_state(late):
-    """One that is a state late is not waited for."""
+    """One that is a state late is not waited for: the newest counts that has come by then."""
     with graph() as ros:
         cell = Cell(ros)
         cell.robot.stop_joints = np.full(22, 0.4)
@@ -214,4 +214,5 @@ def test_beside_lock_step_a_wrist_that_keeps_up_is_followed_in_the_same_state(la
                 x = command.pose.position.x
                 behind.append(round(50.0 * (time - WAIT - (x - START[0]) / (AT_CAN - START)[0])))
         assert len(behind) > 20
-        assert np.bincount(behind).argmax() == late
+        usual = np.bincount(behind).argmax()
+        assert usual == 0 if not late else usual >= late
