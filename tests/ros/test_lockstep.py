@@ -6,22 +6,19 @@ import time
 
 import numpy as np
 from depth_scenes import Sphere, Table, render
+from lock_step_graph import PATIENCE, start_in_lock_step
 from ros_graph import eventually, graph
 from rosgraph_msgs.msg import Clock
 from std_srvs.srv import Trigger
 
-from dexgrasp_control.control_node import ControlNode
 from dexgrasp_interfaces.action import ExecuteGrasp
 from dexgrasp_models.config import find_config
 from dexgrasp_models.perception.cameras import load_rig
 from dexgrasp_perception.perception_node import PerceptionNode
-from dexgrasp_proposals.proposal_node import ProposalNode
 from dexgrasp_ros import contract, conversions, image_messages
 from dexgrasp_sim.episodes.episode import EpisodeSettings, run_episode
-from dexgrasp_sim_bridge.bridge_node import BridgeNode
 
 SETTINGS = EpisodeSettings("can", seed=3)
-PATIENCE = 60.0
 
 
 def grasp_over_ros(ros) -> tuple[ExecuteGrasp.Result, np.ndarray]:
@@ -34,24 +31,7 @@ def grasp_over_ros(ros) -> tuple[ExecuteGrasp.Result, np.ndarray]:
 
 def test_two_runs_over_ros_and_one_in_process_end_alike():
     with graph() as ros:
-        ros.start(
-            BridgeNode,
-            object=SETTINGS.object,
-            seed=SETTINGS.seed,
-            mode="lock_step",
-            deadline=PATIENCE,
-        )
-        ros.start(PerceptionNode, use_sim_time=True, frame_timeout=PATIENCE)
-        ros.start(ProposalNode, use_sim_time=True)
-        ros.start(
-            ControlNode,
-            use_sim_time=True,
-            seed=SETTINGS.seed,
-            proposals=SETTINGS.proposals,
-            state_timeout=PATIENCE,
-            lock_step=True,
-            sight_timeout=PATIENCE,
-        )
+        start_in_lock_step(ros, SETTINGS)
         first_outcome, first = grasp_over_ros(ros)
         assert ros.call(Trigger, contract.RESET_SERVICE, Trigger.Request()).success
         second_outcome, second = grasp_over_ros(ros)

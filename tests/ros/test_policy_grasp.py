@@ -3,46 +3,23 @@
 from __future__ import annotations
 
 import numpy as np
+from lock_step_graph import PATIENCE, start_in_lock_step
 from plain_student import PlainStudent
 from ros_graph import graph
 
-from dexgrasp_control.control_node import ControlNode
 from dexgrasp_interfaces.action import ExecuteGrasp
 from dexgrasp_models.tasks import goal_controller
-from dexgrasp_perception.perception_node import PerceptionNode
-from dexgrasp_proposals.proposal_node import ProposalNode
 from dexgrasp_ros import contract, conversions
 from dexgrasp_sim.episodes.episode import EpisodeSettings, run_episode
-from dexgrasp_sim_bridge.bridge_node import BridgeNode
 
 SETTINGS = EpisodeSettings("can", seed=3, controller="policy")
-PATIENCE = 60.0
 
 
 def grasp_over_ros(**parameters):
     """The outcome, the object's last pose, and the stages that were told."""
     stages: list[str] = []
     with graph() as ros:
-        ros.start(
-            BridgeNode,
-            object=SETTINGS.object,
-            seed=SETTINGS.seed,
-            mode="lock_step",
-            deadline=PATIENCE,
-        )
-        ros.start(PerceptionNode, use_sim_time=True, frame_timeout=PATIENCE)
-        ros.start(ProposalNode, use_sim_time=True)
-        ros.start(
-            ControlNode,
-            use_sim_time=True,
-            seed=SETTINGS.seed,
-            proposals=SETTINGS.proposals,
-            state_timeout=PATIENCE,
-            lock_step=True,
-            sight_timeout=PATIENCE,
-            controller="policy",
-            **parameters,
-        )
+        start_in_lock_step(ros, SETTINGS, controller="policy", **parameters)
         poses = ros.collect(contract.OBJECT_POSE)
         goal = ExecuteGrasp.Goal(choose=True, place=False)
         _, result = ros.grasp(goal, lambda m: stages.append(m.feedback.stage))

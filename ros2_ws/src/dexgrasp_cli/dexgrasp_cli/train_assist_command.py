@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 from rich.console import Console
@@ -14,6 +14,7 @@ from rich.console import Console
 from dexgrasp_cli.set_options import Where, parse_bounds
 
 if TYPE_CHECKING:
+    from dexgrasp_cli.train_policy_command import PolicyOptions
     from dexgrasp_learning.assist_training import AssistData
     from dexgrasp_models.data.grasp_set import GraspSet
     from dexgrasp_models.data.grasps import Grasps
@@ -116,7 +117,6 @@ def train_assist(
         ValueError: something can't be trained so, or data or weights can't be used.
         TrainingError: as `train_rounds`.
     """
-    import numpy as np
     import torch
 
     from dexgrasp_learning.assist_training import load_assist_training, planned_rounds
@@ -136,14 +136,7 @@ def train_assist(
     if network.needs_gradient:
         primitive = load_primitive(options.primitive or PRIMITIVE)
     found = _data(data, where, options, run.seed, console)
-    told = f"{len(found.training)} goals of {len(np.unique(found.training.objects))} objects"
-    about = {
-        "variant": settings.variant,
-        "training_goals": told,
-        "sees": options.sees.value,
-        "goals": options.goals and options.goals.name,
-        "init": options.init and options.init.name,
-    }
+    about = {"variant": settings.variant, **told_of(options, found.training)}
     run = dataclasses.replace(run, metadata={**run.metadata, **about})
     progress = train(
         options.method.value,
@@ -159,6 +152,18 @@ def train_assist(
     if run.weights.is_file():
         write_card(run, AssistNetworkConfig, ("variant",))
     return planned_rounds(options.method.value, settings), progress
+
+
+def told_of(options: AssistOptions | PolicyOptions, training: Grasps) -> dict[str, Any]:
+    """What is stored with a policy's weights: of its options, and of the goals it learned from."""
+    import numpy as np
+
+    return {
+        "training_goals": f"{len(training)} goals of {len(np.unique(training.objects))} objects",
+        "sees": options.sees.value,
+        "goals": options.goals and options.goals.name,
+        "init": options.init and options.init.name,
+    }
 
 
 def check_processes(name: str, processes: Processes) -> None:

@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING, NamedTuple
 from rich.console import Console
 
 from dexgrasp_cli.set_options import Where
-from dexgrasp_cli.train_assist_command import Sees, check_processes, goals_of_splits, write_card
+from dexgrasp_cli.train_assist_command import (
+    Sees,
+    check_processes,
+    goals_of_splits,
+    told_of,
+    write_card,
+)
 
 if TYPE_CHECKING:
     from dexgrasp_models.training.processes import Processes
@@ -46,7 +52,6 @@ def train_policy(
         ValueError: something can't be trained so, or data or weights can't be used.
         TrainingError: as `train_rounds`.
     """
-    import numpy as np
     import torch
 
     from dexgrasp_learning.partial_clouds import PartialClouds
@@ -74,13 +79,7 @@ def train_policy(
         follows=follows,
         load=library_object,
     )
-    about = {
-        "training_goals": f"{len(training)} goals of {len(np.unique(training.objects))} objects",
-        "sees": options.sees.value,
-        "goals": options.goals and options.goals.name,
-        "init": options.init and options.init.name,
-    }
-    run = dataclasses.replace(run, metadata={**run.metadata, **about})
+    run = dataclasses.replace(run, metadata={**run.metadata, **told_of(options, training)})
     progress = train(
         network,
         found,
