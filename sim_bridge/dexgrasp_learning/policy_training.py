@@ -17,6 +17,7 @@ from dexgrasp_learning.rounds import train_rounds
 from dexgrasp_learning.student_sight import StudentPolicy, StudentSight
 from dexgrasp_learning.taught_goal_environments import TaughtGoalEnvironments, Teaching
 from dexgrasp_models.data.grasps import Grasps
+from dexgrasp_models.hand.spec import load_hand
 from dexgrasp_models.nets.goal_network import GoalNetwork, GoalNetworkConfig
 from dexgrasp_models.parameters import Parameters, parameter
 from dexgrasp_models.tasks.assist_episodes import Clouds
@@ -24,6 +25,7 @@ from dexgrasp_models.tasks.full_clouds import FullClouds
 from dexgrasp_models.tasks.goal_config import GoalConfig
 from dexgrasp_models.tasks.goal_episodes import ToldEpisodes, draw_told_episodes
 from dexgrasp_models.tasks.goal_expert import ExpertConfig
+from dexgrasp_models.tasks.goal_jitter import JitterConfig, jittered
 from dexgrasp_models.tasks.goal_plans import TellingConfig
 from dexgrasp_models.tasks.learned_goal import NetworkStudent
 from dexgrasp_models.training.config import network_config, recipe_values
@@ -46,6 +48,7 @@ class PolicyTraining(Parameters):
     telling: TellingConfig = field(default_factory=TellingConfig)
     expert: ExpertConfig = field(default_factory=ExpertConfig)
     randomisation: RandomisationConfig = field(default_factory=RandomisationConfig)
+    jitter: JitterConfig = field(default_factory=JitterConfig)
     judge_every: int = parameter(10, 1, 1_000_000, "", "rounds from one validation to the next")
     judged: int = parameter(64, 1, 65_536, "", "episodes of a validation, always the same")
 
@@ -119,17 +122,29 @@ class ToldSource:
 
 
 class StudentJudge:
-    """A `Judge` that runs the same episodes with every student."""
+    """A `Judge` that runs the same episodes with every student.
+
+    Args:
+        environments: to run them in.
+        episodes: as they are.
+        goals: as the student is told them.
+        sight: of the student.
+    """
 
     def __init__(
-        self, environments: GoalEnvironments, episodes: ToldEpisodes, sight: StudentSight
+        self,
+        environments: GoalEnvironments,
+        episodes: ToldEpisodes,
+        goals: Grasps,
+        sight: StudentSight,
     ) -> None:
         self._environments, self._episodes, self._sight = environments, episodes, sight
+        self._told = dataclasses.replace(episodes, goals=goals)
 
     def __call__(self, student: NetworkStudent) -> Mapping[str, float]:
         """Share of failures (`LOSS`), of successes by the paper's rule and the latched one, and m
         by which objects were raised."""
-        policy = StudentPolicy(self._environments, self._episodes, student, self._sight)
+        policy = StudentPolicy(self._environments, self._told, student, self._sight)
         found = run_told(self._environments, self._episodes, policy)
         success = float(found.paper.mean())
         return {
@@ -177,7 +192,7 @@ def train_policy(
         Student(network, reader.inputs, lambda trained: NetworkStudent(trained, task)),
         TaughtGoalEnvironments(
             environments,
-            Teaching(config.carrying, config.randomisation),
+            Teaching(config.carrying, config.randomisation, config.jitter),
             follows=data.follows,
         ),
         source(data.training, config.dagger.episodes),
@@ -188,13 +203,17 @@ def train_policy(
     )
     validation = np.random.default_rng(derived_seed(run.seed, "validation"))
     judged = source(data.validation, config.judged)(validation)
+    judged_goals = jittered(judged.goals, config.jitter, validation, load_hand())
     sight = StudentSight(environments, config.telling, follows=data.follows)
-    told = {name: getattr(config, name) for name in ("task", "telling", "expert", "randomisation")}
+    told = {
+        name: getattr(config, name)
+        for name in ("task", "telling", "expert", "randomisation", "jitter")
+    }
     return train_rounds(
         learner,
         config.dagger.rounds,
         run,
-        judge=StudentJudge(environments, judged, sight),
+        judge=StudentJudge(environments, judged, judged_goals, sight),
         judge_every=config.judge_every,
         about={name: dataclasses.asdict(settings) for name, settings in told.items()},
         report=report,

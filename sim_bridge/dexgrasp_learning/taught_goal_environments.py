@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -12,7 +12,9 @@ from dexgrasp_learning.randomisation import RandomisationConfig
 from dexgrasp_learning.student_sight import StudentSight
 from dexgrasp_models.hand.spec import load_hand
 from dexgrasp_models.tasks.goal_episodes import ToldEpisodes
+from dexgrasp_models.tasks.goal_jitter import JitterConfig, jittered
 from dexgrasp_models.tasks.goal_student import StudentView, moves_of, moves_to_actions
+from dexgrasp_models.training.data import derived_seed
 
 
 @dataclass(frozen=True)
@@ -21,12 +23,15 @@ class Teaching:
 
     carrying: CarryingOut = field(default_factory=CarryingOut)
     randomisation: RandomisationConfig = field(default_factory=RandomisationConfig)
+    jitter: JitterConfig = field(default_factory=JitterConfig)
+    """Of the goals as the student is told them."""
 
 
 class TaughtGoalEnvironments:
     """`ExpertEnvironments` of the task: acted in by moves (see `moves_to_actions`).
 
-    The expert acts by what is true, whatever the student sees.
+    The expert acts by what is true, whatever the student sees and is told: where a goal is told
+    wrongly, the cloud is all that can say so.
 
     Args:
         environments: of the task; episodes are not finished, as no label comes of it.
@@ -69,7 +74,9 @@ class TaughtGoalEnvironments:
         plans = plans_of(episodes, self._environments.config, carrying)
         self._expert = ExpertPolicy(self._environments, episodes, plans, carrying.expert)
         seen = self._environments.begin(episodes)
-        self._random = self._sight.begin(episodes, seed)
+        rng = np.random.default_rng(derived_seed(seed, "jitter"))
+        told = jittered(episodes.goals, self._teaching.jitter, rng, self._hand)
+        self._random = self._sight.begin(replace(episodes, goals=told), seed)
         self._random.vary(self._environments.physics)
         self._view = self._sight.view(seen)
         return self._view

@@ -51,6 +51,14 @@ class ExpertConfig(Parameters):
     lift_speed: float = parameter(0.15, 0.01, 0.5, "m/s", "wrist, with the object")
     lift_acceleration: float = parameter(0.4, 0.05, 3.0, "m/s^2", "likewise")
 
+    way_share: float = parameter(
+        1.0,
+        0.01,
+        1.0,
+        "",
+        "of the way that is left, the most that the wrist makes in a step; one whose commands are "
+        "late by a step swings about the waypoint with more than a quarter",
+    )
     arrival_distance: float = parameter(
         0.004, 0.0005, 0.02, "m", "wrist error at the grasp below which the fingers close"
     )
@@ -308,7 +316,10 @@ def _stepped(
     left, turn = wrist_leads(waypoints, state.wrist_targets)
     count = len(waypoints)
     turning = np.full(count, config.angular_speed), np.full(count, config.angular_acceleration)
-    wanted = _wanted(left, speeds, accelerations, rate), _wanted(turn, *turning, rate)
+    wanted = (
+        _wanted(left, speeds, accelerations, rate, config.way_share),
+        _wanted(turn, *turning, rate, config.way_share),
+    )
     move = _sped_up(wanted[0], state.wrist_velocities[:, :3], accelerations, rate) / rate
     turned = _sped_up(wanted[1], state.wrist_velocities[:, 3:], turning[1], rate) / rate
     stepped = state.wrist_targets.copy()
@@ -318,14 +329,15 @@ def _stepped(
 
 
 def _wanted(
-    left: np.ndarray, speeds: np.ndarray, accelerations: np.ndarray, rate: float
+    left: np.ndarray, speeds: np.ndarray, accelerations: np.ndarray, rate: float, share: float
 ) -> np.ndarray:
-    """(N, 3) velocities along ways that are left: no faster than allowed, braking at their ends."""
+    """(N, 3) velocities along ways that are left: no faster than allowed, braking at their ends,
+    and in a step no more than a share of the way."""
     distances = np.linalg.norm(left, axis=1)
     # In steps of 1 / rate the speed that still stops there: v^2 / (2 a) + v / (2 rate) = distance.
     half = 0.5 * accelerations / rate
     stopping = -half + np.sqrt(half**2 + 2.0 * accelerations * distances)
-    speed = np.minimum(np.minimum(speeds, stopping), rate * distances)
+    speed = np.minimum(np.minimum(speeds, stopping), share * rate * distances)
     return (speed / np.maximum(distances, 1e-12))[:, None] * left
 
 

@@ -161,8 +161,10 @@ def moves_to_actions(
     linear = ACCELERATION / config.rate / config.wrist_speed
     angular = ANGULAR_ACCELERATION / config.rate / config.wrist_angular_speed
     present, closed = (each @ hand.reduction.T for each in (view.targets, view.goal_joints))
-    longest = FINGER_SPEED / config.rate
-    steps = np.clip(closed + POSTURE * moves[:, WRIST:] - present, -longest, longest)
+    # All fingers arrive together, as the expert's do.
+    left = closed + POSTURE * moves[:, WRIST:] - present
+    farthest = np.abs(left).max(axis=1, keepdims=True)
+    steps = left * np.minimum(1.0, FINGER_SPEED / config.rate / np.maximum(farthest, 1e-12))
     return np.concatenate(
         (
             _sped_up(now[0], last[0], linear),

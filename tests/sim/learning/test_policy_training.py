@@ -146,7 +146,7 @@ def test_who_has_not_looked_or_does_not_know_how_to_press_is_told():
 def test_the_judge_runs_the_same_episodes():
     environments = goal_scenes.environments(CONFIG.task)
     sight = StudentSight(environments, CONFIG.telling)
-    judge = StudentJudge(environments, told(), sight)
+    judge = StudentJudge(environments, told(), told().goals, sight)
     torch.manual_seed(0)
     student = NetworkStudent(new_network(TINY), CONFIG.task)
     first = judge(student)
