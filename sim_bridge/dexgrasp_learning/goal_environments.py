@@ -76,6 +76,7 @@ class GoalEnvironments(PresentEpisodes[ToldEpisodes]):
         load: finds the objects of the episodes.
         rewards: of the task.
         strict: whether `finish` holds the objects under the push after the last step.
+        late: steps by which targets come late to the hand.
         threads: that step the environments.
 
     Raises:
@@ -90,12 +91,13 @@ class GoalEnvironments(PresentEpisodes[ToldEpisodes]):
         *,
         rewards: GoalRewardConfig | None = None,
         strict: bool = False,
+        late: int = 0,
         threads: int = 1,
     ) -> None:
         check_scene(scene, config.rate)
         self.config, self.scene, self.strict = config, scene, strict
         self._reward_config = rewards or GoalRewardConfig()
-        self._load, self._threads = load, threads
+        self._load, self._late, self._threads = load, late, threads
         self._hand = load_hand()
         self._tips = [self._hand.link_index(name) for name in self._hand.distal_links]
 
@@ -146,6 +148,7 @@ class GoalEnvironments(PresentEpisodes[ToldEpisodes]):
 
         self._present, self._steps = (episodes, physics), 0
         self._wrists = episodes.hands.copy()
+        self._sent = [(self._wrists, self._targets)] * self._late
         self._frames = reference_frames(episodes.hands)
         self._actions = np.zeros((count, action_size(self._hand)))
         self._centers = np.array([item.center_of_mass for item in objects])
@@ -190,7 +193,8 @@ class GoalEnvironments(PresentEpisodes[ToldEpisodes]):
             config,
         )
         self._actions = np.clip(np.asarray(actions, dtype=float), -1.0, 1.0)
-        physics.set_targets(self._wrists, self._targets)
+        self._sent.append((self._wrists, self._targets))
+        physics.set_targets(*self._sent.pop(0))
         self._tick()
         rewards = self._reward()
         self._returns += rewards

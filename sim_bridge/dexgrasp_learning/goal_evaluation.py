@@ -17,9 +17,11 @@ import numpy as np
 import torch
 
 from dexgrasp_learning.evaluation_jobs import episode_figures, goals_of_jobs, others_of
+from dexgrasp_learning.goal_disturbances import Disturbance, disturbed
 from dexgrasp_learning.goal_environments import GoalEnvironments
 from dexgrasp_learning.goal_rows import ROWS, CarryingOut, plans_of, run_told
 from dexgrasp_learning.partial_clouds import PartialClouds
+from dexgrasp_learning.proposed_goals import Proposed, proposed
 from dexgrasp_models.data.grasp_set import GraspSet
 from dexgrasp_models.data.grasps import Grasps
 from dexgrasp_models.jobs.kept_results import kept_outcomes
@@ -29,7 +31,6 @@ from dexgrasp_models.tasks.goal_config import GoalConfig
 from dexgrasp_models.tasks.goal_episodes import ToldEpisodes, draw_told_episodes
 from dexgrasp_models.training.data import derived_seed
 from dexgrasp_sim.datasets.grasp_trials import library_object
-from dexgrasp_sim.scene import load_scene
 
 MEASURES = ("mpe", "rises")
 """m, of successful episodes; and m, of all."""
@@ -59,9 +60,12 @@ class GoalEvaluation:
     """Of that file, by which results of others are told apart."""
     choice: Choice = "chosen"
     """Which of the goals; `chosen_of_all` leaves in what falls from a hand that waits there."""
+    proposals: Proposed | None = None
+    """Which of the proposer's are told in the place of the goals; None: none are."""
     strict: bool = False
     """Whether objects are also held under the push."""
     control: TellingControl = TellingControl.NONE
+    disturbance: Disturbance = field(default_factory=Disturbance)
     task: GoalConfig = field(default_factory=GoalConfig)
     carrying: CarryingOut = field(default_factory=CarryingOut)
 
@@ -138,19 +142,22 @@ def run_goal_job(job: GoalJob) -> dict[str, Any]:
     goals = told_goals(settings)[np.array(job.goals)]
     looks = PartialClouds() if any(ROWS[name].learned for name in settings.rows) else None
     drawn = draw_told_episodes(goals, FullClouds(), rng, task, looks=looks)
-    episodes = controlled(drawn, settings.control)
-    plans = plans_of(episodes, task, settings.carrying)
+    if settings.proposals:
+        drawn = proposed(drawn, settings.proposals, task, settings.carrying, rng)
+    told, true = disturbed(controlled(drawn, settings.control), settings.disturbance, rng)
+    plans = plans_of(told, task, settings.carrying)
     environments = GoalEnvironments(
         task,
-        load_scene(scene="floating", control_period=1.0 / task.rate),
+        settings.disturbance.scene(task.rate),
         library_object,
         strict=settings.strict,
+        late=settings.disturbance.late,
     )
     rows: dict[str, list[dict[str, Any]]] = {}
     faults = 0
     for name in settings.rows:
-        policy = ROWS[name].make(environments, episodes, plans, settings.carrying)
-        ended = run_told(environments, episodes, policy)
+        policy = ROWS[name].make(environments, told, plans, settings.carrying)
+        ended = run_told(environments, true, policy)
         succeeded = replace(ended, mpe=np.where(ended.paper, ended.mpe, np.nan))
         rows[name] = [
             {**figures, "lost": str(lost)}
@@ -158,7 +165,7 @@ def run_goal_job(job: GoalJob) -> dict[str, Any]:
         ]
         faults += len(ended.faults)
     planned = [plan is not None for plan in plans]
-    return {"objects": episodes.names, "planned": planned, "rows": rows, "faults": faults}
+    return {"objects": told.names, "planned": planned, "rows": rows, "faults": faults}
 
 
 def told_goals(settings: GoalEvaluation) -> Grasps:

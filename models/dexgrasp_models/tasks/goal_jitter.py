@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
+import torch
 from scipy.spatial.transform import Rotation
 
 from dexgrasp_models.data.grasps import Grasps, to_angles
+from dexgrasp_models.hand.distance import HandDistance
+from dexgrasp_models.hand.kinematics import HandKinematics
 from dexgrasp_models.hand.spec import HandSpec
 from dexgrasp_models.parameters import Parameters, parameter
 from dexgrasp_models.tasks.assist_action import closing_directions
@@ -60,3 +64,56 @@ def jittered(
         joints=beside.astype(goals.joints.dtype),
         squeezes=goals.squeezes + (beside - joints),
     )
+
+
+DEPTHS: Mapping[str, float] = {"small": 0.00512, "large": 0.01058, "apart": -0.00309}
+"""m to which the hand reaches into the object in Table 4 (a), (b) and (c); (c) is a gap."""
+
+_CANDIDATES = 128
+_WIDE = JitterConfig(shift=0.012, turn=0.1, joints=0.08, closing=0.25)
+
+
+def jittered_to(
+    goals: Grasps, clouds: np.ndarray, depth: float, rng: np.random.Generator, hand: HandSpec
+) -> Grasps:
+    """Grasps beside some, of many that are drawn the ones that reach into the object so deep.
+
+    Args:
+        goals: N.
+        clouds: (N, P, 3) of the objects' whole surfaces, in their own frames, m.
+        depth: m, as in `DEPTHS`.
+        rng: draws.
+        hand: whose joints these are.
+    """
+    distance = HandDistance(HandKinematics(hand))
+
+    def nearest(goal: Grasps, cloud: np.ndarray) -> Grasps:
+        candidates = jittered(goal[np.zeros(_CANDIDATES, dtype=int)], _WIDE, rng, hand)
+        off = np.abs(depths(candidates, cloud, distance) - depth)
+        return candidates[[int(off.argmin())]]
+
+    found = [nearest(goals[[row]], cloud) for row, cloud in enumerate(clouds)]
+    return replace(
+        goals,
+        **{
+            name: np.concatenate([getattr(each, name) for each in found])
+            for name in ("translations", "rotations", "joints", "squeezes")
+        },
+    )
+
+
+def depths(goals: Grasps, cloud: np.ndarray, distance: HandDistance) -> np.ndarray:
+    """(N,) m to which hands reach into one object; of those that don't touch it the gap, negative.
+
+    Args:
+        goals: N.
+        cloud: (P, 3) of the object, in its frame, m.
+        distance: to the hand.
+    """
+
+    def tensor(values: np.ndarray) -> torch.Tensor:
+        return torch.as_tensor(values, dtype=torch.float32)
+
+    points, poses, joints = map(tensor, (cloud, goals.palm_poses, goals.joints))
+    with torch.no_grad():
+        return -distance.signed_distance(points, poses, joints).amin(1).numpy().astype(float)

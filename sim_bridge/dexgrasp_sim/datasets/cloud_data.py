@@ -35,6 +35,7 @@ from dexgrasp_models.nets.clouds import horizontal_centre
 from dexgrasp_models.objects import LIBRARY_PREFIX, load_surface
 from dexgrasp_models.perception.cameras import DepthFrame, load_rig
 from dexgrasp_models.perception.fusion import (
+    FusedCloud,
     FusionConfig,
     PerceptionError,
     fuse,
@@ -164,6 +165,16 @@ class TableView:
         Raises:
             PerceptionError: too little of the object is seen.
         """
+        points = self.look(world_T_object, scale, generator).object_points.astype(np.float64)
+        centre = horizontal_centre(torch.as_tensor(points)).numpy()
+        pose = world_T_object.copy()
+        pose[:3, 3] -= centre
+        return points - centre, pose
+
+    def look(
+        self, world_T_object: np.ndarray, scale: float, generator: np.random.Generator
+    ) -> FusedCloud:
+        """What the cameras see, in `world`; arguments and errors as of `cloud`."""
         scaled = world_T_object @ np.diag((scale, scale, scale, 1.0))
         self._caster.place(np.stack((scaled, np.eye(4))))
         frames = []
@@ -173,11 +184,7 @@ class TableView:
                 hits.depth, hits.cosine, camera.fx, self._noise, generator, camera.depth_unit
             )
             frames.append(DepthFrame(camera, depth, 0.0))
-        points = fuse(frames, self._fusion).object_points.astype(np.float64)
-        centre = horizontal_centre(torch.as_tensor(points)).numpy()
-        pose = world_T_object.copy()
-        pose[:3, 3] -= centre
-        return points - centre, pose
+        return fuse(frames, self._fusion)
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,7 @@ from dexgrasp_cli.paired_evaluation import (
 from dexgrasp_cli.set_options import problems_told
 
 if TYPE_CHECKING:
+    from dexgrasp_learning.goal_disturbances import Disturbance
     from dexgrasp_learning.goal_rows import CarryingOut
     from dexgrasp_models.tasks.goal_plans import TellingConfig
 
@@ -54,6 +55,20 @@ def policy(
     ] = None,
     strict: Strict = False,
     control: Annotated[str, typer.Option(help="Negative control (docs/policies.md).")] = "none",
+    proposals: Annotated[
+        str | None,
+        typer.Option(
+            help="best or single: goals of the learned proposer, of what the cameras see, in the"
+            " place of the file's."
+        ),
+    ] = None,
+    disturb: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="What isn't as it was told or learned, as moved=0.02 (m); may be repeated:"
+            " jitter, moved, cloud_bias, mass, friction, late (docs/policies.md)."
+        ),
+    ] = None,
     seed: Seed = 0,
     workers: Workers = None,
     out: Out = None,
@@ -70,6 +85,7 @@ def policy(
         told_goals,
     )
     from dexgrasp_learning.goal_rows import ROWS
+    from dexgrasp_learning.proposed_goals import Proposed
     from dexgrasp_models.files import files_digest
     from dexgrasp_models.tasks.goal_plans import TellingConfig
 
@@ -79,6 +95,8 @@ def policy(
             raise ValueError(f"no row {', '.join(unknown)}; the rows are {', '.join(ROWS)}")
         if control not in list(TellingControl):
             raise ValueError(f"no control {control!r}; there are {', '.join(TellingControl)}")
+        if proposals not in (None, *Proposed):
+            raise ValueError(f"no proposals {proposals!r}; there are {', '.join(Proposed)}")
         check_out(out)
         telling = TellingConfig() if squeeze is None else TellingConfig(squeeze=squeeze)
         settings = GoalEvaluation(
@@ -89,6 +107,8 @@ def policy(
             choice="chosen_of_all" if all_goals else "chosen",
             strict=strict,
             control=TellingControl(control),
+            proposals=None if proposals is None else Proposed(proposals),
+            disturbance=_disturbance(disturb or []),
             carrying=_carrying(telling, asked, weights),
         )
         found = told_goals(settings)
@@ -106,6 +126,25 @@ def policy(
             out=out,
             workers=workers,
         )
+
+
+def _disturbance(given: Sequence[str]) -> Disturbance:
+    """Of texts as `late=1`.
+
+    Raises:
+        ValueError: one isn't of that form, or there is no such thing, or not of this value.
+    """
+    import yaml
+
+    from dexgrasp_learning.goal_disturbances import Disturbance
+
+    values = {}
+    for text in given:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise ValueError(f"--disturb {text}: give a name and a value, as moved=0.02")
+        values[name.strip()] = yaml.safe_load(value)
+    return Disturbance.from_mapping(values)
 
 
 def _carrying(telling: TellingConfig, rows: Sequence[str], weights: Path | None) -> CarryingOut:

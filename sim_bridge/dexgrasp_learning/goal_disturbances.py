@@ -1,0 +1,82 @@
+"""What in an episode of the goal-conditioned task isn't as it was told, or as it was learned."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+
+from dexgrasp_models.hand.spec import load_hand
+from dexgrasp_models.parameters import Parameters, choice, parameter
+from dexgrasp_models.tasks.goal_episodes import ToldEpisodes
+from dexgrasp_models.tasks.goal_frame import inverses
+from dexgrasp_models.tasks.goal_jitter import DEPTHS, jittered_to
+from dexgrasp_sim.scene import SceneConfig, load_scene
+
+AS_TOLD = "none"
+
+
+@dataclass(frozen=True)
+class Disturbance(Parameters):
+    """Nothing by default."""
+
+    jitter: str = choice(
+        AS_TOLD, (AS_TOLD, *DEPTHS), "of the goals, so that the hand would reach in so deep"
+    )
+    moved: float = parameter(0.0, 0.0, 0.2, "m", "by which objects lie elsewhere than was seen")
+    cloud_bias: float = parameter(
+        0.0, 0.0, 0.05, "m", "by which what the cameras saw is beside the object"
+    )
+    mass: float = parameter(0.0, 0.0, 5.0, "kg", "of the objects; 0: the scene's")
+    friction: float = parameter(0.0, 0.0, 3.0, "", "of all contacts; 0: the scene's")
+    late: int = parameter(0, 0, 20, "", "steps by which targets come late to the hand")
+
+    def scene(self, rate: float) -> SceneConfig:
+        """The task's, at so many steps a second."""
+        given = {"object_mass": self.mass, "friction": self.friction}
+        return load_scene(
+            scene="floating",
+            control_period=1.0 / rate,
+            **{name: value for name, value in given.items() if value},
+        )
+
+
+class Disturbed(NamedTuple):
+    """N episodes."""
+
+    told: ToldEpisodes
+    """As policies know them."""
+    true: ToldEpisodes
+    """As they are."""
+
+
+def disturbed(
+    episodes: ToldEpisodes, disturbance: Disturbance, rng: np.random.Generator
+) -> Disturbed:
+    """Episodes, disturbed; directions are any.
+
+    Args:
+        episodes: as they would be.
+        disturbance: of all of them.
+        rng: draws.
+    """
+    told, count = episodes, len(episodes)
+    if disturbance.jitter != AS_TOLD:
+        inverse = inverses(told.object_poses)
+        clouds = told.clouds @ inverse[:, :3, :3].swapaxes(1, 2) + inverse[:, None, :3, 3]
+        depth = DEPTHS[disturbance.jitter]
+        goals = jittered_to(told.goals, clouds, depth, rng, load_hand())
+        told = replace(told, goals=goals)
+    if told.looks is not None and disturbance.cloud_bias:
+        ways = rng.normal(size=(count, 3))
+        ways *= disturbance.cloud_bias / np.linalg.norm(ways, axis=1, keepdims=True)
+        told = replace(told, looks=told.looks + ways[:, None])
+    true = told
+    if disturbance.moved:
+        angles = rng.uniform(-np.pi, np.pi, count)
+        ways = disturbance.moved * np.stack((np.cos(angles), np.sin(angles), 0 * angles), axis=1)
+        poses = told.object_poses.copy()
+        poses[:, :3, 3] += ways
+        true = replace(told, object_poses=poses, clouds=told.clouds + ways[:, None])
+    return Disturbed(told, true)
