@@ -34,11 +34,11 @@ class Disturbance(Parameters):
 
     def scene(self, rate: float) -> SceneConfig:
         """The task's, at so many steps a second."""
-        given = {"object_mass": self.mass, "friction": self.friction}
-        return load_scene(
-            scene="floating",
-            control_period=1.0 / rate,
-            **{name: value for name, value in given.items() if value},
+        scene = load_scene(scene="floating", control_period=1.0 / rate)
+        return replace(
+            scene,
+            object_mass=self.mass or scene.object_mass,
+            friction=self.friction or scene.friction,
         )
 
 

@@ -192,8 +192,4 @@ def controlled(episodes: ToldEpisodes, control: TellingControl) -> ToldEpisodes:
         return (
             episodes if episodes.looks is None else replace(episodes, looks=episodes.looks[others])
         )
-    moved = {
-        name: getattr(goals, name)[others]
-        for name in ("translations", "rotations", "joints", "squeezes")
-    }
-    return replace(episodes, goals=replace(goals, **moved))
+    return replace(episodes, goals=goals.held_as(goals[others]))

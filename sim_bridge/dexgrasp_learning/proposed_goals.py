@@ -9,7 +9,7 @@ from functools import lru_cache
 import numpy as np
 
 from dexgrasp_learning.goal_rows import CarryingOut, plans_of
-from dexgrasp_models.data.grasps import to_angles
+from dexgrasp_models.data.grasps import concatenate, to_angles
 from dexgrasp_models.objects import load_surface
 from dexgrasp_models.perception.fusion import FusedCloud, PerceptionError, load_fusion_config
 from dexgrasp_models.proposals.proposer import Proposer, make_proposer
@@ -81,14 +81,10 @@ def proposed(
         return next((each for each in every if plans_of(each, task, settings)[0]), _staying(seen))
 
     look_points = 0 if episodes.looks is None else episodes.looks.shape[1]
-    every = [found(episodes[[row]]) for row in range(len(episodes))]
-    goals = {
-        name: np.concatenate([getattr(each.goals, name) for each in every])
-        for name in ("translations", "rotations", "joints", "squeezes")
-    }
+    every = [found(episodes[row : row + 1]) for row in range(len(episodes))]
     return replace(
         episodes,
-        goals=replace(episodes.goals, **goals),
+        goals=episodes.goals.held_as(concatenate([each.goals for each in every])),
         clouds=np.concatenate([each.clouds for each in every]),
         looks=None
         if episodes.looks is None

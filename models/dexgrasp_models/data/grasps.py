@@ -150,6 +150,20 @@ class Grasps:
         poses[:, :3, 3] = self.translations
         return poses
 
+    def held_as(self, others: Self) -> Self:
+        """The same objects, scales and tables with the hands of N other grasps.
+
+        Raises:
+            GraspDataError: there are more or fewer.
+        """
+        return replace(
+            self,
+            translations=others.translations,
+            rotations=others.rotations,
+            joints=others.joints,
+            squeezes=others.squeezes,
+        )
+
     def astype(self, dtype: type[np.floating]) -> Self:
         """The same in float32 (half the size) or float64."""
         return replace(self, joints=self.joints.astype(dtype))

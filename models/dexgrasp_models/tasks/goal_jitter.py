@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from scipy.spatial.transform import Rotation
 
-from dexgrasp_models.data.grasps import Grasps, to_angles
+from dexgrasp_models.data.grasps import Grasps, concatenate, to_angles
 from dexgrasp_models.hand.distance import HandDistance
 from dexgrasp_models.hand.kinematics import HandKinematics
 from dexgrasp_models.hand.spec import HandSpec
@@ -93,13 +93,7 @@ def jittered_to(
         return candidates[[int(off.argmin())]]
 
     found = [nearest(goals[[row]], cloud) for row, cloud in enumerate(clouds)]
-    return replace(
-        goals,
-        **{
-            name: np.concatenate([getattr(each, name) for each in found])
-            for name in ("translations", "rotations", "joints", "squeezes")
-        },
-    )
+    return goals.held_as(concatenate(found))
 
 
 def depths(goals: Grasps, cloud: np.ndarray, distance: HandDistance) -> np.ndarray:

@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 
 from dexgrasp_cli.cli import app
 from dexgrasp_learning import goal_evaluation
+from dexgrasp_learning.goal_disturbances import Disturbance
 from dexgrasp_learning.goal_evaluation import (
     GoalEvaluation,
     TellingControl,
@@ -93,6 +94,13 @@ def test_executor_and_expert_lift_and_the_still_hand_does_not(settings):
     assert sum(one["paper"] for one in other) < sum(one["paper"] for one in found["rows"]["expert"])
 
 
+def test_who_was_told_where_the_object_was_loses_it(settings):
+    aside = replace(settings, rows=("planned",), strict=False, disturbance=Disturbance(moved=0.08))
+    (job,) = draw_goal_jobs(told_goals(aside), OBJECTS, 4, 0, aside)
+    lost = run_goal_job(job)["rows"]["planned"]
+    assert sum(one["paper"] for one in lost) <= 1
+
+
 def test_clouds_of_other_objects_are_looked_at():
     own = episodes(scenes.pressing_goals())
     assert controlled(own, TellingControl.SHUFFLED_CLOUDS) is own  # nobody looks
@@ -153,6 +161,10 @@ def test_the_command_tells_all_and_goes_on(files, tmp_path, monkeypatch):
         (("--rows", "nobody"), "no row nobody"),
         (("--control", "luck"), "no control 'luck'"),
         (("--out", "x.txt"), "written as .json"),
+        (("--proposals", "worst"), "there are best, single"),
+        (("--disturb", "moved"), "give a name and a value"),
+        (("--disturb", "wind=1"), "no parameter wind"),
+        (("--disturb", "jitter=deep"), "none, small, large, apart"),
         (("--rows", "student", "--weights", "none.safetensors"), "no such file of weights"),
     ],
 )

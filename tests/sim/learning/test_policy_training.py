@@ -36,6 +36,7 @@ from dexgrasp_models.nets.weights import load_weights
 from dexgrasp_models.tasks.full_clouds import FullClouds
 from dexgrasp_models.tasks.goal_config import GoalConfig
 from dexgrasp_models.tasks.goal_episodes import ToldEpisodes, draw_told_episodes
+from dexgrasp_models.tasks.goal_jitter import JitterConfig
 from dexgrasp_models.tasks.learned_goal import NetworkStudent, new_network
 from dexgrasp_models.training.run import Run
 from dexgrasp_sim.datasets.grasp_trials import library_object
@@ -130,6 +131,26 @@ def test_noise_is_the_seeds_and_the_expert_does_not_see_it():
         before = found.setdefault(seed, seen)
         assert np.array_equal(before.clouds, seen.clouds)
     assert not np.array_equal(found[1].joints, found[2].joints)
+
+
+def test_the_expert_knows_the_goal_that_is_told_wrongly():
+    wrong = Teaching(jitter=JitterConfig(shift=0.01, turn=0.1, joints=0.1))
+    environments = goal_scenes.environments(CONFIG.task)
+    plain = TaughtGoalEnvironments(environments)
+    seen = plain.begin(told())
+    wanted = plain.expert()
+    taught = TaughtGoalEnvironments(environments, wrong)
+    beside = taught.begin(told(), 1)
+    off = beside.goals[:, :3, 3] - seen.goals[:, :3, 3]
+    assert 0.001 < np.abs(off).max() < 0.02
+    assert taught.expert()[:, :6] == pytest.approx(wanted[:, :6])
+    # How far fingers are wanted from the posture that is told: to where they are wanted in truth.
+    told_joints, true_joints = (
+        view.goal_joints @ scenes.HAND.reduction.T for view in (beside, seen)
+    )
+    assert taught.expert()[:, 6:] + told_joints == pytest.approx(wanted[:, 6:] + true_joints)
+    assert np.array_equal(taught.begin(told(), 1).goals, beside.goals)
+    assert not np.array_equal(taught.begin(told(), 2).goals, beside.goals)
 
 
 def test_who_has_not_looked_or_does_not_know_how_to_press_is_told():

@@ -127,6 +127,27 @@ def test_a_press_that_opens_some_fingers_is_no_opening():
     assert wanted(state(_PALM, CLOSED), grasp.squeeze_joints, plans).doing == [Doing.CLOSE]
 
 
+def heights_with_late_commands(share: float) -> np.ndarray:
+    """m above the lift's end, on the way there, as each command comes a step late."""
+    config = replace(CONFIG, way_share=share)
+    wrist, late, heights = moved(_PALM, 0.0, 0.0, 0.2), np.zeros(3), []
+    for _ in range(100):
+        given = state(wrist, CLOSED, np.concatenate((RATE * late, np.zeros(3)))[None])
+        next_ = wanted_next(given, PRESSED[None], PLANS, LIFT, RATE, HAND, config)
+        wrist = moved(wrist, *late)
+        late = next_.velocities[0, :3] / RATE
+        heights.append(wrist[2, 3] - _PALM[2, 3] - LIFT)
+    return np.array(heights)
+
+
+def test_late_commands_come_to_rest_with_a_quarter_of_the_way_in_a_step():
+    calm, swinging = (heights_with_late_commands(share) for share in (0.25, 1.0))
+    assert calm.max() < 1e-6
+    assert calm[-1] == pytest.approx(0.0, abs=1e-4)
+    # Negative control: all of the way in a step goes beyond, and back.
+    assert swinging.max() > 1e-3
+
+
 def test_where_there_is_no_plan_the_hand_stays():
     plans = ToldPlans.of([None], START, HAND)
     stays = wanted(state(START[0], CLOSED), CLOSED, plans)

@@ -135,6 +135,21 @@ def test_moves_lead_where_they_are_meant_to():
 PARTS = (slice(0, 3), slice(3, 6))
 
 
+def test_fingers_arrive_together():
+    given, moves = at_rest(view(4)), np.zeros((4, action_size(HAND)))
+    present, closed = (each @ HAND.reduction.T for each in (given.targets, given.goal_joints))
+    actions = moves_to_actions(moves, given, HAND, CONFIG)
+    joints = acted(
+        given.wrist_targets, given.targets, given.wrists, actions, given.frames, HAND, CONFIG
+    )[1]
+    shares = (joints @ HAND.reduction.T - present) / (closed - present)
+    assert shares == pytest.approx(np.repeat(shares[:, :1], 18, axis=1), abs=1e-6)
+    assert shares.min() > 0.0
+    assert np.abs(joints @ HAND.reduction.T - present).max(axis=1) == pytest.approx(
+        0.6 / CONFIG.rate
+    )
+
+
 def at_rest(given: StudentView) -> StudentView:
     return replace(given, actions=np.zeros((len(given), 24)), wrist_targets=given.wrists)
 
