@@ -23,6 +23,12 @@ from isaac_gym_counterpart import (
     counterpart_interpreter,
 )
 from simulator_comparison import OBJECTS, differences, grope
+from simulator_expectations import (
+    each_joint_s_effort_is_its_spring_s,
+    fingertips_are_where_joints_and_palm_say,
+    what_falls_falls_by_half_g_t_squared,
+    what_lies_on_the_hand_presses_with_its_weight,
+)
 
 from dexgrasp_models.hand.spec import load_hand
 from dexgrasp_models.objects import load_object
@@ -177,6 +183,75 @@ def test_filters_keep_apart_just_those_pairs_that_never_touch():
             assert bool(first & second) == (pair in pairs)
     with pytest.raises(ValueError, match="31 bits"):
         collision_filters(frozenset((f"a{number}", f"b{number}")) for number in range(40))
+
+
+# What is planted wrong in the worker
+
+
+PLANTED = {
+    "joints as Isaac Gym orders them come out": (
+        'io["joints"][:] = self._dofs[:, self._order]',
+        'io["joints"][:] = self._dofs',
+        each_joint_s_effort_is_its_spring_s,
+    ),
+    "joints go in as Isaac Gym orders them": (
+        'self._dofs[np.ix_(at, self._order)] = io["joints"][at]',
+        'self._dofs[at] = io["joints"][at]',
+        fingertips_are_where_joints_and_palm_say,
+    ),
+    "targets go in as Isaac Gym orders them": (
+        "self._targets[:, self._order] = goals",
+        "self._targets[:] = goals",
+        each_joint_s_effort_is_its_spring_s,
+    ),
+    "places of the whole simulation": (
+        "self._roots[actors[at], :3] += self._origins[at]",
+        "pass",
+        what_falls_falls_by_half_g_t_squared,
+    ),
+    "quaternions begin with w": (
+        "turn = _matrices(roots[:, 3:7])",
+        "turn = _matrices(np.roll(roots[:, 3:7], 1, axis=1))",
+        what_lies_on_the_hand_presses_with_its_weight,
+    ),
+    "links as Isaac Gym orders its bodies": (
+        "self._link_of_body[found[0]] = link",
+        "self._link_of_body[link] = link",
+        fingertips_are_where_joints_and_palm_say,
+    ),
+    "contacts of another world": (
+        'worlds = np.maximum(found["env0"], found["env1"])',
+        'worlds = np.maximum(found["env0"], found["env1"])[::-1]',
+        fingertips_are_where_joints_and_palm_say,
+    ),
+    "impulses for forces": (
+        'np.abs(found["lambda"][pressing])',
+        '0.005 * np.abs(found["lambda"][pressing])',
+        what_lies_on_the_hand_presses_with_its_weight,
+    ),
+    "objects without weight": (
+        "options.disable_gravity = compensated",
+        "options.disable_gravity = True",
+        what_falls_falls_by_half_g_t_squared,
+    ),
+}
+"""What stands there, what is put in its place, and the expectation that is to fail."""
+
+
+@pytest.mark.parametrize("name", PLANTED)
+def test_what_is_planted_wrong_in_the_worker_fails(name, monkeypatch, tmp_path):
+    text = Path(worker.__file__).read_text()
+    right, wrong, expectation = PLANTED[name]
+    assert text.count(right) == 1
+    altered = tmp_path / "worker.py"
+    altered.write_text(text.replace(right, wrong))
+    monkeypatch.setattr(worker, "__file__", str(altered))
+
+    def make(objects, **values):
+        return make_batch_physics(SceneConfig(backend="isaac_gym", **values), objects)
+
+    with pytest.raises(AssertionError):
+        expectation(make)
 
 
 # The worker
