@@ -18,6 +18,7 @@ from dexgrasp_models.arm.kinematics import ArmKinematics
 from dexgrasp_models.hand.kinematics import HandKinematics
 from dexgrasp_models.hand.spec import load_hand
 from dexgrasp_models.objects import load_object
+from dexgrasp_sim.backends.mujoco.robot_model import PalmServo
 from dexgrasp_sim.cameras.depth_cameras import DepthCameras
 from dexgrasp_sim.noise import NoiseConfig
 
@@ -97,6 +98,26 @@ def what_falls_falls_by_half_g_t_squared(make: Make) -> None:
 def what_lies_on_the_hand_presses_with_its_weight(make: Make) -> None:
     """On the level back of the hand, whose normals point up."""
     mass = 0.4
+    batch, _ = _carrying(make, mass)
+    assert batch.hand_contacts()[0].sum() == pytest.approx(mass * GRAVITY, rel=0.02)
+    assert batch.hand_contacts()[0, 0] > 0.9 * mass * GRAVITY, "it lies on the palm"
+
+
+def a_weight_pushes_the_palm_down_as_its_spring_says(make: Make) -> None:
+    """By m g / k, once it is at rest; and turns it, for it does not lie in the middle."""
+    mass, servo = 1.0, PalmServo()
+    batch, palm = _carrying(make, mass)
+    now = batch.wrist_poses()[0]
+    assert palm[2, 3] - now[2, 3] == pytest.approx(mass * GRAVITY / servo.stiffness, rel=0.02)
+    lever = batch.object_poses()[0] @ (*BOX.center_of_mass, 1.0) - (*now[:3, 3], 1.0)
+    torques = np.cross(lever[:3], (0.0, 0.0, -mass * GRAVITY))
+    turn = Rotation.from_matrix(now[:3, :3] @ palm[:3, :3].T).as_rotvec()
+    assert turn == pytest.approx(torques / servo.angular_stiffness, abs=2e-3)
+    assert np.abs(batch.wrist_velocities()[0]).max() < 0.01
+
+
+def _carrying(make: Make, mass: float) -> tuple[Any, np.ndarray]:
+    """A batch in which a box of a mass lies on a level hand, and where the palm is to be."""
     batch = make([BOX], object_mass=mass)
     batch.reset([0], [0], np.eye(4)[None])
     palm, box = np.eye(4)[None].copy(), np.eye(4)[None].copy()
@@ -106,8 +127,7 @@ def what_lies_on_the_hand_presses_with_its_weight(make: Make) -> None:
     box[0, :3, 3] = palm[0, :3, 3] + (0.011, -0.038, 0.0112)
     batch.place([0], wrist_poses=palm, object_poses=box)
     batch.step(100)
-    assert batch.hand_contacts()[0].sum() == pytest.approx(mass * GRAVITY, rel=0.02)
-    assert batch.hand_contacts()[0, 0] > 0.9 * mass * GRAVITY, "it lies on the palm"
+    return batch, palm[0]
 
 
 def each_joint_s_effort_is_its_spring_s(make: Make) -> None:
@@ -161,6 +181,7 @@ EXPECTATIONS = (
     fingertips_are_where_joints_and_palm_say,
     what_falls_falls_by_half_g_t_squared,
     what_lies_on_the_hand_presses_with_its_weight,
+    a_weight_pushes_the_palm_down_as_its_spring_says,
     each_joint_s_effort_is_its_spring_s,
     the_arm_s_joints_put_the_palm_where_its_kinematics_say,
     cameras_see_the_ball_where_it_was_put,

@@ -7,6 +7,9 @@ import mujoco
 import numpy as np
 
 _SOLVER = {"solref": "0.005 1", "solimp": "0.5 0.99 0.0001 0.5 2"}
+_TOP_ALONE = 0.2
+"""m: of boxes with greater half extents only the top is reached. It is a plane here, as MuJoCo 3.2
+lets meshes wander that stand on a large box."""
 _COMPILED = {}
 """Models by their XML: those of an environment are copies."""
 
@@ -127,7 +130,8 @@ def _mjcf(actors, timestep):
         root, "option", timestep=repr(timestep), integrator="implicitfast", solver="Newton",
         cone="elliptic", impratio="10",
     )  # fmt: skip
-    SubElement(option, "flag", autoreset="disable")
+    # The colliders of MuJoCo 3.17, which are an option of 3.2, the last one for Python 3.8.
+    SubElement(option, "flag", autoreset="disable", nativeccd="enable", multiccd="enable")
     assets, world = SubElement(root, "asset"), SubElement(root, "worldbody")
     actuators, contact = SubElement(root, "actuator"), SubElement(root, "contact")
     for number, actor in enumerate(actors):
@@ -172,14 +176,18 @@ def _add_actor(number, actor, assets, world):
 
 def _add_shape(element, assets, name, shape, properties):
     attributes = {"pos": _text(shape.position), "quat": _text(shape.quaternion), **_SOLVER}
-    if shape.kind == "mesh":
+    kind = shape.kind
+    if kind == "mesh":
         SubElement(assets, "mesh", name=name, vertex=_text(shape.vertices.ravel()))
         attributes["mesh"] = name
+    elif kind == "box" and min(shape.size) > _TOP_ALONE:
+        kind, attributes["size"] = "plane", "1 1 1"
+        attributes["pos"] = _text(shape.position + np.array([0.0, 0.0, shape.size[2]]))
     else:
         attributes["size"] = _text(shape.size)
     sliding, torsional, rolling = _friction(properties)
     SubElement(
-        element, "geom", type=shape.kind, friction=_text((sliding, torsional, rolling)),
+        element, "geom", type=kind, friction=_text((sliding, torsional, rolling)),
         condim="6" if rolling > 0.0002 else "4", **attributes
     )  # fmt: skip
 

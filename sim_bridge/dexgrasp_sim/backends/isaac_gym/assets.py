@@ -43,7 +43,6 @@ _COLOUR = "0.7 0.7 0.75 1"
 _TABLE_THICKNESS = 1.0  # m, below its top
 _SPEED_LIMIT = 100.0  # rad/s: none, in effect, as with other simulators
 _GAP = 0.2  # m between the tables of two worlds
-_HIGHEST_RATE = 0.6  # of the palm's servo, by the physics step: it is not implicit
 _FILTER_BITS = 31
 
 
@@ -83,7 +82,9 @@ def write_scenes(
             "stop_stiffness": settings.stop_stiffness,
             **_drives(config),
         },
-        "palm_servo": None if fixed else _palm_servo(config, settings),
+        "palm_servo": None
+        if fixed
+        else {**dataclasses.asdict(PalmServo()), "palm_centre": palm_centre().tolist()},
         "objects": names,
         "object_of_world": [number_of[id(item)] for item in object_models],
         "blocks": [
@@ -185,17 +186,6 @@ def _drives(config: SceneConfig) -> dict[str, Any]:
         "couplings": [
             [hand.joint_index(tendon.distal), hand.joint_index(tendon.middle)] for tendon in coupled
         ],
-    }
-
-
-def _palm_servo(config: SceneConfig, settings: IsaacGymSettings) -> dict[str, Any]:
-    bounds, highest = PalmServo(), _HIGHEST_RATE / config.timestep
-    rates = dataclasses.asdict(settings.palm_servo)
-    return {
-        **{name: min(rate, highest) for name, rate in rates.items()},
-        "force": bounds.force,
-        "torque": bounds.torque,
-        "palm_centre": palm_centre().tolist(),
     }
 
 

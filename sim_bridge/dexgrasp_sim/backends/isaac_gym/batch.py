@@ -25,7 +25,7 @@ from dexgrasp_sim.placement import StablePose
 from dexgrasp_sim.scene import SceneConfig
 
 _HUGE = 1e10
-_STATE = ("robot", "object", "joints", "palm", "push")
+_STATE = ("robot", "object", "joints", "palm", "push", "resistance")
 """What a world's future depends on, and what is known of it."""
 
 
@@ -120,7 +120,7 @@ class IsaacGymBatch(Environments):
                 self._paths.hold(index, pose)
         if object_poses is not None:
             shared["object"][at] = _at_rest(object_poses)
-        shared["push"][at] = 0.0
+        shared["push"][at] = shared["resistance"][at] = 0.0
         shared["edited"][at] = 1
 
     def _states(self, at: np.ndarray) -> np.ndarray:

@@ -35,24 +35,12 @@ class PhysxSettings(Parameters):
 
 
 @dataclass(frozen=True)
-class PalmRates(Parameters):
-    """The servo that pulls a free hand: critically damped, as if the hand were one rigid body.
-
-    Where physics steps are long, the rates are lower: 0.6 by the step at most.
-    """
-
-    rate: float = parameter(60.0, 1.0, 1000.0, "1/s", "of its place")
-    angular_rate: float = parameter(100.0, 1.0, 1000.0, "1/s", "of its attitude")
-
-
-@dataclass(frozen=True)
 class IsaacGymSettings(Parameters):
     """What a scene's configuration does not say."""
 
     device: str = choice("auto", ("auto", "cpu", "cuda"), "where PhysX runs; auto: a GPU, if any")
     substeps: int = parameter(1, 1, 16, "", "of PhysX in each physics step of the scene")
     physx: PhysxSettings = field(default_factory=PhysxSettings)
-    palm_servo: PalmRates = field(default_factory=PalmRates)
     stop_stiffness: float = parameter(
         30.0, 0.0, 1000.0, "N m/rad", "of the stop that keeps J1 <= J2 where fingers are coupled"
     )

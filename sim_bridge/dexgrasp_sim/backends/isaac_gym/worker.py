@@ -31,7 +31,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 MAGIC = b"DXGISAAC"
-VERSION = 1  # of the shared memory: raise when the layout changes
+VERSION = 2  # of the shared memory: raise when the layout changes
 TICK = b"t"
 SUPPORTED = ("1.0rc4", "1.0.preview4")
 """Names that Preview 4 gives its version."""
@@ -59,6 +59,7 @@ class Layout(NamedTuple):
             "robot": ((worlds, 13), np.float32),  # position, quaternion, linear, angular
             "object": ((worlds, 13), np.float32),
             "joints": ((worlds, joints, 2), np.float32),  # position, velocity
+            "resistance": ((worlds, 6), np.float32),  # force, torque that the palm met
             # From the host.
             "varied": ((worlds,), np.uint8),
             "mass": ((worlds,), np.float32),
@@ -352,6 +353,7 @@ class Worker:
             ]
         )
         self._hand_mass = float(self._link_masses.sum())
+        self._timestep = self._scenes["physics"]["timestep"]
         self._gains = np.ones(self._layout.worlds, np.float32)
 
     def _pairs(self) -> Any:
@@ -383,6 +385,8 @@ class Worker:
             gym.refresh_actor_root_state_tensor(sim)
             gym.refresh_dof_state_tensor(sim)
             gym.refresh_rigid_body_state_tensor(sim)
+            if self._scenes["palm_servo"]:
+                self._feel_palms()
         self._report()
 
     def _vary(self) -> None:
@@ -445,32 +449,64 @@ class Worker:
     def _pull_palms(self, step: int) -> None:
         """Forces and torques by which free hands follow their goals, of bounded size.
 
-        A critically damped spring of a given rate moves the hand as if it were one rigid body, of
-        the shape that it had when the tick began.
+        A spring and a damper, which acts on the speed at the end of the step: at the start of it
+        one so strong would not be stable. That speed is foreseen for a rigid hand, of the shape
+        that it had when the tick began, which meets what it met in the last step.
         """
         servo, io = self._scenes["palm_servo"], self._io
         if step == 0:
             self._hand_centres, self._hand_inertias = self._whole_hands()
-        roots = self._roots[self._robots]
+        roots = self._roots[self._robots].astype(np.float64)
         goals, speeds = io["palm_goals"][:, step], io["palm_speeds"]
         turn = _matrices(roots[:, 3:7])
         palm_centre = turn @ np.array(servo["palm_centre"])
-        spin = roots[:, 10:13]
-        speed = roots[:, 7:10] - np.cross(spin, palm_centre)
-        rate, angular_rate = servo["rate"], servo["angular_rate"]
-        off = goals[:, :3] - (roots[:, :3] - self._origins)
-        turned = _rotation_vectors(roots[:, 3:7], goals[:, 3:7])
-        linear = rate**2 * off + 2.0 * rate * (speeds[:, :3] - speed)
-        angular = angular_rate**2 * turned + 2.0 * angular_rate * (speeds[:, 3:] - spin)
-        centre = np.einsum("nij,nj->ni", turn, self._hand_centres)
-        force = self._hand_mass * (linear + np.cross(angular, centre))
-        inertia = turn @ self._hand_inertias @ turn.transpose(0, 2, 1)
-        torque = np.einsum("nij,nj->ni", inertia, angular)
-        force = _bounded(force, turn, servo["force"])
-        torque = _bounded(torque, turn, servo["torque"])
+        self._palm_speeds = self._speeds_of_palms()
+        self._hands = self._hand_matrices(turn)
+        stiffness = np.repeat((servo["stiffness"], servo["angular_stiffness"]), 3)
+        damping = np.repeat((servo["damping"], servo["angular_damping"]), 3)
+        off = np.concatenate(
+            [
+                goals[:, :3] - (roots[:, :3] - self._origins),
+                _rotation_vectors(roots[:, 3:7], goals[:, 3:7]),
+            ],
+            axis=1,
+        )
+        wrench = stiffness * off + damping * (speeds - self._palm_speeds)
+        slowed = np.diag(self._timestep * damping) @ np.linalg.inv(self._hands)
+        wrench -= np.einsum("nij,nj->ni", slowed, io["resistance"])
+        wrench = np.linalg.solve(np.eye(6) + slowed, wrench[..., None])[..., 0]
+        force = _bounded(wrench[:, :3], turn, servo["force"])
+        torque = _bounded(wrench[:, 3:], turn, servo["torque"])
+        self._pull = np.concatenate([force, torque], axis=1)
         self._forces[self._palm_bodies] = force
-        # The force acts at the palm's centre of mass, not at the whole hand's.
-        self._torques[self._palm_bodies] = torque + np.cross(centre - palm_centre, force)
+        # The force acts at the palm's centre of mass.
+        self._torques[self._palm_bodies] = torque - np.cross(palm_centre, force)
+
+    def _feel_palms(self) -> None:
+        """What hands met in the last step, beside the pull: contacts, and their own fingers."""
+        change = (self._speeds_of_palms() - self._palm_speeds) / self._timestep
+        met = np.einsum("nij,nj->ni", self._hands, change) - self._pull
+        self._io["resistance"][:] = met
+
+    def _speeds_of_palms(self) -> np.ndarray:
+        """(N, 6) linear and angular, of the palms' frames."""
+        roots = self._roots[self._robots].astype(np.float64)
+        offset = _matrices(roots[:, 3:7]) @ np.array(self._scenes["palm_servo"]["palm_centre"])
+        spin = roots[:, 10:13]
+        return np.concatenate([roots[:, 7:10] - np.cross(spin, offset), spin], axis=1)
+
+    def _hand_matrices(self, turn: np.ndarray) -> np.ndarray:
+        """(N, 6, 6) masses of rigid hands about their palms' frames, in the axes of the world."""
+        centres = np.einsum("nij,nj->ni", turn, self._hand_centres)
+        # crossed @ vector = centre x vector
+        crossed = np.cross(centres[:, None], np.eye(3)).transpose(0, 2, 1)
+        matrices = np.zeros((len(turn), 6, 6))
+        matrices[:, :3, :3] = self._hand_mass * np.eye(3)
+        matrices[:, 3:, :3] = self._hand_mass * crossed
+        matrices[:, :3, 3:] = matrices[:, 3:, :3].transpose(0, 2, 1)
+        matrices[:, 3:, 3:] = turn @ self._hand_inertias @ turn.transpose(0, 2, 1)
+        matrices[:, 3:, 3:] -= self._hand_mass * crossed @ crossed
+        return matrices
 
     def _whole_hands(self) -> tuple[np.ndarray, np.ndarray]:
         """(N, 3) centres of mass of the hands in their palms' frames, (N, 3, 3) inertia there."""
