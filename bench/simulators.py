@@ -10,6 +10,7 @@ same commands in every simulator, all grasps in one batch with an object in each
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from dexgrasp_learning.goal_filter import GoalTrial, static_trials
 from dexgrasp_learning.gymnasium_env import SHIPPED
 from dexgrasp_models.data.grasp_set import GraspSet
 from dexgrasp_models.data.grasps import Grasps
+from dexgrasp_models.evaluation.summary import rate_with_interval
 from dexgrasp_sim.backends import check_backend
 from dexgrasp_sim.datasets.grasp_trials import Control, library_object, perturbed
 from dexgrasp_sim.scene import BACKENDS
@@ -40,14 +42,18 @@ def main() -> None:
     options = parser.parse_args()
     grasps = chosen(GraspSet.open(options.set), options.objects, options.grasps, options.seed)
     print(f"{len(grasps)} grasps of {len(set(grasps.objects))} objects, seed {options.seed}")
-    found = {}
+    found, names = {}, [name for name in BACKENDS if installed(name)]
     for control in CONTROLS:
         tried = perturbed(grasps, control, np.random.default_rng(options.seed), coupled=True)
-        held = {name: holds(name, tried) for name in BACKENDS if installed(name)}
+        held = {name: holds(name, tried) for name in names}
         for name, lifted in held.items():
-            alike = int((lifted == held[REFERENCE]).sum())
-            found[f"{control}/{name}"] = {"held": int(lifted.sum()), f"as_{REFERENCE}": alike}
-            print(f"{control:12} {name:12} holds {lifted.sum():3}, alike {alike:3}")
+            rates = {
+                "held": rate_with_interval(lifted),
+                f"as_{REFERENCE}": rate_with_interval(lifted == held[REFERENCE]),
+            }
+            found[f"{control}/{name}"] = rates
+            told = ", ".join(f"{key} {percent(rate)}" for key, rate in rates.items())
+            print(f"{control:12} {name:12} {told}", flush=True)
     write_report(options.out, found)
 
 
@@ -68,6 +74,12 @@ def holds(backend: str, grasps: Grasps) -> np.ndarray:
     trial = GoalTrial()
     trial = replace(trial, scene=replace(trial.scene, backend=backend))
     return static_trials(grasps, library_object, trial).paper
+
+
+def percent(rate: Mapping[str, float]) -> str:
+    """A rate and its interval."""
+    mean, low, high = (100.0 * rate[key] for key in ("mean", "low", "high"))
+    return f"{mean:.1f} % ({low:.1f} to {high:.1f})"
 
 
 def installed(backend: str) -> bool:
