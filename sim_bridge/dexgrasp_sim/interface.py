@@ -281,6 +281,21 @@ class BatchPhysics(Protocol):
     def snapshot(self, index: int) -> Snapshot:
         """Where everything visible in one environment is now."""
 
+    def depth(self, camera: str) -> np.ndarray:
+        """What a camera of the scene's rig sees in all environments, drawn by the simulator itself.
+
+        Objects may be drawn by the convex pieces by which they are touched. Only what has been
+        stepped since it was reset or placed has to be seen where it is.
+
+        Returns:
+            (N, H, W) depth along the optical axis, m, without noise; inf where there is nothing.
+
+        Raises:
+            KeyError: there is no such camera.
+            SimulatorError: the simulator can't draw what was put there and not stepped since.
+            ValueError: the simulator has no such cameras, or was told not to draw.
+        """
+
     def save(self, indices: Sequence[int]) -> Any:
         """The whole state of n environments, for `restore`."""
 

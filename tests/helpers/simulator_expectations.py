@@ -7,6 +7,7 @@ function that makes a batch of objects and the values of a scene's configuration
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,12 +24,14 @@ from dexgrasp_sim.cameras.depth_cameras import DepthCameras
 from dexgrasp_sim.noise import NoiseConfig
 
 HAND = load_hand()
-BALL, BOX = load_object("ball"), load_object("box")
+BALL, BOX, CAN = (load_object(name) for name in ("ball", "box", "can"))
 RADIUS = 0.034
 """Of the ball, m; its mesh frame is at its lowest point."""
 GRAVITY = 9.81
 STEP = {"timestep": 0.005, "control_period": 0.005}
 """A tick is one step of the physics: what is measured after it is of what was placed."""
+
+SMALL_RIG = Path(__file__).with_name("small_rig.yaml")
 
 Make = Callable[..., Any]
 
@@ -177,6 +180,24 @@ def cameras_see_the_ball_where_it_was_put(make: Make) -> None:
         assert depth * camera.depth_unit == pytest.approx(nearest, abs=0.001)
 
 
+def its_own_depth_is_that_of_the_reference_caster(make: Make) -> None:
+    """To a millimetre, but for a few pixels on the edges of things."""
+    batch = make([CAN, BOX], cameras=str(SMALL_RIG))
+    batch.reset([0, 1], [3, 4])
+    batch.step()
+    references = [DepthCameras(batch.config, item) for item in batch.object_models]
+    for name, camera in references[0].cameras.items():
+        images = batch.depth(name)
+        assert images.shape == (2, camera.height, camera.width)
+        for index, reference in enumerate(references):
+            expected = reference.true_depth(batch.snapshot(index), name)
+            assert 0.2 < np.isfinite(expected).mean() < 1.0, "it sees the table and beyond"
+            alike = np.isclose(images[index], expected, rtol=0.0, atol=1e-3)
+            assert alike.mean() > 0.99
+    with pytest.raises(KeyError, match="no camera 'nowhere'; there are level, leaning"):
+        batch.depth("nowhere")
+
+
 EXPECTATIONS = (
     fingertips_are_where_joints_and_palm_say,
     what_falls_falls_by_half_g_t_squared,
@@ -185,4 +206,5 @@ EXPECTATIONS = (
     each_joint_s_effort_is_its_spring_s,
     the_arm_s_joints_put_the_palm_where_its_kinematics_say,
     cameras_see_the_ball_where_it_was_put,
+    its_own_depth_is_that_of_the_reference_caster,
 )

@@ -157,6 +157,13 @@ class CameraModel:
         """Horizontal field of view in radians."""
         return 2.0 * math.atan(0.5 * self.width / self.fx)
 
+    def optical_rays(self) -> np.ndarray:
+        """(H, W, 3) rays through the pixels' centres in the optical frame, of length 1 along z."""
+        u, v = np.meshgrid(np.arange(self.width), np.arange(self.height))
+        return np.stack(
+            [(u - self.cx) / self.fx, (v - self.cy) / self.fy, np.ones(u.shape)], axis=-1
+        )
+
     def project(self, points: np.ndarray) -> np.ndarray:
         """Pixels (N, 2) of world points (N, 3); NaN for points not in front of the camera."""
         rotation, translation = self.world_T_optical[:3, :3], self.world_T_optical[:3, 3]

@@ -117,11 +117,7 @@ class RayCaster:
         Directions have length 1 along the optical axis, so that a ray's length is the depth.
         """
         if camera not in self._rays:
-            u, v = np.meshgrid(np.arange(camera.width), np.arange(camera.height))
-            optical = np.stack(
-                [(u - camera.cx) / camera.fx, (v - camera.cy) / camera.fy, np.ones(u.shape)],
-                axis=-1,
-            )
+            optical = camera.optical_rays()
             rays = np.empty((camera.height, camera.width, 6), dtype=np.float32)
             rays[..., :3] = camera.world_T_optical[:3, 3]
             rays[..., 3:] = optical @ camera.world_T_optical[:3, :3].T

@@ -14,6 +14,7 @@ from dexgrasp_models.hand.spec import load_hand
 from dexgrasp_models.objects import ObjectModel
 from dexgrasp_sim.backends.rows import rows_of
 from dexgrasp_sim.backends.wrist_paths import ArmPaths, PalmPaths
+from dexgrasp_sim.cameras.depth_cameras import DepthCameras
 from dexgrasp_sim.interface import Snapshot
 from dexgrasp_sim.placement import StablePose, draw_placement
 from dexgrasp_sim.scene import SceneConfig
@@ -295,6 +296,16 @@ class Environments(ABC):
     def hand_contacts(self) -> np.ndarray:
         self._read()
         return self._contacts.copy()
+
+    def depth(self, camera: str) -> np.ndarray:
+        """Drawn by `DepthCameras`, one environment after the other."""
+        drawn = {id(item): DepthCameras(self.config, item) for item in self.object_models}
+        return np.array(
+            [
+                drawn[id(item)].true_depth(self.snapshot(index), camera)
+                for index, item in enumerate(self.object_models)
+            ]
+        )
 
     def snapshot(self, index: int) -> Snapshot:
         joints, palm, thing = self._seen(index)

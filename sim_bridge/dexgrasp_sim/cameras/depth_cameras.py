@@ -17,6 +17,27 @@ from dexgrasp_sim.noise import measure_depth
 from dexgrasp_sim.scene import SceneConfig
 
 
+def cameras_of(config: SceneConfig) -> Mapping[str, CameraModel]:
+    """The cameras of a scene's rig by name.
+
+    Raises:
+        FileNotFoundError: there is no such rig.
+        RigError: the rig can't be used.
+    """
+    return {camera.name: camera for camera in load_rig(find_config(config.cameras))}
+
+
+def camera_of(cameras: Mapping[str, CameraModel], name: str) -> CameraModel:
+    """One of them.
+
+    Raises:
+        KeyError: there is no such camera.
+    """
+    if name not in cameras:
+        raise KeyError(f"no camera {name!r}; there are {', '.join(cameras)}")
+    return cameras[name]
+
+
 class DepthCameras:
     """Ray casts object, table and robot from their descriptions, and adds the cameras' noise.
 
@@ -39,9 +60,7 @@ class DepthCameras:
     def __init__(self, config: SceneConfig, object_model: ObjectModel) -> None:
         self.config = config
         self.object_model = object_model
-        self.cameras: Mapping[str, CameraModel] = {
-            camera.name: camera for camera in load_rig(find_config(config.cameras))
-        }
+        self.cameras = cameras_of(config)
         self._placed: Snapshot | None = None
         self._hits: dict[str, Hits] = {}
 
@@ -65,6 +84,14 @@ class DepthCameras:
             model.depth_unit,
         )
 
+    def true_depth(self, snapshot: Snapshot, camera: str) -> np.ndarray:
+        """(H, W) m along the optical axis, without noise; inf where there is nothing.
+
+        Raises:
+            KeyError: there is no such camera.
+        """
+        return self._look(snapshot, camera).depth.copy()
+
     def read_color(self, snapshot: Snapshot, camera: str) -> np.ndarray:
         """(H, W, 3) uint8 RGB.
 
@@ -84,11 +111,10 @@ class DepthCameras:
             self._placed, self._hits = snapshot, {}
 
     def _look(self, snapshot: Snapshot, camera: str) -> Hits:
-        if camera not in self.cameras:
-            raise KeyError(f"no camera {camera!r}; there are {', '.join(self.cameras)}")
+        model = camera_of(self.cameras, camera)
         self._place(snapshot)
         if camera not in self._hits:
-            self._hits[camera] = self._caster.cast(self.cameras[camera])
+            self._hits[camera] = self._caster.cast(model)
         return self._hits[camera]
 
     @cached_property

@@ -47,11 +47,19 @@ class ContactCollection(IntEnum):
     CC_ALL_SUBSTEPS = 2
 
 
+class ImageType(IntEnum):
+    IMAGE_COLOR = 0
+    IMAGE_DEPTH = 1
+    IMAGE_SEGMENTATION = 2
+    IMAGE_OPTICAL_FLOW = 3
+
+
 UP_AXIS_Z = UpAxis.UP_AXIS_Z
 SIM_PHYSX = SimType.SIM_PHYSX
 DOF_MODE_POS = DofDriveMode.DOF_MODE_POS
 DOMAIN_ENV, DOMAIN_SIM = IndexDomain.DOMAIN_ENV, IndexDomain.DOMAIN_SIM
 ENV_SPACE = CoordinateSpace.ENV_SPACE
+IMAGE_DEPTH = ImageType.IMAGE_DEPTH
 CC_LAST_SUBSTEP = ContactCollection.CC_LAST_SUBSTEP
 
 
@@ -175,6 +183,20 @@ RigidBodyProperties = _fields(
 )
 
 
+CameraProperties = _fields(
+    "CameraProperties",
+    enable_tensors=False,
+    far_plane=2000000.0,
+    height=900,
+    horizontal_fov=90.0,
+    near_plane=0.001,
+    supersampling_horizontal=1,
+    supersampling_vertical=1,
+    use_collision_geometry=False,
+    width=1600,
+)
+
+
 IndexRange = _fields("IndexRange", count=0, start=0)
 
 
@@ -220,6 +242,7 @@ class Actor:
 class Env:
     def __init__(self, sim, origin):
         self.sim, self.origin, self.actors = sim, origin, []
+        self.cameras = []
         self.world = None
 
     def first(self, actor, count):
@@ -228,8 +251,9 @@ class Env:
 
 
 class Sim:
-    def __init__(self, params):
-        self.params, self.envs = params, []
+    def __init__(self, params, draws):
+        self.params, self.draws, self.envs = params, draws, []
+        self.shown = self.rendered = False
         self.roots = self.dofs = self.bodies = self.forces = self.torques = None
         self.moved_roots, self.moved_dofs = set(), set()
 
@@ -245,7 +269,7 @@ class Gym:
         assert type == SimType.SIM_PHYSX, "by default it is Flex"
         assert params.up_axis == UpAxis.UP_AXIS_Z
         assert params.gravity.z == -9.81
-        return Sim(copy.deepcopy(params))
+        return Sim(copy.deepcopy(params), draws=graphics_device >= 0)
 
     def destroy_sim(self, sim):
         sim.envs = []
@@ -449,9 +473,34 @@ class Gym:
             first += count
         sim.forces[:] = sim.torques[:] = 0.0  # they are for one step
         sim.moved_roots = set()
+        sim.shown = sim.rendered = False
 
     def fetch_results(self, sim, wait):
         assert wait
+
+    # Cameras
+
+    def create_camera_sensor(self, env, properties):
+        if not env.sim.draws:
+            return -1
+        assert properties.use_collision_geometry, "nothing else is drawn here"
+        env.cameras.append([copy.deepcopy(properties), Transform()])
+        return len(env.cameras) - 1
+
+    def set_camera_transform(self, camera, env, transform):
+        env.cameras[camera][1] = copy.deepcopy(transform)
+
+    def step_graphics(self, sim):
+        sim.shown = True
+
+    def render_all_camera_sensors(self, sim):
+        assert sim.shown, "graphics are to be stepped first"
+        sim.rendered = True
+
+    def get_camera_image(self, sim, env, camera, image_type):
+        assert sim.rendered, "cameras are to be rendered first"
+        assert image_type == IMAGE_DEPTH, "nothing else is drawn here"
+        return env.world.depth_image(*env.cameras[camera])
 
     def get_rigid_contacts(self, sim):
         assert not sim.params.use_gpu_pipeline, "contacts are there with the CPU pipeline only"

@@ -113,6 +113,29 @@ class World:
         mujoco.mj_step(self.model, self.data, self._substeps)
         self._update()
 
+    def depth_image(self, camera, transform):
+        """(height, width), negative, and -inf where there is nothing; x is forward, z up."""
+        width, height = camera.width, camera.height
+        focal = 0.5 * width / np.tan(np.radians(camera.horizontal_fov) / 2)
+        column, row = np.meshgrid(np.arange(width), np.arange(height))
+        across, down = ((n - 1) / 2 for n in (width, height))
+        rays = np.stack(
+            [np.ones(row.shape), (across - column) / focal, (down - row) / focal], axis=-1
+        )
+        turn = np.empty(9)
+        mujoco.mju_quat2Mat(turn, [getattr(transform.r, name) for name in "wxyz"])
+        rays = rays.reshape(-1, 3) @ turn.reshape(3, 3).T
+        place = np.array([transform.p.x, transform.p.y, transform.p.z])
+        lengths = np.linalg.norm(rays, axis=1)
+        met = np.empty(1, np.int32)
+        found = [
+            mujoco.mj_ray(self.model, self.data, place, ray, None, 1, -1, met)
+            for ray in rays / lengths[:, None]
+        ]
+        depth = np.where(np.array(found) < 0.0, np.inf, found) / lengths
+        seen = (depth > camera.near_plane) & (depth < camera.far_plane)
+        return -np.where(seen, depth, np.inf).reshape(height, width).astype(np.float32)
+
     def contacts(self):
         """Bodies, as they count in the environment, normal and its force, of the last step."""
         wrench = np.empty(6)
@@ -181,7 +204,7 @@ def _add_shape(element, assets, name, shape, properties):
         SubElement(assets, "mesh", name=name, vertex=_text(shape.vertices.ravel()))
         attributes["mesh"] = name
     elif kind == "box" and min(shape.size) > _TOP_ALONE:
-        kind, attributes["size"] = "plane", "1 1 1"
+        kind, attributes["size"] = "plane", _text((*shape.size[:2], 1.0))
         attributes["pos"] = _text(shape.position + np.array([0.0, 0.0, shape.size[2]]))
     else:
         attributes["size"] = _text(shape.size)

@@ -21,6 +21,7 @@ from simulator_expectations import (
     cameras_see_the_ball_where_it_was_put,
     each_joint_s_effort_is_its_spring_s,
     fingertips_are_where_joints_and_palm_say,
+    its_own_depth_is_that_of_the_reference_caster,
     the_arm_s_joints_put_the_palm_where_its_kinematics_say,
     what_falls_falls_by_half_g_t_squared,
     what_lies_on_the_hand_presses_with_its_weight,
@@ -28,6 +29,7 @@ from simulator_expectations import (
 
 from dexgrasp_models.arm.kinematics import ArmKinematics
 from dexgrasp_sim.backends import make_batch_physics
+from dexgrasp_sim.backends.isaac_gym.settings import IsaacGymSettings
 from dexgrasp_sim.scene import SceneConfig
 
 Change = Callable[[np.ndarray], np.ndarray]
@@ -48,6 +50,7 @@ class Planted:
     efforts: Change = _same
     contacts: Change = _same
     velocities: Change = _same
+    depth: Change = _same
 
     def __call__(self, batch: Any) -> PlantedBatch:
         return PlantedBatch(batch, self)
@@ -92,10 +95,20 @@ class PlantedBatch:
     def hand_contacts(self):
         return self._planted.contacts(self._batch.hand_contacts())
 
+    def depth(self, camera):
+        return self._planted.depth(self._batch.depth(camera))
+
 
 @pytest.mark.parametrize("expectation", EXPECTATIONS)
 def test_units_frames_and_orders(backend, expectation):
     expectation(made_with(backend, Planted()))
+
+
+@pytest.fixture(autouse=True)
+def isaac_gym_draws(monkeypatch):
+    """Which it does where it is told to."""
+    settings = IsaacGymSettings(depth=True)
+    monkeypatch.setattr("dexgrasp_sim.backends.isaac_gym.batch.load_settings", lambda: settings)
 
 
 def made_with(backend: str, planted: Planted) -> Make:
@@ -193,6 +206,22 @@ CONTROLS = {
     "angular velocities first": (
         Planted(velocities=lambda values: np.roll(values, 3, axis=1)),
         what_falls_falls_by_half_g_t_squared,
+    ),
+    "depth of the other environment": (
+        Planted(depth=lambda images: images[::-1]),
+        its_own_depth_is_that_of_the_reference_caster,
+    ),
+    "depth of the row above": (
+        Planted(depth=lambda images: np.roll(images, 1, axis=1)),
+        its_own_depth_is_that_of_the_reference_caster,
+    ),
+    "depth upside down": (
+        Planted(depth=lambda images: images[:, ::-1]),
+        its_own_depth_is_that_of_the_reference_caster,
+    ),
+    "depth a percent too great": (
+        Planted(depth=lambda images: 1.01 * images),
+        its_own_depth_is_that_of_the_reference_caster,
     ),
     "joints of the arm": (
         Planted(

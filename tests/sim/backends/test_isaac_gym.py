@@ -21,6 +21,7 @@ import pytest
 from isaac_gym_counterpart import INTERPRETER_VARIABLE, counterpart_interpreter
 from simulator_comparison import OBJECTS, differences, grope
 from simulator_expectations import (
+    SMALL_RIG,
     a_weight_pushes_the_palm_down_as_its_spring_says,
     each_joint_s_effort_is_its_spring_s,
     fingertips_are_where_joints_and_palm_say,
@@ -38,7 +39,7 @@ from dexgrasp_sim.backends.isaac_gym.settings import IsaacGymSettings
 from dexgrasp_sim.backends.isaac_gym.worker import Layout
 from dexgrasp_sim.backends.isaac_gym.worker_process import WorkerError
 from dexgrasp_sim.backends.mujoco.robot_model import PalmServo
-from dexgrasp_sim.interface import BatchPhysics
+from dexgrasp_sim.interface import BatchPhysics, SimulatorError
 from dexgrasp_sim.scene import SceneConfig
 
 CAN = load_object("can")
@@ -218,6 +219,39 @@ def test_filters_keep_apart_just_those_pairs_that_never_touch():
             assert bool(first & second) == (pair in pairs)
     with pytest.raises(ValueError, match="31 bits"):
         collision_filters(frozenset((f"a{number}", f"b{number}")) for number in range(40))
+
+
+# What it draws
+
+
+def test_it_draws_where_it_is_told_to_and_what_it_has_stepped():
+    batch = made()
+    with pytest.raises(ValueError, match="set depth to true in config"):
+        batch.depth("camera_1")
+    batch = made(2, depth=True)
+    with pytest.raises(SimulatorError, match=r"step environments \[0, 1\] first"):
+        batch.depth("camera_1")
+    batch.step()
+    batch.reset([1], [0])
+    with pytest.raises(SimulatorError, match=r"step environments \[1\] first"):
+        batch.depth("camera_1")
+
+
+def test_cameras_that_it_does_not_have_are_refused(tmp_path):
+    rig = tmp_path / "rig.yaml"
+    rig.write_text(SMALL_RIG.read_text().replace("cx: 59.5", "cx: 57.0"))
+    config = SceneConfig(backend="isaac_gym", cameras=str(rig))
+    with pytest.raises(ValueError, match=r"level has its principal point 2\.5 pixels off"):
+        IsaacGymBatch(config, [CAN], settings=IsaacGymSettings(depth=True))
+    IsaacGymBatch(config, [CAN], settings=IsaacGymSettings())
+
+
+def test_a_worker_that_was_killed_draws_nothing(nothing_left):
+    batch = made(depth=True)
+    batch.step()
+    os.kill(batch.worker.pid, signal.SIGKILL)
+    with pytest.raises(WorkerError, match="ended by signal 9"):
+        batch.depth("camera_1")
 
 
 # What is planted wrong in the worker

@@ -16,6 +16,7 @@ from dexgrasp_models.arm.mounting import load_mounting
 from dexgrasp_models.arm.spec import ArmJoint, load_arm
 from dexgrasp_models.hand.spec import load_hand
 from dexgrasp_models.objects import ObjectModel
+from dexgrasp_models.perception.cameras import CameraModel
 from dexgrasp_models.robot.links import Inertial, Joint, Link
 from dexgrasp_models.robot.urdf import (
     add_fixed_joint,
@@ -44,6 +45,7 @@ _TABLE_THICKNESS = 1.0  # m, below its top
 _SPEED_LIMIT = 100.0  # rad/s: none, in effect, as with other simulators
 _GAP = 0.2  # m between the tables of two worlds
 _FILTER_BITS = 31
+_OFF_CENTRE, _OFF_SQUARE = 0.01, 1e-4  # pixels, and of the ratio of focal lengths
 
 
 def write_scenes(
@@ -51,6 +53,7 @@ def write_scenes(
     config: SceneConfig,
     settings: IsaacGymSettings,
     object_models: Sequence[ObjectModel],
+    cameras: Iterable[CameraModel] = (),
 ) -> None:
     """Write `scenes.json`, and the URDFs and meshes that it names.
 
@@ -59,6 +62,10 @@ def write_scenes(
         config: of all worlds.
         settings: how Isaac Gym is run.
         object_models: the N objects.
+        cameras: those that draw.
+
+    Raises:
+        ValueError: Isaac Gym has no such cameras.
     """
     distinct = list({id(item): item for item in object_models}.values())
     number_of = {id(item): number for number, item in enumerate(distinct)}
@@ -99,6 +106,7 @@ def write_scenes(
             *[ROLLING_FRICTION] * (len(blocks) - 1),
         ),
         "half_spacing": (x, y, 1.0),
+        "cameras": [_camera(model) for model in cameras],
         "physics": {
             "device": settings.device,
             "timestep": config.timestep,
@@ -112,6 +120,24 @@ def write_scenes(
 def palm_centre() -> np.ndarray:
     """(3,) centre of mass of `rh_palm` in its frame, m."""
     return load_hand().links[0].inertial().centre
+
+
+def _camera(model: CameraModel) -> dict[str, Any]:
+    middle = ((model.width - 1) / 2, (model.height - 1) / 2)
+    off = np.abs(np.subtract((model.cx, model.cy), middle)).max()
+    if off > _OFF_CENTRE or abs(model.fx / model.fy - 1.0) > _OFF_SQUARE:
+        raise ValueError(
+            f"{model.name} has its principal point {off:.1f} pixels off the middle, and focal"
+            f" lengths of {model.fx:g} and {model.fy:g}: Isaac Gym's cameras have it in the middle,"
+            " and one focal length. Set depth to false in config/isaac_gym.yaml, or take another"
+            " rig"
+        )
+    return {
+        "width": model.width,
+        "height": model.height,
+        "horizontal_fov": float(np.rad2deg(model.horizontal_fov)),
+        "pose": _pose7(model.world_T_link),
+    }
 
 
 def _pose7(matrix: np.ndarray) -> list[float]:

@@ -21,6 +21,8 @@ from dexgrasp_sim.backends.mujoco.physics import unstable
 from dexgrasp_sim.backends.mujoco.robot_model import ARM_LAG
 from dexgrasp_sim.backends.mujoco.stable_pose import find_stable_poses
 from dexgrasp_sim.backends.wrist_paths import ArmPaths
+from dexgrasp_sim.cameras.depth_cameras import camera_of, cameras_of
+from dexgrasp_sim.interface import SimulatorError
 from dexgrasp_sim.placement import StablePose
 from dexgrasp_sim.scene import SceneConfig
 
@@ -43,8 +45,9 @@ class IsaacGymBatch(Environments):
 
     Raises:
         ImportError: Isaac Gym or its interpreter is missing.
+        FileNotFoundError, RigError: it is to draw, and there is no such rig.
         MemoryError: there is no room for so many environments.
-        ValueError: there is no environment or no thread.
+        ValueError: there is no environment or no thread; it is to draw, and can't as these cameras.
         WorkerError: the worlds could not be built.
     """
 
@@ -60,9 +63,11 @@ class IsaacGymBatch(Environments):
         settings = settings or load_settings()
         hand = load_hand()
         count, joints = len(object_models), len(config.joint_names)
-        layout = Layout(count, joints, len(hand.links), config.steps_per_tick)
+        self._cameras = cameras_of(config) if settings.depth else {}
+        pixels = max((each.width * each.height for each in self._cameras.values()), default=0)
+        layout = Layout(count, joints, len(hand.links), config.steps_per_tick, pixels)
         with tempfile.TemporaryDirectory(prefix="dexgrasp_isaac_gym_") as folder:
-            write_scenes(Path(folder), config, settings, object_models)
+            write_scenes(Path(folder), config, settings, object_models, self._cameras.values())
             self.worker = WorkerProcess(
                 Path(folder), layout, settings.start_timeout, settings.step_timeout
             )
@@ -222,6 +227,20 @@ class IsaacGymBatch(Environments):
 
     def _seen(self, index: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         return self.joints()[index], self.wrist_poses()[index], self.object_poses()[index]
+
+    def depth(self, camera: str) -> np.ndarray:
+        """Drawn by Isaac Gym: objects by their convex pieces."""
+        if not self._cameras:
+            raise ValueError("Isaac Gym draws nothing: set depth to true in config/isaac_gym.yaml")
+        model = camera_of(self._cameras, camera)
+        if waiting := np.flatnonzero(self._shared["edited"]).tolist():
+            raise SimulatorError(
+                f"Isaac Gym draws what it has stepped: step environments {waiting} first, which"
+                " were reset, placed or restored"
+            )
+        self.worker.look(list(self._cameras).index(camera))
+        images = self._shared["depth"][:, : model.width * model.height]
+        return images.reshape(-1, model.height, model.width).astype(float)
 
     def _read(self) -> None:
         rows = self._unread

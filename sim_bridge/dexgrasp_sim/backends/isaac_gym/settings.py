@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from dexgrasp_models.config import load_config
-from dexgrasp_models.parameters import Parameters, choice, parameter
+from dexgrasp_models.parameters import Parameters, choice, flag, parameter
 
 INTERPRETER_VARIABLE = "DEXGRASP_ISAACGYM_PYTHON"
 """Environment variable that names the Python 3.8 in which Isaac Gym is installed."""
@@ -44,6 +44,7 @@ class IsaacGymSettings(Parameters):
     stop_stiffness: float = parameter(
         30.0, 0.0, 1000.0, "N m/rad", "of the stop that keeps J1 <= J2 where fingers are coupled"
     )
+    depth: bool = flag(False, "whether the worker can draw depth images of the scene's cameras")
     start_timeout: float = parameter(
         600.0, 1.0, 86400.0, "s", "how long the worker may take to build its worlds"
     )

@@ -4,10 +4,10 @@
     python worker.py FOLDER --memory FD --channel FD --lifeline FD
 
 It takes Isaac Gym, PyTorch, NumPy and the standard library. FOLDER holds `scenes.json` and the
-URDFs that it names (`assets.py` writes them). States and targets are in shared memory (`Layout`);
-over the channel comes a byte for each control tick, and a line of JSON goes back: "ready" with what
-was built, "done", or an "error" of some "kind", after which the worker ends. It also ends where
-whoever started it does.
+URDFs that it names (`assets.py` writes them). States, targets and images are in shared memory
+(`Layout`); over the channel comes a byte for each control tick, or one for images and another that
+says of which camera. A line of JSON goes back: "ready" with what was built, "done", or an "error"
+of some "kind", after which the worker ends. It also ends where whoever started it does.
 
 Isaac Gym's quaternions are (x, y, z, w), and so are those here. The velocity of a body is that of
 its centre of mass. PhysX may run on the GPU; states come to the host in every physics step (the
@@ -32,12 +32,13 @@ import numpy as np
 
 MAGIC = b"DXGISAAC"
 VERSION = 2  # of the shared memory: raise when the layout changes
-TICK = b"t"
+TICK, LOOK = b"t", b"l"
 SUPPORTED = ("1.0rc4", "1.0.preview4")
 """Names that Preview 4 gives its version."""
 
-_HEADER = struct.Struct("<8sIIIIIQ")
+_HEADER = struct.Struct("<8sIIIIIIQ")
 _ALIGNMENT = 64
+_SEEN = (0.01, 10.0)  # m from the camera: what is nearer or farther is not drawn
 
 
 class Layout(NamedTuple):
@@ -48,11 +49,13 @@ class Layout(NamedTuple):
     links: int
     steps: int
     """Physics steps of a control tick."""
+    pixels: int = 0
+    """Of the largest camera's image; none where nothing is drawn."""
 
     @property
     def fields(self) -> dict[str, tuple[tuple[int, ...], type]]:
         """Shapes and types by name; SI units, frames as the worlds' own `world`."""
-        worlds, joints, links, steps = self
+        worlds, joints, links, steps, pixels = self
         return {
             # Of the worlds; a state is written by the host where it is `edited`.
             "edited": ((worlds,), np.uint8),
@@ -73,6 +76,7 @@ class Layout(NamedTuple):
             "palm": ((worlds, 13), np.float32),
             "efforts": ((worlds, joints), np.float32),
             "contacts": ((worlds, links), np.float32),
+            "depth": ((worlds, pixels), np.float32),  # m, of the camera last asked for
         }
 
     @property
@@ -96,7 +100,7 @@ class Layout(NamedTuple):
         """
         if len(memory) < _HEADER.size:
             raise ValueError(f"the shared memory of {len(memory)} bytes has no header")
-        magic, version, worlds, joints, links, steps, size = _HEADER.unpack_from(memory, 0)
+        magic, version, *sizes, size = _HEADER.unpack_from(memory, 0)
         if magic != MAGIC:
             raise ValueError(f"the shared memory begins with {magic!r}, not with {MAGIC!r}")
         if version != VERSION:
@@ -104,7 +108,7 @@ class Layout(NamedTuple):
                 f"the shared memory has version {version}, and this worker knows version {VERSION}:"
                 " take the worker and dexgrasp from the same release"
             )
-        layout = cls(worlds, joints, links, steps)
+        layout = cls(*sizes)
         if not layout.size == size <= len(memory):
             raise ValueError(
                 f"the shared memory has {len(memory)} bytes and tells of {size}, where"
@@ -181,7 +185,7 @@ class Worker:
             setattr(params.physx, name, value)
         params.physx.use_gpu = self.device == "cuda"
         params.physx.contact_collection = gymapi.CC_LAST_SUBSTEP
-        graphics = -1  # nothing is drawn
+        graphics = 0 if self._scenes["cameras"] else -1  # there nothing is drawn
         sim = self._gym.create_sim(0, graphics, gymapi.SIM_PHYSX, params)
         if sim is None:
             raise OutOfMemory("Isaac Gym could not create a simulation: is the GPU's memory full?")
@@ -202,7 +206,7 @@ class Worker:
         self._order = np.array([names.index(name) for name in scenes["robot"]["joints"]])
         self._drives = self._gym.get_asset_dof_properties(robot)
         self._set_drives(self._drives, 1.0)
-        self._envs, self._actors = [], []
+        self._envs, self._actors, self._cameras = [], [], []
         half = gymapi.Vec3(*scenes["half_spacing"])
         lower = gymapi.Vec3(-half.x, -half.y, 0.0)
         row = int(np.ceil(np.sqrt(self._layout.worlds)))
@@ -210,6 +214,7 @@ class Worker:
             try:
                 env = self._gym.create_env(self._sim, lower, half, row)
                 actors = self._create_actors(env, world, robot, things, blocks)
+                cameras = [self._create_camera(env, camera) for camera in scenes["cameras"]]
             except (MemoryError, RuntimeError) as error:
                 if "memory" not in repr(error).lower():
                     raise
@@ -218,6 +223,7 @@ class Worker:
                 ) from error
             self._envs.append(env)
             self._actors.append(actors)
+            self._cameras.append(cameras)
 
     def _load(self, urdf: str, fixed: bool, compensated: bool) -> Any:
         asset = self._gym.load_asset(
@@ -264,6 +270,19 @@ class Worker:
             actors.append(actor)
         self._set_friction(env, actors, scenes["friction"])
         return actors
+
+    def _create_camera(self, env: Any, camera: Any) -> int:
+        """Its x axis is forward, z up. It sees what touches: capsules have their ends then."""
+        properties = self._gymapi.CameraProperties()
+        properties.width, properties.height = camera["width"], camera["height"]
+        properties.horizontal_fov = camera["horizontal_fov"]  # degrees
+        properties.near_plane, properties.far_plane = _SEEN
+        properties.use_collision_geometry = True
+        handle = self._gym.create_camera_sensor(env, properties)
+        if handle < 0:
+            raise OutOfMemory("Isaac Gym could not create a camera: is the GPU's memory full?")
+        self._gym.set_camera_transform(handle, env, self._transform(camera["pose"]))
+        return handle
 
     def _transform(self, pose: Any) -> Any:
         gymapi = self._gymapi
@@ -530,6 +549,16 @@ class Worker:
 
     # Measuring
 
+    def look(self, number: int) -> None:
+        """Draw what a camera sees of each world."""
+        gym, sim = self._gym, self._sim
+        gym.step_graphics(sim)
+        gym.render_all_camera_sensors(sim)
+        for world, (env, cameras) in enumerate(zip(self._envs, self._cameras)):
+            image = gym.get_camera_image(sim, env, cameras[number], self._gymapi.IMAGE_DEPTH)
+            depth = -np.asarray(image, np.float32).ravel()  # Isaac Gym's z axis comes out of it
+            self._io["depth"][world, : len(depth)] = depth
+
     def _report(self) -> None:
         io, robot = self._io, self._scenes["robot"]
         for name, actors in (("robot", self._robots), ("object", self._objects)):
@@ -666,8 +695,14 @@ def serve(folder: str, memory: Any, channel: socket.socket) -> int:
     try:
         worker = Worker(folder, Layout.read_header(memory), memory)
         _answer(channel, ready=True, device=worker.device)
-        while channel.recv(1) == TICK:
-            worker.tick()
+        while True:
+            request = channel.recv(1)
+            if request == TICK:
+                worker.tick()
+            elif request == LOOK:
+                worker.look(channel.recv(1)[0])
+            else:
+                break
             _answer(channel, done=True)
         worker.close()
     except ConnectionError:

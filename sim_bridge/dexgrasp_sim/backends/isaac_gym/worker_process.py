@@ -160,11 +160,22 @@ class WorkerProcess:
             WorkerError: the worker was killed, hangs or failed, now or before.
             MemoryError: it has run out of memory.
         """
+        self._ask(worker.TICK)
+
+    def look(self, camera: int) -> None:
+        """Images of all worlds by one camera.
+
+        Raises:
+            WorkerError, MemoryError: as `tick`.
+        """
+        self._ask(worker.LOOK + bytes([camera]))
+
+    def _ask(self, request: bytes) -> None:
         if self._gone:
             raise WorkerError(self._gone)
-        self._gone = "a tick of Isaac Gym's worker was interrupted"  # should it be
+        self._gone = "Isaac Gym's worker was interrupted"  # should it be
         with contextlib.suppress(OSError):  # it has ended; what it said before is read below
-            self._channel.sendall(worker.TICK)
+            self._channel.sendall(request)
         self._expect("done", self._step_timeout, "step_timeout")
         self._gone = ""
 

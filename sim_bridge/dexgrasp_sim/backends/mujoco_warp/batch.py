@@ -7,6 +7,9 @@ than among others. On a GPU sums are made in no fixed order, and nothing repeats
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import cached_property
+from typing import Any
 
 import mujoco
 import numpy as np
@@ -27,6 +30,7 @@ from dexgrasp_models.objects import ObjectModel
 from dexgrasp_sim.backends.mujoco import physics
 from dexgrasp_sim.backends.mujoco.environments import MujocoEnvironments, Write
 from dexgrasp_sim.backends.mujoco_warp.worlds import FIELDS, Worlds
+from dexgrasp_sim.cameras.depth_cameras import camera_of, cameras_of
 from dexgrasp_sim.scene import SceneConfig
 
 warp.config.log_level = warp.LOG_WARNING
@@ -236,6 +240,41 @@ class MujocoWarpBatch(MujocoEnvironments):
 
     def _seen(self, index: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         return self.joints()[index], self.wrist_poses()[index], self.object_poses()[index]
+
+    def depth(self, camera: str) -> np.ndarray:
+        """By mujoco-warp's ray caster; objects by their convex pieces."""
+        model = camera_of(cameras_of(self.config), camera)
+        self._update()
+        count, pixels = len(self._scenes), model.height * model.width
+        pose = model.world_T_optical
+        directions = (model.optical_rays() @ pose[:3, :3].T).reshape(1, -1, 3)
+        origins = np.broadcast_to(pose[:3, 3], directions.shape)
+        with warp.ScopedDevice(self._device):
+            distances = warp.zeros((count, pixels), dtype=float)
+            mujoco_warp.rays(
+                self._seen_model,
+                self._data,
+                pnt=warp.array(origins, dtype=warp.vec3),
+                vec=warp.array(directions, dtype=warp.vec3),
+                geomgroup=warp.types.vector(6, dtype=float)(*[-1.0] * 6),
+                flg_static=True,
+                bodyexclude=warp.full(pixels, -1, dtype=int),
+                dist=distances,
+                geomid=warp.zeros((count, pixels), dtype=int),
+                normal=warp.zeros((count, pixels), dtype=warp.vec3),
+            )
+            # Rays are as long as they are deep.
+            found = distances.numpy().astype(float)
+        found[found < 0.0] = np.inf
+        return found.reshape(count, model.height, model.width)
+
+    @cached_property
+    def _seen_model(self) -> Any:
+        """The model, in which meshes that a world does not have are transparent to rays."""
+        colours = self._model.geom_rgba.numpy().repeat(len(self._scenes), axis=0)
+        colours[self._worlds.absent(self._fields["geom_dataid"].cpu().numpy()), 3] = 0.0
+        colours = warp.array(colours, dtype=warp.vec4, device=self._device)
+        return replace(self._model, geom_rgba=colours)
 
     def _host(self, name: str) -> np.ndarray:
         """A copy of an array of the data, with a row for each environment."""

@@ -73,6 +73,16 @@ class Worlds:
         # Identities are kept only as long as the objects are.
         self._objects = tuple(object_models)
 
+    def absent(self, meshes: np.ndarray) -> np.ndarray:
+        """(N, G) bool: which geoms have no mesh, though they are of the object.
+
+        Args:
+            meshes: (N, G) `geom_dataid` of the worlds.
+        """
+        absent = meshes == _NO_MESH
+        absent[:, : self._first] = absent[:, self._first + self.pieces :] = False
+        return absent
+
     def fields(self, scene: SceneModel) -> dict[str, np.ndarray]:
         """The `FIELDS` of a world that is to be as the scene of one of the objects."""
         merged, own = self.scene.model, scene.model
