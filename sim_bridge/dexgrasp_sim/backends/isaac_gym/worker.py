@@ -147,11 +147,12 @@ class Worker:
     """
 
     def __init__(self, folder: str, layout: Layout, memory: Any) -> None:
-        # Isaac Gym has to be imported before PyTorch.
-        from isaacgym import gymapi, gymtorch  # isort: skip
+        # Isaac Gym has to be imported before PyTorch; below, where it is used, so that its types
+        # are known there.
+        from isaacgym import gymapi  # isort: skip
         import torch
 
-        self._gymapi, self._gymtorch, self._torch = gymapi, gymtorch, torch
+        self._torch = torch
         self._folder, self._layout = folder, layout
         with open(os.path.join(folder, "scenes.json"), encoding="utf-8") as file:
             self._scenes = json.load(file)
@@ -174,7 +175,9 @@ class Worker:
     # Building
 
     def _create_sim(self) -> Any:
-        gymapi, physics = self._gymapi, self._scenes["physics"]
+        from isaacgym import gymapi
+
+        physics = self._scenes["physics"]
         params = gymapi.SimParams()
         params.dt = physics["timestep"]
         params.substeps = physics["substeps"]
@@ -192,7 +195,9 @@ class Worker:
         return sim
 
     def _build_worlds(self) -> None:
-        gymapi, scenes = self._gymapi, self._scenes
+        from isaacgym import gymapi
+
+        scenes = self._scenes
         robot = self._load(
             scenes["robot"]["urdf"], fixed=scenes["robot"]["fixed"], compensated=True
         )
@@ -234,7 +239,9 @@ class Worker:
         return asset
 
     def _options(self, fixed: bool, compensated: bool) -> Any:
-        options = self._gymapi.AssetOptions()
+        from isaacgym import gymapi
+
+        options = gymapi.AssetOptions()
         options.fix_base_link = fixed
         options.disable_gravity = compensated
         options.collapse_fixed_joints = False
@@ -252,7 +259,9 @@ class Worker:
         blocks: list[Any],
     ) -> list[int]:
         """The robot, the object, and what stands fixed."""
-        gym, gymapi, scenes = self._gym, self._gymapi, self._scenes
+        from isaacgym import gymapi
+
+        gym, scenes = self._gym, self._scenes
         thing = things[scenes["object_of_world"][world]]
         # Group: nothing touches what is of another world. Filter: each shape's own, set below.
         robot_actor = gym.create_actor(
@@ -273,7 +282,9 @@ class Worker:
 
     def _create_camera(self, env: Any, camera: Any) -> int:
         """Its x axis is forward, z up. It sees what touches: capsules have their ends then."""
-        properties = self._gymapi.CameraProperties()
+        from isaacgym import gymapi
+
+        properties = gymapi.CameraProperties()
         properties.width, properties.height = camera["width"], camera["height"]
         properties.horizontal_fov = camera["horizontal_fov"]  # degrees
         properties.near_plane, properties.far_plane = _SEEN
@@ -285,7 +296,8 @@ class Worker:
         return handle
 
     def _transform(self, pose: Any) -> Any:
-        gymapi = self._gymapi
+        from isaacgym import gymapi
+
         return gymapi.Transform(p=gymapi.Vec3(*pose[:3]), r=gymapi.Quat(*pose[3:]))
 
     def _set_filters(self, env: Any, actor: int, filters: dict[str, int]) -> None:
@@ -309,16 +321,20 @@ class Worker:
 
     def _set_drives(self, drives: Any, gain: float) -> None:
         """Position drives of all joints; `gain` is that of the fingers."""
+        from isaacgym import gymapi
+
         robot = self._scenes["robot"]
         stiffness = np.array(robot["stiffness"])
         stiffness[: robot["fingers"]] *= gain
-        drives["driveMode"][:] = int(self._gymapi.DOF_MODE_POS)
+        drives["driveMode"][:] = int(gymapi.DOF_MODE_POS)
         drives["stiffness"][self._order] = stiffness
         for name in ("damping", "effort", "armature", "friction", "velocity"):
             drives[name][self._order] = robot[name]
 
     def _acquire(self) -> None:
-        gym, gymapi, sim, robot = self._gym, self._gymapi, self._sim, self._scenes["robot"]
+        from isaacgym import gymapi, gymtorch
+
+        gym, sim, robot = self._gym, self._sim, self._scenes["robot"]
 
         def index_of(find: Any, *, domain: Any) -> np.ndarray:
             return np.array([find(env, actors, domain) for env, actors in self._pairs()], np.int32)
@@ -338,9 +354,9 @@ class Worker:
         (thing,) = gym.get_actor_rigid_body_names(env, actors[1])
         self._palm_bodies = index_of(body(0, robot["palm"]), domain=in_sim)
         self._object_bodies = index_of(body(1, thing), domain=in_sim)
-        self._root_tensor = self._gymtorch.wrap_tensor(gym.acquire_actor_root_state_tensor(sim))
-        self._dof_tensor = self._gymtorch.wrap_tensor(gym.acquire_dof_state_tensor(sim))
-        bodies = self._gymtorch.wrap_tensor(gym.acquire_rigid_body_state_tensor(sim))
+        self._root_tensor = gymtorch.wrap_tensor(gym.acquire_actor_root_state_tensor(sim))
+        self._dof_tensor = gymtorch.wrap_tensor(gym.acquire_dof_state_tensor(sim))
+        bodies = gymtorch.wrap_tensor(gym.acquire_rigid_body_state_tensor(sim))
         self._roots = self._root_tensor.numpy()
         self._dofs = self._dof_tensor.numpy().reshape(self._layout.worlds, -1, 2)
         self._bodies = bodies.numpy()
@@ -382,7 +398,9 @@ class Worker:
 
     def tick(self) -> None:
         """One control tick of all worlds."""
-        gym, sim, unwrap = self._gym, self._sim, self._gymtorch.unwrap_tensor
+        from isaacgym import gymapi, gymtorch
+
+        gym, sim, unwrap = self._gym, self._sim, gymtorch.unwrap_tensor
         as_tensor = self._torch.from_numpy
         self._vary()
         self._edit()
@@ -395,7 +413,7 @@ class Worker:
                 sim,
                 unwrap(as_tensor(self._forces)),
                 unwrap(as_tensor(self._torques)),
-                self._gymapi.ENV_SPACE,
+                gymapi.ENV_SPACE,
             )
             self._set_joint_targets(step)
             gym.set_dof_position_target_tensor(sim, unwrap(as_tensor(self._targets)))
@@ -427,7 +445,9 @@ class Worker:
 
     def _edit(self) -> None:
         """Give Isaac Gym the states that were written."""
-        io, gym, unwrap = self._io, self._gym, self._gymtorch.unwrap_tensor
+        from isaacgym import gymtorch
+
+        io, gym, unwrap = self._io, self._gym, gymtorch.unwrap_tensor
         at = np.flatnonzero(io["edited"])
         if not len(at):
             return
@@ -551,11 +571,13 @@ class Worker:
 
     def look(self, number: int) -> None:
         """Draw what a camera sees of each world."""
+        from isaacgym import gymapi
+
         gym, sim = self._gym, self._sim
         gym.step_graphics(sim)
         gym.render_all_camera_sensors(sim)
         for world, (env, cameras) in enumerate(zip(self._envs, self._cameras)):
-            image = gym.get_camera_image(sim, env, cameras[number], self._gymapi.IMAGE_DEPTH)
+            image = gym.get_camera_image(sim, env, cameras[number], gymapi.IMAGE_DEPTH)
             depth = -np.asarray(image, np.float32).ravel()  # Isaac Gym's z axis comes out of it
             self._io["depth"][world, : len(depth)] = depth
 
