@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
+import torch
 from isaac_gym_counterpart import INTERPRETER_VARIABLE, counterpart_interpreter
 from simulator_comparison import OBJECTS, differences, grope
 from simulator_expectations import (
@@ -415,8 +416,14 @@ def test_where_memory_ends_it_says_how_many_worlds_there_is_room_for(interpreter
         made(4)
 
 
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_gpu_that_is_not_there_is_told(nothing_left):
+    with pytest.raises(WorkerError, match="sees no GPU: set device to cpu in config/isaac_gym"):
+        made(device="cuda")
+
+
 def test_too_little_shared_memory_says_how_many_worlds_fit(monkeypatch, nothing_left):
-    monkeypatch.setattr(worker_process, "_available_memory", lambda: LAYOUT.size // 3 + 100)
+    monkeypatch.setattr(worker_process, "available_memory", lambda: LAYOUT.size // 3 + 100)
     with pytest.raises(MemoryError, match=r"there is room for 1$"):
         worker_process.shared_memory(LAYOUT)
 

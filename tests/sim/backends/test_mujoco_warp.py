@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import importlib
+import re
 import sys
 
 import numpy as np
 import pytest
+import torch
 from simulator_comparison import OBJECTS, differences, grope
 
 from dexgrasp_models.objects import load_object
 from dexgrasp_sim.backends import make_batch_physics
+from dexgrasp_sim.backends.mujoco_warp.settings import MujocoWarpSettings
 from dexgrasp_sim.interface import SimulatorError
 from dexgrasp_sim.scene import SceneConfig
 from dexgrasp_sim.single_physics import SinglePhysics
@@ -19,6 +22,11 @@ ROOM = "dexgrasp_sim.backends.mujoco_warp.batch"
 
 SHIFT, TURN = 1e-4, 1e-3
 """m, and rad of joints or in rotation matrices, by which 200 ticks in contact may differ."""
+
+
+@pytest.fixture
+def room(warp_batch):
+    return importlib.import_module("dexgrasp_sim.backends.mujoco_warp.room")
 
 
 @pytest.fixture
@@ -59,9 +67,12 @@ def test_objects_of_many_and_of_few_pieces_come_to_rest_as_in_mujoco(warp_batch)
 
 
 def test_too_many_contacts_are_a_fault_and_not_a_warning(warp_batch):
-    batch = warp_batch(SceneConfig(), [load_object("box")], contacts=1)
+    settings = MujocoWarpSettings(contacts=1)
+    batch = warp_batch(SceneConfig(), [load_object("box")], settings=settings)
     batch.reset([0], [0], np.eye(4)[None])  # stands on four corners
-    with pytest.raises(SimulatorError, match="too many contacts, with room for 1"):
+    with pytest.raises(
+        SimulatorError, match="too many contacts, with room for 1: raise contacts in"
+    ):
         SinglePhysics(batch).step()
     batch.step()
     assert batch.ticks.tolist() == [1], "it stands still"
@@ -70,8 +81,32 @@ def test_too_many_contacts_are_a_fault_and_not_a_warning(warp_batch):
     batch.reset([0], [0], air)
     batch.step()
     assert not batch.faults
-    with pytest.raises(ValueError, match="room for 0 contacts"):
-        warp_batch(SceneConfig(), [load_object("box")], contacts=0)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_gpu_that_is_not_there_is_told(warp_batch):
+    with pytest.raises(ValueError, match="sees no GPU: set device to cpu in config/mujoco_warp"):
+        warp_batch(SceneConfig(), OBJECTS[:1], settings=MujocoWarpSettings(device="cuda"))
+
+
+def test_too_little_memory_says_how_many_worlds_fit(warp_batch, room, monkeypatch):
+    def refused(worlds: int) -> tuple[int, ...]:
+        with pytest.raises(MemoryError, match=r"environments need .* GB on ") as error:
+            warp_batch(SceneConfig(), OBJECTS[:1] * worlds)
+        return tuple(
+            int(re.search(pattern, str(error.value))[1])
+            for pattern in (r"^(\d+) environments", r"there is room for (\d+): ask")
+        )
+
+    batch = warp_batch(SceneConfig(), OBJECTS[:1] * 3)
+    needed = room.bytes_of((batch._model, batch._data))
+    monkeypatch.setattr(room, "free_memory", lambda device: needed - 1)
+    assert refused(3) == (3, 2)
+    assert refused(5) == (5, 2)
+    monkeypatch.setattr(room, "free_memory", lambda device: 1000)
+    assert refused(3) == (3, 0)
+    monkeypatch.setattr(room, "free_memory", lambda device: needed)
+    assert warp_batch(SceneConfig(), OBJECTS[:1] * 3).ticks.tolist() == [0, 0, 0]
 
 
 @pytest.mark.parametrize("absurd", [1e300, np.nan])

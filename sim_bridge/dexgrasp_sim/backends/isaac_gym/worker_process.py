@@ -24,6 +24,7 @@ from typing import IO, Any, NoReturn
 
 import numpy as np
 
+from dexgrasp_sim.backends.host_memory import available_memory
 from dexgrasp_sim.backends.isaac_gym import worker
 from dexgrasp_sim.backends.isaac_gym.settings import INTERPRETER_VARIABLE
 
@@ -251,22 +252,13 @@ def shared_memory(layout: worker.Layout) -> int:
 
 
 def _check_room(layout: worker.Layout) -> None:
-    available = _available_memory()
+    available = available_memory()
     if layout.size > available:
         fit = int(layout.worlds * available / layout.size)
         raise MemoryError(
             f"{layout.worlds} worlds need {layout.size / 1e9:.1f} GB of shared memory, and"
             f" {available / 1e9:.1f} GB are free: there is room for {fit}"
         )
-
-
-def _available_memory() -> int:
-    """Bytes that can be had without swapping."""
-    for line in Path("/proc/meminfo").read_text().splitlines():
-        name, _, rest = line.partition(":")
-        if name == "MemAvailable":
-            return int(rest.split()[0]) * 1024
-    raise OSError("/proc/meminfo does not say how much memory is available")
 
 
 def _end(

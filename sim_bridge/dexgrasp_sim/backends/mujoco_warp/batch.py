@@ -29,6 +29,8 @@ except ImportError as error:
 from dexgrasp_models.objects import ObjectModel
 from dexgrasp_sim.backends.mujoco import physics
 from dexgrasp_sim.backends.mujoco.environments import MujocoEnvironments, Write
+from dexgrasp_sim.backends.mujoco_warp.room import check_room
+from dexgrasp_sim.backends.mujoco_warp.settings import MujocoWarpSettings, load_settings
 from dexgrasp_sim.backends.mujoco_warp.worlds import FIELDS, Worlds
 from dexgrasp_sim.cameras.depth_cameras import camera_of, cameras_of
 from dexgrasp_sim.scene import SceneConfig
@@ -53,14 +55,19 @@ _OTHER_ROWS = 128  # limits of joints and tendons
 
 _HUGE = 1e10  # as MuJoCo has it
 
+_TOO_MANY_CONSTRAINTS = (
+    "there are too many constraints, with room for those of {room} contacts: raise contacts in"
+    " config/mujoco_warp.yaml"
+)
+_TOO_MANY_CONTACTS = (
+    "there are too many contacts, with room for {room}: raise contacts in config/mujoco_warp.yaml"
+)
 _OVERFLOWS = {
-    mujoco_warp.OverflowType.NEFC: "there are too many constraints, with room for {room} contacts",
-    mujoco_warp.OverflowType.NJMAX_NNZ: (
-        "there are too many constraints, with room for {room} contacts"
-    ),
-    mujoco_warp.OverflowType.BROADPHASE: "there are too many contacts, with room for {room}",
-    mujoco_warp.OverflowType.NARROWPHASE: "there are too many contacts, with room for {room}",
-    mujoco_warp.OverflowType.CCD: "there are too many contacts, with room for {room}",
+    mujoco_warp.OverflowType.NEFC: _TOO_MANY_CONSTRAINTS,
+    mujoco_warp.OverflowType.NJMAX_NNZ: _TOO_MANY_CONSTRAINTS,
+    mujoco_warp.OverflowType.BROADPHASE: _TOO_MANY_CONTACTS,
+    mujoco_warp.OverflowType.NARROWPHASE: _TOO_MANY_CONTACTS,
+    mujoco_warp.OverflowType.CCD: _TOO_MANY_CONTACTS,
     mujoco_warp.OverflowType.EPA_HORIZON: "how deep a contact is could not be found",
 }
 """Of what mujoco-warp only warns, or not even that, and what then went wrong."""
@@ -76,10 +83,11 @@ class MujocoWarpBatch(MujocoEnvironments):
         config: of all environments.
         object_models: the N objects.
         threads: nothing depends on it.
-        contacts: room for contacts of each environment; by default as the largest object needs.
+        settings: how mujoco-warp is run; by default `config/mujoco_warp.yaml`.
 
     Raises:
-        ValueError: there is no environment, no thread or no room.
+        MemoryError: there is no room for so many environments.
+        ValueError: there is no environment or no thread, or no GPU where one is asked for.
     """
 
     def __init__(
@@ -88,26 +96,32 @@ class MujocoWarpBatch(MujocoEnvironments):
         object_models: Sequence[ObjectModel],
         threads: int = 1,
         *,
-        contacts: int | None = None,
+        settings: MujocoWarpSettings | None = None,
     ) -> None:
+        settings = settings or load_settings()
+        self._device = _device(settings.device)
         super().__init__(config, object_models, threads)
-        if contacts is not None and contacts < 1:
-            raise ValueError(f"room for {contacts} contacts: one is the least")
         count = len(self._scenes)
         distinct = list({id(item): item for item in self.object_models}.values())
         self._worlds = Worlds(config, distinct)
         model = self._worlds.scene.model
-        self._room = contacts or _CONTACTS + _CONTACTS_OF_A_PIECE * self._worlds.pieces
-        self._device = warp.get_device("cuda" if torch.cuda.is_available() else "cpu")
-        with warp.ScopedDevice(self._device):
-            self._model = mujoco_warp.put_model(model, batch_sizes=dict.fromkeys(FIELDS, count))
-            self._model.opt.warn_overflow = 0  # see `_faulty`
-            self._data = mujoco_warp.make_data(
-                model,
-                nworld=count,
-                nconmax=self._room,
-                njmax=_OTHER_ROWS + _ROWS_OF_A_CONTACT * self._room,
+        self._room = settings.contacts or _CONTACTS + _CONTACTS_OF_A_PIECE * self._worlds.pieces
+
+        def made(worlds: int) -> tuple[mujoco_warp.Model, mujoco_warp.Data]:
+            return (
+                mujoco_warp.put_model(model, batch_sizes=dict.fromkeys(FIELDS, worlds)),
+                mujoco_warp.make_data(
+                    model,
+                    nworld=worlds,
+                    nconmax=self._room,
+                    njmax=_OTHER_ROWS + _ROWS_OF_A_CONTACT * self._room,
+                ),
             )
+
+        with warp.ScopedDevice(self._device):
+            check_room(self._device, count, made)
+            self._model, self._data = made(count)
+            self._model.opt.warn_overflow = 0  # see `_faulty`
         self._fields = {name: warp.to_torch(getattr(self._model, name)) for name in FIELDS}
         for index in range(count):
             self._rebuilt(index)
@@ -322,6 +336,17 @@ class MujocoWarpBatch(MujocoEnvironments):
         np.add.at(forces, (worlds, links), self._data.efc.force.numpy()[worlds, addresses])
         self._contacts[rows] = forces[rows]
         self._unread[:] = False
+
+
+def _device(name: str) -> warp.Device:
+    if name == "cuda" and not torch.cuda.is_available():
+        raise ValueError(
+            f"device is cuda, and PyTorch {torch.__version__} sees no GPU: set device to cpu in"
+            " config/mujoco_warp.yaml, or install NVIDIA's driver"
+        )
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    return warp.get_device(name)
 
 
 class _Recorded:
