@@ -116,7 +116,7 @@ def a_weight_pushes_the_palm_down_as_its_spring_says(make: Make) -> None:
     torques = np.cross(lever[:3], (0.0, 0.0, -mass * GRAVITY))
     turn = Rotation.from_matrix(now[:3, :3] @ palm[:3, :3].T).as_rotvec()
     assert turn == pytest.approx(torques / servo.angular_stiffness, abs=2e-3)
-    assert np.abs(batch.wrist_velocities()[0]).max() < 0.01
+    assert np.abs(batch.wrist_velocities()[0]).max() < 0.1, "m/s and rad/s: it is at rest"
 
 
 def _carrying(make: Make, mass: float) -> tuple[Any, np.ndarray]:
