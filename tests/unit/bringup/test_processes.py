@@ -202,6 +202,15 @@ def test_every_node_of_the_graph_is_installed_and_has_its_file() -> None:
         assert Path(node_command(node)[0]).is_file()
 
 
+def test_what_knows_texts_is_told_where_clip_is() -> None:
+    def proposals(**options: str) -> GraphNode:
+        nodes = simulation_graph(SimulationOptions(**options))
+        return next(node for node in nodes if node.name == "proposals")
+
+    assert proposals(clip="/weights").parameters["language.weights"] == "/weights"
+    assert "language.weights" not in proposals().parameters
+
+
 def test_a_node_that_is_not_installed_is_named() -> None:
     with pytest.raises(GraphError, match="dexgrasp_none/nothing is not installed"):
         node_command(GraphNode("dexgrasp_none", "nothing", "nothing"))

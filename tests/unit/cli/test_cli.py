@@ -53,6 +53,12 @@ def test_unknown_scene_is_refused_with_the_choices() -> None:
     assert "scene is 'moon', not floating or arm" in result.output
 
 
+def test_a_text_and_a_person_are_not_asked_for_together() -> None:
+    result = CliRunner().invoke(app, ["demo", "--assist", "--text", "the mug by the handle"])
+    assert result.exit_code == 2
+    assert "leave out one of the two" in result.output
+
+
 def test_a_parameter_file_that_is_missing_is_told_before_anything_starts(tmp_path: Path) -> None:
     command = ["demo", "--params-file", str(tmp_path / "mine.yaml"), "--out", str(tmp_path / "out")]
     result = CliRunner().invoke(app, command)

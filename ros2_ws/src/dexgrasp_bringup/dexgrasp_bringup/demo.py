@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from dexgrasp_bringup.device_start import DeviceError, resume_drivers, wait_for_images
-from dexgrasp_bringup.graph import GraphNode, SimulationOptions, simulation_graph
+from dexgrasp_bringup.graph import GraphError, GraphNode, SimulationOptions, simulation_graph
 from dexgrasp_bringup.grasp_client import GoalRefused, GraspClient, GraspRun, ServerLost
 from dexgrasp_bringup.pictures import write_pictures
 from dexgrasp_bringup.processes import GraphProcesses, graph_environment
@@ -95,18 +95,25 @@ class StageLog:
             self._console.print(f"  {stage.name:9} {time.monotonic() - stage.start:6.2f} s")
 
 
-def run_demo(options: SimulationOptions, out: Path, console: Console | None = None) -> bool:
+def run_demo(
+    options: SimulationOptions, out: Path, console: Console | None = None, text: str = ""
+) -> bool:
     """Runs the graph, grasps, lifts, and leaves ``result.json``, pictures and a video in `out`.
 
-    A node that can't start or ends is a result, too: its outcome is ``failed``.
+    A node that can't start or ends is a result, too: its outcome is ``failed``. With a text the
+    grasp is the one that fits it (docs/language.md).
 
     Returns:
         Whether the object was lifted, and with `assist` came to rest in the box, by the simulator's
         true poses.
 
     Raises:
-        GraphError: a node is not installed.
+        GraphError: a node is not installed, or a text is given where a person moves the wrist.
     """
+    if text and options.assist:
+        raise GraphError(
+            "a text chooses the grasp, and with assist a person does: leave out one of the two"
+        )
     console = console or Console()
     out.mkdir(parents=True, exist_ok=True)
     for old in [out / "result.json", *out.glob("*.png"), *out.glob("grasp.*")]:
@@ -137,7 +144,11 @@ def run_demo(options: SimulationOptions, out: Path, console: Console | None = No
                 alive = partial(_check_alive, processes)
                 wait_for_images(options.rig, client, alive)
                 resume_drivers(client, alive)
-            goal = Assist.Goal() if options.assist else ExecuteGrasp.Goal(choose=True, place=True)
+            goal = (
+                Assist.Goal()
+                if options.assist
+                else ExecuteGrasp.Goal(choose=True, place=True, text=text)
+            )
             outcome = _grasp(client, goal, processes, stages, console)
         except (DemoFailed, DeviceError) as error:
             outcome = ("failed", str(error))

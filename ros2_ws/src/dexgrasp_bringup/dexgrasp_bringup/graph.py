@@ -79,6 +79,10 @@ class GraspingOptions:
     weights: str = option(
         "", "Of the learned proposer: folder of networks; by default as config/proposals.yaml says."
     )
+    clip: str = option(
+        "",
+        "For grasps by a text: folder of CLIP's weights; by default as config/proposals.yaml says.",
+    )
     controller: str = option(
         "",
         "What carries grasps out; by default what config/control.yaml says.",
@@ -227,7 +231,11 @@ def grasping_nodes(
     `assisting` is what carries /assist out; by default what config/control.yaml says.
     """
     clock = {"use_sim_time": simulated}
-    proposer = {"proposer": options.proposer, "learned.weights": options.weights}
+    proposer = {
+        "proposer": options.proposer,
+        "learned.weights": options.weights,
+        "language.weights": options.clip,
+    }
     controllers = {"controller": options.controller, "assisting": assisting}
     controllers = {name: value for name, value in controllers.items() if value}
     nodes = [

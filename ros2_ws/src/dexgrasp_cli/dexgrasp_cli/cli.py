@@ -80,6 +80,13 @@ def demo(
         typer.Option(help="What proposes; by default as config/proposals.yaml says."),
     ] = None,
     weights: Weights = None,
+    text: Annotated[
+        str, typer.Option(help="What is grasped, as: grasp the mug by the handle (with --clip).")
+    ] = "",
+    clip: Annotated[
+        Path | None,
+        typer.Option(help="Of the text: folder of CLIP's weights; by default as in config/."),
+    ] = None,
     controller: Annotated[
         ControllerName | None,
         typer.Option(help="What carries the grasp out; by default as config/control.yaml says."),
@@ -136,6 +143,7 @@ def demo(
             mode="lock_step" if lockstep else "real_time",
             proposer=str(proposer or ""),
             weights=str(weights.resolve()) if weights else "",
+            clip=str(clip.resolve()) if clip else "",
             controller=str(controller or ""),
             assist=assist,
             drivers=drivers,
@@ -143,7 +151,7 @@ def demo(
             params_file=str(params_file or ""),
             log_level=log_level,
         )
-        lifted = run_demo(options, out, console)
+        lifted = run_demo(options, out, console, text)
     except GraphError as error:
         console.print(f"[red]{escape(str(error))}", soft_wrap=True)
         raise typer.Exit(2) from error
