@@ -34,32 +34,32 @@ from dexgrasp_models.tasks.learned_assist import load_primitive
 from dexgrasp_models.tasks.pattern_generator import generate
 from dexgrasp_models.training.data import TRAINING, split_objects
 from dexgrasp_models.training.run import Progress, Run
-from dexgrasp_sim.backends.mujoco.batch import MujocoBatch
+from dexgrasp_sim.backends.environments import Environments
 from dexgrasp_sim.datasets.grasp_trials import library_object
 
 SET = Path(__file__).resolve().parents[1] / "datasets" / "table_top"
 
 
 class PhysicsClock:
-    """Seconds of the core in `MujocoBatch.step`, and in all, by the rounds of a training."""
+    """Seconds of the core in `Environments.step`, and in all, by the rounds of a training."""
 
     def __init__(self) -> None:
         self.physics = 0.0
         self.shares: list[tuple[float, float]] = []
-        self._step = MujocoBatch.step
+        self._step = Environments.step
         self._begun, self._before, self._round = process_time(), 0.0, 0
 
     def __enter__(self) -> PhysicsClock:
-        def step(batch: MujocoBatch, *arguments: Any) -> None:
+        def step(batch: Environments, *arguments: Any) -> None:
             begun = process_time()
             self._step(batch, *arguments)
             self.physics += process_time() - begun
 
-        MujocoBatch.step = step  # type: ignore[method-assign]
+        Environments.step = step  # type: ignore[method-assign]
         return self
 
     def __exit__(self, *_: object) -> None:
-        MujocoBatch.step = self._step  # type: ignore[method-assign]
+        Environments.step = self._step  # type: ignore[method-assign]
 
     def round_ended(self, progress: Progress) -> None:
         now = process_time()

@@ -40,7 +40,7 @@ from dexgrasp_models.hand.surface import contact_candidates
 from dexgrasp_models.hand.urdf import hand_urdf
 from dexgrasp_models.objects import ObjectModel, load_object
 from dexgrasp_models.parameters import Parameters, parameter
-from dexgrasp_sim.backends.mujoco.stable_pose import find_stable_poses
+from dexgrasp_sim.backends import find_stable_poses
 
 
 @dataclass(frozen=True)

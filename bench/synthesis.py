@@ -37,7 +37,7 @@ from dexgrasp_models.objects import LIBRARY_PREFIX, load_object  # noqa: E402
 from dexgrasp_models.synthesis.config import load_synthesis  # noqa: E402
 from dexgrasp_models.synthesis.scene import TableScene  # noqa: E402
 from dexgrasp_models.synthesis.synthesise import SynthesisedGrasps, Synthesiser  # noqa: E402
-from dexgrasp_sim.backends.mujoco.stable_pose import find_stable_poses  # noqa: E402
+from dexgrasp_sim.backends import find_stable_poses  # noqa: E402
 from dexgrasp_sim.datasets.validation import GraspValidator  # noqa: E402
 from dexgrasp_sim.datasets.validation_config import PUBLISHED, ValidationConfig  # noqa: E402
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
+SIMULATORS = "Simulators are known to their rooms alone"
 LINT = "from importlinter.cli import lint_imports_command; lint_imports_command()"
 
 
@@ -23,6 +24,15 @@ def lint(folder: Path) -> subprocess.CompletedProcess[str]:
         capture_output=True,
         text=True,
     )
+
+
+def plant(folder: Path, package: str, module: str, text: str) -> None:
+    """A copy of a package with more in one of its modules, which may be new."""
+    copy = folder / Path(package).name
+    shutil.copytree(ROOT / package, copy, ignore=shutil.ignore_patterns("weights", "__pycache__"))
+    planted = copy / module
+    planted.parent.mkdir(exist_ok=True)
+    planted.write_text((planted.read_text() if planted.exists() else "") + "\n\n" + text)
 
 
 def test_all_contracts_are_kept(tmp_path):
@@ -47,7 +57,20 @@ def test_all_contracts_are_kept(tmp_path):
             "Rooms of the models",
         ),
         ("models/dexgrasp_models", "attic/__init__.py", "", "Rooms of the models"),
-        ("models/dexgrasp_models", "arm/spec.py", "import mujoco\n", "No simulator in models"),
+        ("models/dexgrasp_models", "arm/spec.py", "import mujoco\n", SIMULATORS),
+        ("sim_bridge/dexgrasp_sim", "datasets/squeezes.py", "import mujoco\n", SIMULATORS),
+        (
+            "sim_bridge/dexgrasp_learning",
+            "rollout.py",
+            "from dexgrasp_sim.backends.mujoco_warp import batch\n",
+            SIMULATORS,
+        ),
+        (
+            "ros2_ws/src/dexgrasp_cli/dexgrasp_cli",
+            "rates.py",
+            "def late():\n    from dexgrasp_sim.backends.environments import Environments\n",
+            SIMULATORS,
+        ),
         (
             "sim_bridge/dexgrasp_sim",
             "scene.py",
@@ -69,14 +92,46 @@ def test_all_contracts_are_kept(tmp_path):
     ],
 )
 def test_a_planted_violation_is_found(tmp_path, package, module, line, contract):
-    copy = tmp_path / Path(package).name
-    shutil.copytree(ROOT / package, copy, ignore=shutil.ignore_patterns("weights", "__pycache__"))
-    planted = copy / module
-    planted.parent.mkdir(exist_ok=True)
-    planted.write_text((planted.read_text() if planted.exists() else "") + "\n\n" + line)
+    plant(tmp_path, package, module, line)
     result = lint(tmp_path)
     assert result.returncode != 0
     assert f"{contract} BROKEN" in result.stdout or "attic" in result.stdout + result.stderr
+
+
+FOURTH = """
+from dexgrasp_sim.backends.mujoco.batch import MujocoBatch
+
+class FourthBatch(MujocoBatch):
+    pass
+
+make_batch = FourthBatch
+"""
+
+USE_OF_FOURTH = """
+from dexgrasp_models.objects import load_object
+from dexgrasp_sim.backends import check_backend, make_physics
+from dexgrasp_sim.scene import BACKENDS, SceneConfig
+
+assert "fourth" in BACKENDS
+assert check_backend("fourth") == "ready"
+physics = make_physics(SceneConfig(backend="fourth"), load_object("can"))
+physics.reset(0)
+print(type(physics.batch).__name__)
+"""
+
+
+def test_another_simulator_is_one_folder(tmp_path):
+    plant(tmp_path, "sim_bridge/dexgrasp_sim", "backends/fourth/batch.py", FOURTH)
+    (tmp_path / "dexgrasp_sim/backends/fourth/__init__.py").touch()
+    assert lint(tmp_path).returncode == 0
+    used = subprocess.run(
+        [sys.executable, "-P", "-c", USE_OF_FOURTH],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert used.stdout.split() == ["FourthBatch"], used.stderr
 
 
 def test_no_module_is_longer_than_a_reader_follows():

@@ -1,21 +1,26 @@
 """Simulators, a room for each, and the choice among them.
 
 A room's module `batch` offers `make_batch`, which takes what `make_batch_physics` takes, and may
-offer `check`, which says what of the simulator is installed where an import does not tell.
+offer `check`, which says what of the simulator is installed where an import does not tell. It may
+have a module `trials`, whose `make_trials` takes a `TrialScene`. Nothing else of a room is for
+others.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from importlib import import_module
+from importlib.util import find_spec
 from types import ModuleType
 
 from dexgrasp_models.objects import ObjectModel
 from dexgrasp_sim.cameras.depth_cameras import DepthCameras
 from dexgrasp_sim.interface import BatchPhysics, Physics
-from dexgrasp_sim.scene import SceneConfig
+from dexgrasp_sim.placement import StablePose
+from dexgrasp_sim.scene import BACKENDS, SceneConfig
 from dexgrasp_sim.simulator import Simulator
 from dexgrasp_sim.single_physics import SinglePhysics
+from dexgrasp_sim.trial_physics import TrialPhysics, TrialScene
 
 
 def make_simulator(config: SceneConfig, object_model: ObjectModel) -> Simulator:
@@ -53,6 +58,32 @@ def make_batch_physics(
         ValueError: there is no environment or no thread.
     """
     return _room(config.backend).make_batch(config, object_models, threads)
+
+
+def make_trials(backend: str, scene: TrialScene) -> TrialPhysics:
+    """Trials of grasps of one object; `place` some before use.
+
+    Raises:
+        ImportError: what the simulator needs is not installed.
+        ValueError: it offers no trials.
+    """
+    able = [name for name in BACKENDS if find_spec(f"{__name__}.{name}.trials")]
+    if backend not in able:
+        raise ValueError(f"{backend} tries no grasps in still hands; {', '.join(able)} do")
+    return import_module(f"{__name__}.{backend}.trials").make_trials(scene)
+
+
+def find_stable_poses(object_model: ObjectModel) -> tuple[StablePose, ...]:
+    """Distinct poses in which an object rests on the table, the most frequent first.
+
+    Found once, by one simulator for all, and kept in the cache folder.
+
+    Raises:
+        RuntimeError: the object came to rest in no drop.
+    """
+    from dexgrasp_sim.backends.mujoco import stable_pose  # loads the simulator, for this alone
+
+    return stable_pose.find_stable_poses(object_model)
 
 
 def check_backend(name: str) -> str:

@@ -20,7 +20,7 @@ from dexgrasp_models.objects import load_object
 from dexgrasp_models.synthesis.config import SynthesisConfig
 from dexgrasp_models.synthesis.scene import TableScene
 from dexgrasp_models.synthesis.synthesise import SynthesisedGrasps, Synthesiser
-from dexgrasp_sim.backends.mujoco.stable_pose import find_stable_poses
+from dexgrasp_sim.backends import find_stable_poses
 from dexgrasp_sim.datasets.validation import FIGURES, GraspValidator
 from dexgrasp_sim.datasets.validation_config import ValidationConfig
 from dexgrasp_sim.placement import StablePose

@@ -6,17 +6,15 @@ a bad one, as a hand wedged into an object holds it too; so penetrations are cap
 after, displacements are measured from the grasp as it was given, and the table is there when the
 object is lifted.
 
-The palm stands still at the world's origin and the rest moves: gravity is turned, and the table is
-a body that drops away from under the object. So one compiled model serves every grasp of an object.
+The palm stands still and the rest moves: gravity is turned, and the table drops away from under the
+object. How, is the simulator's (`trial_physics.TrialPhysics`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-import mujoco
 import numpy as np
 from scipy.spatial.transform import Rotation
 
@@ -24,22 +22,9 @@ from dexgrasp_models.data.closing import CONTACT_DISTANCE, balanced_forces
 from dexgrasp_models.data.grasps import Grasps
 from dexgrasp_models.hand.spec import load_hand
 from dexgrasp_models.objects import ObjectModel
-from dexgrasp_sim.backends.mujoco import physics
-from dexgrasp_sim.backends.mujoco.mujoco_model import (
-    OBJECT,
-    OBJECT_JOINT,
-    TABLE,
-    add_object,
-    new_spec,
-)
-from dexgrasp_sim.backends.mujoco.robot_model import (
-    CONTACT,
-    Collides,
-    add_fixed_hand,
-    friction_coefficients,
-)
+from dexgrasp_sim.backends import make_trials
 from dexgrasp_sim.datasets.validation_config import ValidationConfig
-from dexgrasp_sim.interface import SimulatorError
+from dexgrasp_sim.trial_physics import Closeness, TrialScene
 
 GRAVITY = 9.81
 FIGURES = (
@@ -61,9 +46,8 @@ FIGURES = (
 )
 """What `GraspValidator.run` measures; see docs/grasp_data.md."""
 
-_TABLE_SIDE, _TABLE_THICKNESS = 1.0, 0.1  # m, half of each
-_FAR = 10.0  # m: where the table waits while it is not wanted
-_STATE = mujoco.mjtState.mjSTATE_INTEGRATION
+Figures = dict[str, np.ndarray]
+"""`FIGURES` of some grasps, NaN where they were not measured."""
 
 
 @dataclass(frozen=True)
@@ -83,31 +67,29 @@ class GraspValidator:
     Args:
         object_model: the object.
         config: how.
+
+    Raises:
+        ImportError: what the simulator needs is not installed.
+        ValueError: no grasps can be tried with it.
     """
 
     def __init__(self, object_model: ObjectModel, config: ValidationConfig | None = None) -> None:
         self.config = config = config or ValidationConfig()
-        hand = load_hand()
-        spec = new_spec(config.timestep)
-        add_object(spec, object_model, config.mass, config.friction)
-        add_fixed_hand(spec, hand, config.drive, config.friction, config.self_collision)
-        _add_leaving_table(spec, config.friction)
-        self._model = model = spec.compile()
-        self._data = mujoco.MjData(model)
-        self._object = model.body(OBJECT).id
-        self._object_geoms = model.geom_bodyid == self._object
-        self._table_geom = model.geom(TABLE).id
-        joint = model.joint(OBJECT_JOINT)
-        self._object_qpos = slice(joint.qposadr[0], joint.qposadr[0] + 7)
-        joints = [model.joint(name) for name in hand.finger_joints]
-        self._qpos = np.array([joint.qposadr[0] for joint in joints])
-        self._dofs = np.array([joint.dofadr[0] for joint in joints])
-        coupled = config.drive == "coupled"
-        drives = hand.actuators if coupled else hand.finger_joints
-        self._controls = [model.actuator(name).id for name in drives]
-        self._to_drives = hand.reduction if coupled else np.eye(len(joints))
+        hand, coupled = load_hand(), config.drive == "coupled"
+        self._physics = make_trials(
+            config.backend,
+            TrialScene(
+                object_model,
+                config.drive,
+                config.self_collision,
+                config.mass,
+                config.friction,
+                config.timestep,
+            ),
+        )
+        self._to_drives = hand.reduction if coupled else np.eye(len(hand.joints))
         # A tendon does the work of its two joints at half the travel of each.
-        self._to_joints = hand.expansion if coupled else np.eye(len(joints))
+        self._to_joints = hand.expansion if coupled else np.eye(len(hand.joints))
 
     def run(
         self,
@@ -133,55 +115,22 @@ class GraspValidator:
             all six directions, with all penetrations below their caps. `lifted`: it stays in the
             hand when the table leaves, likewise.
         """
-        config = self.config
-        gain = config.gain if gain is None else gain
-        figures = dict.fromkeys(FIGURES, np.nan)
-        initial = np.linalg.inv(palm_pose)
-        plane = None if plane is None or np.isnan(plane).any() else _transformed(plane, palm_pose)
-        change, figures["penetration"], figures["self_contact"] = self._place(initial, joints)
-        clear = (
-            figures["penetration"] <= config.max_penetration
-            and figures["self_contact"] <= config.max_self_penetration
-        )
-        if thrifty and not clear:
-            return figures
-        self._data.ctrl[self._controls] = self._pressing(joints, gain * change)
-        if plane is not None:
-            start = self._state()
-            with suppress(SimulatorError):  # what makes the physics unstable is not lifted
-                self._lift(initial, plane, figures, thrifty)
-            figures["lifted"] = float(
-                clear
-                and figures["table_contact"] <= config.max_table_penetration
-                and figures["lift_contact"] == 1
-                and figures["lift_shift"] <= config.max_shift
-                and figures["lift_penetration"] <= config.max_final_penetration
-            )
-            if thrifty and not figures["lifted"]:
-                return figures
-            self._restore(start)
-        with suppress(SimulatorError):  # nor held
-            self._hold(initial, figures)
-        figures["stable"] = float(
-            clear
-            and figures["held_directions"] == 6
-            and figures["held_penetration"] <= config.max_final_penetration
-        )
-        return figures
+        plane = np.full(4, np.nan) if plane is None else plane
+        tried = self._try(palm_pose[None], joints[None], plane[None], gain, thrifty)
+        return {name: float(values[0]) for name, values in tried.items()}
 
     def run_all(
         self, grasps: Grasps, *, gain: float | None = None, thrifty: bool = False
     ) -> Iterator[dict[str, float]]:
         """Try grasps of this object at this scale, in order; arguments as of `run`."""
-        poses = grasps.palm_poses
-        for index in range(len(grasps)):
-            yield self.run(
-                poses[index],
-                grasps.joints[index].astype(np.float64),
-                grasps.planes[index].astype(np.float64),
-                gain=gain,
-                thrifty=thrifty,
-            )
+        poses, joints, planes = (
+            array.astype(np.float64) for array in (grasps.palm_poses, grasps.joints, grasps.planes)
+        )
+        for start in range(0, len(grasps), self._physics.count):
+            some = slice(start, start + self._physics.count)
+            tried = self._try(poses[some], joints[some], planes[some], gain, thrifty)
+            for row in zip(*tried.values(), strict=True):
+                yield dict(zip(tried, map(float, row), strict=True))
 
     def squeezes(self, grasps: Grasps) -> np.ndarray:
         """(N, 22) joint targets, rad, that trials of grasps of this object press with.
@@ -189,180 +138,168 @@ class GraspValidator:
         The targets of the drives are their sums; two joints that one tendon moves share theirs
         equally. Nothing is tried.
         """
-        found = np.empty(grasps.joints.shape)
-        for row, (pose, joints) in enumerate(zip(grasps.palm_poses, grasps.joints, strict=True)):
-            change, *_ = self._place(np.linalg.inv(pose), joints.astype(np.float64))
-            pressing = self._pressing(joints.astype(np.float64), self.config.gain * change)
-            found[row] = self._to_joints @ pressing
+        poses, joints = grasps.palm_poses, grasps.joints.astype(np.float64)
+        found = np.empty(joints.shape)
+        for start in range(0, len(grasps), self._physics.count):
+            some = slice(start, start + self._physics.count)
+            near = self._physics.place(np.linalg.inv(poses[some]), joints[some], CONTACT_DISTANCE)
+            pressing = self._pressing(joints[some], near, self.config.gain)
+            for row, targets in enumerate(pressing, start):
+                found[row] = self._to_joints @ targets
         return found
 
     # The two trials
 
-    def _hold(self, initial: np.ndarray, figures: dict[str, float]) -> None:
+    def _try(
+        self,
+        palm_poses: np.ndarray,
+        joints: np.ndarray,
+        planes: np.ndarray,
+        gain: float | None,
+        thrifty: bool,
+    ) -> Figures:
+        """As `run`, of n grasps side by side; `planes` are NaN where there is none."""
+        config, physics = self.config, self._physics
+        figures = {name: np.full(len(joints), np.nan) for name in FIGURES}
+        initial = np.linalg.inv(palm_poses)
+        near = physics.place(initial, joints, CONTACT_DISTANCE)
+        figures["penetration"][:] = [max(0.0, -one.distances.min(initial=0.0)) for one in near]
+        figures["self_contact"][:] = [one.self_depth for one in near]
+        clear = (figures["penetration"] <= config.max_penetration) & (
+            figures["self_contact"] <= config.max_self_penetration
+        )
+        going = np.flatnonzero(clear | (not thrifty)).tolist()
+        physics.set_drives(self._pressing(joints, near, config.gain if gain is None else gain))
+        start = physics.save()
+        tables = [row for row in going if not np.isnan(planes[row]).any()]
+        if tables:
+            turned = np.tile([0.0, 0.0, 1.0, 0.0], (len(planes), 1))  # where nothing is lifted
+            for row in tables:
+                turned[row] = _transformed(planes[row], palm_poses[row])
+            self._lift(tables, initial, turned, figures, thrifty)
+            lifted = (
+                clear
+                & (figures["table_contact"] <= config.max_table_penetration)
+                & (figures["lift_contact"] == 1)
+                & (figures["lift_shift"] <= config.max_shift)
+                & (figures["lift_penetration"] <= config.max_final_penetration)
+            )
+            figures["lifted"][tables] = lifted[tables]
+            if thrifty:
+                going = [row for row in going if row not in tables or lifted[row]]
+        physics.restore(start)
+        self._hold(going, initial, figures)
+        stable = (
+            clear
+            & (figures["held_directions"] == 6)
+            & (figures["held_penetration"] <= config.max_final_penetration)
+        )
+        figures["stable"][going] = stable[going]
+        return figures
+
+    def _hold(self, rows: Sequence[int], initial: np.ndarray, figures: Figures) -> None:
         """Squeeze in free space, then pull in each direction from there."""
-        config = self.config
-        self._remove_table()
-        self._model.opt.gravity = 0.0
-        self._step(config.squeeze_time)
-        squeezed_state, squeezed = self._state(), self._object_pose()
-        kept, near_squeezed, near_initial, shifts, turns, depths = [], [], [], [], [], []
+        config, physics = self.config, self._physics
+        physics.set_tables(None)
+        physics.set_gravity(np.zeros((len(initial), 3)))
+        rows = self._stepped(rows, config.squeeze_time)
+        state, squeezed = physics.save(), physics.object_poses()
+        ends: dict[int, list[tuple[bool, bool, bool, float, float, float]]]
+        ends = {row: [] for row in rows}
         for direction in (*np.eye(3), *-np.eye(3)):
-            self._restore(squeezed_state)
-            self._model.opt.gravity = GRAVITY * direction
-            self._step(config.hold_time / 2)
-            if _displacement(initial, self._object_pose()).shift <= config.max_shift:
-                self._step(config.hold_time / 2)
-            contacts = self._hand_contacts()
-            end = self._object_pose()
-            moved, slipped = _displacement(initial, end), _displacement(squeezed, end)
-            kept.append(len(contacts) > 0)
-            near_squeezed.append(slipped.within(config.squeezed_shift, config.max_turn))
-            near_initial.append(kept[-1] and moved.within(config.max_shift, config.max_turn))
-            shifts.append(moved.shift)
-            turns.append(moved.turn)
-            depths.append(_deepest(contacts))
-        figures |= {
-            "held_directions": float(sum(near_initial)),
-            "held_contact": float(all(kept)),
-            "held_squeezed": float(all(near_squeezed)),
-            "held_shift": max(shifts),
-            "held_turn": max(turns),
-            "held_penetration": max(depths),
-        }
+            if not rows:
+                return
+            physics.restore(state)
+            physics.set_gravity(np.tile(GRAVITY * direction, (len(initial), 1)))
+            rows = self._stepped(rows, config.hold_time / 2)
+            rows = self._stepped_where_near(rows, initial, config.hold_time / 2)
+            poses = physics.object_poses()
+            for row, contacts in zip(rows, physics.contacts(rows), strict=True):
+                moved = _displacement(initial[row], poses[row])
+                slipped = _displacement(squeezed[row], poses[row])
+                kept = len(contacts.hand) > 0
+                ends[row].append(
+                    (
+                        kept and moved.within(config.max_shift, config.max_turn),
+                        kept,
+                        slipped.within(config.squeezed_shift, config.max_turn),
+                        moved.shift,
+                        moved.turn,
+                        _deepest(contacts.hand),
+                    )
+                )
+        for row in rows:
+            near, kept_all, near_squeezed, shifts, turns, depths = zip(*ends[row], strict=True)
+            figures["held_directions"][row] = sum(near)
+            figures["held_contact"][row] = all(kept_all)
+            figures["held_squeezed"][row] = all(near_squeezed)
+            figures["held_shift"][row] = max(shifts)
+            figures["held_turn"][row] = max(turns)
+            figures["held_penetration"][row] = max(depths)
 
     def _lift(
-        self, initial: np.ndarray, plane: np.ndarray, figures: dict[str, float], thrifty: bool
+        self,
+        rows: Sequence[int],
+        initial: np.ndarray,
+        planes: np.ndarray,
+        figures: Figures,
+        thrifty: bool,
     ) -> None:
-        """Squeeze on the table, which then drops away along its normal."""
-        config = self.config
-        self._model.opt.gravity = -GRAVITY * plane[:3]
-        self._set_table(plane)
-        mujoco.mj_forward(self._model, self._data)
-        figures["table_contact"] = self._table_depth()
-        if thrifty and figures["table_contact"] > config.max_table_penetration:
-            return
-        self._step(config.squeeze_time)
-        steps = round(config.lift_time / config.timestep)
-        for _ in range(steps):
-            self._data.mocap_pos[0] -= config.lift_height / steps * plane[:3]
-            physics.step(self._model, self._data)
-        # What has been left behind won't come back.
-        if _displacement(initial, self._object_pose()).shift <= config.max_shift:
-            self._step(config.hold_time)
-        contacts = self._hand_contacts()
-        moved = _displacement(initial, self._object_pose())
-        figures |= {
-            "lift_contact": float(len(contacts) > 0),
-            "lift_shift": moved.shift,
-            "lift_turn": moved.turn,
-            "lift_penetration": _deepest(contacts),
-        }
+        """Squeeze on the tables, which then drop away along their normals."""
+        config, physics = self.config, self._physics
+        physics.set_gravity(-GRAVITY * planes[:, :3])
+        physics.set_tables(planes)
+        for row, contacts in zip(rows, physics.contacts(rows), strict=True):
+            figures["table_contact"][row] = contacts.table_depth
+        if thrifty:
+            allowed = config.max_table_penetration
+            rows = [row for row in rows if figures["table_contact"][row] <= allowed]
+        rows = self._stepped(rows, config.squeeze_time)
+        rows = self._stepped(rows, config.lift_time, config.lift_height)
+        rows = self._stepped_where_near(rows, initial, config.hold_time)
+        poses = physics.object_poses()
+        for row, contacts in zip(rows, physics.contacts(rows), strict=True):
+            moved = _displacement(initial[row], poses[row])
+            figures["lift_contact"][row] = len(contacts.hand) > 0
+            figures["lift_shift"][row] = moved.shift
+            figures["lift_turn"][row] = moved.turn
+            figures["lift_penetration"][row] = _deepest(contacts.hand)
 
-    # The scene
+    def _stepped_where_near(
+        self, rows: Sequence[int], initial: np.ndarray, duration: float
+    ) -> list[int]:
+        """As `_stepped`, but what has been left behind stays where it is: it won't come back."""
+        poses, limit = self._physics.object_poses(), self.config.max_shift
+        near = [row for row in rows if _displacement(initial[row], poses[row]).shift <= limit]
+        lost = set(near) - set(self._stepped(near, duration))
+        return [row for row in rows if row not in lost]
 
-    def _pressing(self, joints: np.ndarray, change: np.ndarray) -> np.ndarray:
-        """(D,) targets of the drives, for (22,) joints of a grasp and their (22,) change."""
-        return self._to_drives @ joints + self._to_joints.T @ change
+    def _stepped(self, rows: Sequence[int], duration: float, lowering: float = 0.0) -> list[int]:
+        """Step trials; those of them whose physics is not unstable, which do not hold."""
+        self._physics.step(rows, duration, lowering)
+        unstable = self._physics.unstable
+        return [row for row in rows if row not in unstable]
 
-    def _place(
-        self, hand_T_object: np.ndarray, joints: np.ndarray
-    ) -> tuple[np.ndarray, float, float]:
-        """Set the scene.
-
-        Returns:
-            (22,) joint changes that close the hand by a gain of 1, dq = sum of J^T f over the links
-            near the object, where they are nearest to it; the hand's deepest contacts with the
-            object and with itself, m.
-        """
-        model, data = self._model, self._data
-        mujoco.mj_resetData(model, data)
-        self._remove_table()
-        data.qpos[self._object_qpos] = [
-            *hand_T_object[:3, 3],
-            *Rotation.from_matrix(hand_T_object[:3, :3]).as_quat(scalar_first=True),
+    def _pressing(self, joints: np.ndarray, near: Sequence[Closeness], gain: float) -> np.ndarray:
+        """(n, D) targets of the drives that press (n, 22) joints of grasps by a gain."""
+        pressing = [
+            self._to_drives @ own + self._to_joints.T @ (gain * self._closing(closeness))
+            for own, closeness in zip(joints, near, strict=True)
         ]
-        data.qpos[self._qpos] = joints
-        model.geom_margin[~self._object_geoms] = CONTACT_DISTANCE
-        mujoco.mj_forward(model, data)
-        model.geom_margin[~self._object_geoms] = 0.0
-        nearest: dict[int, tuple[float, np.ndarray, np.ndarray]] = {}
-        for contact in data.contact:
-            first, second = model.geom_bodyid[contact.geom]
-            if self._object not in (first, second):
-                continue
-            link = second if first == self._object else first
-            outward = contact.frame[:3] if first == self._object else -contact.frame[:3]
-            if link not in nearest or contact.dist < nearest[link][0]:
-                nearest[link] = (contact.dist, contact.pos.copy(), outward.copy())
-        change = np.zeros(len(self._dofs))
-        own = _deepest(data.contact.dist[~self._object_geoms[data.contact.geom].any(axis=1)])
-        if not nearest:
-            return change, 0.0, own
-        depths, points, normals = map(np.array, zip(*nearest.values(), strict=True))
-        forces = -normals
+        return np.array(pressing)
+
+    def _closing(self, near: Closeness) -> np.ndarray:
+        """(22,) joint changes that close a hand by a gain of 1, dq = sum of J^T f over the links
+        near the object, where they are nearest to it."""
+        change = np.zeros(len(load_hand().joints))
+        if not len(near.distances):
+            return change
+        forces = -near.normals
         if self.config.squeeze == "balanced":
-            forces = balanced_forces(points, normals, data.xipos[self._object])
-        jacobian = np.empty((3, model.nv))
-        for link, point, force in zip(nearest, points, forces, strict=True):
-            mujoco.mj_jac(model, data, jacobian, None, point, link)
-            change += jacobian[:, self._dofs].T @ force
-        return change, max(0.0, float(-depths.min())), own
-
-    def _set_table(self, plane: np.ndarray) -> None:
-        """Put the table's top where a (4,) plane in the palm's frame says."""
-        normal = plane[:3]
-        rotation, _ = Rotation.align_vectors([normal], [[0.0, 0.0, 1.0]])
-        self._data.mocap_pos[0] = -(plane[3] + _TABLE_THICKNESS) * normal
-        self._data.mocap_quat[0] = rotation.as_quat(scalar_first=True)
-
-    def _remove_table(self) -> None:
-        self._data.mocap_pos[0] = (0.0, 0.0, -_FAR)
-
-    def _step(self, duration: float) -> None:
-        physics.step(self._model, self._data, round(duration / self.config.timestep))
-
-    def _state(self) -> np.ndarray:
-        state = np.empty(mujoco.mj_stateSize(self._model, _STATE))
-        mujoco.mj_getState(self._model, self._data, state, _STATE)
-        return state
-
-    def _restore(self, state: np.ndarray) -> None:
-        mujoco.mj_setState(self._model, self._data, state, _STATE)
-        self._data.warning.number[:] = 0
-
-    def _hand_contacts(self) -> np.ndarray:
-        """(N,) distances (m, negative inside) of the contacts between hand and object, now."""
-        mujoco.mj_forward(self._model, self._data)
-        geoms = self._data.contact.geom
-        touching = self._object_geoms[geoms].any(axis=1) & (geoms != self._table_geom).all(axis=1)
-        return self._data.contact.dist[touching]
-
-    def _table_depth(self) -> float:
-        """Depth (m) of the hand's deepest contact with the table."""
-        geoms = self._data.contact.geom
-        hand = (geoms == self._table_geom).any(axis=1) & ~self._object_geoms[geoms].any(axis=1)
-        return _deepest(self._data.contact.dist[hand])
-
-    def _object_pose(self) -> np.ndarray:
-        position, quaternion = np.split(self._data.qpos[self._object_qpos], [3])
-        pose = np.eye(4)
-        pose[:3, :3] = Rotation.from_quat(quaternion, scalar_first=True).as_matrix()
-        pose[:3, 3] = position
-        return pose
-
-
-def _add_leaving_table(spec: mujoco.MjSpec, friction: float) -> None:
-    """A table that is moved by its pose. A box: MuJoCo's planes can't move."""
-    table = spec.worldbody.add_body(name=TABLE, mocap=True, pos=(0.0, 0.0, -_FAR))
-    table.add_geom(
-        name=TABLE,
-        type=mujoco.mjtGeom.mjGEOM_BOX,
-        size=(_TABLE_SIDE, _TABLE_SIDE, _TABLE_THICKNESS),
-        contype=Collides.TABLE,
-        conaffinity=0,
-        friction=friction_coefficients(friction),
-        **CONTACT,
-    )
+            forces = balanced_forces(near.points, near.normals, near.centre)
+        for jacobian, force in zip(near.jacobians, forces, strict=True):
+            change += jacobian.T @ force
+        return change
 
 
 def _transformed(plane: np.ndarray, object_T_palm: np.ndarray) -> np.ndarray:

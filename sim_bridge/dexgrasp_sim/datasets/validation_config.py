@@ -9,12 +9,14 @@ import numpy as np
 
 from dexgrasp_models.data.closing import GAIN
 from dexgrasp_models.parameters import Parameters, choice, flag, parameter
+from dexgrasp_sim.scene import BACKENDS, SceneConfig
 
 
 @dataclass(frozen=True)
 class ValidationConfig(Parameters):
     """How grasps are tried, and what passes."""
 
+    backend: str = choice(SceneConfig.backend, BACKENDS, "simulator")
     drive: Literal["coupled", "independent"] = choice(
         "coupled",
         ("coupled", "independent"),

@@ -27,7 +27,7 @@ from dexgrasp_sim.episodes.lift import Lift
 from dexgrasp_sim.episodes.perturbation import Perturbation, perturb
 from dexgrasp_sim.episodes.resting import Lying, lying, resting_height
 from dexgrasp_sim.interface import SimulatorError
-from dexgrasp_sim.scene import load_scene
+from dexgrasp_sim.scene import SceneConfig, load_scene
 from dexgrasp_sim.simulator import Simulator
 
 
@@ -53,7 +53,7 @@ class EpisodeSettings:
     mass: float = 0.1
     friction: float = 1.0
     perturbation: Perturbation = Perturbation.NONE
-    backend: str = "mujoco"
+    backend: str = SceneConfig.backend
 
 
 @dataclass(frozen=True)

@@ -14,11 +14,18 @@ import trimesh
 from dexgrasp_models.data.closing import BALANCED_TOTAL, balanced_forces
 from dexgrasp_models.data.dexgraspbench import find_object
 from dexgrasp_models.data.dexgraspnet import import_dexgraspnet
+from dexgrasp_models.data.grasp_set import GraspSet
 from dexgrasp_models.data.grasps import Grasps
 from dexgrasp_models.data.unidexgrasp import import_unidexgrasp
 from dexgrasp_models.hand.spec import load_hand
 from dexgrasp_models.objects import load_object
-from dexgrasp_sim.datasets.grasp_trials import Control, perturbed, rates, try_grasps
+from dexgrasp_sim.datasets.grasp_trials import (
+    Control,
+    library_object,
+    perturbed,
+    rates,
+    try_grasps,
+)
 from dexgrasp_sim.datasets.validation import FIGURES, GraspValidator
 from dexgrasp_sim.datasets.validation_config import PUBLISHED, ValidationConfig
 
@@ -122,6 +129,27 @@ def test_balanced_forces_balance_where_equal_ones_do_not():
     assert -(forces * normals).sum() == pytest.approx(BALANCED_TOTAL)
     one_sided = balanced_forces(points[:2], normals[:2], np.zeros(3))
     assert np.linalg.norm(one_sided.sum(0)) > 0.5 * BALANCED_TOTAL
+
+
+def test_shipped_grasps_are_as_their_figures_say():
+    names = ("apple/1", "ball/3", "bottle/15", "box/1", "cereal_box/8", "cup/8")
+    shipped = GraspSet.open(_REPOSITORY / "datasets" / "table_top")
+    rows = [shipped.select(objects=[name])[0] for name in names]
+    grasps = shipped[np.array(rows)]
+    squeezes = np.full(grasps.joints.shape, np.nan)
+    found = try_grasps(grasps, library_object, squeezes=squeezes)
+    for name in FIGURES:
+        # Made on another processor, which rounds otherwise.
+        close = 2e-3 if name.endswith("turn") else 1e-4
+        assert found[name] == pytest.approx(grasps.figures[name], abs=close), name
+    known = grasps.has_squeeze
+    assert known.any()
+    assert squeezes[known] == pytest.approx(grasps.squeezes[known], abs=1e-6)
+
+
+def test_a_simulator_without_trials_says_which_have_them(rod):
+    with pytest.raises(ValueError, match=r"isaac_gym tries no grasps in still hands; mujoco"):
+        GraspValidator(load_object(rod), ValidationConfig(backend="isaac_gym"))
 
 
 def test_grasps_of_several_scales_keep_their_order(rod, power_grasp):

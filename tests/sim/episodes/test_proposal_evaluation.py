@@ -21,7 +21,7 @@ from dexgrasp_models.jobs.kept_results import KeptResults
 from dexgrasp_models.objects.library import split_names
 from dexgrasp_models.perception.fusion import PerceptionError
 from dexgrasp_models.synthesis.object_surface import CloudError
-from dexgrasp_sim.backends.mujoco.stable_pose import find_stable_poses
+from dexgrasp_sim.backends import find_stable_poses
 from dexgrasp_sim.datasets.grasp_trials import library_object
 from dexgrasp_sim.episodes import proposal_evaluation
 from dexgrasp_sim.episodes.grasp_cell import GraspCell

@@ -126,7 +126,7 @@ def poses(
     be used.
     """
     from dexgrasp_models.objects import LIBRARY_PREFIX, load_object
-    from dexgrasp_sim.backends.mujoco.stable_pose import find_stable_poses
+    from dexgrasp_sim.backends import find_stable_poses
 
     console = Console()
     table = Table(Column("object", overflow="fold"), "share of drops", "height, mm", "up axis")
