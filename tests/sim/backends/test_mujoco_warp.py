@@ -99,7 +99,7 @@ def test_too_little_memory_says_how_many_worlds_fit(warp_batch, room, monkeypatc
         )
 
     batch = warp_batch(SceneConfig(), OBJECTS[:1] * 3)
-    needed = room.bytes_of((batch._model, batch._data))
+    needed = room.bytes_of((batch._stepped.model, batch._stepped.data))
     monkeypatch.setattr(room, "free_memory", lambda device: needed - 1)
     assert refused(3) == (3, 2)
     assert refused(5) == (5, 2)
@@ -119,7 +119,8 @@ def test_an_absurd_target_is_a_fault(warp_batch, absurd):
 
 
 def test_without_its_packages_it_says_how_to_get_them(monkeypatch):
-    monkeypatch.delitem(sys.modules, ROOM, raising=False)
+    for module in (ROOM, ROOM.replace("batch", "stepping")):
+        monkeypatch.delitem(sys.modules, module, raising=False)
     monkeypatch.setitem(sys.modules, "warp", None)
     with pytest.raises(ImportError, match=r"mujoco_warp lacks .*requirements-warp\.txt"):
         make_batch_physics(SceneConfig(backend="mujoco_warp"), OBJECTS)

@@ -147,6 +147,33 @@ def test_shipped_grasps_are_as_their_figures_say():
     assert squeezes[known] == pytest.approx(grasps.squeezes[known], abs=1e-6)
 
 
+@pytest.mark.parametrize("thrifty", [False, True])
+def test_mujoco_warp_tries_grasps_side_by_side_as_mujoco_does(rod, power_grasp, thrifty):
+    """One on its table, one on none, one on a table at the rod's side, and one out of reach."""
+    pytest.importorskip("dexgrasp_sim.backends.mujoco_warp.trials", exc_type=ImportError)
+    poses = np.tile(ROD_T_PALM, (4, 1, 1))
+    poses[3, 0, 3] += 0.04
+    upright, aside, none = [0.0, 0.0, 1.0, 0.1], [0.0, 1.0, 0.0, 0.15], [np.nan] * 4
+    grasps = replace(
+        Grasps.of_object("rod", 1.0, poses, np.tile(power_grasp, (4, 1))),
+        planes=np.array([upright, none, aside, upright]),
+    )
+    found = {}
+    for backend in ("mujoco", "mujoco_warp"):
+        validator = GraspValidator(load_object(rod), replace(LENIENT, backend=backend))
+        rows = list(validator.run_all(grasps, thrifty=thrifty))
+        found[backend] = {name: np.array([row[name] for row in rows]) for name in FIGURES}
+    expected = found["mujoco"]
+    lifted = [1.0, np.nan, 1.0, np.nan if thrifty else 0.0]
+    assert np.array_equal(expected["lifted"], lifted, equal_nan=True)
+    for name, values in found["mujoco_warp"].items():
+        held = np.flatnonzero(expected["held_contact"] == 1)  # what falls does so in its own way
+        assert np.array_equal(np.isnan(values), np.isnan(expected[name])), name
+        close = 0.02 if name.endswith("turn") else 1e-3
+        assert values[held] == pytest.approx(expected[name][held], abs=close, nan_ok=True), name
+    assert np.array_equal(found["mujoco_warp"]["stable"], expected["stable"], equal_nan=True)
+
+
 def test_a_simulator_without_trials_says_which_have_them(rod):
     with pytest.raises(ValueError, match=r"isaac_gym tries no grasps in still hands; mujoco"):
         GraspValidator(load_object(rod), ValidationConfig(backend="isaac_gym"))

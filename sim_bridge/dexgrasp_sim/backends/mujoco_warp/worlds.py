@@ -14,7 +14,6 @@ import numpy as np
 
 from dexgrasp_models.objects import ObjectModel
 from dexgrasp_sim.backends.mujoco.mujoco_model import scene_spec
-from dexgrasp_sim.backends.mujoco.physics import NO_SILENT_RESET
 from dexgrasp_sim.backends.mujoco.scene_model import SceneModel
 from dexgrasp_sim.scene import SceneConfig
 
@@ -60,9 +59,6 @@ class Worlds:
                     inertia=mujoco.mjtMeshInertia.mjMESH_INERTIA_SHELL,
                 )
         model = spec.compile()
-        model.opt.disableflags &= ~int(
-            NO_SILENT_RESET
-        )  # mujoco-warp does not know it, and never resets
         self.scene = SceneModel(config, largest, model)
         self.pieces = len(largest.pieces)
         self._first = int(np.flatnonzero(model.geom_bodyid == self.scene.object)[0])
