@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from dexgrasp_models.files import written_whole
+from dexgrasp_models.jobs.ray_cluster import ray_outcomes
 from dexgrasp_models.jobs.worker_processes import outcomes
 
 
@@ -75,7 +76,11 @@ Keyed = TypeVar("Keyed", bound=KeyedJob)
 
 
 def kept_outcomes(
-    work: Callable[[Keyed], Any], jobs: Sequence[Keyed], kept: Path | None, workers: int
+    work: Callable[[Keyed], Any],
+    jobs: Sequence[Keyed],
+    kept: Path | None,
+    workers: int | None,
+    ray: bool = False,
 ) -> Generator[tuple[Keyed, Any], None, None]:
     """What work makes of jobs, each with its job: first those that are kept, then as they finish.
 
@@ -83,19 +88,23 @@ def kept_outcomes(
         work: as of `outcomes`; gives what JSON can hold.
         jobs: all.
         kept: file in which results are kept and found again; None keeps none.
-        workers: processes.
+        workers: jobs at a time; by default one a core, with `ray` of the cluster.
+        ray: whether they run on Ray, see `ray_outcomes`; results are kept here.
 
     Raises:
         ValueError: as `KeptResults`.
-        ChildProcessError, Exception: as `outcomes`.
+        ChildProcessError, ImportError, Exception: as `outcomes` and `ray_outcomes`.
     """
     results = KeptResults(kept)
     missing = [job for job in jobs if job.key not in results]
     for job in jobs:
         if job.key in results:
             yield job, results[job.key]
-    # A single job isn't worth the start of a process.
-    with closing(outcomes(work, missing, min(workers, len(missing)) or 1)) as finished:
+    if ray and missing:
+        attempted = ray_outcomes(work, missing, workers)
+    else:  # a single job isn't worth the start of a process
+        attempted = outcomes(work, missing, workers if len(missing) > 1 else 1)
+    with closing(attempted) as finished:
         for job, result in finished:
             results.add(job.key, result)
             yield job, result

@@ -7,9 +7,7 @@ run gives.
 
 from __future__ import annotations
 
-import logging
-import os
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
@@ -18,7 +16,8 @@ from typing import Any
 
 from dexgrasp_models.data.grasp_set import GraspSet, Provenance
 from dexgrasp_models.data.grasps import GraspDataError, Grasps
-from dexgrasp_models.jobs.worker_processes import KILLED, outcomes, until
+from dexgrasp_models.jobs.ray_cluster import ray_outcomes
+from dexgrasp_models.jobs.worker_processes import outcomes, until
 from dexgrasp_sim.datasets.grasp_synthesis import SynthesisJob, synthesise_object
 
 
@@ -70,8 +69,7 @@ def run(
         folder: of the set; made if it isn't there.
         workers: jobs at a time, each in a process of its own unless it is one; by default one a
             core, with ``ray`` of the cluster.
-        ray: whether to hand the jobs to Ray: to the cluster that this process is connected to, to
-            that of `RAY_ADDRESS`, or else to one on this machine for as long as the run lasts.
+        ray: whether to hand the jobs to Ray, see `ray_outcomes`.
         deadline: `time.monotonic` after which no further job begins.
         synthesise: what a job does; has to be importable where it runs.
 
@@ -85,8 +83,12 @@ def run(
     missing = open_tasks(jobs, folder)
     folder.mkdir(parents=True, exist_ok=True)  # what is in its way shows before the work is done
     grasp_set = GraspSet.open(folder, create=True)
-    results = _on_ray if ray else _in_processes
-    with closing(results(synthesise, until(deadline, missing), workers)) as finished:
+    attempt, waiting = partial(_attempt, synthesise), until(deadline, missing)
+    if ray:
+        attempted = ray_outcomes(attempt, waiting, workers, gpus=_share_of_gpu)
+    else:
+        attempted = outcomes(attempt, waiting, workers)
+    with closing(attempted) as finished:
         for job, grasps in finished:
             if isinstance(grasps, str):
                 yield Finished(job, 0, grasps)
@@ -96,71 +98,21 @@ def run(
             yield Finished(job, len(grasps))
 
 
-Outcome = tuple[SynthesisJob, Grasps | str]
-"""A job and its grasps, or what was wrong with its object."""
+def _attempt(synthesise: Callable[[SynthesisJob], Grasps], job: SynthesisJob) -> Grasps | str:
+    """A job's grasps, or what was wrong with its object.
 
-
-def _attempt(synthesise: Callable[[SynthesisJob], Grasps], job: SynthesisJob) -> Outcome:
-    """One bad object doesn't end a run over many; a full disk does."""
+    One bad object doesn't end a run over many; a full disk does.
+    """
     try:
-        return job, synthesise(job)
+        return synthesise(job)
     except OSError:
         raise
     except Exception as error:  # geometry libraries raise anything
-        return job, f"{job.name}: {error}"
+        return f"{job.name}: {error}"
 
 
-def _in_processes(
-    synthesise: Callable[[SynthesisJob], Grasps], jobs: Iterator[SynthesisJob], workers: int | None
-) -> Generator[Outcome, None, None]:
-    with closing(outcomes(partial(_attempt, synthesise), jobs, workers)) as finished:
-        yield from (outcome for _, outcome in finished)
-
-
-def _on_ray(
-    synthesise: Callable[[SynthesisJob], Grasps], jobs: Iterator[SynthesisJob], workers: int | None
-) -> Generator[Outcome, None, None]:
-    import ray
-    from ray.exceptions import RayError, RayTaskError
-
-    own = not ray.is_initialized() and _start_ray(workers)
-    attempt = ray.remote(_attempt)
-    workers = workers or int(ray.cluster_resources().get("CPU", 1))
-    running: list[ray.ObjectRef] = []
-    try:
-        for job in jobs:
-            if job.device == "cuda" and "GPU" not in ray.cluster_resources():
-                raise ValueError("device cuda was asked for, but the Ray cluster has no GPU")
-            needs = {"num_cpus": 1, "num_gpus": 0.1 if job.device == "cuda" else 0}
-            running.append(attempt.options(**needs).remote(synthesise, job))
-            if len(running) == workers:
-                done, running = ray.wait(running)
-                yield from ray.get(done)
-        while running:
-            done, running = ray.wait(running)
-            yield from ray.get(done)
-    except RayTaskError as error:
-        raise error.cause from None
-    except RayError as error:
-        raise ChildProcessError(KILLED) from error
-    finally:
-        for task in running:
-            ray.cancel(task, force=True)
-        if own:
-            ray.shutdown()
-
-
-def _start_ray(workers: int | None) -> bool:
-    """Connect to the cluster of `RAY_ADDRESS`; True if none is named and one was started here."""
-    import ray
-
-    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
-    if os.environ.get("RAY_ADDRESS"):
-        ray.init(**quiet)
-        return False
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    ray.init("local", num_cpus=workers, include_dashboard=False, **quiet)
-    return True
+def _share_of_gpu(job: SynthesisJob) -> float:
+    return 0.1 if job.device == "cuda" else 0.0
 
 
 def _same(notes: Mapping[str, Any], job: SynthesisJob) -> bool:

@@ -18,6 +18,7 @@ NAMES = ("mug/0", "can/0", "box/1", "bowl/2")
 # In a process of its own, as Ray leaves threads and signal handlers behind.
 RUNS = """
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import ray
@@ -41,6 +42,11 @@ if __name__ == "__main__":
     report([stubs.job("pear/0")], stubs.full_disk)
     report([stubs.job("pear/0")], stubs.drawn_grasps)
     report([stubs.job("pear/1", device="cuda")], stubs.drawn_grasps)
+    told = Path(folder).with_name("was_killed")
+    jobs = [replace(stubs.job("cup/0"), source=str(told)), stubs.job("cup/1"), stubs.job("cup/2")]
+    report(jobs, stubs.killed_once)
+    report([stubs.job("bad/memory")], stubs.some_are_killed)
+    print(told.exists())
     assert ray.is_initialized()
 """
 
@@ -73,6 +79,12 @@ def test_the_same_set_as_from_one_process(tmp_path):
     assert second.splitlines()[2] == (
         "ValueError: device cuda was asked for, but the Ray cluster has no GPU"
     )
+
+    # Ray itself tells of killed processes.
+    killed = [line for line in second.splitlines()[3:] if "(raylet)" not in line]
+    assert sorted(line.split()[0] for line in killed[:3]) == ["cup/0", "cup/1", "cup/2"]
+    assert killed[3].startswith("ChildProcessError: a process was killed")
+    assert killed[4] == "True", "a process was killed in mid-run, and nothing was lost"
 
     jobs = [stubs.job(name) for name in NAMES]
     list(run(jobs, tmp_path / "alone", workers=1, synthesise=stubs.drawn_grasps))

@@ -124,6 +124,7 @@ class TestSynth:
             (("--config", "slow"), "no configuration file 'synthesis/slow.yaml'"),
             (("--config", "nowhere.yaml"), "no configuration file 'nowhere.yaml'"),
             (("--grasps", 100_000), "EnergyConfig.batch = 100000: expected 1 to 1024"),
+            (("--sim", "bullet"), "expected one of: isaac_gym, mujoco"),
             (("--budget", "soon"), "'soon' is no time: expected a number and s, m or h"),
         ],
     )
@@ -151,7 +152,7 @@ class TestSynth:
         assert "PyTorch finds no GPU; use cpu" in told
 
     def test_no_ray(self, tmp_path, monkeypatch):
-        monkeypatch.setattr("dexgrasp_cli.data_trial_commands.find_spec", lambda _: None)
+        monkeypatch.setattr("dexgrasp_models.jobs.ray_cluster.find_spec", lambda _: None)
         told = refused("synth", tmp_path / "set", "mug/1", "--ray")
         assert "pip install -r requirements-ray.txt" in told
 

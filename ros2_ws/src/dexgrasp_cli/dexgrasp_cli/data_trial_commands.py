@@ -9,7 +9,6 @@ from collections.abc import Generator, Sequence
 from contextlib import closing
 from enum import StrEnum
 from hashlib import sha256
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
@@ -19,7 +18,7 @@ from rich.markup import escape
 from rich.table import Column, Table
 
 from dexgrasp_cli.budget import seconds
-from dexgrasp_cli.common_options import Seed, Workers
+from dexgrasp_cli.common_options import Ray, Seed, Workers
 from dexgrasp_cli.objects_command import Selection
 from dexgrasp_cli.output_paths import folder_to_write
 from dexgrasp_cli.progress import bars
@@ -35,6 +34,7 @@ from dexgrasp_cli.set_options import (
     problems_told,
     progress_bar,
 )
+from dexgrasp_cli.sim_option import Sim, simulator
 
 if TYPE_CHECKING:
     from dexgrasp_sim.datasets.synthesis_run import Finished
@@ -91,9 +91,8 @@ def synth(
     seed: Seed = 0,
     device: Annotated[Device, typer.Option(help="Where grasps are optimised.")] = Device.CPU,
     workers: Workers = None,
-    ray: Annotated[
-        bool, typer.Option("--ray", help="Run on Ray: on the cluster of RAY_ADDRESS, or here.")
-    ] = False,
+    ray: Ray = False,
+    sim: Sim = None,
     budget: Annotated[
         str | None, typer.Option(help="Begin no object after this time, as in 90m or 2h.")
     ] = None,
@@ -105,17 +104,20 @@ def synth(
     """
     from dataclasses import replace
 
+    from dexgrasp_models.jobs.ray_cluster import require_ray
     from dexgrasp_models.objects.library import SCALES
     from dexgrasp_models.synthesis.config import load_synthesis
     from dexgrasp_models.synthesis.synthesise import Synthesiser
     from dexgrasp_sim.datasets.grasp_synthesis import SynthesisJob
     from dexgrasp_sim.datasets.synthesis_run import open_tasks, run
+    from dexgrasp_sim.datasets.validation_config import ValidationConfig
 
     with problems_told() as console:
         deadline = None if budget is None else time.monotonic() + seconds(budget)
         settings = load_synthesis(_file_or_name(config))
         if grasps is not None:
             settings = replace(settings, energy=replace(settings.energy, batch=grasps))
+        trying = simulator(sim)
         jobs = [
             SynthesisJob(
                 name=name,
@@ -125,12 +127,13 @@ def synth(
                 seed=seed,
                 keep=cast(Any, str(keep)),
                 synthesis=settings,
+                validation=ValidationConfig(backend=trying),
                 device=str(device),
             )
             for name, source in _named_sources(selection)
         ]
         if ray:
-            _require_ray()
+            require_ray()
         elif device is Device.CUDA:
             Synthesiser(settings, str(device))  # refuses a device that isn't there
         # In no order, so that a set that is not finished yet is a sample of the finished one.
@@ -165,6 +168,7 @@ def validate(
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the drawing.")] = 0,
     workers: Workers = None,
+    sim: Sim = None,
 ) -> None:
     """Try grasps in simulation: six directions of gravity, and a lift from their table.
 
@@ -188,7 +192,7 @@ def validate(
             figures = try_grasps(
                 grasps,
                 object_loader(meshes),
-                validation(hand),
+                replace(validation(hand), backend=simulator(sim)),
                 workers=workers or os.cpu_count() or 1,
                 progress=advance,
                 left_out=left_out,
@@ -264,11 +268,6 @@ def _report(console: Console, missing: int, finished: Generator[Finished, None, 
 def _file_or_name(config: str) -> str:
     """The path of a file that is there, also from elsewhere; a configuration's name as it is."""
     return str(Path(config).resolve()) if Path(config).is_file() else config
-
-
-def _require_ray() -> None:
-    if find_spec("ray") is None:
-        raise ValueError("--ray needs Ray: pip install -r requirements-ray.txt")
 
 
 def _named_sources(selection: Sequence[str] | None) -> list[tuple[str, str]]:
