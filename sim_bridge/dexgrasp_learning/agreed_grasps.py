@@ -22,6 +22,7 @@ from dexgrasp_learning.assist_environments import AssistEnvironments
 from dexgrasp_learning.goal_filter import GoalTrial, beside
 from dexgrasp_learning.oracle_policy import OraclePolicy
 from dexgrasp_learning.rollout import run_episodes
+from dexgrasp_learning.task_scenes import task_scene
 from dexgrasp_models.data.cloud_set import Scene, placed_at_random
 from dexgrasp_models.data.grasps import GraspDataError, Grasps
 from dexgrasp_models.hand.spec import load_hand
@@ -33,7 +34,6 @@ from dexgrasp_models.tasks.assist_episodes import Clouds, draw_episodes
 from dexgrasp_models.tasks.wrist_patterns import WristPatterns
 from dexgrasp_models.training.data import derived_seed
 from dexgrasp_sim.datasets.grasp_trials import LoadObject
-from dexgrasp_sim.scene import load_scene
 
 SHARE = "agreed_share"
 """Figure of a grasp: how far it stayed its own; 0 is what was predicted, 1 as it was."""
@@ -198,7 +198,7 @@ def lifting(load: LoadObject, patterns: WristPatterns, threads: int = 1) -> Lift
     They raise GraspDataError where a grasp has no table, ValueError where it has no squeeze, and
     MeshError where an object can't be used.
     """
-    scene = load_scene(scene="floating", control_period=1.0 / TASK.rate)
+    scene = task_scene(TASK.rate)
     environments = AssistEnvironments(TASK, scene, load, threads=threads)
     expert = OraclePolicy(environments)
 

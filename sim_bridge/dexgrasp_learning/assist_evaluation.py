@@ -22,6 +22,7 @@ from dexgrasp_learning.evaluation_jobs import episode_figures, goals_of_jobs
 from dexgrasp_learning.partial_clouds import PartialClouds
 from dexgrasp_learning.randomisation import RandomisationConfig
 from dexgrasp_learning.rollout import run_episodes
+from dexgrasp_learning.task_scenes import task_scene, told_backend
 from dexgrasp_models.data.grasp_set import GraspSet
 from dexgrasp_models.data.grasps import Grasps
 from dexgrasp_models.evaluation.assist_summary import MEASURES
@@ -69,6 +70,8 @@ class AssistEvaluation:
     control: Control = Control.NONE
     task: AssistConfig = field(default_factory=AssistConfig)
     randomisation: RandomisationConfig = field(default_factory=RandomisationConfig)
+    backend: str = field(default_factory=lambda: load_scene().backend)
+    """The simulator."""
 
 
 @dataclass(frozen=True)
@@ -87,6 +90,7 @@ class AssistJob:
         values = asdict(self)
         for name in ("weights", "data", "goals"):
             del values["settings"][name]
+        values["settings"] |= told_backend(values["settings"].pop("backend"))
         return json.dumps(values, sort_keys=True)
 
 
@@ -115,20 +119,24 @@ def draw_jobs(
 
 
 def run(
-    jobs: Sequence[AssistJob], *, kept: Path | None = None, workers: int = 1
+    jobs: Sequence[AssistJob],
+    *,
+    kept: Path | None = None,
+    workers: int | None = 1,
+    ray: bool = False,
 ) -> Generator[tuple[AssistJob, dict[str, Any]], None, None]:
     """Run jobs, and report each as it is finished, first those that are finished already.
 
     Args:
         jobs: all.
         kept: file in which results are kept and found again.
-        workers: processes.
+        workers, ray: as of `kept_outcomes`.
 
     Raises:
         WeightsError, GraspDataError, PatternError, MeshError: something can't be used.
         ChildProcessError: a process was killed, as when memory runs out.
     """
-    return kept_outcomes(run_job, jobs, kept, workers)
+    return kept_outcomes(run_job, jobs, kept, workers, ray)
 
 
 def run_job(job: AssistJob) -> dict[str, Any]:
@@ -157,7 +165,7 @@ def run_job(job: AssistJob) -> dict[str, Any]:
     episodes = replace(episodes, hints=drawn_hints(goals, chosen, rng))
     environments = AssistEnvironments(
         task,
-        load_scene(scene="floating", control_period=1.0 / task.rate),
+        task_scene(task.rate, settings.backend),
         library_object,
         randomisation=settings.randomisation,
         strict=settings.strict,

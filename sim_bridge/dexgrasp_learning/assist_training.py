@@ -19,6 +19,7 @@ from dexgrasp_learning.ppo import PPO, PPOConfig
 from dexgrasp_learning.randomisation import RandomisationConfig
 from dexgrasp_learning.residual_vec_env import ResidualVecEnv
 from dexgrasp_learning.rounds import EpisodeSource, Learner, train_rounds
+from dexgrasp_learning.task_scenes import task_scene, told_backend
 from dexgrasp_learning.taught_environments import TaughtEnvironments
 from dexgrasp_learning.variants import OURS, VARIANTS
 from dexgrasp_models.data.grasps import Grasps
@@ -37,7 +38,6 @@ from dexgrasp_models.training.config import network_config, recipe_values
 from dexgrasp_models.training.data import derived_seed
 from dexgrasp_models.training.run import Progress, Run
 from dexgrasp_sim.datasets.grasp_trials import LoadObject
-from dexgrasp_sim.scene import load_scene
 
 METHODS = ("dagger", "ppo")
 RECIPE = "assist"
@@ -124,6 +124,7 @@ def train_assist(
     *,
     trained: bool = False,
     threads: int = 1,
+    backend: str | None = None,
     report: Callable[[Progress], None] = lambda progress: None,
 ) -> Progress:
     """Train a policy by `dagger` or `ppo`, until its last round or for a budget.
@@ -138,6 +139,7 @@ def train_assist(
         run: where to, and how long.
         trained: whether the network is.
         threads: that step the environments.
+        backend: the simulator; default: as `config/scene.yaml` says.
         report: is called after each round.
 
     Raises:
@@ -153,7 +155,7 @@ def train_assist(
         raise ValueError(f"{config.variant} differs in what is rewarded: it is trained by ppo")
     if primitive is not None and not trained:
         network.take_encoder(primitive)
-    scene = load_scene(scene="floating", control_period=1.0 / config.task.rate)
+    scene = task_scene(config.task.rate, backend)
     # Episodes of PPO have begun when those of the judge or of demonstrations do.
     environments, others = (
         AssistEnvironments(
@@ -172,9 +174,9 @@ def train_assist(
     )
     episodes = judging(np.random.default_rng(derived_seed(run.seed, "validation")))
     learner = _learner(method, network, primitive, environments, others, data, config, run, trained)
-    about = {}
+    about: dict[str, Any] = told_backend(scene.backend)
     if config.randomisation != RandomisationConfig():
-        about = {"randomisation": dataclasses.asdict(config.randomisation)}
+        about["randomisation"] = dataclasses.asdict(config.randomisation)
     return train_rounds(
         learner,
         planned_rounds(method, config),

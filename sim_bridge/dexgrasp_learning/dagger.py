@@ -112,6 +112,7 @@ class Dagger:
         self._environments, self._source = environments, source
         self._config, self._seed, self._trained = config, seed, trained
         parameters = student.network.parameters()
+        self._device = next(student.network.parameters()).device
         self._optimiser = torch.optim.Adam(parameters, config.learning_rate, fused=True)
         self._kept = KeptRounds(folder, config.capacity)
         self._average = self._new_average()
@@ -143,7 +144,7 @@ class Dagger:
         acted = time.perf_counter()
         self._kept.add(number, states)
         if number == 0 and not self._trained:
-            self._student.fit_standardisation(states.kept["states"])
+            self._student.fit_standardisation(states.kept["states"].to(self._device))
         figures[LOSS] = self._learned()
         ended = time.perf_counter()
         figures["states"] = float(len(self._kept.all()))
@@ -181,7 +182,7 @@ class Dagger:
             with torch.no_grad():
                 found = self.network.actions(**inputs).cpu().numpy()
             errors.append(np.square(found - labels).mean(axis=1)[~by_expert])
-            told = torch.as_tensor(labels).to(inputs["states"])
+            told = torch.as_tensor(labels, dtype=inputs["states"].dtype)
             parts.append(LabelledStates.of(inputs, told))
             done = np.where(by_expert[:, None], wanted, found)
             seen = environments.step(np.clip(done, -1.0, 1.0))
@@ -197,7 +198,7 @@ class Dagger:
         self._student.train()
         for _ in range(config.updates):
             rows = torch.randint(len(states), (config.batch,))
-            batch = states.rows(rows)
+            batch = states.rows(rows).to(self._device)
             errors = self._student.actions(**batch.inputs) - batch.actions
             loss = errors.square().mean()
             self._optimiser.zero_grad()

@@ -7,12 +7,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from dexgrasp_learning.task_scenes import task_scene
 from dexgrasp_models.hand.spec import load_hand
 from dexgrasp_models.parameters import Parameters, choice, parameter
 from dexgrasp_models.tasks.goal_episodes import ToldEpisodes
 from dexgrasp_models.tasks.goal_frame import inverses
 from dexgrasp_models.tasks.goal_jitter import DEPTHS, jittered_to
-from dexgrasp_sim.scene import SceneConfig, load_scene
+from dexgrasp_sim.scene import SceneConfig
 
 AS_TOLD = "none"
 
@@ -32,9 +33,9 @@ class Disturbance(Parameters):
     friction: float = parameter(0.0, 0.0, 3.0, "", "of all contacts; 0: the scene's")
     late: int = parameter(0, 0, 20, "", "steps by which targets come late to the hand")
 
-    def scene(self, rate: float) -> SceneConfig:
-        """The task's, at so many steps a second."""
-        scene = load_scene(scene="floating", control_period=1.0 / rate)
+    def scene(self, rate: float, backend: str | None = None) -> SceneConfig:
+        """The task's, at so many steps a second; see `task_scene`."""
+        scene = task_scene(rate, backend)
         return replace(
             scene,
             object_mass=self.mass or scene.object_mass,

@@ -22,6 +22,7 @@ from dexgrasp_learning.goal_environments import GoalEnvironments
 from dexgrasp_learning.goal_rows import ROWS, CarryingOut, plans_of, run_told
 from dexgrasp_learning.partial_clouds import PartialClouds
 from dexgrasp_learning.proposed_goals import Proposed, proposed
+from dexgrasp_learning.task_scenes import told_backend
 from dexgrasp_models.data.grasp_set import GraspSet
 from dexgrasp_models.data.grasps import Grasps
 from dexgrasp_models.jobs.kept_results import kept_outcomes
@@ -31,6 +32,7 @@ from dexgrasp_models.tasks.goal_config import GoalConfig
 from dexgrasp_models.tasks.goal_episodes import ToldEpisodes, draw_told_episodes
 from dexgrasp_models.training.data import derived_seed
 from dexgrasp_sim.datasets.grasp_trials import library_object
+from dexgrasp_sim.scene import load_scene
 
 MEASURES = ("mpe", "rises")
 """m, of successful episodes; and m, of all."""
@@ -68,6 +70,8 @@ class GoalEvaluation:
     disturbance: Disturbance = field(default_factory=Disturbance)
     task: GoalConfig = field(default_factory=GoalConfig)
     carrying: CarryingOut = field(default_factory=CarryingOut)
+    backend: str = field(default_factory=lambda: load_scene().backend)
+    """The simulator."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +90,7 @@ class GoalJob:
         values = asdict(self)
         for name in ("data", "goals"):
             del values["settings"][name]
+        values["settings"] |= told_backend(values["settings"].pop("backend"))
         del values["settings"]["carrying"]["weights"]
         return json.dumps(values, sort_keys=True)
 
@@ -109,20 +114,24 @@ def draw_goal_jobs(
 
 
 def run(
-    jobs: Sequence[GoalJob], *, kept: Path | None = None, workers: int = 1
+    jobs: Sequence[GoalJob],
+    *,
+    kept: Path | None = None,
+    workers: int | None = 1,
+    ray: bool = False,
 ) -> Generator[tuple[GoalJob, dict[str, Any]], None, None]:
     """Run jobs, and report each as it is finished, first those that are finished already.
 
     Args:
         jobs: all.
         kept: file in which results are kept and found again.
-        workers: processes.
+        workers, ray: as of `kept_outcomes`.
 
     Raises:
         GraspDataError, MeshError: something can't be used.
         ChildProcessError: a process was killed, as when memory runs out.
     """
-    return kept_outcomes(run_goal_job, jobs, kept, workers)
+    return kept_outcomes(run_goal_job, jobs, kept, workers, ray)
 
 
 def run_goal_job(job: GoalJob) -> dict[str, Any]:
@@ -148,7 +157,7 @@ def run_goal_job(job: GoalJob) -> dict[str, Any]:
     plans = plans_of(told, task, settings.carrying)
     environments = GoalEnvironments(
         task,
-        settings.disturbance.scene(task.rate),
+        settings.disturbance.scene(task.rate, settings.backend),
         library_object,
         strict=settings.strict,
         late=settings.disturbance.late,

@@ -18,6 +18,7 @@ from dexgrasp_learning.assist_environments import AssistEnvironments, EpisodeRes
 from dexgrasp_learning.goal_episodes import GoalEpisodes
 from dexgrasp_learning.partial_clouds import PartialClouds
 from dexgrasp_learning.randomisation import RandomisationConfig
+from dexgrasp_learning.task_scenes import task_scene
 from dexgrasp_models.data.grasp_set import GraspSet
 from dexgrasp_models.data.grasps import Grasps
 from dexgrasp_models.hand.spec import load_hand
@@ -27,7 +28,6 @@ from dexgrasp_models.tasks.assist_reward import reward, rise_reward
 from dexgrasp_models.tasks.full_clouds import FullClouds
 from dexgrasp_models.tasks.pattern_generator import generate
 from dexgrasp_sim.datasets.grasp_trials import library_object
-from dexgrasp_sim.scene import load_scene
 
 SHIPPED = Path(dexgrasp_models.__file__).resolve().parents[2] / "datasets" / "table_top"
 """The set of grasps that comes with the repository."""
@@ -79,7 +79,7 @@ class _Episodes:
         )
         self._environments = AssistEnvironments(
             self.config,
-            load_scene(scene="floating", control_period=1.0 / self.config.rate),
+            task_scene(self.config.rate),
             library_object,
             randomisation=randomisation,
         )

@@ -30,8 +30,9 @@ class LabelledStates:
 
     @classmethod
     def of(cls, inputs: Mapping[str, Tensor], actions: Tensor) -> LabelledStates:
-        """Of one step."""
-        return cls({n: v.half() if n == CLOUDS else v for n, v in inputs.items()}, actions)
+        """Of one step, kept on the CPU."""
+        kept = {n: (v.half() if n == CLOUDS else v).cpu() for n, v in inputs.items()}
+        return cls(kept, actions.cpu())
 
     @classmethod
     def together(cls, parts: Iterable[LabelledStates]) -> LabelledStates:
@@ -63,6 +64,11 @@ class LabelledStates:
     def inputs(self) -> dict[str, Tensor]:
         """What the network takes."""
         return {n: v.float() if n == CLOUDS else v for n, v in self.kept.items()}
+
+    def to(self, device: torch.device) -> LabelledStates:
+        """The same, where a network is."""
+        kept = {name: values.to(device) for name, values in self.kept.items()}
+        return LabelledStates(kept, self.actions.to(device))
 
     def rows(self, index: Tensor) -> LabelledStates:
         """Some of them."""

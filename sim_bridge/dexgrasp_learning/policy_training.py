@@ -15,6 +15,7 @@ from dexgrasp_learning.goal_rows import CarryingOut, run_told
 from dexgrasp_learning.randomisation import RandomisationConfig
 from dexgrasp_learning.rounds import train_rounds
 from dexgrasp_learning.student_sight import StudentPolicy, StudentSight
+from dexgrasp_learning.task_scenes import task_scene, told_backend
 from dexgrasp_learning.taught_goal_environments import TaughtGoalEnvironments, Teaching
 from dexgrasp_models.data.grasps import Grasps
 from dexgrasp_models.hand.spec import load_hand
@@ -33,7 +34,6 @@ from dexgrasp_models.training.data import derived_seed
 from dexgrasp_models.training.objectives import LOSS
 from dexgrasp_models.training.run import Progress, Run
 from dexgrasp_sim.datasets.grasp_trials import LoadObject
-from dexgrasp_sim.scene import load_scene
 
 RECIPE = "policy"
 """Its name in the files of `config/training/`."""
@@ -163,6 +163,7 @@ def train_policy(
     *,
     trained: bool = False,
     threads: int = 1,
+    backend: str | None = None,
     report: Callable[[Progress], None] = lambda progress: None,
 ) -> Progress:
     """Train a student by DAgger, until its last round or for a budget.
@@ -174,6 +175,7 @@ def train_policy(
         run: where to, and how long.
         trained: whether the network is.
         threads: that step the environments.
+        backend: the simulator; default: as `config/scene.yaml` says.
         report: is called after each round.
 
     Raises:
@@ -181,7 +183,7 @@ def train_policy(
         ValueError: goals have no squeezes, or no table.
         MeshError, PerceptionError: an object can't be used.
     """
-    task, scene = config.task, load_scene(scene="floating", control_period=1.0 / config.task.rate)
+    task, scene = config.task, task_scene(config.task.rate, backend)
     environments = GoalEnvironments(task, scene, data.load, threads=threads)
 
     def source(goals: Grasps, count: int) -> ToldSource:
@@ -215,6 +217,7 @@ def train_policy(
         run,
         judge=StudentJudge(environments, judged, judged_goals, sight),
         judge_every=config.judge_every,
-        about={name: dataclasses.asdict(settings) for name, settings in told.items()},
+        about=told_backend(scene.backend)
+        | {name: dataclasses.asdict(settings) for name, settings in told.items()},
         report=report,
     )

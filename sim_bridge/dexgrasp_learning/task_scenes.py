@@ -3,14 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import lru_cache
 
 from dexgrasp_models.data.grasps import Grasps
 from dexgrasp_models.objects import ObjectModel
 from dexgrasp_sim.datasets.grasp_trials import LoadObject
-from dexgrasp_sim.scene import SceneConfig
+from dexgrasp_sim.scene import SceneConfig, load_scene
 
 _KEPT_OBJECTS = 1024  # so that the simulator can keep their scenes; two megabytes each with them
+
+
+def task_scene(rate: float, backend: str | None = None) -> SceneConfig:
+    """The scene of such a task: as `config/scene.yaml` says, but for what tasks ask of it.
+
+    Args:
+        rate: steps a second.
+        backend: the simulator; default: as configured.
+
+    Raises:
+        ValueError: there is no such simulator.
+    """
+    scene = load_scene(scene="floating", control_period=1.0 / rate)
+    return scene if backend is None else replace(scene, backend=backend)
+
+
+def told_backend(backend: str) -> dict[str, str]:
+    """The simulator, for settings that runs and results are told apart by.
+
+    The one that there was before any could be chosen is not told: what was run then goes on.
+    """
+    return {} if backend == SceneConfig.backend else {"backend": backend}
 
 
 def check_scene(scene: SceneConfig, rate: float) -> None:

@@ -140,6 +140,7 @@ def test_the_command_tells_all_figures_and_goes_on(files, tmp_path, monkeypatch)
         (("--rows", "nothing"), "no row nothing"),
         (("--clouds", "some"), "no clouds 'some'"),
         (("--control", "x"), "no control 'x'"),
+        (("--sim", "bullet"), "expected one of: isaac_gym, mujoco"),
         (("--rows", "learned", "--weights", "nowhere.safetensors"), "nowhere.safetensors"),
         (("--row", "ppo=nowhere.safetensors"), "nowhere.safetensors"),
         (("--row", "ppo"), "expected NAME=FILE"),

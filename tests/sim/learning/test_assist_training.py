@@ -219,6 +219,16 @@ def test_the_command_trains_and_goes_on_by_either_method(tmp_path, folder):
     assert not torch.equal(after.state["head.0.weight"], found.state["head.0.weight"])
 
 
+@pytest.mark.parametrize("method", ["dagger", "ppo"])
+def test_the_command_trains_in_another_simulator(tmp_path, folder, method):
+    pytest.importorskip("dexgrasp_sim.backends.mujoco_warp.batch", exc_type=ImportError)
+    assert "step 1" in run(folder, tmp_path, sim="mujoco_warp", method=method, steps=1)
+    found = load_weights(tmp_path / "assist.safetensors", AssistNetworkConfig)
+    assert found.metadata["backend"] == "mujoco_warp"
+    # In another one it would be another run.
+    assert "--restart" in run(folder, tmp_path, method=method, steps=1, status=2)
+
+
 def test_the_command_tells_what_is_wrong(tmp_path, folder):
     def told(**options: object) -> str:
         return run(folder, tmp_path / "out", status=2, **options)
@@ -230,6 +240,7 @@ def test_the_command_tells_what_is_wrong(tmp_path, folder):
     assert "none of 0 goals of the split training" in told(where="lifted>=2")
     assert "has no parameter" in told(config=_with(folder, {"dagger": {"epochs": 3}}))
     assert "expected one of: ours, without_gf" in told(variant="nothing")
+    assert "expected one of: isaac_gym, mujoco" in told(sim="bullet")
     assert "it is trained by ppo" in told(variant="ilad")
     assert "no mini-batch of 64" in told(method="ppo", config=_with(folder, {"ppo": {}}))
     assert not (tmp_path / "out" / "assist.safetensors").exists()

@@ -128,6 +128,19 @@ def test_a_student_is_a_row_with_weights(files, settings, tmp_path):
     assert moved.key == job.key
     other = replace(job, settings=replace(student, carrying=replace(carrying, weights_digest="2")))
     assert other.key != job.key
+    assert '"backend"' not in job.key, "kept results of before there was a choice are found"
+    elsewhere = replace(job, settings=replace(student, backend="mujoco_warp"))
+    assert elsewhere.key != job.key
+
+
+def test_jobs_run_in_the_simulator_that_is_asked_for(settings):
+    pytest.importorskip("dexgrasp_sim.backends.mujoco_warp.batch", exc_type=ImportError)
+    told = replace(settings, rows=("expert",), strict=False, backend="mujoco_warp")
+    (job,) = draw_goal_jobs(told_goals(told), OBJECTS, 4, 0, told)
+    there = run_goal_job(job)["rows"]["expert"]
+    assert sum(one["paper"] for one in there) >= 3
+    here = run_goal_job(replace(job, settings=replace(told, backend="mujoco")))["rows"]["expert"]
+    assert there != here, "single precision shows"
 
 
 def test_the_command_tells_all_and_goes_on(files, tmp_path, monkeypatch):
@@ -155,6 +168,27 @@ def test_the_command_tells_all_and_goes_on(files, tmp_path, monkeypatch):
     assert json.loads(out.read_text())["groups"] == summary["groups"]
 
 
+def test_the_command_hands_jobs_to_ray(files, monkeypatch):
+    data, goals = map(str, files)
+    monkeypatch.setattr("dexgrasp_models.objects.library.split_names", lambda title: OBJECTS)
+    command = ["eval", "policy", data, "--goals", goals, "--split", "training", "--rows", "still"]
+    command += ["--episodes", "2", "--ray"]
+    handed = []
+
+    def ray_outcomes(work, jobs, workers):
+        handed.extend(jobs)
+        yield from ((job, work(job)) for job in jobs)
+
+    monkeypatch.setattr("dexgrasp_models.jobs.kept_results.ray_outcomes", ray_outcomes)
+    monkeypatch.setattr("dexgrasp_models.jobs.ray_cluster.find_spec", lambda name: name)
+    ended = CliRunner().invoke(app, command)
+    assert ended.exit_code == 0, ended.output
+    assert len(handed) == 1
+
+    monkeypatch.setattr("dexgrasp_models.jobs.ray_cluster.find_spec", lambda name: None)
+    assert "requirements-ray.txt" in CliRunner().invoke(app, command).output
+
+
 @pytest.mark.parametrize(
     ("options", "told"),
     [
@@ -165,6 +199,7 @@ def test_the_command_tells_all_and_goes_on(files, tmp_path, monkeypatch):
         (("--disturb", "moved"), "give a name and a value"),
         (("--disturb", "wind=1"), "no parameter wind"),
         (("--disturb", "jitter=deep"), "none, small, large, apart"),
+        (("--sim", "bullet"), "expected one of: isaac_gym, mujoco"),
         (("--rows", "student", "--weights", "none.safetensors"), "no such file of weights"),
     ],
 )

@@ -249,12 +249,24 @@ def test_the_command_trains_and_goes_on(tmp_path, folder):
     assert torch.equal(more.state["mean"], found.state["mean"])
 
 
+def test_the_command_trains_in_another_simulator(tmp_path, folder):
+    pytest.importorskip("dexgrasp_sim.backends.mujoco_warp.batch", exc_type=ImportError)
+    assert "step 1" in command(folder, tmp_path, sim="mujoco_warp", envs=2)
+    found = load_weights(tmp_path / "policy.safetensors", GoalNetworkConfig)
+    assert found.metadata["backend"] == "mujoco_warp"
+    # In another one it would be another run.
+    assert "--restart" in command(folder, tmp_path, 2, envs=2)
+
+
 def test_the_command_tells_what_is_wrong(tmp_path, folder):
     said = command(folder, tmp_path, 2, init=tmp_path / "none.safetensors")
     assert "no such file of weights" in said
     assert "none of 0 goals of the split training" in command(
         folder, tmp_path, 2, where="lifted>=2"
     )
+    assert "expected one of: isaac_gym, mujoco" in command(folder, tmp_path, 2, sim="bullet")
+    if not torch.cuda.is_available():
+        assert "no CUDA device" in command(folder, tmp_path, 2, device="cuda")
     bad = folder / "bad.yaml"
     bad.write_text(yaml.safe_dump({"policy": {"dagger": {"epochs": 3}}}))
     assert "has no parameter" in command(folder, tmp_path, 2, config=bad)

@@ -22,6 +22,7 @@ from dexgrasp_cli.proposal_options import (
     Weights,
 )
 from dexgrasp_cli.rates import LYING, rate_cells
+from dexgrasp_cli.sim_option import Sim, simulator
 
 if TYPE_CHECKING:
     from dexgrasp_models.parameters import Parameters
@@ -55,9 +56,7 @@ def grasp(
     split: Split = None,
     poses: Annotated[int, typer.Option(min=1, help="Attempts an object, each in its pose.")] = 5,
     scene: Annotated[str, typer.Option(help="floating or arm.")] = "floating",
-    backend: Annotated[
-        str | None, typer.Option(help="The simulator; by default as config/scene.yaml says.")
-    ] = None,
+    sim: Sim = None,
     scale: Annotated[float, typer.Option(help="Multiplies the size of all objects.")] = 1.0,
     seed: Annotated[int, typer.Option(min=0, help="Attempt k has the seed SEED + k.")] = 0,
     mass: Annotated[float, typer.Option(help="Mass of the object, kg.")] = 0.1,
@@ -109,7 +108,7 @@ def grasp(
                 console.print(f"[red]left out: {escape(str(error))}", soft_wrap=True)
         if not sources:
             raise ValueError(f"{objects}: none of its objects can be used")
-        backend = backend or load_scene().backend
+        backend = simulator(sim)
         load_scene(backend=backend, scene=scene, object_mass=mass, friction=friction)
         name = str(proposer)
         proposing = proposer_config(name, weights=str(weights) if weights else None)

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from dexgrasp_cli.common_options import Seed, Workers
+from dexgrasp_cli.common_options import Ray, Seed, Workers
 from dexgrasp_cli.eval_assist_tables import tables
 from dexgrasp_cli.paired_evaluation import (
     AllGoals,
@@ -25,6 +25,7 @@ from dexgrasp_cli.paired_evaluation import (
     jobs_of_groups,
 )
 from dexgrasp_cli.set_options import problems_told
+from dexgrasp_cli.sim_option import Sim, simulator
 
 _DEFAULT_ROWS = "learned,gated,primitive,still,oracle"
 _DEFAULT_BESIDE_NAMED = "gated,primitive,still,oracle"
@@ -85,6 +86,8 @@ def assist(
     ] = "none",
     seed: Seed = 0,
     workers: Workers = None,
+    ray: Ray = False,
+    sim: Sim = None,
     out: Out = None,
 ) -> None:
     """How often the fingers help to lift: GraspGF's Figure 4 and Tables 1, 2, 3 and 6.
@@ -136,6 +139,7 @@ def assist(
                 wrist_gap=round(wrist_lost * task.rate),
             ),
             task=task,
+            backend=simulator(sim),
         )
         found = goals_of(settings)
         jobs = jobs_of_groups(
@@ -153,6 +157,7 @@ def assist(
             tables,
             out=out,
             workers=workers,
+            ray=ray,
         )
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dexgrasp_cli.common_options import Seed, Workers
+from dexgrasp_cli.common_options import Ray, Seed, Workers
 from dexgrasp_cli.eval_policy_tables import tables
 from dexgrasp_cli.paired_evaluation import (
     AllGoals,
@@ -27,6 +27,7 @@ from dexgrasp_cli.paired_evaluation import (
     jobs_of_groups,
 )
 from dexgrasp_cli.set_options import problems_told
+from dexgrasp_cli.sim_option import Sim, simulator
 
 if TYPE_CHECKING:
     from dexgrasp_learning.goal_disturbances import Disturbance
@@ -71,6 +72,8 @@ def policy(
     ] = None,
     seed: Seed = 0,
     workers: Workers = None,
+    ray: Ray = False,
+    sim: Sim = None,
     out: Out = None,
 ) -> None:
     """How often objects are lifted in the way that a grasp says: UniDexGrasp's Tables 3, 4 and 8.
@@ -110,6 +113,7 @@ def policy(
             proposals=None if proposals is None else Proposed(proposals),
             disturbance=_disturbance(disturb or []),
             carrying=_carrying(telling, asked, weights),
+            backend=simulator(sim),
         )
         found = told_goals(settings)
         jobs = jobs_of_groups(
@@ -125,6 +129,7 @@ def policy(
             tables,
             out=out,
             workers=workers,
+            ray=ray,
         )
 
 

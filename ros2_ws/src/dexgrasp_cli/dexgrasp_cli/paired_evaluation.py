@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence, Sized
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Protocol, TypeVar
 
@@ -109,6 +109,7 @@ def evaluate(
     *,
     out: Path | None,
     workers: int | None,
+    ray: bool,
 ) -> None:
     """Run the jobs, print the tables, and write all figures.
 
@@ -120,7 +121,8 @@ def evaluate(
         figures: of a group's results, as of `group_figures`.
         tables: of all figures.
         out: file of the figures; finished jobs are kept beside it.
-        workers: processes; None: one a core.
+        workers: jobs at a time; None: one a core.
+        ray: whether they run on Ray.
 
     Raises:
         typer.Exit: it was interrupted, status 130.
@@ -128,14 +130,17 @@ def evaluate(
     """
     from dexgrasp_models.evaluation.run_record import run_record
     from dexgrasp_models.files import written_whole
+    from dexgrasp_models.jobs.ray_cluster import require_ray
 
+    if ray:
+        require_ray()
     started = time.monotonic()
     results = results_by_key(
         console,
-        run,
+        partial(run, ray=ray),
         jobs,
         None if out is None else out.with_suffix(".jobs.jsonl"),
-        workers or os.cpu_count() or 1,
+        workers,
         "episodes",
         size=lambda job: len(job.goals),
     )

@@ -25,7 +25,7 @@ def results_by_key(
     run: Callable[..., Generator[tuple[Job, Any], None, None]],
     jobs: Mapping[str, Sequence[Job]],
     kept: Path | None,
-    workers: int,
+    workers: int | None,
     what: str,
     *,
     size: Callable[[Job], int] = lambda job: 1,
@@ -38,7 +38,7 @@ def results_by_key(
         run: of jobs, with `kept` and `workers`.
         jobs: of each group; equal ones run once.
         kept: file that results are kept in.
-        workers: processes.
+        workers: jobs at a time; None as `run` takes it.
         what: is counted.
         size: how many of that a job has.
         told: tells of a result, beside the bar.

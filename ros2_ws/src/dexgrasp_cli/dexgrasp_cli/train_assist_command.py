@@ -94,6 +94,7 @@ class AssistOptions(NamedTuple):
     goals: Path | None
     patterns: Path | None
     variant: str | None
+    sim: str
 
 
 def train_assist(
@@ -126,15 +127,18 @@ def train_assist(
     from dexgrasp_models.tasks.learned_assist import PRIMITIVE, load_primitive
 
     check_processes("assist", processes)
+    if options.method is Method.PPO and processes.device.type != "cpu":
+        raise ValueError("ppo is trained on the CPU, wherever its physics runs: --device cpu")
     settings, network_settings = load_assist_training(config, rounds, episodes, options.variant)
     torch.manual_seed(run.seed)  # of the first weights
     if options.init is None:
         network = AssistNetwork(network_settings)
     else:
         network, _ = load_network(options.init, AssistNetworkConfig, AssistNetwork)
+    network.to(processes.device)
     primitive = None
     if network.needs_gradient:
-        primitive = load_primitive(options.primitive or PRIMITIVE)
+        primitive = load_primitive(options.primitive or PRIMITIVE, processes.device)
     found = _data(data, where, options, run.seed, console)
     about = {"variant": settings.variant, **told_of(options, found.training)}
     run = dataclasses.replace(run, metadata={**run.metadata, **about})
@@ -147,6 +151,7 @@ def train_assist(
         run,
         trained=options.init is not None,
         threads=torch.get_num_threads(),
+        backend=options.sim,
         report=report,
     )
     if run.weights.is_file():
@@ -170,12 +175,10 @@ def check_processes(name: str, processes: Processes) -> None:
     """See that a policy is trained where it can be.
 
     Raises:
-        ValueError: by several processes, or on a GPU.
+        ValueError: by several processes.
     """
     if processes.count > 1:
         raise ValueError(f"{name} is trained by one process: start it without torchrun")
-    if processes.device.type != "cpu":
-        raise ValueError(f"{name} is trained where its physics is: --device cpu")
 
 
 def write_card(run: Run, config_type: type[Parameters], told: Sequence[str]) -> None:

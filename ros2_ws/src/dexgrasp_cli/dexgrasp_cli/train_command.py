@@ -17,6 +17,7 @@ from dexgrasp_cli.budget import seconds
 from dexgrasp_cli.common_options import Seed
 from dexgrasp_cli.output_paths import folder_to_write
 from dexgrasp_cli.set_options import Where, parse_bounds, problems_told
+from dexgrasp_cli.sim_option import Sim, simulator
 from dexgrasp_cli.train_assist_command import (
     AssistOptions,
     Goals,
@@ -86,7 +87,11 @@ def train(
     batch: Annotated[
         int | None,
         typer.Option(
-            min=1, help="Clouds of a step; of policies episodes of a round; default: as config."
+            "--batch",
+            "--envs",
+            min=1,
+            help="Clouds of a step; of policies episodes of a round, side by side; default: as"
+            " config.",
         ),
     ] = None,
     where: Where = None,
@@ -122,6 +127,7 @@ def train(
     goals: Goals = None,
     patterns: Patterns = None,
     variant: VariantOption = None,
+    sim: Sim = None,
 ) -> None:
     """Train a network on the training objects of a set, and keep what is best in validation.
 
@@ -173,7 +179,9 @@ def train(
                     data, where, clip, clip_config, run, processes, console, report
                 )
             elif network is Network.ASSIST:
-                options = AssistOptions(method, sees, init, primitive, goals, patterns, variant)
+                options = AssistOptions(
+                    method, sees, init, primitive, goals, patterns, variant, simulator(sim)
+                )
                 planned, progress = train_assist(
                     data, where, options, config, steps, batch, run, processes, console, report
                 )
@@ -182,7 +190,7 @@ def train(
                 planned, progress = train_policy(
                     data,
                     where,
-                    PolicyOptions(sees, init, goals),
+                    PolicyOptions(sees, init, goals, simulator(sim)),
                     config,
                     steps,
                     batch,

@@ -29,6 +29,7 @@ class PolicyOptions(NamedTuple):
     sees: Sees
     init: Path | None
     goals: Path | None
+    sim: str
 
 
 def train_policy(
@@ -70,6 +71,7 @@ def train_policy(
         network = new_network(network_settings)
     else:
         network, _ = load_network(options.init, GoalNetworkConfig, new_network)
+    network.to(processes.device)
     training, validation = goals_of_splits(data, where, options.goals, console)
     follows = options.sees is Sees.FULL
     found = PolicyData(
@@ -87,6 +89,7 @@ def train_policy(
         run,
         trained=options.init is not None,
         threads=torch.get_num_threads(),
+        backend=options.sim,
         report=report,
     )
     if run.weights.is_file():
