@@ -36,6 +36,7 @@ from dexgrasp_models.tasks.learned_assist import NetworkPolicy
 from dexgrasp_models.tasks.wrist_patterns import WristPatterns
 from dexgrasp_models.training.config import network_config, recipe_values
 from dexgrasp_models.training.data import derived_seed
+from dexgrasp_models.training.processes import Processes
 from dexgrasp_models.training.run import Progress, Run
 from dexgrasp_sim.datasets.grasp_trials import LoadObject
 
@@ -125,6 +126,7 @@ def train_assist(
     trained: bool = False,
     threads: int = 1,
     backend: str | None = None,
+    processes: Processes | None = None,
     report: Callable[[Progress], None] = lambda progress: None,
 ) -> Progress:
     """Train a policy by `dagger` or `ppo`, until its last round or for a budget.
@@ -140,6 +142,7 @@ def train_assist(
         trained: whether the network is.
         threads: that step the environments.
         backend: the simulator; default: as `config/scene.yaml` says.
+        processes: that train together by DAgger, each in its share of a round's episodes.
         report: is called after each round.
 
     Raises:
@@ -173,7 +176,10 @@ def train_assist(
         hints=network.config.hint,
     )
     episodes = judging(np.random.default_rng(derived_seed(run.seed, "validation")))
-    learner = _learner(method, network, primitive, environments, others, data, config, run, trained)
+    processes = processes or Processes()
+    learner = _learner(
+        method, network, primitive, environments, others, data, config, run, trained, processes
+    )
     about: dict[str, Any] = told_backend(scene.backend)
     if config.randomisation != RandomisationConfig():
         about["randomisation"] = dataclasses.asdict(config.randomisation)
@@ -185,6 +191,7 @@ def train_assist(
         judge_every=config.judge_every,
         about=about,
         report=report,
+        processes=processes,
     )
 
 
@@ -198,6 +205,7 @@ def _learner(
     config: AssistTraining,
     run: Run,
     trained: bool,
+    processes: Processes,
 ) -> Learner:
     def source_of(count: int) -> GoalEpisodes:
         patterns, hints = data.patterns.training, network.config.hint
@@ -212,11 +220,12 @@ def _learner(
                 lambda trained: NetworkPolicy(trained, primitive),
             ),
             TaughtEnvironments(environments, config.oracle),
-            source_of(config.dagger.episodes),
+            source_of(processes.share(config.dagger.episodes, "episodes")),
             config.dagger,
             seed=run.seed,
             folder=run.out / f"{run.name}.states",
             trained=trained,
+            processes=processes,
         )
     if method != "ppo":
         raise ValueError(f"a policy is trained by {' or '.join(METHODS)}, not {method!r}")

@@ -23,6 +23,7 @@ from dexgrasp_models.parameters import Parameters, parameter
 from dexgrasp_models.training.checkpoint import Checkpoint
 from dexgrasp_models.training.data import derived_seed
 from dexgrasp_models.training.objectives import LOSS
+from dexgrasp_models.training.processes import Processes
 
 
 class ExpertEnvironments(Protocol):
@@ -97,24 +98,34 @@ class Dagger:
         seed: int,
         folder: Path,
         trained: bool = False,
+        processes: Processes | None = None,
     ) -> None:
         """
         Args:
             student: that learns.
             environments: to act in.
-            source: draws the episodes of a round.
+            source: draws the episodes of a round, of those this process's share.
             config: how.
             seed: of all that is drawn.
             folder: for the states of earlier rounds, which a run goes on from.
             trained: whether the network is: then it keeps its standardisation.
+            processes: that learn together, from the same first weights: each acts in episodes of
+                its own, keeps their states, and gradients are averaged.
+
+        Raises:
+            ValueError: batches can't be shared out.
         """
+        self._processes = processes = processes or Processes()
+        self._batch = processes.share(config.batch, "states of an update")
         self._task, self._student = student, cast(Any, student.network)
         self._environments, self._source = environments, source
         self._config, self._seed, self._trained = config, seed, trained
         parameters = student.network.parameters()
         self._device = next(student.network.parameters()).device
         self._optimiser = torch.optim.Adam(parameters, config.learning_rate, fused=True)
-        self._kept = KeptRounds(folder, config.capacity)
+        if processes.rank:
+            folder = folder.with_name(f"{folder.name}.{processes.rank}")
+        self._kept = KeptRounds(folder, config.capacity // processes.count)
         self._average = self._new_average()
 
     @property
@@ -145,6 +156,7 @@ class Dagger:
         self._kept.add(number, states)
         if number == 0 and not self._trained:
             self._student.fit_standardisation(states.kept["states"].to(self._device))
+            self._processes.make_alike(self._student)
         figures[LOSS] = self._learned()
         ended = time.perf_counter()
         figures["states"] = float(len(self._kept.all()))
@@ -169,7 +181,8 @@ class Dagger:
         self._kept.restore(checkpoint.step)
 
     def _acted(self, number: int) -> tuple[dict[str, float], LabelledStates]:
-        rng = np.random.default_rng(derived_seed(self._seed, "episodes", number))
+        own = (self._processes.rank,) if self._processes.rank else ()
+        rng = np.random.default_rng(derived_seed(self._seed, "episodes", number, *own))
         environments, config = self._environments, self._config
         episodes = self._source(rng)
         seen = environments.begin(episodes, int(rng.integers(2**31)))
@@ -197,12 +210,13 @@ class Dagger:
         total = 0.0
         self._student.train()
         for _ in range(config.updates):
-            rows = torch.randint(len(states), (config.batch,))
+            rows = torch.randint(len(states), (self._batch,))
             batch = states.rows(rows).to(self._device)
             errors = self._student.actions(**batch.inputs) - batch.actions
             loss = errors.square().mean()
             self._optimiser.zero_grad()
             loss.backward()
+            self._processes.average(self._student.parameters())
             nn.utils.clip_grad_norm_(self._student.parameters(), config.clip or math.inf)
             self._optimiser.step()
             if self._average is not None:

@@ -32,6 +32,7 @@ from dexgrasp_models.tasks.learned_goal import NetworkStudent
 from dexgrasp_models.training.config import network_config, recipe_values
 from dexgrasp_models.training.data import derived_seed
 from dexgrasp_models.training.objectives import LOSS
+from dexgrasp_models.training.processes import Processes
 from dexgrasp_models.training.run import Progress, Run
 from dexgrasp_sim.datasets.grasp_trials import LoadObject
 
@@ -164,6 +165,7 @@ def train_policy(
     trained: bool = False,
     threads: int = 1,
     backend: str | None = None,
+    processes: Processes | None = None,
     report: Callable[[Progress], None] = lambda progress: None,
 ) -> Progress:
     """Train a student by DAgger, until its last round or for a budget.
@@ -176,6 +178,7 @@ def train_policy(
         trained: whether the network is.
         threads: that step the environments.
         backend: the simulator; default: as `config/scene.yaml` says.
+        processes: that train together by DAgger, each in its share of a round's episodes.
         report: is called after each round.
 
     Raises:
@@ -183,6 +186,7 @@ def train_policy(
         ValueError: goals have no squeezes, or no table.
         MeshError, PerceptionError: an object can't be used.
     """
+    processes = processes or Processes()
     task, scene = config.task, task_scene(config.task.rate, backend)
     environments = GoalEnvironments(task, scene, data.load, threads=threads)
 
@@ -197,11 +201,12 @@ def train_policy(
             Teaching(config.carrying, config.randomisation, config.jitter),
             follows=data.follows,
         ),
-        source(data.training, config.dagger.episodes),
+        source(data.training, processes.share(config.dagger.episodes, "episodes")),
         config.dagger,
         seed=run.seed,
         folder=run.out / f"{run.name}.states",
         trained=trained,
+        processes=processes,
     )
     validation = np.random.default_rng(derived_seed(run.seed, "validation"))
     judged = source(data.validation, config.judged)(validation)
@@ -220,4 +225,5 @@ def train_policy(
         about=told_backend(scene.backend)
         | {name: dataclasses.asdict(settings) for name, settings in told.items()},
         report=report,
+        processes=processes,
     )

@@ -18,10 +18,11 @@ import torch
 from torch import nn
 
 from dexgrasp_models.nets.weights import save_weights
-from dexgrasp_models.training.checkpoint import Checkpoint
+from dexgrasp_models.training.checkpoint import Checkpoint, TrainingError
 from dexgrasp_models.training.curves import Curves
 from dexgrasp_models.training.data import derived_seed
 from dexgrasp_models.training.objectives import LOSS
+from dexgrasp_models.training.processes import Processes
 from dexgrasp_models.training.run import Progress, Run, RunState
 
 EpisodeSource = Callable[[np.random.Generator], Any]
@@ -69,6 +70,7 @@ def train_rounds(
     judge_every: int = 10,
     about: Mapping[str, Any] | None = None,
     report: Callable[[Progress], None] = lambda progress: None,
+    processes: Processes | None = None,
 ) -> Progress:
     """Learn until the last round, or until the budget is spent.
 
@@ -80,12 +82,14 @@ def train_rounds(
         judge_every: rounds from one time to the next; the first and the last are judged too.
         about: what else, of its episodes, a run must share with an earlier one to go on from it.
         report: is called after each round, with its figures and those of the judge.
+        processes: that learn together; the leading one alone judges, reports and writes weights.
 
     Raises:
         TrainingError: something isn't finite, or a checkpoint is of another run.
         OSError: a file can't be written.
     """
-    return _Rounds(learner, rounds, run, judge, judge_every, about or {}, report)()
+    together = processes or Processes()
+    return _Rounds(learner, rounds, run, judge, judge_every, about or {}, report, together)()
 
 
 class _Rounds:
@@ -98,33 +102,43 @@ class _Rounds:
         judge_every: int,
         about: Mapping[str, Any],
         report: Callable[[Progress], None],
+        processes: Processes,
     ) -> None:
+        self._processes = processes
         self._learner, self._rounds, self._run = learner, rounds, run
         self._judge, self._judge_every, self._report = judge, judge_every, report
-        self._settings = {"seed": run.seed, **learner.settings, **about}
+        shared = {} if processes.count == 1 else {"processes": processes.count}
+        self._settings = {"seed": run.seed, **learner.settings, **about, **shared}
         self._state = RunState(run, self._settings)
         self._longest = self._judging = 0.0
         self._judged_at = -1
 
     def __call__(self) -> Progress:
-        state = self._state
+        state, processes = self._state, self._processes
         if checkpoint := state.resumed():
             self._learner.restore(checkpoint)
+        if (step := processes.of_leader(state.step)) != state.step:
+            raise TrainingError(
+                f"process {processes.rank} finds {state.step} rounds in {self._run.out}, the "
+                f"first one {step}: all need the same folder"
+            )
         figures: dict[str, float] = {}
-        with closing(Curves(self._run.curves, state.step, every=1)) as curves:
-            while state.step < self._rounds and state.has_time_for(self._longest + self._judging):
+        with closing(Curves(self._run.curves, state.step, processes.leads, every=1)) as curves:
+            while state.step < self._rounds and processes.agreed(
+                state.has_time_for(self._longest + self._judging)
+            ):
                 figures = self._round(curves)
                 # The first tells how long it takes, for the budget.
                 if state.step in (1, self._rounds) or state.step % self._judge_every == 0:
                     figures |= self._judged(curves, figures)
-                if state.save_is_due:
-                    state.save(**self._learner.state())
-                self._report(self._progress(figures))
+                if processes.agreed(state.save_is_due):
+                    self._save()
+                self._tell(figures)
             if figures:  # there was time for a round
                 if self._judged_at != state.step:
                     figures |= self._judged(curves, figures)
-                    self._report(self._progress(figures))
-                state.save(**self._learner.state())
+                    self._tell(figures)
+                self._save()
         return self._progress(figures)
 
     def _round(self, curves: Curves) -> dict[str, float]:
@@ -141,6 +155,8 @@ class _Rounds:
     def _judged(self, curves: Curves, figures: Mapping[str, float]) -> dict[str, float]:
         state, begun = self._state, self._state.seconds
         self._judged_at = state.step
+        if not self._processes.leads:
+            return {}
         found = dict(self._judge(self._learner.policy) if self._judge else figures)
         if self._judge:
             curves.validation(state.step, found)
@@ -150,6 +166,17 @@ class _Rounds:
             self._keep(self._run.weights, found)
         self._judging = max(self._judging, state.seconds - begun)
         return found
+
+    def _save(self) -> None:
+        kept = self._learner.state()
+        if self._processes.leads:
+            self._state.save(**kept)
+        else:
+            self._state.saved()
+
+    def _tell(self, figures: Mapping[str, float]) -> None:
+        if self._processes.leads:
+            self._report(self._progress(figures))
 
     def _keep(self, path: Path, figures: Mapping[str, float]) -> None:
         metadata = {

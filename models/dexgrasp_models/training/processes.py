@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -32,13 +32,43 @@ class Processes:
         ids = [self.device.index] if self.device.type == "cuda" else None
         return DistributedDataParallel(module, device_ids=ids)
 
+    def average(self, parameters: Iterable[nn.Parameter]) -> None:
+        """Give gradients their mean over all processes, where no `wrapped` module does."""
+        if self.count == 1:
+            return
+        gradients = [each.grad for each in parameters if each.grad is not None]
+        together = nn.utils.parameters_to_vector(gradients)  # one message instead of many
+        distributed.all_reduce(together)
+        nn.utils.vector_to_parameters(together / self.count, gradients)
+
+    def make_alike(self, module: nn.Module) -> None:
+        """Give a module the leading process's weights and buffers."""
+        if self.count == 1:
+            return
+        for values in module.state_dict().values():
+            distributed.broadcast(values, src=0)
+
+    def share(self, whole: int, what: str) -> int:
+        """What each process has of something.
+
+        Raises:
+            ValueError: it can't be shared out.
+        """
+        if whole % self.count:
+            raise ValueError(f"{whole} {what} can't be shared by {self.count} processes")
+        return whole // self.count
+
     def agreed(self, decision: bool) -> bool:
         """What the leading process decides."""
+        return bool(self.of_leader(int(decision)))
+
+    def of_leader(self, number: int) -> int:
+        """The leading process's number."""
         if self.count == 1:
-            return decision
-        told = torch.tensor([decision], dtype=torch.uint8, device=self.device)
+            return number
+        told = torch.tensor([number], dtype=torch.int64, device=self.device)
         distributed.broadcast(told, src=0)
-        return bool(told.item())
+        return int(told.item())
 
 
 @contextmanager

@@ -5,12 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import dagger_process
 import numpy as np
 import pytest
 import torch
 from assist_toys import TINY, Ridge
+from joined_processes import run_together
 
 from dexgrasp_learning.dagger import Dagger, DaggerConfig, Student
+from dexgrasp_learning.labelled_states import LabelledStates
 from dexgrasp_learning.rounds import train_rounds
 from dexgrasp_models.hand.spec import load_hand
 from dexgrasp_models.nets.assist_network import AssistNetwork, AssistNetworkConfig
@@ -20,6 +23,7 @@ from dexgrasp_models.tasks.assist_inputs import InputMaker
 from dexgrasp_models.tasks.learned_assist import LearnedAssist, NetworkPolicy
 from dexgrasp_models.training.checkpoint import TrainingError
 from dexgrasp_models.training.objectives import LOSS
+from dexgrasp_models.training.processes import Processes
 from dexgrasp_models.training.run import Run
 
 DIRECT = replace(TINY, outputs="direct")
@@ -163,6 +167,37 @@ def test_what_a_run_can_not_go_on_from_is_told(tmp_path):
     (tmp_path / "states" / "000001.safetensors").write_bytes(b"cut")
     with pytest.raises(TrainingError, match=r"000001\.safetensors: is missing or cut short"):
         train_rounds(learner(tmp_path, config), 3, run)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_processes_that_learn_together_learn_the_same_from_episodes_of_their_own(tmp_path):
+    """A run of theirs that is stopped goes on to the bits of a whole one."""
+    run_together(Path(dagger_process.__file__), tmp_path)
+    networks = [
+        torch.load(tmp_path / name / f"network.{rank}", weights_only=True)
+        for name in ("whole", "parts")
+        for rank in (0, 1)
+    ]
+    for other in networks[1:]:
+        assert all(torch.equal(values, other[name]) for name, values in networks[0].items())
+    states = [
+        LabelledStates.loaded(tmp_path / "whole" / folder / "000002.safetensors")
+        for folder in ("states", "states.1")
+    ]
+    assert len(states[0]) == len(states[1]) == 4 * Ridge.horizon
+    assert not torch.equal(states[0].actions, states[1].actions)
+
+    run = Run(tmp_path / "whole", "assist")
+    assert LearnedAssist(run.weights).metadata["processes"] == 2
+    # Alone it is another run.
+    with pytest.raises(TrainingError, match="other settings"):
+        train_rounds(dagger_process.learner(tmp_path / "whole"), 4, run)
+
+
+def test_what_processes_can_not_share_is_told():
+    with pytest.raises(ValueError, match="8 episodes can't be shared by 3 processes"):
+        dagger_process.learner(Path("unused"), Processes(count=3))
 
 
 def test_a_training_that_diverges_is_told(tmp_path, monkeypatch):

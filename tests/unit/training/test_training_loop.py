@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import socket
-import subprocess
-import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 import training_process
+from joined_processes import DEADLINE, run_together, start
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from training_process import train_tiny
 from training_samples import TRAINING_CONFIG, loaded, tiny_objective, write_sets
@@ -30,7 +27,6 @@ from dexgrasp_models.training.objectives import LOSS, RECIPES
 from dexgrasp_models.training.run import Run
 
 SCRIPT = Path(training_process.__file__)
-DEADLINE = 250  # s, for processes on a busy machine
 
 
 @pytest.fixture(scope="module")
@@ -106,18 +102,9 @@ def test_another_seed_is_another_run(tmp_path, scenes):
         assert_same_state(*map(checkpoint_of, runs))
 
 
-def start(*arguments: object, **variables: str) -> subprocess.Popen:
-    return subprocess.Popen(
-        [sys.executable, SCRIPT, *map(str, arguments)],
-        env=os.environ | {"OMP_NUM_THREADS": "1"} | variables,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
 @pytest.mark.timeout(300)
 def test_killed_run_goes_on(tmp_path, folder, scenes):
-    process = start(folder, tmp_path / "out", "ipdf", 100_000)
+    process = start(SCRIPT, folder, tmp_path / "out", "ipdf", 100_000)
     run = Run(tmp_path / "out", "ipdf", checkpoint_every=0.0)
     deadline = time.monotonic() + DEADLINE
     while not run.checkpoint.is_file():
@@ -138,16 +125,7 @@ def test_killed_run_goes_on(tmp_path, folder, scenes):
 @pytest.mark.timeout(300)
 def test_processes_together_are_as_one(tmp_path, folder):
     """Two processes with half of each batch take the steps of one with all of it."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free.getsockname()[1])}
-    started = [
-        start(folder, tmp_path / "two", "ddg", 4, RANK=str(rank), WORLD_SIZE="2", **port)
-        for rank in range(2)
-    ]
-    for process in started:
-        _, errors = process.communicate(timeout=DEADLINE)
-        assert process.returncode == 0, errors
+    run_together(SCRIPT, folder, tmp_path / "two", "ddg", 4)
     train_tiny(folder, tmp_path / "one", "ddg", 4)
     one, two = (checkpoint_of(Run(tmp_path / name, "ddg")) for name in ("one", "two"))
     first = tiny_objective("ddg").state_dict()

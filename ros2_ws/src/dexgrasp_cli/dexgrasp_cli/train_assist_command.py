@@ -126,7 +126,6 @@ def train_assist(
     from dexgrasp_models.nets.weights import load_network
     from dexgrasp_models.tasks.learned_assist import PRIMITIVE, load_primitive
 
-    check_processes("assist", processes)
     if options.method is Method.PPO and processes.device.type != "cpu":
         raise ValueError("ppo is trained on the CPU, wherever its physics runs: --device cpu")
     settings, network_settings = load_assist_training(config, rounds, episodes, options.variant)
@@ -152,9 +151,10 @@ def train_assist(
         trained=options.init is not None,
         threads=torch.get_num_threads(),
         backend=options.sim,
+        processes=processes,
         report=report,
     )
-    if run.weights.is_file():
+    if processes.leads and run.weights.is_file():
         write_card(run, AssistNetworkConfig, ("variant",))
     return planned_rounds(options.method.value, settings), progress
 
@@ -169,16 +169,6 @@ def told_of(options: AssistOptions | PolicyOptions, training: Grasps) -> dict[st
         "goals": options.goals and options.goals.name,
         "init": options.init and options.init.name,
     }
-
-
-def check_processes(name: str, processes: Processes) -> None:
-    """See that a policy is trained where it can be.
-
-    Raises:
-        ValueError: by several processes.
-    """
-    if processes.count > 1:
-        raise ValueError(f"{name} is trained by one process: start it without torchrun")
 
 
 def write_card(run: Run, config_type: type[Parameters], told: Sequence[str]) -> None:

@@ -148,6 +148,7 @@ def train(
         torch.set_num_threads(threads)
     with problems_told() as console, joined(str(device)) as processes:
         name = network.value
+        told = console if processes.leads else Console(quiet=True)
         run = Run(
             out=out,
             name=name,
@@ -183,7 +184,7 @@ def train(
                     method, sees, init, primitive, goals, patterns, variant, simulator(sim)
                 )
                 planned, progress = train_assist(
-                    data, where, options, config, steps, batch, run, processes, console, report
+                    data, where, options, config, steps, batch, run, processes, told, report
                 )
                 kept = run.weights
             elif network is Network.POLICY:
@@ -196,7 +197,7 @@ def train(
                     batch,
                     run,
                     processes,
-                    console,
+                    told,
                     report,
                 )
                 kept = run.weights

@@ -12,7 +12,6 @@ from rich.console import Console
 from dexgrasp_cli.set_options import Where
 from dexgrasp_cli.train_assist_command import (
     Sees,
-    check_processes,
     goals_of_splits,
     told_of,
     write_card,
@@ -64,7 +63,6 @@ def train_policy(
     from dexgrasp_models.tasks.learned_goal import new_network
     from dexgrasp_sim.datasets.grasp_trials import library_object
 
-    check_processes("policy", processes)
     settings, network_settings = load_policy_training(config, rounds, episodes)
     torch.manual_seed(run.seed)  # of the first weights
     if options.init is None:
@@ -90,8 +88,9 @@ def train_policy(
         trained=options.init is not None,
         threads=torch.get_num_threads(),
         backend=options.sim,
+        processes=processes,
         report=report,
     )
-    if run.weights.is_file():
+    if processes.leads and run.weights.is_file():
         write_card(run, GoalNetworkConfig, ("sees",))
     return settings.dagger.rounds, progress
