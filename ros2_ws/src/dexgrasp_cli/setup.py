@@ -14,6 +14,7 @@ setup(
         "imageio",
         "imageio-ffmpeg",
         "numpy",
+        "pyyaml",
         "rich",
         "scipy",
         "torch",
