@@ -76,7 +76,7 @@ class GoalEnvironments(PresentEpisodes[ToldEpisodes]):
         load: finds the objects of the episodes.
         rewards: of the task.
         strict: whether `finish` holds the objects under the push after the last step.
-        late: steps by which targets come late to the hand.
+        late: steps by which targets come late to the hand, where `begin` is told nothing else.
         threads: that step the environments.
 
     Raises:
@@ -120,11 +120,12 @@ class GoalEnvironments(PresentEpisodes[ToldEpisodes]):
 
     # One episode
 
-    def begin(self, episodes: ToldEpisodes) -> GoalObservation:
+    def begin(self, episodes: ToldEpisodes, late: np.ndarray | None = None) -> GoalObservation:
         """Begin N episodes: straight fingers, the hand where it begins, the object where it lies.
 
         Args:
             episodes: of this task's points.
+            late: (N,) steps by which targets come late to each hand.
 
         Returns:
             What is seen.
@@ -148,7 +149,8 @@ class GoalEnvironments(PresentEpisodes[ToldEpisodes]):
 
         self._present, self._steps = (episodes, physics), 0
         self._wrists = episodes.hands.copy()
-        self._sent = [(self._wrists, self._targets)] * self._late
+        self._delays = np.full(count, self._late) if late is None else late
+        self._sent = [(self._wrists, self._targets)]
         self._frames = reference_frames(episodes.hands)
         self._actions = np.zeros((count, action_size(self._hand)))
         self._centers = np.array([item.center_of_mass for item in objects])
@@ -194,7 +196,7 @@ class GoalEnvironments(PresentEpisodes[ToldEpisodes]):
         )
         self._actions = np.clip(np.asarray(actions, dtype=float), -1.0, 1.0)
         self._sent.append((self._wrists, self._targets))
-        physics.set_targets(*self._sent.pop(0))
+        physics.set_targets(*self._arriving())
         self._tick()
         rewards = self._reward()
         self._returns += rewards
@@ -230,6 +232,14 @@ class GoalEnvironments(PresentEpisodes[ToldEpisodes]):
             lost=lost_in(verdicts.paper, verdicts.latched, keypoint_errors, all_rises),
             faults=self.faults,
         )
+
+    def _arriving(self) -> tuple[np.ndarray, np.ndarray]:
+        """Targets that come to the hands now, of those sent now and before."""
+        del self._sent[: -1 - int(self._delays.max())]
+        rows = np.arange(len(self._delays))
+        sent = np.maximum(len(self._sent) - 1 - self._delays, 0)
+        wrists, joints = (np.stack(each)[sent, rows] for each in zip(*self._sent, strict=True))
+        return wrists, joints
 
     def _tick(self) -> None:
         self.physics.step()

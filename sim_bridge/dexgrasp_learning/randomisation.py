@@ -41,6 +41,9 @@ class RandomisationConfig(Parameters):
 class Randomisation:
     """What is random in N episodes: drawn as they begin, the noise of what is seen as they go on.
 
+    Attributes:
+        delays: (N,) steps by which each one's actions are late.
+
     Args:
         config: how much.
         count: N.
@@ -51,7 +54,7 @@ class Randomisation:
     def __init__(self, config: RandomisationConfig, count: int, horizon: int, seed: int) -> None:
         self._config, self._count = config, count
         self._rng = np.random.default_rng(seed)
-        self._delays = self._rng.integers(config.action_delay, size=count, endpoint=True)
+        self.delays = self._rng.integers(config.action_delay, size=count, endpoint=True)
         latest = max(horizon - config.wrist_gap, 1)
         self._lost = self._rng.integers(1, latest, size=count, endpoint=True)
         self._wrist_noise = np.ones(count)
@@ -81,7 +84,7 @@ class Randomisation:
         if not self._config.action_delay:
             return actions
         self._sent.append(actions.copy())
-        made = len(self._sent) - 1 - self._delays
+        made = len(self._sent) - 1 - self.delays
         sent = np.stack(self._sent)[np.maximum(made, 0), np.arange(self._count)]
         return np.where(made[:, None] >= 0, sent, 0.0)
 

@@ -38,9 +38,9 @@ class StudentSight:
         self._config, self._hand = randomisation or RandomisationConfig(), load_hand()
 
     def begin(self, episodes: ToldEpisodes, seed: int = 0) -> Randomisation:
-        """New episodes, which have begun in the environments.
+        """New episodes, which begin in the environments, too.
 
-        Gives what is random in them, for the physics.
+        Gives what is random in them, for the physics and for what comes late.
 
         Raises:
             ValueError: nobody looked at the objects.

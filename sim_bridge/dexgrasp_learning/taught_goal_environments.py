@@ -73,10 +73,10 @@ class TaughtGoalEnvironments:
         carrying = self._teaching.carrying
         plans = plans_of(episodes, self._environments.config, carrying)
         self._expert = ExpertPolicy(self._environments, episodes, plans, carrying.expert)
-        seen = self._environments.begin(episodes)
         rng = np.random.default_rng(derived_seed(seed, "jitter"))
         told = jittered(episodes.goals, self._teaching.jitter, rng, self._hand)
         self._random = self._sight.begin(replace(episodes, goals=told), seed)
+        seen = self._environments.begin(episodes, self._random.delays)
         self._random.vary(self._environments.physics)
         self._view = self._sight.view(seen)
         return self._view
@@ -88,8 +88,7 @@ class TaughtGoalEnvironments:
             ValueError: as `GoalEnvironments.step`.
         """
         now = self._environments
-        moves = self._random.arriving(np.asarray(actions))
-        seen, _ = now.step(moves_to_actions(moves, self._view, self._hand, now.config))
+        seen, _ = now.step(moves_to_actions(actions, self._view, self._hand, now.config))
         self._view = self._sight.view(seen)
         return self._view
 

@@ -76,9 +76,9 @@ def test_mass_and_friction_are_the_scenes():
 def test_late_targets_move_the_hand_late_and_not_otherwise():
     own = episodes()
     paths = {}
-    for late in (0, 2):
-        environments = goal_scenes.environments(TASK, late=late)
-        environments.begin(own)
+    for late in (0, 2, np.array([0, 1, 2, 2])):
+        environments = goal_scenes.environments(TASK, late=late if np.isscalar(late) else 0)
+        environments.begin(own, None if np.isscalar(late) else late)
         wanted = environments.wrist_targets
         wanted[:, 2, 3] += 0.03  # less than a target may be ahead
         path = []
@@ -94,10 +94,14 @@ def test_late_targets_move_the_hand_late_and_not_otherwise():
                 )
             )
             path.append(environments.state.wrists[:, 2, 3])
-        paths[late] = np.array(path)
+        paths[late if np.isscalar(late) else "each"] = np.array(path)
     assert np.ptp(paths[2][:2], axis=0).max() < 1e-3
     assert paths[2][2:] == pytest.approx(paths[0][:-2], abs=2e-3)
     assert np.abs(paths[2] - paths[0]).max() > 0.01
+    # Each hand has its own.
+    assert np.array_equal(paths["each"][:, 0], paths[0][:, 0])
+    assert np.array_equal(paths["each"][:, 2:], paths[2][:, 2:])
+    assert paths["each"][1:, 1] == pytest.approx(paths[0][:-1, 1], abs=2e-3)
 
 
 class Proposals:
