@@ -11,7 +11,6 @@ from dexgrasp_learning.task_scenes import task_scene
 from dexgrasp_models.hand.spec import load_hand
 from dexgrasp_models.parameters import Parameters, choice, parameter
 from dexgrasp_models.tasks.goal_episodes import ToldEpisodes
-from dexgrasp_models.tasks.goal_frame import inverses
 from dexgrasp_models.tasks.goal_jitter import DEPTHS, jittered_to
 from dexgrasp_sim.scene import SceneConfig
 
@@ -64,10 +63,8 @@ def disturbed(
     """
     told, count = episodes, len(episodes)
     if disturbance.jitter != AS_TOLD:
-        inverse = inverses(told.object_poses)
-        clouds = told.clouds @ inverse[:, :3, :3].swapaxes(1, 2) + inverse[:, None, :3, 3]
         depth = DEPTHS[disturbance.jitter]
-        goals = jittered_to(told.goals, clouds, depth, rng, load_hand())
+        goals = jittered_to(told.goals, told.object_clouds, depth, rng, load_hand())
         told = replace(told, goals=goals)
     if told.looks is not None and disturbance.cloud_bias:
         ways = rng.normal(size=(count, 3))

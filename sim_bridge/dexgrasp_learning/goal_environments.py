@@ -157,9 +157,7 @@ class GoalEnvironments(PresentEpisodes[ToldEpisodes]):
         self._goals = episodes.goals.palm_poses
         self._goal_joints = episodes.goals.joints.astype(float)
         self._goal_keypoints = keypoints_of(self._goals, self._goal_joints, self._hand)
-        inverse = inverses(episodes.object_poses)
-        turned = episodes.clouds @ inverse[:, :3, :3].swapaxes(1, 2)
-        self._clouds = turned + inverse[:, None, :3, 3]
+        self._clouds = episodes.object_clouds
         self._state = self._measured()
         self._start = self._object_places()
         self._distances: list[np.ndarray] = []

@@ -69,11 +69,11 @@ def proposed(
             grasps = _proposer().propose(cloud, PROPOSALS, int(rng.integers(2**31)))
         except (PerceptionError, CloudError, NoProposalError):
             return _staying(episode)
-        points = cloud.object_points.astype(float)[None]
+        points = cloud.object_points.astype(float)
         seen = replace(
             episode,
-            clouds=as_many(points[0], task.points)[None],
-            looks=None if episode.looks is None else as_many(points[0], look_points)[None],
+            clouds=as_many(points, task.points)[None],
+            looks=None if episode.looks is None else as_many(points, look_points)[None],
         )
         if which is Proposed.SINGLE:
             return _told(seen, grasps[rng.integers(len(grasps))], settings)

@@ -16,7 +16,7 @@ from dexgrasp_models.data.grasps import Grasps
 from dexgrasp_models.tasks.assist_episodes import Clouds, scenes_on_tables
 from dexgrasp_models.tasks.batches import batch
 from dexgrasp_models.tasks.goal_config import GoalConfig
-from dexgrasp_models.tasks.goal_frame import first_hands
+from dexgrasp_models.tasks.goal_frame import first_hands, inverses
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,6 +64,13 @@ class ToldEpisodes:
     def goal_wrists(self) -> np.ndarray:
         """(N, 4, 4) of `rh_palm` in `world`, where the grasp is wanted at first."""
         return self.object_poses @ self.goals.palm_poses
+
+    @property
+    def object_clouds(self) -> np.ndarray:
+        """(N, P, 3) of the objects in their own frames, m."""
+        inverse = inverses(self.object_poses)
+        turned = self.clouds @ inverse[:, :3, :3].swapaxes(1, 2)
+        return turned + inverse[:, None, :3, 3]
 
 
 def draw_told_episodes(
