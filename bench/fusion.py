@@ -88,9 +88,9 @@ def fuse_with_open3d(
     o3d.utility.random.seed(0)
     for frame in frames:
         camera = frame.camera
-        seen = _deprojected(camera, frame.depth).crop(box)
+        seen = deprojected(camera, frame.depth).crop(box)
         if table_first:
-            thinned = _deprojected(camera, frame.depth, stride=STRIDE).crop(box)
+            thinned = deprojected(camera, frame.depth, stride=STRIDE).crop(box)
             plane, _ = thinned.segment_plane(config.table_margin, ransac_n=3, num_iterations=100)
             up = np.asarray(plane) * np.sign(plane[2])
             above = np.asarray(seen.points) @ up[:3] + up[3] > config.table_margin
@@ -121,9 +121,7 @@ def fuse_with_open3d(
     return np.asarray(cloud.points), np.asarray(cloud.normals)
 
 
-def _deprojected(
-    camera: CameraModel, depth: np.ndarray, stride: int = 1
-) -> o3d.geometry.PointCloud:
+def deprojected(camera: CameraModel, depth: np.ndarray, stride: int = 1) -> o3d.geometry.PointCloud:
     """In `world`, of every pixel or of every `stride`-th each way."""
     return o3d.geometry.PointCloud.create_from_depth_image(
         o3d.geometry.Image(depth),
@@ -134,12 +132,17 @@ def _deprojected(
     )
 
 
+def distances_mm(scene: o3d.t.geometry.RaycastingScene, points: np.ndarray) -> np.ndarray:
+    """(N,) of points (N, 3) to the mesh."""
+    return 1e3 * scene.compute_distance(o3d.core.Tensor(points.astype(np.float32))).numpy()
+
+
 def errors(
     scene: o3d.t.geometry.RaycastingScene, points: np.ndarray, normals: np.ndarray
 ) -> dict[str, float]:
     """Distances to the mesh in millimetres, angles to the nearest face's normal in degrees."""
     nearest = scene.compute_closest_points(o3d.core.Tensor(points.astype(np.float32)))
-    distance = 1e3 * np.linalg.norm(nearest["points"].numpy() - points, axis=1)
+    distance = distances_mm(scene, points)
     cosine = np.einsum("nc,nc->n", nearest["primitive_normals"].numpy(), normals)
     angle = np.degrees(np.arccos(np.clip(cosine, -1.0, 1.0)))
     return {

@@ -26,6 +26,7 @@ ENOUGH = 5
 ON_REQUEST = (
     contract.OBJECT_CLOUD,
     contract.SCENE_CLOUD,
+    contract.CLOUD_STREAM,
     contract.GRASPS,
     contract.GRASP_POSES,
     contract.GRASP_MARKERS,

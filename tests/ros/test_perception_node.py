@@ -50,7 +50,7 @@ PUBLISH_PERIOD = 0.1
 BALL = Sphere((0.02, -0.01, 0.035), 0.035)
 CARTON = Box((0.0, 0.0, 0.05), (0.07, 0.05, 0.10))
 FAR_AWAY = np.array([[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 3.0], [0, 0, 0, 1.0]])
-PARAMETERS = {"frame_timeout": 2.0, "camera_timeout": 1.0}
+PARAMETERS = {"frame_timeout": 2.0, "camera_timeout": 1.0, "stream_rate": 20.0}
 RIG = load_rig(find_config("cameras/four_d415.yaml"))
 NAMES = [camera.name for camera in RIG]
 
@@ -432,12 +432,17 @@ def test_nothing_on_the_table(bench):
     assert answer.message == "nothing stands above the table in the workspace"
 
 
-def test_the_hand_itself_is_no_object(bench):
-    ball = Sphere((0.0, 0.0, 0.2), 0.014)
-    bench.show(ball)
-    assert bench.capture().success
+def show_a_palm(bench):
+    """Shows a ball; gives the wrist whose palm is in its place."""
+    bench.show(Sphere((0.0, 0.0, 0.2), 0.014))
     around = look_at([0.0, 0.0, 0.2], [1.0, 0.0, 0.2])
     around[:3, 3] -= 0.04 * around[:3, 2]
+    return around
+
+
+def test_the_hand_itself_is_no_object(bench):
+    around = show_a_palm(bench)
+    assert bench.capture().success
     bench.wrist = around
     time.sleep(3 * PUBLISH_PERIOD)
     answer = bench.capture()
@@ -483,7 +488,7 @@ def test_diagnostics_name_a_silent_camera(bench):
     status = next(each for each in bench.diagnostics if each.message == silent)
     assert status.name == "perception"
     assert status.level == DiagnosticStatus.WARN
-    assert {value.key for value in status.values} == {"last_capture", *NAMES}
+    assert {value.key for value in status.values} == {"last_capture", "stream", *NAMES}
     bench.show(BALL)
     bench.diagnostics.clear()
     wait_until(
@@ -519,6 +524,85 @@ def test_images_are_asked_for_during_a_capture_only(bench):
     bench.node.destroy_timer(timer)
     assert set(asked) == {ReliabilityPolicy.RELIABLE}, "as the publisher offers"
     wait_until(lambda: bench.node.count_subscribers(topic) == 0, "nobody to listen")
+
+
+@contextmanager
+def streaming(bench):
+    """The points of the clouds that are streamed, by their stamps in ns, as long as one listens."""
+    topic, clouds = contract.CLOUD_STREAM, {}
+
+    def keep(message):
+        assert message.header.frame_id == "world"
+        ns = conversions.stamp_to_ns(message.header.stamp)
+        clouds[ns] = conversions.cloud_from_message(message)[0].astype(float)
+
+    subscription = bench.node.create_subscription(topic.type, topic.name, keep, topic.qos)
+    try:
+        yield clouds
+    finally:
+        bench.node.destroy_subscription(subscription)
+
+
+def told(bench, words):
+    """Whether the node's newest word on its stream has these in it; a function to be waited for."""
+
+    def is_told():
+        values = bench.diagnostics[-1].values if bench.diagnostics else ()
+        return any(each.key == "stream" and words in each.value for each in values)
+
+    return is_told
+
+
+def newest(clouds):
+    return clouds[max(clouds)] if clouds else np.zeros((0, 3))
+
+
+def test_who_listens_gets_a_stream_of_clouds_of_what_stands_there_now(bench):
+    image = contract.depth_image("camera_1").name
+    wait_until(lambda: bench.node.count_subscribers(image) == 0, "nobody to listen")
+    with streaming(bench) as clouds:
+        for body in (BALL, CARTON):
+            bench.show(body)
+            wait_until(
+                lambda body=body: (
+                    len(points := newest(clouds))
+                    and np.abs(body.surface_distance(points)).max() < 0.005
+                ),
+                "clouds of the body that is there",
+            )
+        since = len(clouds)
+        wait_until(lambda: len(clouds) > since + 3, "more clouds")
+        assert list(clouds) == sorted(clouds)
+        assert bench.capture().success, "as without a stream"
+    wait_until(lambda: bench.node.count_subscribers(image) == 0, "cameras to be left alone")
+
+
+def test_the_stream_goes_on_without_a_camera_and_stops_without_fresh_images(bench):
+    with streaming(bench) as clouds:
+        wait_until(told(bench, "points of 4 cameras"), "all cameras")
+        bench.unplug("camera_2")
+        wait_until(told(bench, "points of 3 cameras"), "the others")
+        for name in set(NAMES) - {"camera_2"}:
+            bench.change(name, age=5.0)
+        wait_until(told(bench, "no fresh image of 4 cameras"), "a word on it")
+        since = len(clouds)
+        wait_until(told(bench, "no fresh image of 4 cameras"), "a word on it")
+        assert len(clouds) == since
+    wait_until(told(bench, "nobody listens"), "a word on it")
+
+
+def test_the_hand_itself_is_not_in_the_stream(bench):
+    around = show_a_palm(bench)
+    with streaming(bench) as clouds:
+        wait_until(
+            lambda: len(points := newest(clouds)) > 20 and points[:, 2].min() > 0.18, "the ball"
+        )
+        bench.wrist = around
+        wait_until(lambda: len(newest(clouds)) == 0, "the ball to be taken for the palm")
+        bench.wrist = None
+        since = len(clouds)
+        wait_until(told(bench, "the robot's state nearest to the images"), "a word on it")
+        assert len(clouds) < since + 15, "without the robot's state there are no clouds"
 
 
 def test_a_driver_that_offers_best_effort_only_is_heard(bench):

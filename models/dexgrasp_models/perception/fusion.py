@@ -175,14 +175,14 @@ def _fuse(
     used, points = [], []
     for frame in frames:
         try:
-            depth = _millimetres(frame, config)
+            depth = depth_millimetres(frame, config)
         except PerceptionError as error:
             warnings.append(f"{frame.camera.name}: {error}")
             continue
         if doubt := _depth_doubt(frame, depth, config):
             warnings.append(f"{frame.camera.name}: {doubt}")
             continue
-        table = _table(frame.camera, depth, config)
+        table = table_seen(frame.camera, depth, config)
         deviation = table.offset - config.table_height
         if abs(deviation) > config.table_margin:
             warnings.append(
@@ -190,13 +190,13 @@ def _fuse(
                 "calibrate this camera"
             )
         used.append(frame.camera)
-        points.append(_points_above(table, frame.camera, depth, config))
+        points.append(points_above_table(table, frame.camera, depth, config))
     if len(used) < config.min_cameras:
         raise PerceptionError(f"{len(used)} usable camera images, {config.min_cameras} needed")
 
     cloud = np.concatenate(points, axis=1)
     seen_by = np.repeat(np.arange(len(used)), [seen.shape[1] for seen in points])
-    in_workspace = _inside(cloud, config.workspace_min, config.workspace_max)
+    in_workspace = inside_box(cloud, config.workspace_min, config.workspace_max)
     near = average(
         cloud[:, in_workspace],
         seen_by[in_workspace],
@@ -205,8 +205,8 @@ def _fuse(
     )
     far = thin(cloud[:, ~in_workspace], config.scene_voxel_size, _SCENE_VOXEL_MIN_PIXELS)
     if robot_distance is not None:
-        near = near.select(_off_robot(near.points, robot_distance, config.robot_margin))
-        far = far[:, _off_robot(far, robot_distance, config.robot_margin)]
+        near = near.select(off_robot(near.points, robot_distance, config.robot_margin))
+        far = far[:, off_robot(far, robot_distance, config.robot_margin)]
     dense = occupied_neighbours(near.points, config.voxel_size) >= config.outlier_neighbours
     near = near.select(dense)
     if not len(near):
@@ -229,8 +229,12 @@ def _fuse(
     )
 
 
-def _millimetres(frame: DepthFrame, config: FusionConfig) -> np.ndarray:
-    """The image as float32 millimetres (height * width,), 0 where there is no reading."""
+def depth_millimetres(frame: DepthFrame, config: FusionConfig) -> np.ndarray:
+    """The image as float32 millimetres (height * width,), 0 where there is no reading.
+
+    Raises:
+        PerceptionError: it isn't of its camera's size, of no known kind, or nearly empty.
+    """
     depth, camera = np.asarray(frame.depth), frame.camera
     if depth.shape != (camera.height, camera.width):
         shape = "x".join(str(side) for side in depth.shape[::-1])
@@ -272,25 +276,29 @@ def _depth_doubt(frame: DepthFrame, depth: np.ndarray, config: FusionConfig) -> 
     )
 
 
-def _strided(camera: CameraModel, depth: np.ndarray) -> np.ndarray:
+def _strided(camera: CameraModel, depth: np.ndarray, stride: int = _TABLE_FIT_STRIDE) -> np.ndarray:
     """Flat indices of the pixels with a reading on a coarse grid."""
-    rows, columns = np.mgrid[
-        : camera.height : _TABLE_FIT_STRIDE, : camera.width : _TABLE_FIT_STRIDE
-    ]
+    rows, columns = np.mgrid[: camera.height : stride, : camera.width : stride]
     pixels = (rows * camera.width + columns).ravel()
     return pixels[depth[pixels] > 0.0]
 
 
-def _table(camera: CameraModel, depth: np.ndarray, config: FusionConfig) -> TablePlane:
+def table_seen(
+    camera: CameraModel,
+    depth: np.ndarray,
+    config: FusionConfig,
+    stride: int = _TABLE_FIT_STRIDE,
+) -> TablePlane:
+    """The table as a camera sees it, by every so many-th pixel each way of an image in mm."""
     if not config.refine_table:
         return TablePlane(config.table_height)
-    points = _deproject(camera, _strided(camera, depth), depth)
+    points = _deproject(camera, _strided(camera, depth, stride), depth)
     low = (*config.scene_min[:2], -np.inf)
     high = (*config.scene_max[:2], np.inf)
-    return fit_table(points[:, _inside(points, low, high)], config.table_height)
+    return fit_table(points[:, inside_box(points, low, high)], config.table_height)
 
 
-def _points_above(
+def points_above_table(
     table: TablePlane, camera: CameraModel, depth: np.ndarray, config: FusionConfig
 ) -> np.ndarray:
     """Points (3, N) in the scene's box above the table, float32."""
@@ -306,7 +314,7 @@ def _points_above(
     height *= depth.reshape(height.shape)
     above = np.flatnonzero(height > np.float32(1e3 * lowest))
     points = _deproject(camera, above[depth[above] > 0.0], depth)
-    return points[:, _inside(points, config.scene_min, config.scene_max)]
+    return points[:, inside_box(points, config.scene_min, config.scene_max)]
 
 
 def _deproject(camera: CameraModel, pixels: np.ndarray, depth: np.ndarray) -> np.ndarray:
@@ -325,7 +333,7 @@ def _deproject(camera: CameraModel, pixels: np.ndarray, depth: np.ndarray) -> np
     return points
 
 
-def _inside(points: np.ndarray, low: Sequence[float], high: Sequence[float]) -> np.ndarray:
+def inside_box(points: np.ndarray, low: Sequence[float], high: Sequence[float]) -> np.ndarray:
     """Mask (N,) of the points (3, N) in an axis-aligned box."""
     inside = np.ones(points.shape[1], dtype=bool)
     for values, lower, upper in zip(points, low, high, strict=True):
@@ -333,7 +341,8 @@ def _inside(points: np.ndarray, low: Sequence[float], high: Sequence[float]) -> 
     return inside
 
 
-def _off_robot(points: np.ndarray, distance: RobotDistance, margin: float) -> np.ndarray:
+def off_robot(points: np.ndarray, distance: RobotDistance, margin: float) -> np.ndarray:
+    """Mask (N,) of the points (3, N) farther from the robot than a margin in m."""
     if not points.shape[1]:
         return np.zeros(0, dtype=bool)
     return np.asarray(distance(np.ascontiguousarray(points.T))) > margin

@@ -55,6 +55,14 @@ def robot_distance(
     return distance
 
 
+def either_distance(distances: Sequence[RobotDistance]) -> RobotDistance:
+    """Distances to the nearest of several places of the robot, as where images are of several
+    times."""
+    if len(distances) == 1:
+        return distances[0]
+    return lambda points: np.min([distance(points) for distance in distances], axis=0)
+
+
 def _distance(points: np.ndarray, frame: np.ndarray, primitive: Primitive) -> np.ndarray:
     """Signed distances (N,) of points (N, 3) to a shape whose centre's pose is `frame`."""
     if primitive.kind == "capsule":

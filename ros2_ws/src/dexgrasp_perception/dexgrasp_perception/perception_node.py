@@ -1,4 +1,5 @@
-"""Fuses the depth cameras on request into the clouds of the object and of the scene."""
+"""Fuses the depth cameras into the clouds of the object and of the scene, on request, and streams
+what stands on the table, where it is asked to."""
 
 from __future__ import annotations
 
@@ -8,7 +9,6 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,8 +17,7 @@ from tf2_msgs.msg import TFMessage
 
 from dexgrasp_interfaces.srv import Capture
 from dexgrasp_models.config import find_config
-from dexgrasp_models.parameters import Parameters, choice, flag, parameter, text
-from dexgrasp_models.perception.cameras import DepthFrame, RigError, load_rig
+from dexgrasp_models.perception.cameras import CameraModel, DepthFrame, RigError, load_rig
 from dexgrasp_models.perception.fusion import (
     FusedCloud,
     FusionConfig,
@@ -26,7 +25,10 @@ from dexgrasp_models.perception.fusion import (
     RobotDistance,
     fuse,
 )
+from dexgrasp_models.perception.streaming import StreamConfig
 from dexgrasp_perception.camera_input import CameraInput, camera_transforms
+from dexgrasp_perception.cloud_streaming import CloudStreaming
+from dexgrasp_perception.perception_parameters import TF, PerceptionParameters
 from dexgrasp_perception.robot_input import RobotInput
 from dexgrasp_ros import contract, conversions
 from dexgrasp_ros.freed_memory import return_large_blocks
@@ -35,48 +37,12 @@ from dexgrasp_ros.node_process import main
 from dexgrasp_ros.parameters import current_parameters, declare_parameters
 from dexgrasp_ros.transforms import Transforms
 
-RIG, TF = "rig", "tf"
-"""Who tells where the cameras stand."""
 TRANSFORM_TIMEOUT = 2.0
 """Seconds of wall time in which the transform of a camera's frame must have come."""
 HEALTH_PERIOD = 1.0
 """Seconds of wall time between two looks at which cameras deliver."""
 WAIT_PERIOD = 0.1
 """Seconds of wall time after which a capture that waits looks again, where nothing has come."""
-
-
-@dataclass(frozen=True)
-class PerceptionParameters(Parameters):
-    """Parameters of the node beside those of the fusion (`FusionConfig`, prefix `fusion.`)."""
-
-    rig: str = text("cameras/four_d415.yaml", "camera rig, a file in config/ or a path")
-    extrinsics: str = choice(
-        RIG,
-        (RIG, TF),
-        "where the cameras stand: as the rig says, or as tf says of the frames of their images",
-    )
-    frame_timeout: float = parameter(
-        4.0,
-        0.0,
-        600.0,
-        "s of wall time",
-        "a camera that nothing has come from for this long is not waited for by a capture",
-    )
-    max_frame_age: float = parameter(
-        0.5,
-        0.0,
-        60.0,
-        "s",
-        "where no newer image comes, how much before the request one may have been taken",
-    )
-    camera_timeout: float = parameter(
-        5.0,
-        0.1,
-        600.0,
-        "s of wall time",
-        "a camera that nothing has come from for this long is reported as silent",
-    )
-    mask_robot: bool = flag(True, "leave out the robot's own points")
 
 
 class _Captured(NamedTuple):
@@ -94,6 +60,8 @@ class PerceptionNode(ManagedNode):
     request. It waits as long as something comes from a camera, and says of the others whether they
     are silent or their images get lost. The clouds are stamped with the newest image in them: with
     images taken after the request, as is the rule, their stamp is not before the request.
+
+    With ``stream_rate`` it also publishes ``perception/cloud_stream`` while somebody listens.
     """
 
     parameters_type = PerceptionParameters
@@ -101,6 +69,8 @@ class PerceptionNode(ManagedNode):
     def __init__(self, **options: Any) -> None:
         super().__init__("perception", **options)
         self._fusion = declare_parameters(self, FusionConfig, prefix="fusion.")
+        self._stream_config = declare_parameters(self, StreamConfig, prefix="stream.")
+        self._stream: CloudStreaming | None = None
         self._arrived = threading.Condition()
         self._cameras: list[CameraInput] = []
         self._robot: RobotInput | None = None
@@ -128,18 +98,24 @@ class PerceptionNode(ManagedNode):
         by_tf = self._transforms is not None
         self._cameras = [CameraInput(self, camera, self._arrived, by_tf) for camera in rig]
         self._robot = RobotInput(self, self._arrived) if self.parameters.mask_robot else None
+        self._stream = None
+        if self.parameters.stream_rate > 0.0:
+            self._begin_streaming(rig, by_tf)
         self.create_waiting_service(Trigger, contract.CAPTURE_SERVICE, self._on_capture)
         self.create_waiting_service(Capture, contract.CAPTURE_WITH_SERVICE, self._on_capture_with)
         self._health = self.create_timer(HEALTH_PERIOD, self._check_health, clock=self.steady_clock)
 
     def deactivate(self) -> None:
-        """Has a capture that waits answer that the node was deactivated."""
+        """Has a capture that waits answer that the node was deactivated, and ends the stream."""
+        if self._stream is not None:
+            self._stream.stop()
         with self._arrived:
             self._arrived.notify_all()
 
     def cleanup(self) -> None:
         """Forgets the rig; a capture that is under way works on with what it has."""
         self._cameras, self._robot, self._transforms = [], None, None
+        self._stream = None
 
     # Capture
 
@@ -284,6 +260,7 @@ class PerceptionNode(ManagedNode):
         cameras: Sequence[CameraInput],
         transforms: Transforms,
         missing: dict[str, str],
+        timeout: float = TRANSFORM_TIMEOUT,
     ) -> list[DepthFrame]:
         """The frames with their cameras where tf has them; where it has none they are missing."""
         frame_ids = {camera.model.name: camera.image_frame for camera in cameras}
@@ -291,7 +268,7 @@ class PerceptionNode(ManagedNode):
         for frame in frames:
             name = frame.camera.name
             try:
-                pose = transforms.pose(frame_ids[name], TRANSFORM_TIMEOUT)
+                pose = transforms.pose(frame_ids[name], timeout)
             except conversions.MessageError as error:
                 missing[name] = str(error)
             else:
@@ -339,6 +316,34 @@ class PerceptionNode(ManagedNode):
             )
         )
 
+    # Stream
+
+    def _begin_streaming(self, rig: Sequence[CameraModel], by_tf: bool) -> None:
+        p = self.parameters
+        self._stream_config = current_parameters(self, self._stream_config, prefix="stream.")
+        self._stream = CloudStreaming(
+            self,
+            rig,
+            by_tf,
+            self._placed_in_stream,
+            self._stream_config,
+            self._fusion,
+            mask_robot=p.mask_robot,
+            max_age=p.max_frame_age,
+        )
+        self.create_timer(1.0 / p.stream_rate, self._update_stream, clock=self.steady_clock)
+
+    def _update_stream(self) -> None:
+        if self.active and self._stream is not None:
+            self._stream.update()
+
+    def _placed_in_stream(
+        self, frames: Sequence[DepthFrame], cameras: Sequence[CameraInput]
+    ) -> list[DepthFrame]:
+        if self._transforms is None:
+            return list(frames)
+        return self._placed(frames, cameras, self._transforms, {}, timeout=0.0)
+
     # Health
 
     def _check_health(self) -> None:
@@ -361,6 +366,8 @@ class PerceptionNode(ManagedNode):
             level = max(level, ERROR if too_few else WARN)
         elif level != OK:
             message += f"; last capture: {capture}"
+        if self._stream is not None:
+            values["stream"] = self._stream.status
         self.report(level, message, last_capture=capture, **values)
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+from collections import deque
+from collections.abc import Mapping
 
 import numpy as np
 from geometry_msgs.msg import PoseStamped
@@ -16,6 +18,11 @@ from dexgrasp_models.hand.spec import load_hand
 from dexgrasp_models.perception.fusion import RobotDistance
 from dexgrasp_models.perception.robot_mask import robot_distance
 from dexgrasp_ros import contract, conversions
+
+_KEPT = 100
+"""Wrist poses; two seconds of them."""
+_STATE_AGE_NS = 100_000_000
+"""Between an image and the state that it is told the robot by, at most."""
 
 
 class RobotInput:
@@ -36,6 +43,7 @@ class RobotInput:
         self._arm: ArmKinematics | None = None
         self._angles: dict[str, float] = {}
         self._wrist: PoseStamped | None = None
+        self._past: deque[tuple[int, PoseStamped, dict[str, float]]] = deque(maxlen=_KEPT)
         self._node = node
         self._arrived = arrived
         self._subscriptions: list[Subscription] = []
@@ -46,6 +54,7 @@ class RobotInput:
         states, wrist = contract.JOINT_STATES, contract.WRIST_POSE
         with self._arrived:
             self._angles, self._wrist = {}, None
+            self._past.clear()
         self._sources = self._node.count_publishers(states.name)
         self._subscriptions = [
             self._node.create_subscription(states.type, states.name, self._put_joints, states.qos),
@@ -61,21 +70,31 @@ class RobotInput:
         arm = self._sources < 2 or all(name in self._angles for name in self._arm_joints)
         return self._wrist is not None and fingers and arm
 
-    def distance(self) -> RobotDistance:
-        """Distance to the robot as it is now.
+    def distance(self, at_ns: int | None = None) -> RobotDistance:
+        """Distance to the robot as it is now, or as it was at a time on the clock of its stamps.
 
         Raises:
-            MessageError: its state is not known, or not finite.
+            MessageError: its state is not known, or not of about that time, or not finite.
         """
-        if self._wrist is None:
+        with self._arrived:
+            angles, wrist = self._angles, self._wrist
+            if at_ns is not None and self._past:
+                ns, wrist, angles = min(self._past, key=lambda past: abs(past[0] - at_ns))
+                if abs(ns - at_ns) > _STATE_AGE_NS:
+                    raise conversions.MessageError(
+                        f"the robot's state nearest to the images is {(at_ns - ns) / 1e9:+.2f} s "
+                        "off their time"
+                    )
+        if wrist is None:
             topic = self._node.resolve_topic_name(contract.WRIST_POSE.name)
             raise conversions.MessageError(f"nothing on {topic}")
-        palm_pose = conversions.world_pose_from_message(self._wrist)
+        palm_pose = conversions.world_pose_from_message(wrist)
         capsules = []
-        if all(name in self._angles for name in self._arm_joints):
+        if all(name in angles for name in self._arm_joints):
             self._arm = self._arm or ArmKinematics()
-            capsules = self._arm.capsules(self._joints(self._arm_joints))
-        return robot_distance(self._hand, palm_pose, self._joints(self._finger_joints), capsules)
+            capsules = self._arm.capsules(self._joints(angles, self._arm_joints))
+        fingers = self._joints(angles, self._finger_joints)
+        return robot_distance(self._hand, palm_pose, fingers, capsules)
 
     def stop_states(self) -> None:
         """Listens no more; the newest are kept."""
@@ -83,15 +102,15 @@ class RobotInput:
             self._node.destroy_subscription(subscription)
         self._subscriptions.clear()
 
-    def _joints(self, names: tuple[str, ...]) -> np.ndarray:
+    def _joints(self, angles: Mapping[str, float], names: tuple[str, ...]) -> np.ndarray:
         topic = self._node.resolve_topic_name(contract.JOINT_STATES.name)
-        missing = [name for name in names if name not in self._angles]
+        missing = [name for name in names if name not in angles]
         if missing:
             raise conversions.MessageError(f"{topic} lacks {', '.join(missing)}")
-        angles = np.array([self._angles[name] for name in names])
-        if not np.isfinite(angles).all():
+        values = np.array([angles[name] for name in names])
+        if not np.isfinite(values).all():
             raise conversions.MessageError(f"{topic} is not finite")
-        return angles
+        return values
 
     def _put_joints(self, message: JointState) -> None:
         with self._arrived:
@@ -101,4 +120,6 @@ class RobotInput:
     def _put_wrist(self, message: PoseStamped) -> None:
         with self._arrived:
             self._wrist = message
+            ns = conversions.stamp_to_ns(message.header.stamp)
+            self._past.append((ns, message, dict(self._angles)))
             self._arrived.notify_all()

@@ -69,6 +69,9 @@ CLUTCH = Topic("teleop/clutch", Joy, qos.STATE)
 ASSIST_STATE = Topic("assist/state", AssistState, qos.STATE, frame_id=WORLD)
 OBJECT_CLOUD = Topic("perception/object_cloud", PointCloud2, qos.LATCHED, frame_id=WORLD)
 SCENE_CLOUD = Topic("perception/scene_cloud", PointCloud2, qos.LATCHED, frame_id=WORLD)
+CLOUD_STREAM = Topic("perception/cloud_stream", PointCloud2, qos.NEWEST, frame_id=WORLD)
+"""What stands in the workspace, without table and robot; where perception streams, and while
+somebody listens. Stamped with the newest image in it."""
 GRASPS = Topic("proposals/grasps", GraspArray, qos.LATCHED, frame_id=WORLD)
 GRASP_POSES = Topic("proposals/poses", PoseArray, qos.LATCHED, frame_id=WORLD)
 GRASP_MARKERS = Topic("proposals/markers", MarkerArray, qos.LATCHED)

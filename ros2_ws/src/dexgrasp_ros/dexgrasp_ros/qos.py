@@ -47,6 +47,9 @@ NEWEST_REQUEST = _profile(1, ReliabilityPolicy.BEST_EFFORT)
 SET_POINT = _profile(1)
 """Offered to another's controller: one that was not sent yet gives way to the next."""
 
+NEWEST = _profile(1)
+"""Offered for what is many times a second, of which the newest alone counts."""
+
 DIAGNOSTICS = _profile(10)
 
 
