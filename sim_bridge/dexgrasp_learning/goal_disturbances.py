@@ -25,6 +25,9 @@ class Disturbance(Parameters):
         AS_TOLD, (AS_TOLD, *DEPTHS), "of the goals, so that the hand would reach in so deep"
     )
     moved: float = parameter(0.0, 0.0, 0.2, "m", "by which objects lie elsewhere than was seen")
+    pushed: float = parameter(
+        0.0, 0.0, 0.2, "m", "by which objects are moved once the hand is half-way down"
+    )
     cloud_bias: float = parameter(
         0.0, 0.0, 0.05, "m", "by which what the cameras saw is beside the object"
     )
@@ -72,9 +75,22 @@ def disturbed(
         told = replace(told, looks=told.looks + ways[:, None])
     true = told
     if disturbance.moved:
-        angles = rng.uniform(-np.pi, np.pi, count)
-        ways = disturbance.moved * np.stack((np.cos(angles), np.sin(angles), 0 * angles), axis=1)
+        ways = disturbance.moved * _directions(rng, count)
         poses = told.object_poses.copy()
         poses[:, :3, 3] += ways
         true = replace(told, object_poses=poses, clouds=told.clouds + ways[:, None])
     return Disturbed(told, true)
+
+
+def pushes_in(
+    episodes: ToldEpisodes, disturbance: Disturbance, rng: np.random.Generator
+) -> np.ndarray | None:
+    """(N, 3) m in `world`, by which objects are moved once the hand is half-way down, in any
+    direction; None where they aren't."""
+    return disturbance.pushed * _directions(rng, len(episodes)) if disturbance.pushed else None
+
+
+def _directions(rng: np.random.Generator, count: int) -> np.ndarray:
+    """(N, 3) along the table."""
+    angles = rng.uniform(-np.pi, np.pi, count)
+    return np.stack((np.cos(angles), np.sin(angles), 0 * angles), axis=1)

@@ -200,6 +200,18 @@ class GoalEnvironments(PresentEpisodes[ToldEpisodes]):
         self._returns += rewards
         return self._seen(), rewards
 
+    def move_objects(self, rows: np.ndarray, ways: np.ndarray) -> None:
+        """Put some objects elsewhere, at rest; where they are to be lifted to goes along.
+
+        Args:
+            rows: (n,) of the episodes.
+            ways: (n, 3) m in `world`.
+        """
+        poses = self._state.objects[rows]
+        poses[:, :3, 3] += ways
+        self.physics.place(rows.tolist(), object_poses=poses)
+        self._start[rows] += ways
+
     def finish(self) -> GoalResults:
         """Judge the episodes; with `strict` hold the objects under the push before.
 

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from dexgrasp_learning.evaluation_jobs import episode_figures, goals_of_jobs, others_of
-from dexgrasp_learning.goal_disturbances import Disturbance, disturbed
+from dexgrasp_learning.goal_disturbances import Disturbance, disturbed, pushes_in
 from dexgrasp_learning.goal_environments import GoalEnvironments
 from dexgrasp_learning.goal_rows import ROWS, CarryingOut, plans_of, run_told
 from dexgrasp_learning.partial_clouds import PartialClouds
@@ -92,6 +92,11 @@ class GoalJob:
             del values["settings"][name]
         values["settings"] |= told_backend(values["settings"].pop("backend"))
         del values["settings"]["carrying"]["weights"]
+        # What there was before these could be chosen is found again.
+        if not any(ROWS[row].follows for row in self.settings.rows):
+            del values["settings"]["carrying"]["follow"]
+        if not self.settings.disturbance.pushed:
+            del values["settings"]["disturbance"]["pushed"]
         return json.dumps(values, sort_keys=True)
 
 
@@ -149,11 +154,12 @@ def run_goal_job(job: GoalJob) -> dict[str, Any]:
     settings, task = job.settings, job.settings.task
     rng = np.random.default_rng(job.seed)
     goals = told_goals(settings)[np.array(job.goals)]
-    looks = PartialClouds() if any(ROWS[name].learned for name in settings.rows) else None
+    looks = PartialClouds() if any(ROWS[name].sees for name in settings.rows) else None
     drawn = draw_told_episodes(goals, FullClouds(), rng, task, looks=looks)
     if settings.proposals:
         drawn = proposed(drawn, settings.proposals, task, settings.carrying, rng)
     told, true = disturbed(controlled(drawn, settings.control), settings.disturbance, rng)
+    pushes = pushes_in(told, settings.disturbance, rng)
     plans = plans_of(told, task, settings.carrying)
     environments = GoalEnvironments(
         task,
@@ -166,7 +172,7 @@ def run_goal_job(job: GoalJob) -> dict[str, Any]:
     faults = 0
     for name in settings.rows:
         policy = ROWS[name].make(environments, told, plans, settings.carrying)
-        ended = run_told(environments, true, policy)
+        ended = run_told(environments, true, policy, pushes)
         succeeded = replace(ended, mpe=np.where(ended.paper, ended.mpe, np.nan))
         rows[name] = [
             {**figures, "lost": str(lost)}

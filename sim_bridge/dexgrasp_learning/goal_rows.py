@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Protocol
 
 import numpy as np
 
+from dexgrasp_learning.followed_policy import FollowedPolicy
 from dexgrasp_learning.goal_environments import GoalEnvironments, GoalResults
+from dexgrasp_learning.goal_policy import GoalPolicy
+from dexgrasp_learning.seen_environments import SeenEnvironments
 from dexgrasp_learning.student_sight import StudentPolicy, StudentSight
 from dexgrasp_models.control.approach_plan import ApproachPlan
 from dexgrasp_models.control.config import ControlConfig, load_control_config
 from dexgrasp_models.control.executor import PlannedExecutor
+from dexgrasp_models.control.following import FollowConfig
 from dexgrasp_models.control.setup import ControllerSetup
 from dexgrasp_models.control.types import Observation, RobotState
 from dexgrasp_models.hand.spec import load_hand
@@ -28,22 +31,14 @@ Plans = Sequence[ApproachPlan | None]
 """Of N episodes; None where there is no way to the grasp."""
 
 
-class GoalPolicy(Protocol):
-    """Moves N hands."""
-
-    def begin(self, count: int) -> None:
-        """N new episodes begin: whatever was before is forgotten."""
-
-    def actions(self, seen: GoalObservation) -> np.ndarray:
-        """(N, 24) in [-1, 1], see `acted`, for what is seen of all N."""
-
-
 @dataclass(frozen=True)
 class CarryingOut:
     """Settings of the rows that carry out a plan, or learned to."""
 
     telling: TellingConfig = field(default_factory=TellingConfig)
     expert: ExpertConfig = field(default_factory=ExpertConfig)
+    follow: FollowConfig = field(default_factory=FollowConfig)
+    """Of the rows that go along with objects that are moved."""
     weights: str = ""
     """File of the student's."""
     weights_digest: str = ""
@@ -62,16 +57,32 @@ def plans_of(episodes: ToldEpisodes, task: GoalConfig, settings: CarryingOut) ->
 
 
 def run_told(
-    environments: GoalEnvironments, episodes: ToldEpisodes, policy: GoalPolicy
+    environments: GoalEnvironments,
+    episodes: ToldEpisodes,
+    policy: GoalPolicy,
+    pushes: np.ndarray | None = None,
 ) -> GoalResults:
     """How N episodes end with a policy.
+
+    Args:
+        environments: where it acts.
+        episodes: as they are.
+        policy: that acts.
+        pushes: (N, 3) m in `world`, by which each object is moved along the table once the hand is
+            half-way down to its goal; None: it isn't.
 
     Raises:
         ValueError, MeshError: as `GoalEnvironments`.
     """
     seen = environments.begin(episodes)
     policy.begin(len(episodes))
+    halfway = 0.5 * (episodes.hands + episodes.goal_wrists)[:, 2, 3]
+    left = np.full(len(episodes), pushes is not None)
     while environments.steps < environments.config.horizon:
+        due = np.flatnonzero(left & (environments.state.wrists[:, 2, 3] <= halfway))
+        if pushes is not None and len(due):
+            environments.move_objects(due, pushes[due])
+            left[due] = False
         seen, _ = environments.step(policy.actions(seen))
     return environments.finish()
 
@@ -89,7 +100,7 @@ class PlannedPolicy:
 
     def __init__(
         self,
-        environments: GoalEnvironments,
+        environments: SeenEnvironments,
         plans: Plans,
         control: ControlConfig | None = None,
     ) -> None:
@@ -208,18 +219,42 @@ class GoalRow:
         make: the policy, from the environments and episodes that it acts in, their plans, and how
             these are carried out.
         learned: whether it has weights, and sees what the cameras saw.
+        follows: whether its goals go along with what the cameras stream.
     """
 
     title: str
     make: Callable[[GoalEnvironments, ToldEpisodes, Plans, CarryingOut], GoalPolicy]
     learned: bool = False
+    follows: bool = False
+
+    @property
+    def sees(self) -> bool:
+        """Whether it needs the cameras' first look."""
+        return self.learned or self.follows
 
 
 def _student(
-    now: GoalEnvironments, told: ToldEpisodes, plans: Plans, how: CarryingOut
+    now: SeenEnvironments, told: ToldEpisodes, plans: Plans, how: CarryingOut
 ) -> StudentPolicy:
     student = LearnedStudent(how.weights, now.config)
     return StudentPolicy(now, told, student, StudentSight(now, how.telling))
+
+
+def _planned(
+    now: SeenEnvironments, told: ToldEpisodes, plans: Plans, how: CarryingOut
+) -> PlannedPolicy:
+    return PlannedPolicy(now, plans)
+
+
+def _tracked(
+    make: Callable[[SeenEnvironments, ToldEpisodes, Plans, CarryingOut], GoalPolicy],
+) -> Callable[[GoalEnvironments, ToldEpisodes, Plans, CarryingOut], GoalPolicy]:
+    def made(
+        now: GoalEnvironments, told: ToldEpisodes, plans: Plans, how: CarryingOut
+    ) -> FollowedPolicy:
+        return FollowedPolicy(now, told, lambda seen: make(seen, told, plans, how), how.follow)
+
+    return made
 
 
 def _following(
@@ -231,14 +266,14 @@ def _following(
 
 
 ROWS: Mapping[str, GoalRow] = {
-    "planned": GoalRow(
-        "planned executor, open loop", lambda now, told, plans, how: PlannedPolicy(now, plans)
-    ),
+    "planned": GoalRow("planned executor, open loop", _planned),
+    "planned_tracked": GoalRow("planned executor, tracked", _tracked(_planned), follows=True),
     "expert": GoalRow(
         "expert, of state and plan",
         lambda now, told, plans, how: ExpertPolicy(now, told, plans, how.expert),
     ),
     "student": GoalRow("student, cloud of the look", _student, learned=True),
+    "student_tracked": GoalRow("student, tracked", _tracked(_student), learned=True, follows=True),
     "following": GoalRow("student, full cloud that follows the object", _following, learned=True),
     "still": GoalRow("no policy", lambda now, told, plans, how: StillPolicy(now)),
 }

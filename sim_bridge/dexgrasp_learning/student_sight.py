@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from dexgrasp_learning.goal_environments import GoalEnvironments
 from dexgrasp_learning.randomisation import Randomisation, RandomisationConfig
+from dexgrasp_learning.seen_environments import SeenEnvironments
 from dexgrasp_models.hand.spec import load_hand
 from dexgrasp_models.tasks.goal_episodes import ToldEpisodes
 from dexgrasp_models.tasks.goal_frame import inverses
@@ -28,7 +28,7 @@ class StudentSight:
 
     def __init__(
         self,
-        environments: GoalEnvironments,
+        environments: SeenEnvironments,
         telling: TellingConfig,
         *,
         follows: bool = False,
@@ -90,7 +90,7 @@ class StudentPolicy:
 
     def __init__(
         self,
-        environments: GoalEnvironments,
+        environments: SeenEnvironments,
         episodes: ToldEpisodes,
         student: NetworkStudent,
         sight: StudentSight,

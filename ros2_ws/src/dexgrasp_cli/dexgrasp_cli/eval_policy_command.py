@@ -67,7 +67,7 @@ def policy(
         list[str] | None,
         typer.Option(
             help="What isn't as it was told or learned, as moved=0.02 (m); may be repeated:"
-            " jitter, moved, cloud_bias, mass, friction, late (docs/policies.md)."
+            " jitter, moved, pushed, cloud_bias, mass, friction, late (docs/policies.md)."
         ),
     ] = None,
     seed: Seed = 0,
