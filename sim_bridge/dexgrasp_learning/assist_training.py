@@ -14,8 +14,8 @@ from torch import Tensor
 from dexgrasp_learning.assist_environments import AssistEnvironments
 from dexgrasp_learning.dagger import Dagger, DaggerConfig, Student
 from dexgrasp_learning.goal_episodes import EpisodeJudge, GoalEpisodes
-from dexgrasp_learning.imitation import Demonstrations, ImitationConfig
-from dexgrasp_learning.ppo import PPO, PPOConfig
+from dexgrasp_learning.imitation import Demonstrations, ImitationConfig, interpolated
+from dexgrasp_learning.ppo import PPO, ActorCritic, PPOConfig
 from dexgrasp_learning.randomisation import RandomisationConfig
 from dexgrasp_learning.residual_vec_env import ResidualVecEnv
 from dexgrasp_learning.rounds import EpisodeSource, Learner, train_rounds
@@ -237,7 +237,7 @@ def _learner(
     demonstrations = None
     if variant.imitates:
         imitation = variant.imitation_of(config.imitation)
-        demonstrations = Demonstrations(others, source, imitation, run.seed)
+        demonstrations = Demonstrations(interpolated(others), source, imitation, run.seed)
         about["imitation"] = dataclasses.asdict(imitation)
 
     def gradients(seen: AssistObservation) -> np.ndarray:
@@ -258,13 +258,25 @@ def _learner(
         )
 
     return PPO(
-        network,
-        primitive,
+        actor_critic(network, primitive),
         make_env,
-        source,
+        lambda number: source,
         config.ppo,
         seed=run.seed,
         trained=trained,
         demonstrations=demonstrations,
         about=about,
+    )
+
+
+def actor_critic(network: AssistNetwork, primitive: GraspGF | None) -> ActorCritic:
+    """The task's networks for PPO: clouds are prepared, and the primitive's gradient is observed
+    (GraspGF, 3.2)."""
+    return ActorCritic(
+        network,
+        lambda outputs: AssistNetwork(network.config, outputs=outputs),
+        lambda network, seen: network.of_prepared(
+            seen["state"], seen["cloud"], seen.get("gradient")
+        ),
+        lambda network: NetworkPolicy(network, primitive),
     )

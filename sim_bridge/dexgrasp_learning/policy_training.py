@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from dexgrasp_learning.dagger import Dagger, DaggerConfig, Student
-from dexgrasp_learning.goal_environments import GoalEnvironments
+from dexgrasp_learning.goal_environments import GoalEnvironments, GoalResults
 from dexgrasp_learning.goal_episodes import drawn_alike, rows_by_object
 from dexgrasp_learning.goal_rows import CarryingOut, run_told
 from dexgrasp_learning.randomisation import RandomisationConfig
@@ -110,7 +110,8 @@ class ToldSource:
 
     goals: Grasps
     clouds: Clouds
-    looks: Clouds
+    looks: Clouds | None
+    """What students see; None where none learns."""
     count: int
     config: GoalConfig
 
@@ -143,17 +144,21 @@ class StudentJudge:
         self._told = dataclasses.replace(episodes, goals=goals)
 
     def __call__(self, student: NetworkStudent) -> Mapping[str, float]:
-        """Share of failures (`LOSS`), of successes by the paper's rule and the latched one, and m
-        by which objects were raised."""
+        """See `told_figures`."""
         policy = StudentPolicy(self._environments, self._told, student, self._sight)
-        found = run_told(self._environments, self._episodes, policy)
-        success = float(found.paper.mean())
-        return {
-            LOSS: 1.0 - success,
-            "success": success,
-            "latched": float(found.latched.mean()),
-            "rise": float(np.nanmean(found.rises)),
-        }
+        return told_figures(run_told(self._environments, self._episodes, policy))
+
+
+def told_figures(found: GoalResults) -> dict[str, float]:
+    """Share of failures (`LOSS`), of successes by the paper's rule and the latched one, and m by
+    which objects were raised."""
+    success = float(found.paper.mean())
+    return {
+        LOSS: 1.0 - success,
+        "success": success,
+        "latched": float(found.latched.mean()),
+        "rise": float(np.nanmean(found.rises)),
+    }
 
 
 def train_policy(

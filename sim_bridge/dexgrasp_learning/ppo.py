@@ -1,7 +1,6 @@
-"""PPO of the residual policy (GraspGF, 3.2 and B.2) by rsl_rl's runner.
+"""PPO (Schulman et al., 2017) by rsl_rl's runner, of whatever network a task has.
 
-Schulman et al., 2017. A round is one episode of all environments and the updates that follow. The
-primitive is part of the environment and frozen: its gradient is among what is observed.
+A round is one episode of all environments, and the updates in it or after it.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ import os
 from collections.abc import Callable, Mapping
 from contextlib import redirect_stdout
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -28,10 +27,7 @@ from rsl_rl.runners import OnPolicyRunner
 
 from dexgrasp_learning.imitation import Demonstrations, Imitation
 from dexgrasp_learning.rounds import EpisodeSource, settings_of
-from dexgrasp_models.nets.assist_network import AssistNetwork, AssistNetworkConfig
-from dexgrasp_models.nets.graspgf import GraspGF
 from dexgrasp_models.parameters import Parameters, parameter
-from dexgrasp_models.tasks.learned_assist import NetworkPolicy
 from dexgrasp_models.training.checkpoint import Checkpoint, TrainingError
 from dexgrasp_models.training.data import derived_seed
 from dexgrasp_models.training.objectives import LOSS
@@ -43,6 +39,9 @@ class PPOConfig(Parameters):
 
     steps: int = parameter(10_000_000, 1, 10_000_000_000, "", "of all environments together")
     environments: int = parameter(100, 1, 65_536, "", "side by side")
+    rollout: int = parameter(
+        0, 0, 10_000, "", "steps of each environment to an update; 0: a whole episode"
+    )
     epochs: int = parameter(2, 1, 1000, "", "in which a round's steps are learned from")
     mini_batch: int = parameter(64, 1, 1_000_000, "", "steps of an update")
     learning_rate: float = parameter(3e-4, 0.0, 1.0, "", "of Adam, at first")
@@ -64,8 +63,22 @@ class PPOConfig(Parameters):
     gradient: float = parameter(1.0, 0.0, 1e9, "", "longest gradient, of actor and critic each")
 
 
-class AssistModel(MLPModel):
-    """`AssistNetwork` as an actor or a critic of rsl_rl, of clouds that were prepared."""
+@dataclass(frozen=True, eq=False)
+class ActorCritic:
+    """What a task has of its own: its networks, what they see, and how it acts by one."""
+
+    network: nn.Module
+    """The actor's to begin with: it has a `config`, a `head`, and `fit_standardisation`."""
+    make: Callable[[int], nn.Module]
+    """One like it, of so many outputs; a critic has one."""
+    read: Callable[[Any, TensorDict], Tensor]
+    """(N, A) outputs of such a network for what is observed of N environments."""
+    policy: Callable[[Any], Any]
+    """That acts by it without noise, as the judge takes it."""
+
+
+class NetworkModel(MLPModel):
+    """A network as an actor or a critic of rsl_rl."""
 
     def __init__(
         self,
@@ -73,20 +86,21 @@ class AssistModel(MLPModel):
         obs_groups: dict[str, list[str]],
         obs_set: str,
         output_dim: int,
-        network: AssistNetworkConfig,
+        parts: ActorCritic,
         distribution: dict[str, Any] | None = None,
     ) -> None:
         """`distribution`: settings of the noise on the outputs; None for a critic."""
         nn.Module.__init__(self)  # MLPModel's own builds an MLP of vectors
         self.obs_normalization = False
-        self.network = AssistNetwork(network, outputs=output_dim)
+        self.network = parts.make(output_dim)
+        self._read = parts.read
         self.distribution = (
             None if distribution is None else GaussianDistribution(output_dim, **distribution)
         )
 
     def mlp(self, obs: TensorDict) -> Tensor:
         """What MLPModel draws around: the network's outputs."""
-        return self.network.of_prepared(obs["state"], obs["cloud"], obs.get("gradient"))
+        return self._read(self.network, obs)
 
     def get_latent(self, obs: TensorDict, *_: Any) -> TensorDict:
         """The observation as it is."""
@@ -96,18 +110,23 @@ class AssistModel(MLPModel):
 class NumberedEpisodes:
     """An episode source that draws by the number of the draw, so that it can go on anywhere.
 
+    Args:
+        source_of: what draws, of the number.
+        seed: of all draws.
+
     Attributes:
         number: of the next draw.
     """
 
-    def __init__(self, source: EpisodeSource, seed: int) -> None:
-        self._source, self._seed, self.number = source, seed, 0
+    def __init__(self, source_of: Callable[[int], EpisodeSource], seed: int) -> None:
+        self._source_of, self._seed, self.number = source_of, seed, 0
 
     def __call__(self, _: np.random.Generator) -> Any:
         """The next episodes, whatever generator is given."""
         rng = np.random.default_rng(derived_seed(self._seed, "episodes", self.number))
+        source = self._source_of(self.number)
         self.number += 1
-        return self._source(rng)
+        return source(rng)
 
 
 class PPO:
@@ -115,10 +134,9 @@ class PPO:
 
     def __init__(
         self,
-        network: AssistNetwork,
-        primitive: GraspGF | None,
+        parts: ActorCritic,
         make_env: Callable[[EpisodeSource], VecEnv],
-        source: EpisodeSource,
+        source_of: Callable[[int], EpisodeSource],
         config: PPOConfig,
         *,
         seed: int,
@@ -128,16 +146,14 @@ class PPO:
     ) -> None:
         """
         Args:
-            network: to begin with; the critic begins with its encoders.
-            primitive: as in the environment; for `policy`.
+            parts: of the task; the critic begins with all of the network but its head.
             make_env: of a source of episodes, which the environment draws from when it is made and
-                at the end of each; its clouds are as `AssistNetwork.prepared` gives them.
-            source: draws them.
+                at the end of each.
+            source_of: of a round's number, what draws its episodes.
             config: how.
             seed: of all that is drawn.
             trained: whether the network is: then it keeps its standardisation.
-            demonstrations: to imitate as well, in other environments; for a network without a
-                primitive.
+            demonstrations: to imitate as well, in other environments.
             about: what else a run must share with an earlier one to go on from it.
 
         Raises:
@@ -145,9 +161,9 @@ class PPO:
         """
         if int(os.environ.get("WORLD_SIZE", "1")) > 1:
             raise TrainingError("PPO trains in one process: start it without torchrun")
-        self._first, self._primitive, self._config = network, primitive, config
+        self._parts, self._first, self._config = parts, cast(Any, parts.network), config
         self._make_env, self._trained = make_env, trained
-        self._episodes = NumberedEpisodes(source, seed)
+        self._episodes = NumberedEpisodes(source_of, seed)
         self._seed = seed
         self._demonstrations, self._about = demonstrations, dict(about or {})
         self._imitation: Imitation | None = None
@@ -160,25 +176,24 @@ class PPO:
         return {"method": "ppo", **settings_of(self._config, self._first), **self._about}
 
     @property
-    def network(self) -> AssistNetwork:
+    def network(self) -> Any:
         """The actor's."""
         return self._first if self._runner is None else self._runner.alg.actor.network
 
     @property
-    def policy(self) -> NetworkPolicy:
+    def policy(self) -> Any:
         """That does what the actor does without noise."""
-        return NetworkPolicy(self.network, self._primitive)
+        return self._parts.policy(self.network)
 
     def round(self, number: int) -> dict[str, float]:
-        """One episode in all environments, then updates.
+        """One episode in all environments, with its updates.
 
         Gives what the environment tells at the episodes' end, the mean return, whose negative is
         `LOSS`, the agent's steps in all, rsl_rl's losses, the share of the time that acting took,
         and the weight of the demonstrations, where there are any.
         """
-        if self._runner is None:
-            self._runner = self._begun(number)
-        runner, imitated, learns = self._runner, {}, number >= self._config.critic_rounds
+        runner, imitated = self._runner or self._begun(number), {}
+        learns = number >= self._config.critic_rounds
         runner.alg.actor.requires_grad_(learns)
         # A rate that is adapted to how far an actor went would grow beside one that stays.
         runner.alg.schedule = "adaptive" if learns and self._config.divergence else "fixed"
@@ -186,7 +201,7 @@ class PPO:
             imitated = {"imitation_weight": self._imitation.begin_round(number)}
         # What making the runner drew doesn't matter: a resumed round draws as any other.
         torch.manual_seed(derived_seed(self._seed, "noise", number))
-        runner.learn(1)
+        runner.learn(int(runner.env.max_episode_length) // runner.cfg["num_steps_per_env"])
         steps = runner.env.num_envs * int(runner.env.max_episode_length)
         return {**runner.logger.figures, **imitated, "agent_steps": float((number + 1) * steps)}
 
@@ -208,7 +223,7 @@ class PPO:
         self._episodes.number = number
         env = self._make_env(self._episodes)
         deviation = config.trained_deviation if self._trained else config.deviation
-        runner = _quiet_runner(env, self._first.config, config, deviation)
+        runner = _quiet_runner(env, self._parts, config, deviation)
         algorithm = runner.alg
         if (demonstrations := self._demonstrations) is not None:
             self._imitation = Imitation(
@@ -217,21 +232,24 @@ class PPO:
                 demonstrations(self._first),
                 demonstrations.config,
                 config.gradient,
+                demonstrations.beside,
             )
+        first = self._first
         if self._restored is not None:
             models = {f"{n}_state_dict": found for n, found in self._restored.objective.items()}
             stored = {**models, "optimizer_state_dict": self._restored.optimiser}
             algorithm.load(stored, None, strict=True)
-            return runner
-        first = self._first
-        if not self._trained:
-            first.fit_standardisation(_first_states(env))
-            # Those episodes are over; the round has the same ones from their start.
-            self._episodes.number = number
-            runner.env = self._make_env(self._episodes)
-        algorithm.actor.network.load_state_dict(first.state_dict())
-        seen = {name: v for name, v in first.state_dict().items() if not name.startswith("head.")}
-        algorithm.critic.network.load_state_dict(seen, strict=False)
+        else:
+            if not self._trained:
+                first.fit_standardisation(_first_states(env))
+            known = first.state_dict()
+            algorithm.actor.network.load_state_dict(known)
+            seen = {name: v for name, v in known.items() if not name.startswith("head.")}
+            algorithm.critic.network.load_state_dict(seen, strict=False)
+        self._runner = runner
+        # The same episodes from their start, seen through the network as it is now.
+        self._episodes.number = number
+        runner.env = self._make_env(self._episodes)
         return runner
 
 
@@ -277,14 +295,18 @@ class _Log:
 
 
 def _quiet_runner(
-    env: VecEnv, network: AssistNetworkConfig, config: PPOConfig, deviation: float
+    env: VecEnv, parts: ActorCritic, config: PPOConfig, deviation: float
 ) -> OnPolicyRunner:
     """rsl_rl's runner, which leaves files, prints and logs to its caller."""
-    steps = int(env.max_episode_length)
+    steps = config.rollout or int(env.max_episode_length)
+    if int(env.max_episode_length) % steps:
+        raise TrainingError(
+            f"episodes of {env.max_episode_length} steps are no whole number of rollouts of {steps}"
+        )
     taken = steps * env.num_envs
     if taken < config.mini_batch:
         raise TrainingError(
-            f"a round of {taken} steps has no mini-batch of {config.mini_batch}: take more "
+            f"a rollout of {taken} steps has no mini-batch of {config.mini_batch}: take more "
             "environments, or smaller ones"
         )
     # A policy without a primitive sees no gradient.
@@ -294,11 +316,11 @@ def _quiet_runner(
         "save_interval": 1,
         "obs_groups": {"actor": groups, "critic": groups},
         "actor": {
-            "class_name": AssistModel,
-            "network": network,
+            "class_name": NetworkModel,
+            "parts": parts,
             "distribution": {"init_std": deviation, "std_type": "log"},
         },
-        "critic": {"class_name": AssistModel, "network": network},
+        "critic": {"class_name": NetworkModel, "parts": parts},
         "algorithm": {
             "class_name": "PPO",
             "num_learning_epochs": config.epochs,

@@ -198,11 +198,11 @@ class _Rounds:
 
 def settings_of(config: Any, network: nn.Module) -> dict[str, Any]:
     """What learners share among their settings."""
-    told = asdict(cast(Any, network.config))
+    told, how = asdict(cast(Any, network.config)), asdict(config)
     # What isn't used isn't told: runs of before it was there go on.
-    for name in ("pressing", "hint"):
-        if not told.get(name):
-            told.pop(name, None)
+    for settings, name in ((told, "pressing"), (told, "hint"), (how, "rollout")):
+        if not settings.get(name):
+            settings.pop(name, None)
     if told.get("encoder") != "bisector":
         told.pop("bisector", None)
-    return {"training": asdict(config), "network": told}
+    return {"training": how, "network": told}

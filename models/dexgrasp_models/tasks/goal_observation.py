@@ -111,6 +111,11 @@ class GoalObservation:
         """(N, 232) all but the cloud."""
         return self._together(["student", "object_state", "to_goal"])
 
+    @property
+    def untold(self) -> np.ndarray:
+        """(N, 192) likewise, without the grasp that is told."""
+        return self._together(["robot", "object_state"])
+
     def _together(self, names: list[str]) -> np.ndarray:
         parts = [getattr(self, name) for name in names]
         return np.concatenate([part.reshape(len(part), -1) for part in parts], axis=1)

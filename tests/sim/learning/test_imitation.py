@@ -11,9 +11,10 @@ import torch
 from assist_toys import TINY
 from tensordict import TensorDict
 
-from dexgrasp_learning.imitation import Demonstrations, Imitation, ImitationConfig
+from dexgrasp_learning.assist_training import actor_critic
+from dexgrasp_learning.imitation import Demonstrations, Imitation, ImitationConfig, interpolated
 from dexgrasp_learning.labelled_states import LabelledStates
-from dexgrasp_learning.ppo import AssistModel
+from dexgrasp_learning.ppo import NetworkModel
 from dexgrasp_models.nets.assist_network import AssistNetwork
 
 DIRECT = replace(TINY, outputs="direct")
@@ -21,12 +22,13 @@ CONFIG = ImitationConfig(batch=5)
 LONG = 1e9
 
 
-def actor() -> AssistModel:
+def actor() -> NetworkModel:
     torch.manual_seed(0)
     seen = TensorDict({"state": torch.zeros(1, 57), "cloud": torch.zeros(1, 16)}, [1])
     distribution = {"init_std": 0.5, "std_type": "log"}
     groups = {"actor": ["state", "cloud"]}
-    return AssistModel(seen, groups, "actor", 18, DIRECT, distribution)
+    parts = actor_critic(AssistNetwork(DIRECT), None)
+    return NetworkModel(seen, groups, "actor", 18, parts, distribution)
 
 
 def demonstrated() -> LabelledStates:
@@ -73,15 +75,15 @@ def test_demonstrations_are_of_whole_episodes_and_the_same_each_time():
     def source(rng):
         return scenes.episodes(goals, seed=int(rng.integers(1000)))
 
-    environments = scenes.environments()
-    shown = Demonstrations(environments, source, ImitationConfig(transitions=40), seed=0)
+    acted, config = interpolated(scenes.environments()), ImitationConfig(transitions=40)
+    shown = Demonstrations(acted, source, config, seed=0)
     network = AssistNetwork(DIRECT)
     first, again = shown(network), shown(network)
     assert len(first) == 40
     assert first.actions.shape == (40, 18)
     assert torch.equal(first.actions, again.actions)
     assert all(torch.equal(v, again.kept[n]) for n, v in first.kept.items())
-    other = Demonstrations(environments, source, ImitationConfig(transitions=40), seed=1)
+    other = Demonstrations(acted, source, config, seed=1)
     assert not torch.equal(other(network).kept["states"], first.kept["states"])
     # The first step's hand is open, and each joint goes a share of its way.
     way = goals.joints.astype(float) @ scenes.HAND.reduction.T / scenes.SHORT.horizon

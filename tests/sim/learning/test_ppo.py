@@ -12,6 +12,7 @@ import torch
 from assist_toys import TINY
 from reach_environment import Reach
 
+from dexgrasp_learning.assist_training import actor_critic
 from dexgrasp_learning.ppo import PPO, PPOConfig
 from dexgrasp_learning.rounds import train_rounds
 from dexgrasp_models.nets.assist_network import AssistNetwork, AssistNetworkConfig
@@ -34,10 +35,9 @@ def learner(
 ) -> PPO:
     torch.manual_seed(100 + seed)  # of the first weights
     return PPO(
-        network or AssistNetwork(TINY),
-        None,
+        actor_critic(network or AssistNetwork(TINY), None),
         make_env,
-        Reach.drawn(count),
+        lambda number: Reach.drawn(count),
         config,
         seed=seed,
         trained=network is not None,

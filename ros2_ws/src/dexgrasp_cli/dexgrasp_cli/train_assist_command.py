@@ -15,6 +15,7 @@ from dexgrasp_cli.set_options import Where, parse_bounds
 
 if TYPE_CHECKING:
     from dexgrasp_cli.train_policy_command import PolicyOptions
+    from dexgrasp_cli.train_teacher_command import TeacherOptions
     from dexgrasp_learning.assist_training import AssistData
     from dexgrasp_models.data.grasp_set import GraspSet
     from dexgrasp_models.data.grasps import Grasps
@@ -77,8 +78,8 @@ Patterns = Annotated[
 VariantOption = Annotated[
     str | None,
     typer.Option(
-        help="What is trained: ours, or an ablation or a baseline of GraspGF (docs/training.md);"
-        " default: as config.",
+        help="What is trained: ours, or an ablation or a baseline (docs/training.md); default: as"
+        " config.",
         rich_help_panel=_PANEL,
     ),
 ]
@@ -159,7 +160,9 @@ def train_assist(
     return planned_rounds(options.method.value, settings), progress
 
 
-def told_of(options: AssistOptions | PolicyOptions, training: Grasps) -> dict[str, Any]:
+def told_of(
+    options: AssistOptions | PolicyOptions | TeacherOptions, training: Grasps
+) -> dict[str, Any]:
     """What is stored with a policy's weights: of its options, and of the goals it learned from."""
     import numpy as np
 

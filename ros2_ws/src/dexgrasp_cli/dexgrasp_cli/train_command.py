@@ -33,6 +33,7 @@ from dexgrasp_cli.train_assist_command import (
 )
 from dexgrasp_cli.train_clip_command import train_clip
 from dexgrasp_cli.train_policy_command import PolicyOptions, train_policy
+from dexgrasp_cli.train_teacher_command import TeacherOptions, train_teacher
 
 if TYPE_CHECKING:
     from dexgrasp_models.training.data import GraspScenes
@@ -55,6 +56,7 @@ class Network(StrEnum):
     CLIP = "clip"
     ASSIST = "assist"
     POLICY = "policy"
+    TEACHER = "teacher"
 
 
 class Device(StrEnum):
@@ -192,6 +194,20 @@ def train(
                     data,
                     where,
                     PolicyOptions(sees, init, goals, simulator(sim)),
+                    config,
+                    steps,
+                    batch,
+                    run,
+                    processes,
+                    told,
+                    report,
+                )
+                kept = run.weights
+            elif network is Network.TEACHER:
+                planned, progress = train_teacher(
+                    data,
+                    where,
+                    TeacherOptions(method, init, goals, variant, simulator(sim)),
                     config,
                     steps,
                     batch,
