@@ -10,10 +10,10 @@ from collections.abc import Callable
 
 import rclpy
 from rclpy.exceptions import InvalidHandle
-from rclpy.executors import SingleThreadedExecutor
 from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.signals import SignalHandlerOptions
 
+from dexgrasp_ros.executor import NodeExecutor
 from dexgrasp_ros.node import ConfigurationError, ManagedNode
 from dexgrasp_ros.parameters import ParameterError
 from dexgrasp_ros.process_end import Ended, EndRequest
@@ -73,7 +73,7 @@ def _start(node: ManagedNode) -> bool:
 
 
 def _spin(node: ManagedNode, end: EndRequest) -> None:
-    executor = SingleThreadedExecutor()
+    executor = NodeExecutor()
     executor.add_node(node)
     try:
         while not end.asked.is_set():

@@ -8,8 +8,10 @@ from typing import Self
 
 from rclpy.context import Context
 from rclpy.exceptions import InvalidHandle
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
+
+from dexgrasp_ros.executor import NodeExecutor
 
 SPIN_PERIOD = 0.5
 """Seconds after which a spinning thread looks whether it is to end, if nothing wakes it."""
@@ -28,7 +30,7 @@ class SpinningThread:
     """
 
     def __init__(self, *nodes: Node, context: Context | None = None, name: str = "spin") -> None:
-        self._executor = SingleThreadedExecutor(context=context)
+        self._executor = NodeExecutor(context=context)
         for node in nodes:
             self._executor.add_node(node)
         self._stopping = False
