@@ -32,6 +32,10 @@ from dexgrasp_sim.cameras.camera_process import CameraProcess, View
 from dexgrasp_sim.interface import Snapshot
 from dexgrasp_sim.scene import load_scene
 
+IDLE_PERIOD = 2.0
+"""s from one image to the next while nobody subscribes to any: they take a processor to render,
+which cameras have for themselves on hardware."""
+
 
 @dataclass(frozen=True)
 class SceneParameters(ObjectParameters):
@@ -43,8 +47,9 @@ class SceneParameters(ObjectParameters):
 class CameraNode(RealSenseNode):
     """All cameras of the rig, as the real node has them, with what a simulated cell looks like.
 
-    Images are taken at the rate that the driver asks for, or as fast as they can be rendered. A
-    camera to which the rig gives no serial gets its name as one.
+    Images are taken at the rate that the driver asks for, or as fast as they can be rendered; where
+    nobody looks at them, one in `IDLE_PERIOD`. A camera to which the rig gives no serial gets its
+    name as one.
     """
 
     def __init__(self, **options: Any) -> None:
@@ -127,11 +132,12 @@ class CameraNode(RealSenseNode):
             self.fail(error)
 
     def _run(self) -> None:
-        due, shown = time.monotonic(), None
+        due, idle_until, shown = time.monotonic(), 0.0, None
         while not self._stop.is_set():
             newest = self._newest
-            if newest is not None and newest is not shown:
-                shown = newest
+            wanted = self.has_audience or time.monotonic() >= idle_until
+            if newest is not None and newest is not shown and wanted:
+                shown, idle_until = newest, time.monotonic() + IDLE_PERIOD
                 self._show(*newest)
             now = time.monotonic()
             due = max(due + 1.0 / self.parameters.rate, now)

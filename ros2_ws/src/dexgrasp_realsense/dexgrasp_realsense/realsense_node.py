@@ -105,6 +105,11 @@ class RealSenseNode(ManagedNode):
                 self.get_logger().warning(f"{name} is still busy: it is given back when it answers")
         self._feeds = {}
 
+    @property
+    def has_audience(self) -> bool:
+        """Whether anybody subscribes to images of any camera."""
+        return any(any(topics.audience) for topics in self._topics.values())
+
     def rig(self) -> Sequence[CameraModel]:
         """The cameras of the file that the parameter `rig` names.
 
