@@ -61,6 +61,17 @@ class ArmKinematics:
         )
         self._data = self._model.createData()
         self._capsules = list(self._moving_capsules())
+        self._ends = [
+            (
+                joint,
+                np.concatenate([ends for _, ends, _ in capsules]),
+                np.repeat([radius for _, _, radius in capsules], 2),
+            )
+            for joint, capsules in (
+                (joint, list(capsules))
+                for joint, capsules in itertools.groupby(self._capsules, lambda each: each[0])
+            )
+        ]
 
     def fk(self, joints: np.ndarray) -> np.ndarray:
         """(4, 4) pose of `rh_palm` in `world` at (6,) joint angles.
@@ -175,7 +186,14 @@ class ArmKinematics:
         The shoulder is left out, as it turns in place; so are wrist and hand, whose clearance is
         the grasp's.
         """
-        return float(min(ends[:, 2].min() - radius for ends, radius in self.capsules(joints)))
+        pin.forwardKinematics(self._model, self._data, self._checked(joints))
+        up, above = self._world_T_base.rotation[2], self._world_T_base.translation[2]
+        lowest = np.inf
+        for joint, ends, radii in self._ends:
+            pose = self._data.oMi[joint]
+            heights = ends @ (up @ pose.rotation) - radii
+            lowest = min(lowest, heights.min() + up @ pose.translation)
+        return float(above + lowest)
 
     def capsules(self, joints: np.ndarray) -> list[tuple[np.ndarray, float]]:
         """Segment ends (2, 3) in `world` and radius of each capsule of `clearance_to_table`, m."""

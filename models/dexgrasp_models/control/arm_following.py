@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
+import pinocchio as pin
 
 from dexgrasp_models.arm.kinematics import ArmKinematics
 from dexgrasp_models.control.joint_following import JointFollower
 from dexgrasp_models.control.limits import SafetyLimits, is_pose
-from dexgrasp_models.control.trajectory import interpolate_pose, pose_distance
+from dexgrasp_models.control.trajectory import pose_distance
 from dexgrasp_models.parameters import Parameters, parameter
 
 _BOX_TOLERANCE = 0.02
@@ -72,18 +73,37 @@ class FollowLimits(Parameters):
 
 @dataclass(frozen=True, eq=False)
 class _Ramp:
-    """A straight way of the palm from one pose to another at constant speed."""
+    """A straight way of the palm from one pose to another at constant speed.
+
+    `turn` is the rotation vector from one to the other in the first one's frame, rad. `reached`
+    says that the joints' goal is at the end, as near as it comes.
+    """
 
     start: np.ndarray
     end: np.ndarray
+    turn: np.ndarray
     duration: float
     elapsed: float = 0.0
+    reached: bool = False
+
+    @classmethod
+    def between(cls, start: np.ndarray, end: np.ndarray, duration: float) -> _Ramp:
+        return cls(start, end, pin.log3(start[:3, :3].T @ end[:3, :3]), duration)
+
+    @property
+    def over(self) -> bool:
+        return self.elapsed >= self.duration
 
     @property
     def pose(self) -> np.ndarray:
-        if self.elapsed >= self.duration:
+        # As `interpolate_pose`, which takes ten times as long, at each set-point.
+        if self.over:
             return self.end
-        return interpolate_pose(self.start, self.end, self.elapsed / self.duration)
+        share = self.elapsed / self.duration
+        pose = np.eye(4)
+        pose[:3, :3] = self.start[:3, :3] @ pin.exp3(share * self.turn)
+        pose[:3, 3] = self.start[:3, 3] + share * (self.end[:3, 3] - self.start[:3, 3])
+        return pose
 
 
 @dataclass(frozen=True, eq=False)
@@ -174,11 +194,15 @@ class ArmFollower:
         """
         if not is_pose(world_T_palm):
             raise ValueError("the target is no finite pose")
+        before = motion.ramp
+        if before is not None and before.reached and np.array_equal(world_T_palm, before.end):
+            return motion
         start = self._kinematics.fk(motion.goal)
         move, turn = pose_distance(start, world_T_palm)
         least = max(move / self._safety.wrist_speed, turn / self._safety.wrist_angular_speed)
         held = Held.SPEED if least > max(within, _BEHIND) else Held.NOTHING
-        ramp = _Ramp(start, np.array(world_T_palm, float), max(within, least, self._period))
+        end = np.array(world_T_palm, float)
+        ramp = _Ramp.between(start, end, max(within, least, self._period))
         return dataclasses.replace(motion, ramp=ramp, held=held)
 
     def halt(self, motion: ArmMotion, held: Held = Held.NOTHING) -> ArmMotion:
@@ -188,6 +212,8 @@ class ArmFollower:
 
     def step(self, motion: ArmMotion) -> ArmMotion:
         """The motion one period later."""
+        if motion.standing and (motion.ramp is None or motion.ramp.reached):
+            return motion
         led = self._lead(motion) if motion.ramp is not None else motion
         joints, speeds = self._joints.step(motion.joints, motion.speeds, led.goal)
         if speeds.any():
@@ -209,7 +235,8 @@ class ArmFollower:
         fastest = self._max_speeds * max(_SLOWEST, 1.0 - nearness) * self._period
         excess = max(1.0, float((np.abs(step) / fastest).max()))
         goal = motion.goal
-        if np.abs(step).max() > _LEAST_STEP:
+        still = float(np.abs(step).max()) <= _LEAST_STEP
+        if not still:
             goal = np.clip(goal + step / excess, self._kinematics.lower, self._kinematics.upper)
         lags = self._lags(twist)
         held = (
@@ -220,6 +247,8 @@ class ArmFollower:
         if lags:
             standing = np.abs(goal - motion.goal).max() < _STANDING * self._period
             held = Held.REACH if standing else Held.SINGULARITY if nearness else Held.SPEED
+        if still and moved.over and held == Held.NOTHING:
+            moved = dataclasses.replace(moved, reached=True)
         return ArmMotion(motion.joints, motion.speeds, goal, held, ramp if lags else moved)
 
     @staticmethod

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 
 import numpy as np
@@ -11,6 +12,7 @@ from scipy.spatial.transform import Rotation
 from dexgrasp_models.arm.kinematics import ArmKinematics
 from dexgrasp_models.control.arm_following import ArmFollower, ArmMotion, FollowLimits, Held
 from dexgrasp_models.control.limits import SafetyLimits
+from dexgrasp_models.control.trajectory import interpolate_pose, pose_distance
 
 PERIOD = 0.002
 EVERY = 10
@@ -193,3 +195,35 @@ def test_halting_stops_within_the_accelerations():
         periods += 1
     assert fastest > 0.2
     assert periods * PERIOD < fastest / LIMITS.joint_acceleration + 10.0 / LIMITS.gain
+
+
+def test_the_reference_goes_straight_from_pose_to_pose():
+    target = moved(0.02, -0.01, 0.005, 0.3)
+    follower = ArmFollower(KINEMATICS, SAFETY, LIMITS, PERIOD)
+    ramp = follower.aim(follower.at_rest(HOME), target, EVERY * PERIOD).ramp
+    for share in np.linspace(0.0, 1.0, 7):
+        pose = dataclasses.replace(ramp, elapsed=share * ramp.duration).pose
+        assert max(pose_distance(pose, interpolate_pose(PALM, target, share))) < 1e-9
+
+
+def test_an_arm_that_has_arrived_is_not_computed_anew():
+    follower = ArmFollower(KINEMATICS, SAFETY, LIMITS, PERIOD)
+    target = moved(0.03, turn=0.1)
+    motion = follower.aim(follower.at_rest(HOME), target, EVERY * PERIOD)
+    for _ in range(2000):
+        motion = follower.step(motion)
+    assert max(KINEMATICS.error(motion.joints, target)) < 1e-5
+    assert follower.step(motion) is motion
+    assert follower.aim(motion, target.copy(), EVERY * PERIOD) is motion
+    other = follower.aim(motion, moved(0.03), EVERY * PERIOD)
+    assert not np.array_equal(follower.step(other).joints, motion.joints)
+
+
+def test_an_arm_that_can_t_arrive_says_so_as_long_as_it_stands():
+    follower = ArmFollower(KINEMATICS, SafetyLimits(workspace_high=(2.0, 0.5, 0.9)), LIMITS, PERIOD)
+    motion = follower.at_rest(HOME)
+    for _ in range(300):
+        motion = follower.aim(motion, moved(1.2), EVERY * PERIOD)
+        for _ in range(EVERY):
+            motion = follower.step(motion)
+    assert motion.held in (Held.REACH, Held.SINGULARITY)
