@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import gc
 import os
+import select
 import time
 from collections.abc import Iterator
 from multiprocessing.connection import Connection
@@ -41,6 +43,9 @@ _TARGET_PERIODS = (0.008, 0.05)
 """s, between which the time from one target to the next is believed."""
 
 
+_PR_SET_TIMERSLACK = 29
+
+
 class Fault(Exception):
     """Ends the servo and its process; the message is the reason."""
 
@@ -54,13 +59,20 @@ class Priority:
         self._set(priority)
 
     @contextlib.contextmanager
-    def lowered(self) -> Iterator[None]:
+    def lowered(self, slack: float = 0.0) -> Iterator[None]:
         """While the client waits for the controller, which it does without sleeping: one that is
-        emulated on the same core could not answer."""
+        emulated on the same core could not answer.
+
+        Args:
+            slack: s by which threads that it starts meanwhile may wake late, for as long as they
+                run; 0: the system's own.
+        """
         self._set(0)
+        _set_timer_slack(slack)
         try:
             yield
         finally:
+            _set_timer_slack(0.0)
             self._set(self._priority)
 
     @staticmethod
@@ -68,6 +80,11 @@ class Priority:
         policy = os.SCHED_FIFO if priority else os.SCHED_OTHER
         with contextlib.suppress(PermissionError):
             os.sched_setscheduler(0, policy, os.sched_param(priority))
+
+
+def _set_timer_slack(seconds: float) -> None:
+    """Of this thread and of those that it starts; 0: the one that it began with."""
+    ctypes.CDLL(None).prctl(_PR_SET_TIMERSLACK, ctypes.c_ulong(round(1e9 * seconds)))
 
 
 class Servo:
@@ -81,6 +98,9 @@ class Servo:
 
     def __init__(self, node: Connection, settings: ServoSettings, priority: Priority) -> None:
         self._node = node
+        self._orders = select.poll()  # the connection's own `poll` makes one anew each time
+        self._orders.register(node.fileno(), select.POLLIN)
+        self._slack = settings.controller.reading_slack
         self._priority = priority
         self._settings = settings
         self._follower = ArmFollower(ArmKinematics(), settings.safety, settings.follow, PERIOD)
@@ -97,7 +117,8 @@ class Servo:
             Fault, ConnectionError: something is wrong with the controller.
             EOFError, OSError: the node is gone.
         """
-        self._link = ControllerLink(self._settings.controller)
+        with self._priority.lowered(self._slack) if self._slack else contextlib.nullcontext():
+            self._link = ControllerLink(self._settings.controller)
         gc.collect()
         gc.freeze()
         due = self._node_heard = time.monotonic()
@@ -105,7 +126,7 @@ class Servo:
             now = time.monotonic()
             sample = self._link.read(now)
             trouble = self._check(sample, now)
-            while self._node.poll():
+            while self._orders.poll(0):
                 self._obey(self._node.recv(), sample, trouble)
             self._servo(now)
             self._pass_on(sample, trouble, now - self._times.age)
@@ -162,7 +183,7 @@ class Servo:
     def _take_control(self, sample: Sample) -> None:
         if abs(sample.speeds).max() > _STANDING:
             raise Fault("the arm moves: control is taken only while it stands")
-        with self._priority.lowered():
+        with self._priority.lowered(self._slack):
             self._link.take_control()
             now = time.monotonic()
             # The client's start has kept this process from looking at the states.

@@ -34,6 +34,14 @@ class ControllerSettings(Parameters):
     realtime_priority: int = parameter(
         20, 0, 80, "", "of the servo process (SCHED_FIFO), where the system grants it; 0: none"
     )
+    reading_slack: float = parameter(
+        0.0,
+        0.0,
+        0.002,
+        "s",
+        "the client looks for states every 0.1 ms; later by up to this, and then without real-time"
+        " priority, it takes less of a processor",
+    )
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,11 @@ from dexgrasp_bringup.parameter_file import ParameterValue
 Parameters = Mapping[str, ParameterValue]
 _PATIENCE: Mapping[str, Mapping[str, Parameters]] = {
     "arm": {
-        "arm_driver": {"controller.late_limit": 0.5, "controller.watchdog_rate": 2.0},
+        "arm_driver": {
+            "controller.late_limit": 0.5,
+            "controller.watchdog_rate": 2.0,
+            "controller.reading_slack": 0.0005,
+        },
         "control": {
             "stamp_tolerance": 0.1,
             "state_timeout": 15.0,
