@@ -24,6 +24,8 @@ HOME = (-0.419, -1.962, 1.574, -1.182, -1.571, -1.99)
 """Joints at the start, rad: the cell's home."""
 JOINT_SPEED = math.pi
 """rad/s, at which a joint goes to a set-point at most."""
+KEPT = 60_000
+"""Set-points that are kept, of two minutes."""
 RTDE_PORT, DASHBOARD_PORT, SCRIPT_PORT = 30004, 29999, 30003
 SERVER = "dexgrasp_counterparts.ur_server"
 
@@ -33,7 +35,7 @@ class Record:
     """What the controller has seen since it was last cleared.
 
     Attributes:
-        arrivals: (s, joints) of every servo set-point.
+        arrivals: (s, joints) of every servo set-point, of the last `KEPT`.
         events: (s, what) of stops and of programs that began.
         joints: where the arm is now, rad.
         watchdog: Hz that the client asked for, or None.

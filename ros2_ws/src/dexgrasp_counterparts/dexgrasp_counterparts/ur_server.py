@@ -10,6 +10,7 @@ The process is told what to do over a connection (`ur_controller.UrController`).
 from __future__ import annotations
 
 import contextlib
+import functools
 import selectors
 import signal
 import socket
@@ -28,6 +29,7 @@ from dexgrasp_counterparts.ur_controller import (
     DASHBOARD_PORT,
     HOME,
     JOINT_SPEED,
+    KEPT,
     PERIOD,
     RTDE_PORT,
     SCRIPT_PORT,
@@ -48,6 +50,7 @@ _AT_ONCE = {6, 9, 10, 11, 24, 25, 26, 27, 38, 58, *range(66, 72)}
 _FORMATS = {"DOUBLE": "d", "VECTOR6D": "6d", "INT32": "i", "UINT32": "I", "UINT8": "B"}
 
 
+@functools.cache
 def _type_of(name: str) -> str:
     if "int_register" in name or name in ("robot_mode", "safety_mode"):
         return "INT32"
@@ -97,7 +100,7 @@ class _Controller:
         self.delay = 0.0
         self.watchdog: float | None = None
         self.silent = 0  # periods; those in which this process did not run do not count
-        self.arrivals: list[tuple[float, tuple[float, ...]]] = []
+        self.arrivals: deque[tuple[float, tuple[float, ...]]] = deque(maxlen=KEPT)
         self.events: list[tuple[float, str]] = []
 
     def run(self) -> None:
@@ -301,7 +304,7 @@ class _Controller:
                 list(self.arrivals), list(self.events), tuple(self.joints), self.watchdog
             )
             if value:
-                self.arrivals, self.events = self.arrivals[-1:], []
+                self.arrivals, self.events = deque(list(self.arrivals)[-1:], KEPT), []
         # Whoever asked may be slow to read it.
         threading.Thread(target=self.orders.send, args=(answer,)).start()
 
