@@ -4,7 +4,8 @@
 
 Starts the graph of `dexgrasp demo`, and grasps again and again; with `--assist --drivers` it is the
 assisted cell of hardware, its devices simulated. Once a minute it notes memory, threads and
-descriptors of each node's process, and how late messages came since, by their stamps. The slopes
+descriptors of each node's process and of those that it has started, and how late messages came
+since, by their stamps. The slopes
 are least squares over all minutes but the first five of a run, in which everything is loaded; +-
 is 95 %.
 
@@ -15,6 +16,7 @@ each from a level of its own.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import tempfile
 import threading
@@ -25,11 +27,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 from rclpy.node import Node
 from rich.console import Console
 from rich.table import Table
 from running_graph import RunningGraph, parsed, wait_for_end
-from soak import GOAL_TIMEOUT, tracebacks, usage
+from soak import GOAL_TIMEOUT, kept, tracebacks, usage
 from std_srvs.srv import Trigger
 
 from dexgrasp_bringup.grasp_client import GoalRefused, ServerLost
@@ -124,7 +127,7 @@ class Soak:
                 {
                     "run": self._run,
                     "minute": minute,
-                    "nodes": usage(graph),
+                    "nodes": usage(graph) | started(graph),
                     "late": lateness.take() if lateness else {},
                 }
             )
@@ -132,6 +135,23 @@ class Soak:
             with written_whole(self._path) as temporary:
                 temporary.write_text(json.dumps(self.figures, indent=1) + "\n")
             print(f"minute {minute:.0f}: {self.figures['outcomes']}", flush=True)
+
+
+def started(graph: RunningGraph) -> dict[str, dict[str, float]]:
+    """As `usage`, of the processes that the nodes have started, by the nodes and what they run."""
+    found: dict[str, dict[str, float]] = {}
+    for name in graph.names:
+        for child in graph.processes.process(name).children(recursive=True):
+            with contextlib.suppress(psutil.Error):  # one that has just ended
+                found[f"{name}, {_what_runs(child.cmdline())}"] = kept(child)
+    return found
+
+
+def _what_runs(command: list[str]) -> str:
+    """The module of a Python process, also of those of multiprocessing."""
+    if "-m" in command:
+        return command[command.index("-m") + 1].rpartition(".")[2]
+    return next((each.split()[1] for each in command if each.startswith("from ")), command[0])
 
 
 def _goal(graph: RunningGraph) -> str:

@@ -12,6 +12,7 @@ each part of the way took.
 from __future__ import annotations
 
 import argparse
+import math
 import tempfile
 import threading
 import time
@@ -27,6 +28,7 @@ from rtde_receive import RTDEReceiveInterface
 from running_graph import RunningGraph, parsed
 from sensor_msgs.msg import Joy
 
+from dexgrasp_arm_driver.servo_loop import Priority
 from dexgrasp_counterparts.leap_counterpart import LeapCounterpart, told_hand
 from dexgrasp_ros import contract, conversions
 
@@ -85,12 +87,18 @@ class Heard:
 
 
 class SetPoints:
-    """Looks at the arm's set-points through the controller's own interface, in a thread."""
+    """Looks at the arm's set-points through the controller's own interface, in a thread.
+
+    When the controller had one is known by its own clock: the difference of the two clocks is taken
+    for the least that was seen.
+    """
 
     def __init__(self, host: str) -> None:
-        self._receive = RTDEReceiveInterface(host, 500.0, ["timestamp", "target_q"])
+        with Priority(0).lowered(slack=0.0005):  # looks less often, which takes less from the graph
+            self._receive = RTDEReceiveInterface(host, 500.0, ["timestamp", "target_q"])
         self._moved = threading.Event()
         self._from: np.ndarray | None = None
+        self._difference = math.inf
         self.at = 0
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._look, daemon=True)
@@ -112,11 +120,13 @@ class SetPoints:
 
     def _look(self) -> None:
         while not self._ended.wait(0.002):
-            start = self._from
+            start, told = self._from, self._receive.getTimestamp()
+            self._difference = min(self._difference, time.time() - told)
             if start is None or self._moved.is_set():
                 continue
             if np.abs(np.array(self._receive.getTargetQ()) - start).max() > _MOVED:
-                self.at = time.time_ns()
+                told = self._receive.getTimestamp()  # not of the one before
+                self.at = round(1e9 * (told + self._difference))
                 self._moved.set()
 
 

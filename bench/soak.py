@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 from reports import write_report
 from rich.console import Console
 from rich.table import Table
@@ -77,15 +78,16 @@ def _goals(graph: RunningGraph, count: int) -> Iterator[dict[str, Any]]:
 
 def usage(graph: RunningGraph) -> dict[str, dict[str, float]]:
     """MB resident, threads and descriptors of each node's own process."""
-    found = {}
-    for name in graph.names:
-        process = graph.processes.process(name)
-        found[name] = {
-            "MB": round(process.memory_info().rss / 2**20, 1),
-            "threads": process.num_threads(),
-            "descriptors": process.num_fds(),
-        }
-    return found
+    return {name: kept(graph.processes.process(name)) for name in graph.names}
+
+
+def kept(process: psutil.Process) -> dict[str, float]:
+    """MB resident, threads and descriptors of a process."""
+    return {
+        "MB": round(process.memory_info().rss / 2**20, 1),
+        "threads": process.num_threads(),
+        "descriptors": process.num_fds(),
+    }
 
 
 def tracebacks(logs: Path) -> int:
