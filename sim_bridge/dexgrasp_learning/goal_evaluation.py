@@ -91,7 +91,11 @@ class GoalJob:
         for name in ("data", "goals"):
             del values["settings"][name]
         values["settings"] |= told_backend(values["settings"].pop("backend"))
-        del values["settings"]["carrying"]["weights"]
+        carrying = values["settings"]["carrying"]
+        for name in ("weights", "teacher"):
+            del carrying[name]
+        if not carrying["teacher_digest"]:  # kept results of before there were any are found
+            del carrying["teacher_digest"]
         # What there was before these could be chosen is found again.
         if not any(ROWS[row].follows for row in self.settings.rows):
             del values["settings"]["carrying"]["follow"]

@@ -12,6 +12,7 @@ from dexgrasp_learning.goal_environments import GoalEnvironments, GoalResults
 from dexgrasp_learning.goal_policy import GoalPolicy
 from dexgrasp_learning.seen_environments import SeenEnvironments
 from dexgrasp_learning.student_sight import StudentPolicy, StudentSight
+from dexgrasp_learning.teacher_sight import TeacherPolicy
 from dexgrasp_models.control.approach_plan import ApproachPlan
 from dexgrasp_models.control.config import ControlConfig, load_control_config
 from dexgrasp_models.control.executor import PlannedExecutor
@@ -25,6 +26,7 @@ from dexgrasp_models.tasks.goal_episodes import ToldEpisodes
 from dexgrasp_models.tasks.goal_expert import ExpertConfig, ToldPlans, Wanted, wanted_next
 from dexgrasp_models.tasks.goal_observation import GoalObservation
 from dexgrasp_models.tasks.goal_plans import TellingConfig, plan_told, told_grasps
+from dexgrasp_models.tasks.goal_teacher import load_teacher
 from dexgrasp_models.tasks.learned_goal import LearnedStudent
 
 Plans = Sequence[ApproachPlan | None]
@@ -43,6 +45,10 @@ class CarryingOut:
     """File of the student's."""
     weights_digest: str = ""
     """Of that file, by which results of others are told apart."""
+    teacher: str = ""
+    """File of the teacher's weights."""
+    teacher_digest: str = ""
+    """Likewise."""
 
 
 def plans_of(episodes: ToldEpisodes, task: GoalConfig, settings: CarryingOut) -> Plans:
@@ -265,6 +271,12 @@ def _following(
     return StudentPolicy(now, told, student, StudentSight(now, how.telling, follows=True))
 
 
+def _teacher(
+    now: GoalEnvironments, told: ToldEpisodes, plans: Plans, how: CarryingOut
+) -> TeacherPolicy:
+    return TeacherPolicy(now, load_teacher(how.teacher), how.telling)
+
+
 ROWS: Mapping[str, GoalRow] = {
     "planned": GoalRow("planned executor, open loop", _planned),
     "planned_tracked": GoalRow("planned executor, tracked", _tracked(_planned), follows=True),
@@ -272,6 +284,7 @@ ROWS: Mapping[str, GoalRow] = {
         "expert, of state and plan",
         lambda now, told, plans, how: ExpertPolicy(now, told, plans, how.expert),
     ),
+    "teacher": GoalRow("teacher, true states", _teacher),
     "student": GoalRow("student, cloud of the look", _student, learned=True),
     "student_tracked": GoalRow("student, tracked", _tracked(_student), learned=True, follows=True),
     "following": GoalRow("student, full cloud that follows the object", _following, learned=True),

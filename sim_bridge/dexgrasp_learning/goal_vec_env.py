@@ -13,8 +13,8 @@ from tensordict import TensorDict
 from torch import Tensor
 
 from dexgrasp_learning.goal_environments import GoalEnvironments, GoalResults
-from dexgrasp_learning.goal_teachers import TeacherSight
 from dexgrasp_learning.rounds import EpisodeSource
+from dexgrasp_learning.teacher_sight import TeacherSight
 from dexgrasp_models.hand.spec import load_hand
 from dexgrasp_models.nets.teacher_network import TeacherNetwork
 from dexgrasp_models.tasks.goal_action import action_size

@@ -20,6 +20,7 @@ from dexgrasp_learning.taught_goal_environments import TaughtGoalEnvironments, T
 from dexgrasp_models.data.grasps import Grasps
 from dexgrasp_models.hand.spec import load_hand
 from dexgrasp_models.nets.goal_network import GoalNetwork, GoalNetworkConfig
+from dexgrasp_models.nets.teacher_network import TeacherNetwork
 from dexgrasp_models.parameters import Parameters, parameter
 from dexgrasp_models.tasks.assist_episodes import Clouds
 from dexgrasp_models.tasks.full_clouds import FullClouds
@@ -74,6 +75,10 @@ class PolicyData:
     load: LoadObject
     clouds: Clouds = field(default_factory=FullClouds)
     """What the expert plans with."""
+    teacher: TeacherNetwork | None = None
+    """That teaches in the place of the planned expert."""
+    teacher_digest: str = ""
+    """Of its weights' file."""
 
 
 def load_policy_training(
@@ -203,7 +208,7 @@ def train_policy(
         Student(network, reader.inputs, lambda trained: NetworkStudent(trained, task)),
         TaughtGoalEnvironments(
             environments,
-            Teaching(config.carrying, config.randomisation, config.jitter),
+            Teaching(config.carrying, config.randomisation, config.jitter, data.teacher),
             follows=data.follows,
         ),
         source(data.training, processes.share(config.dagger.episodes, "episodes")),
@@ -228,6 +233,7 @@ def train_policy(
         judge=StudentJudge(environments, judged, judged_goals, sight),
         judge_every=config.judge_every,
         about=told_backend(scene.backend)
+        | ({"teacher": data.teacher_digest} if data.teacher else {})
         | {name: dataclasses.asdict(settings) for name, settings in told.items()},
         report=report,
         processes=processes,

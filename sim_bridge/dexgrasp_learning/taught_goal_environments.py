@@ -1,4 +1,5 @@
-"""The goal-conditioned task with the expert that has a plan, for a student that has none."""
+"""The goal-conditioned task with an expert, which has a plan or knows the true state, for a student
+that has neither."""
 
 from __future__ import annotations
 
@@ -10,9 +11,12 @@ from dexgrasp_learning.goal_environments import GoalEnvironments
 from dexgrasp_learning.goal_rows import CarryingOut, ExpertPolicy, plans_of
 from dexgrasp_learning.randomisation import RandomisationConfig
 from dexgrasp_learning.student_sight import StudentSight
+from dexgrasp_learning.teacher_sight import TeacherPolicy
 from dexgrasp_models.hand.spec import load_hand
+from dexgrasp_models.nets.teacher_network import TeacherNetwork
 from dexgrasp_models.tasks.goal_episodes import ToldEpisodes
 from dexgrasp_models.tasks.goal_jitter import JitterConfig, jittered
+from dexgrasp_models.tasks.goal_observation import GoalObservation
 from dexgrasp_models.tasks.goal_student import StudentView, moves_of, moves_to_actions
 from dexgrasp_models.training.data import derived_seed
 
@@ -25,6 +29,8 @@ class Teaching:
     randomisation: RandomisationConfig = field(default_factory=RandomisationConfig)
     jitter: JitterConfig = field(default_factory=JitterConfig)
     """Of the goals as the student is told them."""
+    teacher: TeacherNetwork | None = None
+    """That is the expert (UniDexGrasp, 3.3.2); None: the planned one is."""
 
 
 class TaughtGoalEnvironments:
@@ -70,16 +76,20 @@ class TaughtGoalEnvironments:
         Raises:
             ValueError, MeshError: as `GoalEnvironments.begin` and `StudentSight.begin`.
         """
-        carrying = self._teaching.carrying
-        plans = plans_of(episodes, self._environments.config, carrying)
-        self._expert = ExpertPolicy(self._environments, episodes, plans, carrying.expert)
+        carrying, teacher = self._teaching.carrying, self._teaching.teacher
+        self._expert: ExpertPolicy | TeacherPolicy
+        if teacher is None:
+            plans = plans_of(episodes, self._environments.config, carrying)
+            self._expert = ExpertPolicy(self._environments, episodes, plans, carrying.expert)
+        else:
+            self._expert = TeacherPolicy(self._environments, teacher, carrying.telling)
         rng = np.random.default_rng(derived_seed(seed, "jitter"))
         told = jittered(episodes.goals, self._teaching.jitter, rng, self._hand)
         self._random = self._sight.begin(replace(episodes, goals=told), seed)
         seen = self._environments.begin(episodes, self._random.delays)
         self._random.vary(self._environments.physics)
-        self._view = self._sight.view(seen)
-        return self._view
+        self._expert.begin(len(episodes))
+        return self._looked_at(seen)
 
     def step(self, actions: np.ndarray) -> StudentView:
         """Act by moves (N, 24).
@@ -89,10 +99,18 @@ class TaughtGoalEnvironments:
         """
         now = self._environments
         seen, _ = now.step(moves_to_actions(actions, self._view, self._hand, now.config))
-        self._view = self._sight.view(seen)
-        return self._view
+        return self._looked_at(seen)
 
     def expert(self) -> np.ndarray:
         """(N, 24) moves that the expert would make."""
-        wanted, task = self._expert.wanted(), self._environments.config
-        return moves_of(wanted.velocities, wanted.postures, self._view, self._hand, task)
+        if isinstance(self._expert, TeacherPolicy):
+            velocities, postures = self._expert.wanted(self._seen)
+        else:
+            wanted = self._expert.wanted()
+            velocities, postures = wanted.velocities, wanted.postures
+        task = self._environments.config
+        return moves_of(velocities, postures, self._view, self._hand, task)
+
+    def _looked_at(self, seen: GoalObservation) -> StudentView:
+        self._seen, self._view = seen, self._sight.view(seen)
+        return self._view

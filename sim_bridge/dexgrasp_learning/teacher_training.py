@@ -17,18 +17,18 @@ from dexgrasp_learning.curriculum import CurriculumConfig, category_of, stage_at
 from dexgrasp_learning.dagger import Dagger, DaggerConfig, Student
 from dexgrasp_learning.goal_environments import GoalEnvironments
 from dexgrasp_learning.goal_rows import CarryingOut, run_told
-from dexgrasp_learning.goal_teachers import (
-    CATEGORY,
-    TaughtTeacherEnvironments,
-    TeacherPolicy,
-    demonstrated,
-)
 from dexgrasp_learning.goal_vec_env import GoalVecEnv
 from dexgrasp_learning.imitation import Demonstrations, ImitationConfig
 from dexgrasp_learning.policy_training import ToldSource, told_figures
 from dexgrasp_learning.ppo import PPO, ActorCritic, PPOConfig
 from dexgrasp_learning.rounds import EpisodeSource, Learner, train_rounds
 from dexgrasp_learning.task_scenes import task_scene, told_backend
+from dexgrasp_learning.taught_teacher_environments import (
+    CATEGORY,
+    TaughtTeacherEnvironments,
+    demonstrated,
+)
+from dexgrasp_learning.teacher_sight import TeacherPolicy
 from dexgrasp_learning.teacher_variants import OURS, VARIANTS, TeacherVariant
 from dexgrasp_models.data.grasps import Grasps
 from dexgrasp_models.hand.spec import load_hand

@@ -26,8 +26,10 @@ from dexgrasp_learning.goal_evaluation import (
 )
 from dexgrasp_learning.goal_rows import CarryingOut
 from dexgrasp_models.nets.goal_network import GoalNetworkConfig
+from dexgrasp_models.nets.teacher_network import TeacherNetworkConfig
 from dexgrasp_models.nets.weights import save_weights
 from dexgrasp_models.tasks.goal_config import GoalConfig
+from dexgrasp_models.tasks.goal_teacher import new_teacher
 from dexgrasp_models.tasks.learned_goal import new_network
 
 OBJECTS = ("can/0", "apple/0")
@@ -133,6 +135,23 @@ def test_a_student_is_a_row_with_weights(files, settings, tmp_path):
     assert elsewhere.key != job.key
 
 
+def test_a_teacher_is_a_row_with_weights_of_its_own(settings, tmp_path):
+    torch.manual_seed(0)
+    network = new_teacher(replace(TeacherNetworkConfig.small(), widths=(16,)))
+    save_weights(tmp_path / "teacher.safetensors", network, network.config)
+    carrying = CarryingOut(teacher=str(tmp_path / "teacher.safetensors"), teacher_digest="1")
+    task = GoalConfig(points=256, horizon=6)
+    told = replace(settings, rows=("teacher",), strict=False, task=task, carrying=carrying)
+    (job,) = draw_goal_jobs(told_goals(told), OBJECTS, 4, 0, told)
+    assert [one["lost"] for one in run_goal_job(job)["rows"]["teacher"]] == ["reach"] * 4
+    moved = replace(job, settings=replace(told, carrying=replace(carrying, teacher="x")))
+    assert moved.key == job.key
+    other = replace(job, settings=replace(told, carrying=replace(carrying, teacher_digest="2")))
+    assert other.key != job.key
+    without = replace(job, settings=replace(told, carrying=CarryingOut()))
+    assert "teacher_digest" not in without.key, "kept results of before there was one are found"
+
+
 def test_jobs_run_in_the_simulator_that_is_asked_for(settings):
     pytest.importorskip("dexgrasp_sim.backends.mujoco_warp.batch", exc_type=ImportError)
     told = replace(settings, rows=("expert",), strict=False, backend="mujoco_warp")
@@ -193,6 +212,7 @@ def test_the_command_hands_jobs_to_ray(files, monkeypatch):
     ("options", "told"),
     [
         (("--rows", "nobody"), "no row nobody"),
+        (("--rows", "teacher"), "the row teacher needs weights"),
         (("--control", "luck"), "no control 'luck'"),
         (("--out", "x.txt"), "written as .json"),
         (("--proposals", "worst"), "there are best, single"),

@@ -28,15 +28,18 @@ from dexgrasp_learning.randomisation import RandomisationConfig
 from dexgrasp_learning.rounds import train_rounds
 from dexgrasp_learning.student_sight import StudentSight
 from dexgrasp_learning.taught_goal_environments import TaughtGoalEnvironments, Teaching
+from dexgrasp_learning.teacher_sight import TeacherPolicy
 from dexgrasp_models.data.grasp_set import GraspSet, Provenance
 from dexgrasp_models.data.grasps import Grasps
 from dexgrasp_models.nets.basis_points import BasisPointsConfig
 from dexgrasp_models.nets.goal_network import GoalNetworkConfig
-from dexgrasp_models.nets.weights import load_weights
+from dexgrasp_models.nets.teacher_network import TeacherNetworkConfig
+from dexgrasp_models.nets.weights import load_weights, save_weights
 from dexgrasp_models.tasks.full_clouds import FullClouds
 from dexgrasp_models.tasks.goal_config import GoalConfig
 from dexgrasp_models.tasks.goal_episodes import ToldEpisodes, draw_told_episodes
 from dexgrasp_models.tasks.goal_jitter import JitterConfig
+from dexgrasp_models.tasks.goal_teacher import new_teacher
 from dexgrasp_models.tasks.learned_goal import NetworkStudent, new_network
 from dexgrasp_models.training.run import Run
 from dexgrasp_sim.datasets.grasp_trials import library_object
@@ -153,6 +156,33 @@ def test_the_expert_knows_the_goal_that_is_told_wrongly():
     assert not np.array_equal(taught.begin(told(), 2).goals, beside.goals)
 
 
+@pytest.mark.parametrize("acts", ["actions", "moves"])
+def test_a_teacher_that_teaches_wants_by_moves_what_it_does(acts):
+    """A student that does as it is taught goes where the teacher goes, as far as moves can tell."""
+    torch.manual_seed(0)
+    kind = replace(
+        TeacherNetworkConfig.small(), acts=acts, basis_points=TINY.basis_points, widths=(16,)
+    )
+    network = new_teacher(kind)
+    with torch.no_grad():
+        network.head[-1].weight.mul_(100.0)
+    environments = goal_scenes.environments(CONFIG.task)
+    taught = TaughtGoalEnvironments(environments, Teaching(teacher=network))
+    taught.begin(told())
+    moves = [taught.expert()]
+    taught.step(moves[0])
+    moves.append(taught.expert())
+    assert np.abs(moves[0] - moves[1]).max() > 1e-3  # it looks again
+    seen = environments.begin(told())
+    policy = TeacherPolicy(environments, network)
+    policy.begin(4)
+    velocities, postures = policy.wanted(seen)
+    level = np.einsum("nij,nj->ni", environments.frames[:, :3, :3], moves[0][:, :3])
+    assert velocities[:, :3] == pytest.approx(CONFIG.task.wrist_speed * level, abs=1e-9)
+    closed = told().goals.joints @ scenes.HAND.reduction.T
+    assert postures == pytest.approx(closed + moves[0][:, 6:], abs=1e-6)
+
+
 def test_who_has_not_looked_or_does_not_know_how_to_press_is_told():
     environments = goal_scenes.environments(CONFIG.task)
     taught = TaughtGoalEnvironments(environments)
@@ -243,6 +273,12 @@ def test_the_command_trains_and_goes_on(tmp_path, folder):
     assert found.metadata["sees"] == "full"
     assert found.metadata["method"] == "dagger"
     assert "| sees | full |" in (tmp_path / "policy.card.md").read_text()
+    teacher = new_teacher(replace(TeacherNetworkConfig.small(), widths=(16,)))
+    save_weights(tmp_path / "teacher.safetensors", teacher, teacher.config, {})
+    command(folder, tmp_path / "taught", teacher=tmp_path / "teacher.safetensors")
+    by_teacher = load_weights(tmp_path / "taught" / "policy.safetensors", GoalNetworkConfig)
+    assert by_teacher.metadata["teacher"]
+    assert "--restart" in command(folder, tmp_path / "taught", 2)  # another run
     again = command(folder, tmp_path / "more", init=tmp_path / "policy.safetensors")
     assert "step 1" in again
     more = load_weights(tmp_path / "more" / "policy.safetensors", GoalNetworkConfig)

@@ -17,9 +17,10 @@ from typer.testing import CliRunner
 from dexgrasp_cli.cli import app
 from dexgrasp_learning import teacher_training
 from dexgrasp_learning.goal_rows import CarryingOut, ExpertPolicy, plans_of, run_told
-from dexgrasp_learning.goal_teachers import CATEGORY, TeacherPolicy, demonstrated
 from dexgrasp_learning.goal_vec_env import GoalVecEnv
 from dexgrasp_learning.rounds import train_rounds
+from dexgrasp_learning.taught_teacher_environments import CATEGORY, demonstrated
+from dexgrasp_learning.teacher_sight import TeacherPolicy
 from dexgrasp_learning.teacher_training import (
     TeacherData,
     TeacherTraining,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -53,6 +54,9 @@ def policy(
     weights: Annotated[
         Path | None,
         typer.Option(help="Of the student; default: those that come with the package."),
+    ] = None,
+    teacher: Annotated[
+        Path | None, typer.Option(help="Weights of the row teacher (dexgrasp train teacher).")
     ] = None,
     strict: Strict = False,
     control: Annotated[str, typer.Option(help="Negative control (docs/policies.md).")] = "none",
@@ -112,7 +116,7 @@ def policy(
             control=TellingControl(control),
             proposals=None if proposals is None else Proposed(proposals),
             disturbance=_disturbance(disturb or []),
-            carrying=_carrying(telling, asked, weights),
+            carrying=_carrying(telling, asked, weights, teacher),
             backend=simulator(sim),
         )
         found = told_goals(settings)
@@ -152,8 +156,10 @@ def _disturbance(given: Sequence[str]) -> Disturbance:
     return Disturbance.from_mapping(values)
 
 
-def _carrying(telling: TellingConfig, rows: Sequence[str], weights: Path | None) -> CarryingOut:
-    """With the student's weights, where a row has any.
+def _carrying(
+    telling: TellingConfig, rows: Sequence[str], weights: Path | None, teacher: Path | None
+) -> CarryingOut:
+    """With the weights of student and teacher, where a row has any.
 
     Raises:
         WeightsError: they can't be used.
@@ -161,14 +167,24 @@ def _carrying(telling: TellingConfig, rows: Sequence[str], weights: Path | None)
     """
     from dexgrasp_learning.goal_rows import ROWS, CarryingOut
     from dexgrasp_models.files import files_digest
+    from dexgrasp_models.tasks.goal_teacher import load_teacher
     from dexgrasp_models.tasks.learned_goal import LearnedStudent, weights_of
 
+    found = CarryingOut(telling)
+    if "teacher" in rows:
+        if teacher is None:
+            raise ValueError(
+                "the row teacher needs weights: --teacher FILE (dexgrasp train teacher)"
+            )
+        load_teacher(teacher)  # refuses what can't be used
+        digest = files_digest({"teacher": teacher})
+        found = replace(found, teacher=str(teacher.resolve()), teacher_digest=digest)
     if not any(ROWS[name].learned for name in rows):
-        return CarryingOut(telling)
+        return found
     file = weights_of(weights)
     LearnedStudent(file)  # refuses what can't be used
     digest = files_digest({"policy": file})
-    return CarryingOut(telling, weights=str(file.resolve()), weights_digest=digest)
+    return replace(found, weights=str(file.resolve()), weights_digest=digest)
 
 
 def _figures(found: Results, rows: Sequence[str], seed: int) -> Figures:

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from dexgrasp_models.training.processes import Processes
     from dexgrasp_models.training.run import Progress, Run
 
-_PANEL = "Of policies alone"
+PANEL = "Of policies alone"
+"""Panel of options."""
 
 
 class Method(StrEnum):
@@ -43,34 +44,35 @@ class Sees(StrEnum):
 MethodOption = Annotated[
     Method,
     typer.Option(
-        help="dagger: from an expert that knows the grasp; ppo: by reward.", rich_help_panel=_PANEL
+        help="dagger: from an expert that knows the grasp; ppo: by reward.",
+        rich_help_panel=PANEL,
     ),
 ]
 SeesOption = Annotated[
     Sees,
-    typer.Option(help="The cloud of the cameras, or of all the surface.", rich_help_panel=_PANEL),
+    typer.Option(help="The cloud of the cameras, or of all the surface.", rich_help_panel=PANEL),
 ]
 Init = Annotated[
     Path | None,
-    typer.Option(help="Weights of a policy to begin with.", rich_help_panel=_PANEL),
+    typer.Option(help="Weights of a policy to begin with.", rich_help_panel=PANEL),
 ]
 Primitive = Annotated[
     Path | None,
-    typer.Option(help="Weights of graspgf; default: those of the package.", rich_help_panel=_PANEL),
+    typer.Option(help="Weights of graspgf; default: those of the package.", rich_help_panel=PANEL),
 ]
 Goals = Annotated[
     Path | None,
     typer.Option(
         help="File of `assist goals`: those that hold are learned from, the chosen ones are for"
         " validation. Default: all grasps with squeezes, as --where says.",
-        rich_help_panel=_PANEL,
+        rich_help_panel=PANEL,
     ),
 ]
 Patterns = Annotated[
     Path | None,
     typer.Option(
         help="File of `assist import`; by default wrist patterns are generated.",
-        rich_help_panel=_PANEL,
+        rich_help_panel=PANEL,
     ),
 ]
 
@@ -80,7 +82,7 @@ VariantOption = Annotated[
     typer.Option(
         help="What is trained: ours, or an ablation or a baseline (docs/training.md); default: as"
         " config.",
-        rich_help_panel=_PANEL,
+        rich_help_panel=PANEL,
     ),
 ]
 

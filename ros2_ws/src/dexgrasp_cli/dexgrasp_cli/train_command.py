@@ -32,7 +32,7 @@ from dexgrasp_cli.train_assist_command import (
     train_assist,
 )
 from dexgrasp_cli.train_clip_command import train_clip
-from dexgrasp_cli.train_policy_command import PolicyOptions, train_policy
+from dexgrasp_cli.train_policy_command import PolicyOptions, Teacher, train_policy
 from dexgrasp_cli.train_teacher_command import TeacherOptions, train_teacher
 
 if TYPE_CHECKING:
@@ -129,6 +129,7 @@ def train(
     goals: Goals = None,
     patterns: Patterns = None,
     variant: VariantOption = None,
+    teacher: Teacher = None,
     sim: Sim = None,
 ) -> None:
     """Train a network on the training objects of a set, and keep what is best in validation.
@@ -193,7 +194,7 @@ def train(
                 planned, progress = train_policy(
                     data,
                     where,
-                    PolicyOptions(sees, init, goals, simulator(sim)),
+                    PolicyOptions(sees, init, goals, simulator(sim), teacher),
                     config,
                     steps,
                     batch,

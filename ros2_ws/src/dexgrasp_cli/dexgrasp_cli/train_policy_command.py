@@ -5,12 +5,14 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
+import typer
 from rich.console import Console
 
 from dexgrasp_cli.set_options import Where
 from dexgrasp_cli.train_assist_command import (
+    PANEL,
     Sees,
     goals_of_splits,
     told_of,
@@ -22,6 +24,15 @@ if TYPE_CHECKING:
     from dexgrasp_models.training.run import Progress, Run
 
 
+Teacher = Annotated[
+    Path | None,
+    typer.Option(
+        help="policy: weights of the teacher that it learns from; default: the planned expert.",
+        rich_help_panel=PANEL,
+    ),
+]
+
+
 class PolicyOptions(NamedTuple):
     """Those that this training shares with that of `assist` alone."""
 
@@ -29,6 +40,7 @@ class PolicyOptions(NamedTuple):
     init: Path | None
     goals: Path | None
     sim: str
+    teacher: Path | None
 
 
 def train_policy(
@@ -57,9 +69,11 @@ def train_policy(
     from dexgrasp_learning.partial_clouds import PartialClouds
     from dexgrasp_learning.policy_training import PolicyData, load_policy_training
     from dexgrasp_learning.policy_training import train_policy as train
+    from dexgrasp_models.files import files_digest
     from dexgrasp_models.nets.goal_network import GoalNetworkConfig
     from dexgrasp_models.nets.weights import load_network
     from dexgrasp_models.tasks.full_clouds import FullClouds
+    from dexgrasp_models.tasks.goal_teacher import load_teacher
     from dexgrasp_models.tasks.learned_goal import new_network
     from dexgrasp_sim.datasets.grasp_trials import library_object
 
@@ -72,12 +86,17 @@ def train_policy(
     network.to(processes.device)
     training, validation = goals_of_splits(data, where, options.goals, console)
     follows = options.sees is Sees.FULL
+    teacher, digest = None, ""
+    if options.teacher is not None:
+        teacher, digest = load_teacher(options.teacher), files_digest({"teacher": options.teacher})
     found = PolicyData(
         training,
         validation,
         looks=FullClouds() if follows else PartialClouds(),
         follows=follows,
         load=library_object,
+        teacher=teacher,
+        teacher_digest=digest,
     )
     run = dataclasses.replace(run, metadata={**run.metadata, **told_of(options, training)})
     progress = train(
