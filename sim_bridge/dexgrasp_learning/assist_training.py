@@ -15,6 +15,7 @@ from dexgrasp_learning.assist_environments import AssistEnvironments
 from dexgrasp_learning.dagger import Dagger, DaggerConfig, Student
 from dexgrasp_learning.goal_episodes import EpisodeJudge, GoalEpisodes
 from dexgrasp_learning.imitation import Demonstrations, ImitationConfig, interpolated
+from dexgrasp_learning.methods import check_method, planned_rounds, resized
 from dexgrasp_learning.ppo import PPO, ActorCritic, PPOConfig
 from dexgrasp_learning.randomisation import RandomisationConfig
 from dexgrasp_learning.residual_vec_env import ResidualVecEnv
@@ -40,7 +41,6 @@ from dexgrasp_models.training.processes import Processes
 from dexgrasp_models.training.run import Progress, Run
 from dexgrasp_sim.datasets.grasp_trials import LoadObject
 
-METHODS = ("dagger", "ppo")
 RECIPE = "assist"
 """Its name in the files of `config/training/`."""
 
@@ -98,21 +98,7 @@ def load_assist_training(
     if variant is not None:
         found = dataclasses.replace(found, variant=variant)
     network = VARIANTS[found.variant].network_of(network)
-    ppo, dagger = found.ppo, found.dagger
-    if episodes is not None:
-        ppo = dataclasses.replace(ppo, environments=episodes)
-        dagger = dataclasses.replace(dagger, episodes=episodes)
-    if rounds is not None:
-        ppo = dataclasses.replace(ppo, steps=rounds * found.task.horizon * ppo.environments)
-        dagger = dataclasses.replace(dagger, rounds=rounds)
-    return dataclasses.replace(found, ppo=ppo, dagger=dagger), network
-
-
-def planned_rounds(method: str, config: AssistTraining) -> int:
-    """How many rounds a training has in all."""
-    if method == "dagger":
-        return config.dagger.rounds
-    return max(1, config.ppo.steps // (config.task.horizon * config.ppo.environments))
+    return resized(found, rounds, episodes), network
 
 
 def train_assist(
@@ -151,6 +137,7 @@ def train_assist(
             variant's.
         MeshError, PerceptionError: an object can't be used.
     """
+    check_method(method, "policy")
     variant = VARIANTS[config.variant]
     if not variant.has(network.config):
         raise ValueError(f"the weights to begin with aren't of {config.variant}: another network")
@@ -227,8 +214,6 @@ def _learner(
             trained=trained,
             processes=processes,
         )
-    if method != "ppo":
-        raise ValueError(f"a policy is trained by {' or '.join(METHODS)}, not {method!r}")
     variant, source = VARIANTS[config.variant], source_of(config.ppo.environments)
     rewards = variant.reward_of(config.reward)
     about: dict[str, Any] = {}

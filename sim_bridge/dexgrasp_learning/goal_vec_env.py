@@ -95,6 +95,7 @@ class GoalVecEnv(VecEnv):
         if over:
             self.results = results = environments.finish()
             extras["log"] = {
+                "/objects": len(set(environments.episodes.names)),
                 "/success": float(results.paper.mean()),
                 "/latched": float(results.latched.mean()),
                 "/faults": len(results.faults) / self.num_envs,

@@ -19,6 +19,7 @@ from dexgrasp_learning.goal_environments import GoalEnvironments
 from dexgrasp_learning.goal_rows import CarryingOut, run_told
 from dexgrasp_learning.goal_vec_env import GoalVecEnv
 from dexgrasp_learning.imitation import Demonstrations, ImitationConfig
+from dexgrasp_learning.methods import check_method, planned_rounds, resized
 from dexgrasp_learning.policy_training import ToldSource, told_figures
 from dexgrasp_learning.ppo import PPO, ActorCritic, PPOConfig
 from dexgrasp_learning.rounds import EpisodeSource, Learner, train_rounds
@@ -47,7 +48,6 @@ from dexgrasp_models.training.processes import Processes
 from dexgrasp_models.training.run import Progress, Run
 from dexgrasp_sim.datasets.grasp_trials import LoadObject
 
-METHODS = ("ppo", "dagger")
 RECIPE = "teacher"
 """Its name in the files of `config/training/`."""
 
@@ -73,12 +73,6 @@ class TeacherTraining(Parameters):
     def carrying(self) -> CarryingOut:
         """How the expert carries out its plans."""
         return CarryingOut(self.telling, self.expert)
-
-    def rounds(self, method: str) -> int:
-        """How many a training has in all."""
-        if method == "dagger":
-            return self.dagger.rounds
-        return max(1, self.ppo.steps // (self.task.horizon * self.ppo.environments))
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,16 +109,12 @@ def load_teacher_training(
     network = network_config(TeacherNetworkConfig, values.pop("network", "small"))
     found = TeacherTraining.from_mapping(values)
     found = dataclasses.replace(found, variant=variant or found.variant)
-    ppo, dagger, what = found.ppo, found.dagger, VARIANTS[found.variant]
-    if environments is not None:
-        ppo = dataclasses.replace(ppo, environments=environments)
-        dagger = dataclasses.replace(dagger, episodes=environments)
-    if rounds is not None:
-        ppo = dataclasses.replace(ppo, steps=rounds * found.task.horizon * ppo.environments)
-        dagger = dataclasses.replace(dagger, rounds=rounds)
+    what = VARIANTS[found.variant]
     return (
-        dataclasses.replace(
-            found, ppo=ppo, dagger=dagger, curriculum=found.curriculum.with_stages(what.stages)
+        resized(
+            dataclasses.replace(found, curriculum=found.curriculum.with_stages(what.stages)),
+            rounds,
+            environments,
         ),
         dataclasses.replace(network, canonical=what.canonical),
     )
@@ -185,8 +175,7 @@ def train_teacher(
         ValueError: goals have no squeezes, or no table; or network or method can't be used so.
         MeshError, PerceptionError: an object can't be used.
     """
-    if method not in METHODS:
-        raise ValueError(f"a teacher is trained by {' or '.join(METHODS)}, not {method!r}")
+    check_method(method, "teacher")
     variant = VARIANTS[config.variant]
     if network.config.canonical != variant.canonical:
         raise ValueError(
@@ -229,7 +218,7 @@ def train_teacher(
     judged = source_of(data.validation, config.judged)(validation)
     return train_rounds(
         learner,
-        config.rounds(method),
+        planned_rounds(method, config),
         run,
         judge=TeacherJudge(others, judged, config.telling),
         judge_every=config.judge_every,

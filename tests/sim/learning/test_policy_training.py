@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from typer.testing import CliRunner
+from policy_commands import command as train
+from policy_commands import set_and_settings
 
-from dexgrasp_cli.cli import app
 from dexgrasp_learning import policy_training
 from dexgrasp_learning.goal_rows import CarryingOut, ExpertPolicy, plans_of, run_told
 from dexgrasp_learning.policy_training import (
@@ -29,7 +29,6 @@ from dexgrasp_learning.rounds import train_rounds
 from dexgrasp_learning.student_sight import StudentSight
 from dexgrasp_learning.taught_goal_environments import TaughtGoalEnvironments, Teaching
 from dexgrasp_learning.teacher_sight import TeacherPolicy
-from dexgrasp_models.data.grasp_set import GraspSet, Provenance
 from dexgrasp_models.data.grasps import Grasps
 from dexgrasp_models.nets.basis_points import BasisPointsConfig
 from dexgrasp_models.nets.goal_network import GoalNetworkConfig
@@ -233,11 +232,6 @@ def test_a_run_is_resumed_to_the_bit(tmp_path, monkeypatch):
 def folder(tmp_path_factory) -> Path:
     """A set of an object to train on and one for validation; a configuration."""
     path = tmp_path_factory.mktemp("policy")
-    grasps = GraspSet.open(path / "set", create=True)
-    first = scenes.pressing_goals()
-    first = first[np.flatnonzero(first.objects == first.names.index("can/0"))]
-    for name in ("can/0", "can/2"):
-        grasps.append(replace(first, names=(name,), objects=0 * first.objects), Provenance(seed=0))
     settings = {
         "network": {
             "size": "small",
@@ -248,19 +242,12 @@ def folder(tmp_path_factory) -> Path:
         "dagger": {"updates": 2, "batch": 8},
         "judged": 2,
     }
-    (path / "tiny.yaml").write_text(yaml.safe_dump({"policy": settings}))
-    return path
+    return set_and_settings(path, "policy", settings)
 
 
 def command(folder: Path, out: Path, status: int = 0, **options: object) -> str:
-    given = {"data": folder / "set", "out": out, "config": folder / "tiny.yaml", "threads": 1}
-    given |= {"sees": "full", "steps": 1, "batch": 4} | options
-    words = [word for name, value in given.items() for word in (f"--{name}", str(value))]
-    threads = torch.get_num_threads()
-    result = CliRunner().invoke(app, ["train", "policy", *words])
-    torch.set_num_threads(threads)
-    assert result.exit_code == status, result.output
-    return " ".join(result.output.split())
+    given = {"sees": "full"} | options
+    return train("policy", folder, out, status, **given)
 
 
 def test_the_command_trains_and_goes_on(tmp_path, folder):

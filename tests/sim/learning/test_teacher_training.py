@@ -11,13 +11,13 @@ import goal_scenes
 import numpy as np
 import pytest
 import torch
-import yaml
-from typer.testing import CliRunner
+from policy_commands import command as train
+from policy_commands import set_and_settings
 
-from dexgrasp_cli.cli import app
 from dexgrasp_learning import teacher_training
 from dexgrasp_learning.goal_rows import CarryingOut, ExpertPolicy, plans_of, run_told
 from dexgrasp_learning.goal_vec_env import GoalVecEnv
+from dexgrasp_learning.methods import METHODS, planned_rounds
 from dexgrasp_learning.rounds import train_rounds
 from dexgrasp_learning.taught_teacher_environments import CATEGORY, demonstrated
 from dexgrasp_learning.teacher_sight import TeacherPolicy
@@ -30,7 +30,6 @@ from dexgrasp_learning.teacher_training import (
     train_teacher,
 )
 from dexgrasp_learning.teacher_variants import VARIANTS
-from dexgrasp_models.data.grasp_set import GraspSet, Provenance
 from dexgrasp_models.nets.basis_points import BasisPointsConfig
 from dexgrasp_models.nets.teacher_network import TeacherNetwork, TeacherNetworkConfig
 from dexgrasp_models.nets.weights import load_weights
@@ -113,6 +112,7 @@ def test_what_runners_see_is_the_tasks():
         assert extras["time_outs"].bool().all() == over  # what would have come is estimated
         assert ("log" in extras) == over
     assert extras["log"]["/success"] == 0.0
+    assert extras["log"]["/objects"] == 2
     assert int(env.episode_length_buf.max()) == 0
 
 
@@ -273,7 +273,7 @@ def test_a_teacher_that_is_not_told_a_grasp_has_no_reward_for_it(tmp_path, monke
 
 def test_what_can_not_be_trained_is_told(tmp_path):
     run = Run(tmp_path, "teacher")
-    with pytest.raises(ValueError, match="ppo or dagger"):
+    with pytest.raises(ValueError, match="dagger or ppo"):
         train_teacher("sac", network(), data(), CONFIG, run)
     with pytest.raises(ValueError, match="along other axes"):
         train_teacher("ppo", network(), data(), replace(CONFIG, variant="ilad"), run)
@@ -292,11 +292,6 @@ def test_what_can_not_be_trained_is_told(tmp_path):
 def folder(tmp_path_factory) -> Path:
     """A set of an object to train on and one for validation; a configuration."""
     path = tmp_path_factory.mktemp("teacher")
-    grasps = GraspSet.open(path / "set", create=True)
-    first = scenes.pressing_goals()
-    first = first[np.flatnonzero(first.objects == first.names.index("can/0"))]
-    for name in ("can/0", "can/2"):
-        grasps.append(replace(first, names=(name,), objects=0 * first.objects), Provenance(seed=0))
     settings = {
         "network": {
             "size": "small",
@@ -309,19 +304,11 @@ def folder(tmp_path_factory) -> Path:
         "ppo": {"mini_batch": 8, "rollout": 4},
         "judged": 2,
     }
-    (path / "tiny.yaml").write_text(yaml.safe_dump({"teacher": settings}))
-    return path
+    return set_and_settings(path, "teacher", settings)
 
 
 def command(folder: Path, out: Path, status: int = 0, **options: object) -> str:
-    given = {"data": folder / "set", "out": out, "config": folder / "tiny.yaml", "threads": 1}
-    given |= {"steps": 1, "envs": 4} | options
-    words = [word for name, value in given.items() for word in (f"--{name}", str(value))]
-    threads = torch.get_num_threads()
-    result = CliRunner().invoke(app, ["train", "teacher", *words])
-    torch.set_num_threads(threads)
-    assert result.exit_code == status, result.output
-    return " ".join(result.output.split())
+    return train("teacher", folder, out, status, **options)
 
 
 def test_the_command_goes_from_the_expert_to_the_reward(tmp_path, folder):
@@ -342,11 +329,21 @@ def test_the_command_goes_from_the_expert_to_the_reward(tmp_path, folder):
     )
 
 
-@pytest.mark.parametrize("name", ["small", "paper"])
+def test_the_command_trains_in_another_simulator(tmp_path, folder):
+    pytest.importorskip("dexgrasp_sim.backends.mujoco_warp.batch", exc_type=ImportError)
+    assert "step 1" in command(
+        folder, tmp_path, sim="mujoco_warp", envs=2, method="ppo", variant="ppo"
+    )
+    found = load_weights(tmp_path / "teacher.safetensors", TeacherNetworkConfig)
+    assert found.metadata["backend"] == "mujoco_warp"
+
+
+@pytest.mark.parametrize("name", ["small", "paper", "gpu"])
 def test_named_settings_are_there(name):
     config, net = load_teacher_training(name, rounds=7, environments=32, variant="one_stage")
-    assert net == getattr(TeacherNetworkConfig, name)()
-    assert (config.rounds("ppo"), config.rounds("dagger")) == (7, 7)
+    size = "small" if name == "small" else "paper"
+    assert net == getattr(TeacherNetworkConfig, size)()
+    assert [planned_rounds(method, config) for method in METHODS] == [7, 7]
     assert (config.ppo.environments, config.dagger.episodes) == (32, 32)
     assert config.curriculum.object_rounds > 0
     assert config.curriculum.category_rounds == config.curriculum.categories_rounds == 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
@@ -100,19 +101,23 @@ class AssistOptions(NamedTuple):
     sim: str
 
 
-def train_assist(
-    data: Path,
-    where: Where,
-    options: AssistOptions,
-    config: str,
-    rounds: int | None,
-    episodes: int | None,
-    run: Run,
-    processes: Processes,
-    console: Console,
-    report: Callable[[Progress], None],
-) -> tuple[int, Progress]:
-    """Train on the training objects of a set; the options are `train`'s.
+@dataclass(frozen=True, eq=False)
+class PolicyTrainingAsked:
+    """What any training of a policy is asked for; see `train`."""
+
+    data: Path
+    where: Where
+    config: str
+    rounds: int | None
+    episodes: int | None
+    run: Run
+    processes: Processes
+    console: Console
+    report: Callable[[Progress], None]
+
+
+def train_assist(asked: PolicyTrainingAsked, options: AssistOptions) -> tuple[int, Progress]:
+    """Train on the training objects of a set.
 
     Returns:
         How many rounds are planned in all, and where the training is.
@@ -123,15 +128,19 @@ def train_assist(
     """
     import torch
 
-    from dexgrasp_learning.assist_training import load_assist_training, planned_rounds
+    from dexgrasp_learning.assist_training import load_assist_training
     from dexgrasp_learning.assist_training import train_assist as train
+    from dexgrasp_learning.methods import planned_rounds
     from dexgrasp_models.nets.assist_network import AssistNetwork, AssistNetworkConfig
     from dexgrasp_models.nets.weights import load_network
     from dexgrasp_models.tasks.learned_assist import PRIMITIVE, load_primitive
 
+    run, processes = asked.run, asked.processes
     if options.method is Method.PPO and processes.device.type != "cpu":
         raise ValueError("ppo is trained on the CPU, wherever its physics runs: --device cpu")
-    settings, network_settings = load_assist_training(config, rounds, episodes, options.variant)
+    settings, network_settings = load_assist_training(
+        asked.config, asked.rounds, asked.episodes, options.variant
+    )
     torch.manual_seed(run.seed)  # of the first weights
     if options.init is None:
         network = AssistNetwork(network_settings)
@@ -141,7 +150,7 @@ def train_assist(
     primitive = None
     if network.needs_gradient:
         primitive = load_primitive(options.primitive or PRIMITIVE, processes.device)
-    found = _data(data, where, options, run.seed, console)
+    found = _data(asked, options)
     about = {"variant": settings.variant, **told_of(options, found.training)}
     run = dataclasses.replace(run, metadata={**run.metadata, **about})
     progress = train(
@@ -155,7 +164,7 @@ def train_assist(
         threads=torch.get_num_threads(),
         backend=options.sim,
         processes=processes,
-        report=report,
+        report=asked.report,
     )
     if processes.leads and run.weights.is_file():
         write_card(run, AssistNetworkConfig, ("variant",))
@@ -203,9 +212,7 @@ def write_card(run: Run, config_type: type[Parameters], told: Sequence[str]) -> 
         temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
-def _data(
-    folder: Path, where: Where, options: AssistOptions, seed: int, console: Console
-) -> AssistData:
+def _data(asked: PolicyTrainingAsked, options: AssistOptions) -> AssistData:
     import numpy as np
 
     from dexgrasp_learning.assist_training import AssistData
@@ -216,18 +223,20 @@ def _data(
     from dexgrasp_sim.datasets.grasp_trials import library_object
 
     if options.patterns is None:
-        patterns = generate(np.random.default_rng(seed))
+        patterns = generate(np.random.default_rng(asked.run.seed))
     else:
         patterns = load_patterns(options.patterns)
-    training, validation = goals_of_splits(folder, where, options.goals, console)
+    training, validation = goals_of_splits(asked, options.goals)
     clouds = FullClouds() if options.sees is Sees.FULL else PartialClouds()
     return AssistData(training, validation, patterns, clouds, library_object)
 
 
-def goals_of_splits(
-    folder: Path, where: Where, file: Path | None, console: Console
-) -> tuple[Grasps, Grasps]:
-    """Goals of a set for training and for validation, on tables and with squeezes.
+def goals_of_splits(asked: PolicyTrainingAsked, file: Path | None) -> tuple[Grasps, Grasps]:
+    """Goals for training and for validation, on tables and with squeezes.
+
+    Args:
+        asked: of which set.
+        file: of `assist goals`, where there is one.
 
     Raises:
         ValueError: there are none, or the set or the file can't be used.
@@ -237,12 +246,12 @@ def goals_of_splits(
     from dexgrasp_models.data.grasp_set import GraspSet
     from dexgrasp_models.training.data import TRAINING, VALIDATION, split_objects
 
-    source = GraspSet.open(folder)
+    source = GraspSet.open(asked.data)
     chosen = []
     for split in (TRAINING, VALIDATION):
-        goals = _goals(source, where, file, split_objects(source.names, split), split)
+        goals = _goals(source, asked.where, file, split_objects(source.names, split), split)
         objects = len(np.unique(goals.objects))
-        console.print(f"{split}: {objects} objects, {len(goals)} goals", soft_wrap=True)
+        asked.console.print(f"{split}: {objects} objects, {len(goals)} goals", soft_wrap=True)
         chosen.append(goals)
     return chosen[0], chosen[1]
 

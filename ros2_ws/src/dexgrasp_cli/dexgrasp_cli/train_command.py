@@ -25,6 +25,7 @@ from dexgrasp_cli.train_assist_command import (
     Method,
     MethodOption,
     Patterns,
+    PolicyTrainingAsked,
     Primitive,
     Sees,
     SeesOption,
@@ -182,41 +183,25 @@ def train(
                 progress = train_clip(
                     data, where, clip, clip_config, run, processes, console, report
                 )
-            elif network is Network.ASSIST:
-                options = AssistOptions(
-                    method, sees, init, primitive, goals, patterns, variant, simulator(sim)
+            elif network in (Network.ASSIST, Network.POLICY, Network.TEACHER):
+                asked = PolicyTrainingAsked(
+                    data, where, config, steps, batch, run, processes, told, report
                 )
-                planned, progress = train_assist(
-                    data, where, options, config, steps, batch, run, processes, told, report
-                )
-                kept = run.weights
-            elif network is Network.POLICY:
-                planned, progress = train_policy(
-                    data,
-                    where,
-                    PolicyOptions(sees, init, goals, simulator(sim), teacher),
-                    config,
-                    steps,
-                    batch,
-                    run,
-                    processes,
-                    told,
-                    report,
-                )
-                kept = run.weights
-            elif network is Network.TEACHER:
-                planned, progress = train_teacher(
-                    data,
-                    where,
-                    TeacherOptions(method, init, goals, variant, simulator(sim)),
-                    config,
-                    steps,
-                    batch,
-                    run,
-                    processes,
-                    told,
-                    report,
-                )
+                backend = simulator(sim)
+                if network is Network.ASSIST:
+                    planned, progress = train_assist(
+                        asked,
+                        AssistOptions(
+                            method, sees, init, primitive, goals, patterns, variant, backend
+                        ),
+                    )
+                elif network is Network.POLICY:
+                    learner = PolicyOptions(sees, init, goals, backend, teacher)
+                    planned, progress = train_policy(asked, learner)
+                else:
+                    planned, progress = train_teacher(
+                        asked, TeacherOptions(method, init, goals, variant, backend)
+                    )
                 kept = run.weights
             else:
                 recipe = RECIPES[name]

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
-from rich.console import Console
 
-from dexgrasp_cli.set_options import Where
 from dexgrasp_cli.train_assist_command import (
     PANEL,
+    PolicyTrainingAsked,
     Sees,
     goals_of_splits,
     told_of,
@@ -20,8 +18,7 @@ from dexgrasp_cli.train_assist_command import (
 )
 
 if TYPE_CHECKING:
-    from dexgrasp_models.training.processes import Processes
-    from dexgrasp_models.training.run import Progress, Run
+    from dexgrasp_models.training.run import Progress
 
 
 Teacher = Annotated[
@@ -43,27 +40,8 @@ class PolicyOptions(NamedTuple):
     teacher: Path | None
 
 
-def train_policy(
-    data: Path,
-    where: Where,
-    options: PolicyOptions,
-    config: str,
-    rounds: int | None,
-    episodes: int | None,
-    run: Run,
-    processes: Processes,
-    console: Console,
-    report: Callable[[Progress], None],
-) -> tuple[int, Progress]:
-    """Train on the training objects of a set; the options are `train`'s.
-
-    Returns:
-        How many rounds are planned in all, and where the training is.
-
-    Raises:
-        ValueError: something can't be trained so, or data or weights can't be used.
-        TrainingError: as `train_rounds`.
-    """
+def train_policy(asked: PolicyTrainingAsked, options: PolicyOptions) -> tuple[int, Progress]:
+    """As `train_assist`."""
     import torch
 
     from dexgrasp_learning.partial_clouds import PartialClouds
@@ -77,14 +55,15 @@ def train_policy(
     from dexgrasp_models.tasks.learned_goal import new_network
     from dexgrasp_sim.datasets.grasp_trials import library_object
 
-    settings, network_settings = load_policy_training(config, rounds, episodes)
+    settings, network_settings = load_policy_training(asked.config, asked.rounds, asked.episodes)
+    run, processes = asked.run, asked.processes
     torch.manual_seed(run.seed)  # of the first weights
     if options.init is None:
         network = new_network(network_settings)
     else:
         network, _ = load_network(options.init, GoalNetworkConfig, new_network)
     network.to(processes.device)
-    training, validation = goals_of_splits(data, where, options.goals, console)
+    training, validation = goals_of_splits(asked, options.goals)
     follows = options.sees is Sees.FULL
     teacher, digest = None, ""
     if options.teacher is not None:
@@ -108,7 +87,7 @@ def train_policy(
         threads=torch.get_num_threads(),
         backend=options.sim,
         processes=processes,
-        report=report,
+        report=asked.report,
     )
     if processes.leads and run.weights.is_file():
         write_card(run, GoalNetworkConfig, ("sees",))

@@ -4,15 +4,12 @@ by first."""
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from rich.console import Console
-
-from dexgrasp_cli.set_options import Where
 from dexgrasp_cli.train_assist_command import (
     Method,
+    PolicyTrainingAsked,
     Sees,
     goals_of_splits,
     told_of,
@@ -20,8 +17,7 @@ from dexgrasp_cli.train_assist_command import (
 )
 
 if TYPE_CHECKING:
-    from dexgrasp_models.training.processes import Processes
-    from dexgrasp_models.training.run import Progress, Run
+    from dexgrasp_models.training.run import Progress
 
 
 class TeacherOptions(NamedTuple):
@@ -35,29 +31,11 @@ class TeacherOptions(NamedTuple):
     sees: Sees = Sees.FULL
 
 
-def train_teacher(
-    data: Path,
-    where: Where,
-    options: TeacherOptions,
-    config: str,
-    rounds: int | None,
-    environments: int | None,
-    run: Run,
-    processes: Processes,
-    console: Console,
-    report: Callable[[Progress], None],
-) -> tuple[int, Progress]:
-    """Train on the training objects of a set; the options are `train`'s.
-
-    Returns:
-        How many rounds are planned in all, and where the training is.
-
-    Raises:
-        ValueError: something can't be trained so, or data or weights can't be used.
-        TrainingError: as `train_rounds`.
-    """
+def train_teacher(asked: PolicyTrainingAsked, options: TeacherOptions) -> tuple[int, Progress]:
+    """As `train_assist`."""
     import torch
 
+    from dexgrasp_learning.methods import planned_rounds
     from dexgrasp_learning.teacher_training import (
         TeacherData,
         load_teacher_training,
@@ -69,9 +47,10 @@ def train_teacher(
     from dexgrasp_sim.datasets.grasp_trials import library_object
 
     settings, network_settings = load_teacher_training(
-        config, rounds, environments, options.variant
+        asked.config, asked.rounds, asked.episodes, options.variant
     )
-    training, validation = goals_of_splits(data, where, options.goals, console)
+    training, validation = goals_of_splits(asked, options.goals)
+    run, processes = asked.run, asked.processes
     torch.manual_seed(run.seed)  # of the first weights
     if options.init is None:
         network = new_teacher(told_categories(network_settings, settings.variant, training))
@@ -93,8 +72,8 @@ def train_teacher(
         threads=torch.get_num_threads(),
         backend=options.sim,
         processes=processes,
-        report=report,
+        report=asked.report,
     )
     if processes.leads and run.weights.is_file():
         write_card(run, TeacherNetworkConfig, ("variant", "method"))
-    return settings.rounds(method), progress
+    return planned_rounds(method, settings), progress
