@@ -185,7 +185,10 @@ class Delivery:
 
     def _advance(self) -> None:
         if self._stage is Stage.RELEASE:
-            reason = "the object was lifted, carried over the box and released"
+            reason = (
+                "the object was lifted, carried over the box and released; nobody looked whether it"
+                " lies in there"
+            )
             self._outcome = Outcome(OutcomeKind.SUCCEEDED, reason, self._lifted_by)
             return
         over = self._command.wrist_target

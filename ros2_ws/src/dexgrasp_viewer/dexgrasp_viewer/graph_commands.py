@@ -56,7 +56,7 @@ class GraphCommands:
         self._send("grasp", self._grasp, contract.GRASP_ACTION, goal)
 
     def assist(self) -> None:
-        """Has a person's wrist followed, and the object put into the box of the parameters."""
+        """Has a person's wrist followed, and the object released over the box of the parameters."""
         self._send("assist", self._assist, contract.ASSIST_ACTION, Assist.Goal())
 
     def _send(self, name: str, client: ActionClient, action: str, goal: object) -> None:

@@ -50,7 +50,7 @@ class Panel:
             ("Grasp picked", "carry out the proposal picked below", None, commands.grasp_picked),
             (
                 "Assist",
-                "follow a person's wrist, lift, and put into the box",
+                "follow a person's wrist, lift, and let go over the box",
                 None,
                 commands.assist,
             ),
