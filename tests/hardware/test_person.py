@@ -61,7 +61,7 @@ class Played:
             for topic in (contract.CONTROL_STATE, contract.OBJECT_CLOUD)
         )
         self.clutch = ros.collect(contract.CLUTCH)
-        person = ros.start(
+        person = self.person = ros.start(
             PersonNode, port=0, rate=10.0, recording=str(recording), **{**BRISK, **play}
         )
         ros.start(LeapNode, port=person.leap_port, stale_after=0.45)
@@ -70,11 +70,15 @@ class Played:
         assert eventually(lambda: self.said("leap", "looks for a right hand"))
         assert eventually(lambda: self.said("teleop", "released"))
 
-    def wait_for_a_wrist(self) -> None:
+    def wait_for_a_wrist(self, state: str = ControlState.WRIST) -> None:
         """As the control node does, after the cameras have looked."""
         self._states.publish(ControlState(state="capture"))
         self._clouds.publish(can_cloud())
-        self._states.publish(ControlState(state=ControlState.WRIST))
+        self.enter(state)
+
+    def enter(self, state: str) -> None:
+        """As the control node, at another stage."""
+        self._states.publish(ControlState(state=state))
 
     def go_on_alone(self) -> None:
         """As the control node, from the lift on."""
@@ -115,6 +119,16 @@ def test_the_wrist_goes_where_the_hand_goes_and_the_clutch_is_let_go_when_the_ro
     played.go_on_alone()
     assert eventually(lambda: not played.pressed)
     assert eventually(lambda: not played.said("leap", "no connection"))
+
+
+def test_a_grasp_is_played_once_also_where_it_was_only_heard_when_it_followed_already(played):
+    played.wait_for_a_wrist("follow")
+    assert eventually(lambda: played.pressed)
+    reach = played.person.played
+    for stage in ("assist", "follow"):
+        played.enter(stage)
+    assert eventually(lambda: played.is_at(REACH[-1]))
+    assert played.person.played is reach
 
 
 @pytest.mark.parametrize("played", [{"rise": 0.4, "rise_speed": 0.5}], indirect=True, ids=["far"])

@@ -40,6 +40,8 @@ from dexgrasp_ros.node import OK, WARN, ManagedNode
 
 _CAPTURE = "capture"
 """Stage of the control node after which there is a new cloud."""
+_FOLLOW = "follow"
+"""Its stage after `wrist`, which alone is heard where both came meanwhile: the last one is kept."""
 
 
 @dataclass(frozen=True)
@@ -100,6 +102,7 @@ class ReachPlayerNode(ManagedNode):
         self._patterns = found.held_out
         self._recorded = recorded_reach(Path(p.recording), self._task) if p.recording else None
         self._forget()
+        self._begun = False  # the present grasp is known to wait, or to have waited, for the wrist
         self._cloud: tuple[int, np.ndarray] | None = None
         for topic, callback in (
             (contract.CONTROL_STATE, self._on_control_state),
@@ -120,14 +123,16 @@ class ReachPlayerNode(ManagedNode):
     # What the graph says
 
     def _on_control_state(self, message: ControlState) -> None:
+        waits = message.state == ControlState.WRIST
         if message.state == _CAPTURE:
-            self._cloud = None
-        elif message.state == ControlState.WRIST and self.active:
+            self._begun, self._cloud = False, None
+        elif self.active and (waits or (message.state == _FOLLOW and not self._begun)):
             self.rest()
-            self._wanted = True
+            self._begun = self._wanted = True
             self._ask()
         elif message.state in (ControlState.IDLE, ControlState.INACTIVE):
             self.rest()
+            self._begun, self._cloud = False, None  # `capture` may be missed as well
 
     def _on_cloud(self, message: PointCloud2) -> None:
         try:
