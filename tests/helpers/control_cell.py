@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -65,6 +65,7 @@ class Cell:
     Attributes:
         held: stages whose service gives no answer.
         pause_at: the stage in which the robot stops to follow.
+        moved: (2,) m along the table by which the object is moved after the capture.
         rise: how far the object is seen raised by a capture after the first, m; None: not at all.
     """
 
@@ -74,6 +75,7 @@ class Cell:
         self.go_on = threading.Event()
         self.held: set[str] = set()
         self.rise: float | None = LIFT
+        self.moved = np.zeros(2)
         self.looks = 0
         every_change = QoSProfile(depth=100, durability=DurabilityPolicy.TRANSIENT_LOCAL)
         self.states: list[ControlState] = []
@@ -104,6 +106,7 @@ class Cell:
         self.robot.stop_joints = grasp().joints
         self.go_on = threading.Event()
         self.held, self.rise, self.looks = set(), LIFT, 0
+        self.moved = np.zeros(2)
 
     def start(self, **goal):
         """A goal's handle, the future of its result, and the feedback so far."""
@@ -139,11 +142,11 @@ class Cell:
         if stage in self.held:
             self.go_on.wait(60.0)
 
-    def _publish(self, raised: float) -> None:
+    def _publish(self, shift: Sequence[float]) -> None:
         cloud = can_cloud()
         points, normals = conversions.cloud_from_message(cloud)
         stamp = self.ros.tester.get_clock().now().nanoseconds
-        points = points + np.float32([0.0, 0.0, raised])
+        points = points + np.float32(shift)
         for publisher in self._clouds:
             publisher.publish(
                 conversions.cloud_to_message(points, stamp, conversions.WORLD, normals)
@@ -151,7 +154,7 @@ class Cell:
 
     def _capture(self, _, response):
         self._hold_back("capture")
-        self._publish(0.0)
+        self._publish((0.0, 0.0, 0.0))
         response.success = True
         return response
 
@@ -161,7 +164,7 @@ class Cell:
         if self.rise is None:
             response.message = "no images"
             return response
-        self._publish(self.rise)
+        self._publish((*self.moved, self.rise))
         response.success = True
         return response
 

@@ -11,6 +11,7 @@ from dexgrasp_models.control.carry import CarryConfig
 from dexgrasp_models.control.controllers import CONTROLLERS
 from dexgrasp_models.control.delivery import Delivery
 from dexgrasp_models.control.executor import ExecutorConfig
+from dexgrasp_models.control.following import FollowConfig, FollowedObject
 from dexgrasp_models.control.lift_check import LiftCheckConfig
 from dexgrasp_models.control.limits import GuardedController, SafetyLimits
 from dexgrasp_models.control.setup import ControllerSetup
@@ -19,12 +20,13 @@ from dexgrasp_models.parameters import Parameters
 
 @dataclass(frozen=True)
 class ControlConfig:
-    """Settings of planning, execution, of the box, of what counts as lifted, and of safety."""
+    """Settings of planning, execution, the box, objects that are moved, the lift, and safety."""
 
     approach: ApproachConfig = field(default_factory=ApproachConfig)
     executor: ExecutorConfig = field(default_factory=ExecutorConfig)
     """Of the planned executor, and of the moves beside the grasp."""
     carry: CarryConfig = field(default_factory=CarryConfig)
+    follow: FollowConfig = field(default_factory=FollowConfig)
     lift_check: LiftCheckConfig = field(default_factory=LiftCheckConfig)
     limits: SafetyLimits = field(default_factory=SafetyLimits)
     others: Mapping[str, Parameters] = field(default_factory=dict)
@@ -39,6 +41,8 @@ class ControlConfig:
         kind = CONTROLLERS[name]
         config = self.executor if name == CONTROLLERS.default else self.others.get(name)
         controller = kind.make(config or kind.config(), setup)
+        if setup.following is not None:
+            controller = FollowedObject(controller, setup.following)
         if setup.carry is not None:
             controller = Delivery(controller, setup.carry, self.executor, setup)
         return GuardedController(
@@ -63,6 +67,7 @@ def load_control_config(name: str = "control.yaml") -> ControlConfig:
             approach=ApproachConfig.from_mapping(values.get("approach") or {}),
             executor=ExecutorConfig.from_mapping(values.get("executor") or {}),
             carry=CarryConfig.from_mapping(values.get("carry") or {}),
+            follow=FollowConfig.from_mapping(values.get("follow") or {}),
             lift_check=LiftCheckConfig.from_mapping(values.get("lift_check") or {}),
             limits=SafetyLimits.from_mapping(values.get("limits") or {}),
             others={

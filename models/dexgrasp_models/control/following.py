@@ -85,6 +85,21 @@ class Following:
         """Whether the goal stays from now on."""
         return self._over
 
+    def moved(self, points: np.ndarray) -> np.ndarray:
+        """Points (N, 3) of the object in `world` as the goal was chosen, where they are now."""
+        return points @ self._motion[:3, :3].T + self._motion[:3, 3]
+
+    def miss(self, reason: str) -> None:
+        """No cloud comes, and why."""
+        if not self._over:
+            self.doubt = reason
+
+    def explained(self, outcome: Outcome) -> Outcome:
+        """A failure, whose reason says so where the goal could not go along at the end."""
+        if outcome.kind is OutcomeKind.SUCCEEDED or self.problem or not self.doubt:
+            return outcome
+        return replace(outcome, reason=f"{outcome.reason}; the goal had stayed: {self.doubt}")
+
     def see(self, points: np.ndarray) -> Track | None:
         """What a cloud (M, 3) m in `world` of what stands on the table tells; None once the goal
         stays."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from dexgrasp_models.control.approach_plan import ApproachPlan
 from dexgrasp_models.control.carry import CarryPlanner
+from dexgrasp_models.control.following import Following
 from dexgrasp_models.control.lift_check import LiftCheckConfig, Sight
 from dexgrasp_models.hand.spec import HandSpec, load_hand
 
@@ -27,6 +28,8 @@ class ControllerSetup:
     carry: CarryPlanner | None = None
     """Finds the way over the box where the object is carried there and released after the hold. A
     controller that follows a person's wrist then raises it by itself, once the person begins to."""
+    following: Following | None = None
+    """Where the object is, if the goal goes along with it; None: it stays."""
     lift_check: LiftCheckConfig = field(default_factory=LiftCheckConfig)
     """When the object counts as lifted."""
     sight: Sight | None = None

@@ -93,6 +93,32 @@ def test_a_cloud_that_is_not_believed_leaves_the_goal_where_it_is():
     assert not one.doubt
 
 
+def test_a_failure_says_that_the_goal_could_not_go_along():
+    one = following()
+    failed = Outcome(OutcomeKind.SLIPPED, "closed on nothing")
+    succeeded = Outcome(OutcomeKind.SUCCEEDED, "held")
+    assert one.explained(failed) is failed
+    one.miss("no cloud for 2.0 s")
+    assert one.explained(failed).reason == (
+        "closed on nothing; the goal had stayed: no cloud for 2.0 s"
+    )
+    assert one.explained(succeeded) is succeeded
+    one.see(box(1))  # seen again
+    assert one.explained(failed) is failed
+    one.advance(PERIOD, FAR, stays=True)
+    one.miss("nobody looks any more")
+    assert one.explained(failed) is failed
+
+
+def test_points_of_the_object_go_along():
+    one = following()
+    one.see(box(1, (0.03, -0.02), 0.2))
+    motion = settled(one)
+    there = one.moved(box(0))
+    assert np.allclose(there, box(0) @ motion[:3, :3].T + motion[:3, 3])
+    assert np.abs(there - box(0, (0.03, -0.02), 0.2)).max() < 0.004
+
+
 class Inner:
     """Commands the goal, and notes what it is told."""
 

@@ -27,6 +27,7 @@ from dexgrasp_control.control_parameters import ControlParameters
 from dexgrasp_control.grasp_task import GraspTask, TellStage, WhyStop
 from dexgrasp_control.lift_sight import LiftSight
 from dexgrasp_control.move_task import MoveTask
+from dexgrasp_control.object_stream import ObjectStream
 from dexgrasp_control.preparation import GraspEnded, Preparation
 from dexgrasp_control.robot_link import RobotLink
 from dexgrasp_control.service_call import Patience, ServiceCall, SignsOfLife
@@ -98,6 +99,7 @@ class ControlNode(ManagedNode):
             approach=declare_parameters(self, defaults.approach, prefix="approach."),
             executor=declare_parameters(self, defaults.executor, prefix="executor."),
             carry=declare_parameters(self, defaults.carry, prefix="carry."),
+            follow=declare_parameters(self, defaults.follow, prefix="follow."),
             lift_check=declare_parameters(self, defaults.lift_check, prefix="lift_check."),
             limits=declare_parameters(self, defaults.limits, prefix="limits."),
             others=declare_kinds(self, CONTROLLERS, leave_out=(CONTROLLERS.default,)),
@@ -118,6 +120,7 @@ class ControlNode(ManagedNode):
             approach=current_parameters(self, self._config.approach, prefix="approach."),
             executor=current_parameters(self, self._config.executor, prefix="executor."),
             carry=current_parameters(self, self._config.carry, prefix="carry."),
+            follow=current_parameters(self, self._config.follow, prefix="follow."),
             lift_check=current_parameters(self, self._config.lift_check, prefix="lift_check."),
             limits=current_parameters(self, self._config.limits, prefix="limits."),
             others={
@@ -179,6 +182,7 @@ class ControlNode(ManagedNode):
             self._preparation,
             planner,
             looker,
+            ObjectStream(self) if self._config.follow.enabled else None,
             AssistOutput(self, hand),
             hand,
             self._config,

@@ -14,6 +14,7 @@ from dexgrasp_control.assist_output import AssistOutput
 from dexgrasp_control.control_parameters import ControlParameters
 from dexgrasp_control.lift_sight import LiftSight
 from dexgrasp_control.motion import Motion
+from dexgrasp_control.object_stream import ObjectStream
 from dexgrasp_control.preparation import GraspEnded, Preparation
 from dexgrasp_control.robot_link import RobotLink
 from dexgrasp_control.service_call import PERIOD
@@ -25,6 +26,7 @@ from dexgrasp_models.control.carry import CarryPlanner, HeldObject
 from dexgrasp_models.control.config import ControlConfig
 from dexgrasp_models.control.controllers import Need, usable_controller
 from dexgrasp_models.control.delivery import Delivery
+from dexgrasp_models.control.following import Following
 from dexgrasp_models.control.lift_check import Sight
 from dexgrasp_models.control.limits import GuardedController
 from dexgrasp_models.control.planner import GraspPlanner
@@ -79,6 +81,7 @@ class GraspTask:
         preparation: gives the grasps.
         planner: plans.
         looker: asks the cameras about the lift; None: the grip alone tells.
+        stream: tells where the object goes, for goals to go along; None: they stay.
         assist_output: tells what a policy does that follows a person's wrist.
         hand: that grasps.
         config: of the controller.
@@ -95,6 +98,7 @@ class GraspTask:
         preparation: Preparation,
         planner: GraspPlanner,
         looker: LiftSight | None,
+        stream: ObjectStream | None,
         assist_output: AssistOutput,
         hand: HandSpec,
         config: ControlConfig,
@@ -104,6 +108,7 @@ class GraspTask:
         self._preparation = preparation
         self._planner = planner
         self._looker = looker
+        self._stream = stream
         self._assist_output = assist_output
         self._hand = hand
         self._parameters = parameters
@@ -120,6 +125,7 @@ class GraspTask:
         place: bool = False,
         sight: Sight | None = None,
         obstacles: np.ndarray = _NOTHING,
+        following: Following | None = None,
     ) -> ControllerSetup:
         p = self._parameters
         return ControllerSetup(
@@ -128,6 +134,7 @@ class GraspTask:
             coupled=p.hand == "coupled",
             place=place,
             carry=None if means.box is None else self._carry_planner(means, obstacles),
+            following=following,
             lift_check=means.config.lift_check,
             sight=sight,
         )
@@ -210,11 +217,26 @@ class GraspTask:
             tell("plan", "planned")
         sight = Sight() if self._looker else None
         obstacles = self._preparation.clouds.points[1]
-        setup = self._setup(means, plan, request.place, sight, obstacles)
+        following = self._following(means, plan)
+        setup = self._setup(means, plan, request.place, sight, obstacles, following)
         controller = self._make_controller(means, setup, state)
         if wrist is not None:
             self._await_wrist(wrist, tell)
-        return self._follow(controller, sight, goal, wrist, why_stop, tell_stage)
+        if self._stream is None or following is None:
+            return self._follow(controller, sight, goal, wrist, None, why_stop, tell_stage)
+        with self._stream.followed(following, self._preparation.clouds.stamp):
+            self._stream.await_first(partial(tell, "plan"), self._parameters.capture_timeout)
+            return self._follow(controller, sight, goal, wrist, following, why_stop, tell_stage)
+
+    def _following(self, means: Means, plan: ApproachPlan | None) -> Following | None:
+        """Of the object of a plan, where goals go along; a person's wrist leads by itself."""
+        if self._stream is None or plan is None or Need.WRIST_STREAM in means.needs:
+            return None
+        cloud = self._preparation.clouds.points[0]
+        try:
+            return Following(cloud, plan.grasp.palm_pose, means.config.follow)
+        except ValueError as error:
+            raise GraspEnded(OutcomeKind.NO_CLOUD, str(error)) from None
 
     def _make_controller(
         self, means: Means, setup: ControllerSetup, state: RobotState
@@ -289,6 +311,7 @@ class GraspTask:
         sight: Sight | None,
         goal: Grasp | None,
         wrist: WristInput | None,
+        following: Following | None,
         why_stop: WhyStop,
         tell_stage: TellStage,
     ) -> tuple[Outcome, bool]:
@@ -321,10 +344,12 @@ class GraspTask:
         try:
             while not motion.ended.wait(PERIOD):
                 alone = wrist is not None and not controller.follows_wrist
-                tell(GOES_BY_ITSELF if alone else "")
+                doubt = self._stream.look() if self._stream and following else ""
+                tell(GOES_BY_ITSELF if alone else doubt)
                 if sight is not None and not asked and self._is_time_to_look(motion):
                     asked = True
-                    self._look(motion, before, tell)
+                    there = before if following is None else following.moved(before)
+                    self._look(motion, there, tell)
         finally:
             # Whatever went wrong here, the object is not held up for ever.
             if sight is not None:
@@ -332,7 +357,8 @@ class GraspTask:
         assert controller.outcome is not None
         kept = controller.outcome.kind not in (OutcomeKind.SLIPPED, OutcomeKind.DROPPED)
         up = controller.phase in (Phase.LIFT, Phase.HOLD, Phase.CARRY, Phase.PLACE)
-        return _with_fault(controller.outcome, wrist), kept and up
+        outcome = _with_fault(controller.outcome, wrist)
+        return (following.explained(outcome) if following else outcome), kept and up
 
     def _is_time_to_look(self, motion: Motion) -> bool:
         if self._parameters.lock_step:
