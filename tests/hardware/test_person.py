@@ -73,8 +73,12 @@ class Played:
     def wait_for_a_wrist(self, state: str = ControlState.WRIST) -> None:
         """As the control node does, after the cameras have looked."""
         self._states.publish(ControlState(state="capture"))
-        self._clouds.publish(can_cloud())
+        self.look()
         self.enter(state)
+
+    def look(self) -> None:
+        """As perception; a node that is busy hears of it before the stage in which it is asked."""
+        self._clouds.publish(can_cloud())
 
     def enter(self, state: str) -> None:
         """As the control node, at another stage."""
@@ -129,6 +133,16 @@ def test_a_grasp_is_played_once_also_where_it_was_only_heard_when_it_followed_al
         played.enter(stage)
     assert eventually(lambda: played.is_at(REACH[-1]))
     assert played.person.played is reach
+
+
+def test_a_cloud_that_is_heard_before_the_cameras_were_asked_is_the_next_grasps(played):
+    played.look()
+    assert eventually(lambda: played.person._cloud is not None)
+    stages = played.ros.collect(contract.CONTROL_STATE)
+    for stage in ("capture", "plan", ControlState.WRIST):
+        played.enter(stage)  # of messages that come together the last one is heard alone
+        assert eventually(lambda wanted=stage: bool(stages) and stages[-1].state == wanted)
+    assert eventually(lambda: played.pressed)
 
 
 @pytest.mark.parametrize("played", [{"rise": 0.4, "rise_speed": 0.5}], indirect=True, ids=["far"])

@@ -104,6 +104,7 @@ class ReachPlayerNode(ManagedNode):
         self._forget()
         self._begun = False  # the present grasp is known to wait, or to have waited, for the wrist
         self._cloud: tuple[int, np.ndarray] | None = None
+        self._used: int | None = None  # stamp of the cloud of the last reach
         for topic, callback in (
             (contract.CONTROL_STATE, self._on_control_state),
             (contract.OBJECT_CLOUD, self._on_cloud),
@@ -125,14 +126,20 @@ class ReachPlayerNode(ManagedNode):
     def _on_control_state(self, message: ControlState) -> None:
         waits = message.state == ControlState.WRIST
         if message.state == _CAPTURE:
-            self._begun, self._cloud = False, None
+            self._begin_anew()
         elif self.active and (waits or (message.state == _FOLLOW and not self._begun)):
             self.rest()
             self._begun = self._wanted = True
             self._ask()
         elif message.state in (ControlState.IDLE, ControlState.INACTIVE):
             self.rest()
-            self._begun, self._cloud = False, None  # `capture` may be missed as well
+            self._begin_anew()  # `capture` may be missed as well
+
+    def _begin_anew(self) -> None:
+        """The next grasp has another cloud: it may be heard before the stage in which it came."""
+        self._begun = False
+        if self._cloud is not None and self._cloud[0] == self._used:
+            self._cloud = None
 
     def _on_cloud(self, message: PointCloud2) -> None:
         try:
@@ -149,6 +156,7 @@ class ReachPlayerNode(ManagedNode):
         """Asks for proposals once there is a cloud, and a grasp that waits for the wrist."""
         if not self._wanted or self._cloud is None or self._answer is not None:
             return
+        self._used = self._cloud[0]
         if self._recorded is not None:
             self._listen()
             return
