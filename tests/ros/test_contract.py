@@ -60,8 +60,10 @@ def running(request):
     images = provider.images
     with graph() as ros:
         provider.start(ros, camera_rate=CAMERA_RATE)
-        for node in (PerceptionNode, ProposalNode, ControlNode):
-            ros.start(node, use_sim_time=not provider.drivers)
+        clock = {"use_sim_time": not provider.drivers}
+        ros.start(PerceptionNode, stream_rate=5.0, **clock)  # else there is no stream
+        for node in (ProposalNode, ControlNode):
+            ros.start(node, **clock)
         received = {topic.name: ros.collect(topic) for topic in (*provider.states, *images)}
         assert eventually(lambda: all(received[topic.name] for topic in images), timeout=200.0)
         settled = max(stamps(received[topic.name][:1])[0] for topic in images)

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from assist_toys import TINY
 
+from dexgrasp_learning.assist_training import actor_critic
 from dexgrasp_learning.goal_filter import GoalTrial, static_trials
 from dexgrasp_learning.ppo import PPO, PPOConfig
 from dexgrasp_learning.residual_vec_env import ResidualVecEnv
@@ -41,12 +42,11 @@ def test_a_policy_is_trained_there(tmp_path):
     network = AssistNetwork(replace(TINY, outputs="direct"))
     inputs = InputMaker(network, None, load_hand())
     learner = PPO(
-        network,
-        None,
+        actor_critic(network, None),
         lambda draw: ResidualVecEnv(
             scenes.environments(scene=SCENE), draw, None, outputs="direct", clouds=inputs.clouds
         ),
-        source,
+        lambda number: source,
         PPOConfig(mini_batch=16, epochs=1),
         seed=0,
     )

@@ -100,7 +100,8 @@ def test_set_without_objects_for_validation(tmp_path, folder):
 
 @pytest.mark.parametrize("name", ["small", "paper"])
 def test_shipped_settings(name):
-    assert {str(network) for network in Network} == {*RECIPES, "clip", "assist", "policy"}
+    beside = {"clip", "assist", "policy", "teacher"}
+    assert {str(network) for network in Network} == {*RECIPES, *beside}
     for recipe, found in RECIPES.items():
         training, network = load_training(recipe, name)
         points = training.cloud.object_points + training.cloud.table_points
