@@ -20,6 +20,7 @@ from dexgrasp_models.control.types import (
     OutcomeKind,
     Phase,
 )
+from dexgrasp_models.control.wrapped import WrappedController
 from dexgrasp_models.parameters import flag, parameter
 from dexgrasp_models.perception.object_tracker import ObjectTracker, Track, TrackerConfig
 
@@ -138,7 +139,7 @@ class Following:
         return self.motion
 
 
-class FollowedObject:
+class FollowedObject(WrappedController):
     """Another controller's grasp, of an object that may be moved; a `Controller`.
 
     Args:
@@ -147,32 +148,9 @@ class FollowedObject:
     """
 
     def __init__(self, controller: Controller, following: Following) -> None:
-        self.grasp, self._following = controller, following
+        super().__init__(controller)
+        self._following = following
         self._latest: float | None = None
-
-    @property
-    def phase(self) -> Phase:
-        """The controller's."""
-        return self.grasp.phase
-
-    @property
-    def stage(self) -> str:
-        """The controller's."""
-        return self.grasp.stage
-
-    @property
-    def progress(self) -> float:
-        """The controller's."""
-        return self.grasp.progress
-
-    @property
-    def outcome(self) -> Outcome | None:
-        """The controller's."""
-        return self.grasp.outcome
-
-    def abort(self, reason: str, kind: OutcomeKind = OutcomeKind.ABORTED) -> None:
-        """End the grasp now."""
-        self.grasp.abort(reason, kind)
 
     def step(self, observation: Observation) -> Command:
         """The command for this tick, where the object is now."""
@@ -186,5 +164,5 @@ class FollowedObject:
             float(np.clip(elapsed, 0.0, _LONGEST_STEP)), state.wrist_pose, stays=closes
         )
         at_first = replace(state, wrist_pose=np.linalg.inv(motion) @ state.wrist_pose)
-        command = self.grasp.step(replace(observation, state=at_first))
+        command = self._controller.step(replace(observation, state=at_first))
         return replace(command, wrist_target=motion @ command.wrist_target)

@@ -19,11 +19,10 @@ from dexgrasp_models.control.types import (
     Command,
     Controller,
     Observation,
-    Outcome,
     OutcomeKind,
-    Phase,
     RobotState,
 )
+from dexgrasp_models.control.wrapped import WrappedController
 from dexgrasp_models.parameters import Parameters, parameter
 
 LONGEST_GAP = 2.0
@@ -214,7 +213,7 @@ class StaleGuard:
         return None
 
 
-class GuardedController:
+class GuardedController(WrappedController):
     """A controller behind its limits: bad input stops it, its commands are bounded.
 
     Args:
@@ -233,7 +232,7 @@ class GuardedController:
         period: float,
         needs: Collection[Need] = (),
     ) -> None:
-        self._controller = controller
+        super().__init__(controller)
         self._needs = needs
         self._guard = StaleGuard(limits)
         self._limiter = CommandLimiter(limits, joint_limits, period)
@@ -249,26 +248,6 @@ class GuardedController:
     def follows_wrist(self) -> bool:
         """Whether a person's wrist is followed now: always, where the controller doesn't tell."""
         return Need.WRIST_STREAM in self._needs and getattr(self._controller, "follows_wrist", True)
-
-    @property
-    def phase(self) -> Phase:
-        return self._controller.phase
-
-    @property
-    def stage(self) -> str:
-        return self._controller.stage
-
-    @property
-    def progress(self) -> float:
-        return self._controller.progress
-
-    @property
-    def outcome(self) -> Outcome | None:
-        return self._controller.outcome
-
-    def abort(self, reason: str, kind: OutcomeKind = OutcomeKind.ABORTED) -> None:
-        """End the grasp; the last command is held."""
-        self._controller.abort(reason, kind)
 
     def step(self, observation: Observation, now: float) -> Command | None:
         """The bounded command for this tick.
