@@ -247,9 +247,10 @@ class PPO:
             seen = {name: v for name, v in known.items() if not name.startswith("head.")}
             algorithm.critic.network.load_state_dict(seen, strict=False)
         self._runner = runner
-        # The same episodes from their start, seen through the network as it is now.
-        self._episodes.number = number
-        runner.env = self._make_env(self._episodes)
+        if self._restored is not None or not self._trained:
+            # The same episodes from their start, seen through the network as it is now.
+            self._episodes.number = number
+            runner.env = self._make_env(self._episodes)
         return runner
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
@@ -152,23 +153,43 @@ def train_assist(asked: PolicyTrainingAsked, options: AssistOptions) -> tuple[in
         primitive = load_primitive(options.primitive or PRIMITIVE, processes.device)
     found = _data(asked, options)
     about = {"variant": settings.variant, **told_of(options, found.training)}
-    run = dataclasses.replace(run, metadata={**run.metadata, **about})
-    progress = train(
-        options.method.value,
-        network,
-        primitive,
-        found,
-        settings,
+    method = options.method.value
+    begin = partial(train, method, network, primitive, found, settings)
+    progress = carried_out(asked, options, begin, about, AssistNetworkConfig, ("variant",))
+    return planned_rounds(method, settings), progress
+
+
+def carried_out(
+    asked: PolicyTrainingAsked,
+    options: AssistOptions | PolicyOptions | TeacherOptions,
+    begin: Callable[..., Progress],
+    about: Mapping[str, Any],
+    config_type: type[Parameters],
+    told: Sequence[str],
+) -> Progress:
+    """Train a policy, and leave its card.
+
+    Args:
+        asked: for what.
+        options: of this training.
+        begin: it, of the run and of how it is carried out.
+        about: what is stored with the weights besides.
+        config_type, told: as of `write_card`.
+    """
+    import torch
+
+    run = dataclasses.replace(asked.run, metadata={**asked.run.metadata, **about})
+    progress = begin(
         run,
         trained=options.init is not None,
         threads=torch.get_num_threads(),
         backend=options.sim,
-        processes=processes,
+        processes=asked.processes,
         report=asked.report,
     )
-    if processes.leads and run.weights.is_file():
-        write_card(run, AssistNetworkConfig, ("variant",))
-    return planned_rounds(options.method.value, settings), progress
+    if asked.processes.leads and run.weights.is_file():
+        write_card(run, config_type, told)
+    return progress
 
 
 def told_of(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
@@ -12,9 +12,9 @@ from dexgrasp_cli.train_assist_command import (
     PANEL,
     PolicyTrainingAsked,
     Sees,
+    carried_out,
     goals_of_splits,
     told_of,
-    write_card,
 )
 
 if TYPE_CHECKING:
@@ -56,13 +56,12 @@ def train_policy(asked: PolicyTrainingAsked, options: PolicyOptions) -> tuple[in
     from dexgrasp_sim.datasets.grasp_trials import library_object
 
     settings, network_settings = load_policy_training(asked.config, asked.rounds, asked.episodes)
-    run, processes = asked.run, asked.processes
-    torch.manual_seed(run.seed)  # of the first weights
+    torch.manual_seed(asked.run.seed)  # of the first weights
     if options.init is None:
         network = new_network(network_settings)
     else:
         network, _ = load_network(options.init, GoalNetworkConfig, new_network)
-    network.to(processes.device)
+    network.to(asked.processes.device)
     training, validation = goals_of_splits(asked, options.goals)
     follows = options.sees is Sees.FULL
     teacher, digest = None, ""
@@ -77,18 +76,6 @@ def train_policy(asked: PolicyTrainingAsked, options: PolicyOptions) -> tuple[in
         teacher=teacher,
         teacher_digest=digest,
     )
-    run = dataclasses.replace(run, metadata={**run.metadata, **told_of(options, training)})
-    progress = train(
-        network,
-        found,
-        settings,
-        run,
-        trained=options.init is not None,
-        threads=torch.get_num_threads(),
-        backend=options.sim,
-        processes=processes,
-        report=asked.report,
-    )
-    if processes.leads and run.weights.is_file():
-        write_card(run, GoalNetworkConfig, ("sees",))
+    begin, about = partial(train, network, found, settings), told_of(options, training)
+    progress = carried_out(asked, options, begin, about, GoalNetworkConfig, ("sees",))
     return settings.dagger.rounds, progress

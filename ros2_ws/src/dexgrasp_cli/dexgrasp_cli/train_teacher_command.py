@@ -3,7 +3,7 @@ by first."""
 
 from __future__ import annotations
 
-import dataclasses
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -11,9 +11,9 @@ from dexgrasp_cli.train_assist_command import (
     Method,
     PolicyTrainingAsked,
     Sees,
+    carried_out,
     goals_of_splits,
     told_of,
-    write_card,
 )
 
 if TYPE_CHECKING:
@@ -50,30 +50,14 @@ def train_teacher(asked: PolicyTrainingAsked, options: TeacherOptions) -> tuple[
         asked.config, asked.rounds, asked.episodes, options.variant
     )
     training, validation = goals_of_splits(asked, options.goals)
-    run, processes = asked.run, asked.processes
-    torch.manual_seed(run.seed)  # of the first weights
+    torch.manual_seed(asked.run.seed)  # of the first weights
     if options.init is None:
         network = new_teacher(told_categories(network_settings, settings.variant, training))
     else:
         network = load_teacher(options.init)
-    network.to(processes.device)
-    about = {"variant": settings.variant, **told_of(options, training)}
-    run = dataclasses.replace(
-        run, metadata={**run.metadata, "method": options.method.value, **about}
-    )
-    method = options.method.value
-    progress = train(
-        method,
-        network,
-        TeacherData(training, validation, library_object),
-        settings,
-        run,
-        trained=options.init is not None,
-        threads=torch.get_num_threads(),
-        backend=options.sim,
-        processes=processes,
-        report=asked.report,
-    )
-    if processes.leads and run.weights.is_file():
-        write_card(run, TeacherNetworkConfig, ("variant", "method"))
+    network.to(asked.processes.device)
+    method, found = options.method.value, TeacherData(training, validation, library_object)
+    about = {"method": method, "variant": settings.variant, **told_of(options, training)}
+    begin, told = partial(train, method, network, found, settings), ("variant", "method")
+    progress = carried_out(asked, options, begin, about, TeacherNetworkConfig, told)
     return planned_rounds(method, settings), progress
