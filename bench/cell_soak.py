@@ -89,7 +89,7 @@ class Soak:
         self._path = path
         self.figures: dict[str, Any] = {
             "settings": settings,
-            "outcomes": {},
+            "goals": [],
             "tracebacks": 0,
             "samples": [],
         }
@@ -107,11 +107,13 @@ class Soak:
         begun = time.monotonic()
         sampling = threading.Thread(target=self._sample, args=(graph, begun, logs, ended))
         sampling.start()
-        outcomes = Counter(self.figures["outcomes"])
         try:
             while time.monotonic() < begun + 60.0 * minutes:
-                outcomes[_goal(graph)] += 1
-                self.figures["outcomes"] = dict(outcomes)
+                outcome, reason = _goal(graph)
+                minute = _minutes_since(begun)
+                self.figures["goals"].append(
+                    {"run": self._run, "minute": minute, "outcome": outcome, "reason": reason}
+                )
         finally:
             ended.set()
             sampling.join()
@@ -122,7 +124,7 @@ class Soak:
         # Without drivers the stamps are of simulated time, and say nothing of lateness.
         lateness = Lateness(graph.client.node) if graph.is_driven else None
         while not ended.wait(SAMPLE):
-            minute = round((time.monotonic() - begun) / 60.0, 2)
+            minute = _minutes_since(begun)
             self.figures["samples"].append(
                 {
                     "run": self._run,
@@ -134,7 +136,16 @@ class Soak:
             self.figures["tracebacks"] = self._tracebacks + tracebacks(logs)
             with written_whole(self._path) as temporary:
                 temporary.write_text(json.dumps(self.figures, indent=1) + "\n")
-            print(f"minute {minute:.0f}: {self.figures['outcomes']}", flush=True)
+            print(f"minute {minute:.0f}: {outcomes(self.figures)}", flush=True)
+
+
+def outcomes(figures: dict[str, Any]) -> dict[str, int]:
+    """How many goals ended so."""
+    return dict(Counter(goal["outcome"] for goal in figures["goals"]))
+
+
+def _minutes_since(begun: float) -> float:
+    return round((time.monotonic() - begun) / 60.0, 2)
 
 
 def started(graph: RunningGraph) -> dict[str, dict[str, float]]:
@@ -154,22 +165,22 @@ def _what_runs(command: list[str]) -> str:
     return next((each.split()[1] for each in command if each.startswith("from ")), command[0])
 
 
-def _goal(graph: RunningGraph) -> str:
-    """What came of one goal; the object is back, and the arm at home, after it."""
+def _goal(graph: RunningGraph) -> tuple[str, str]:
+    """What came of one goal, and why; the object is back, and the arm at home, after it."""
     try:
         run = graph.start_grasp(place=False)
         result = wait_for_end(run, GOAL_TIMEOUT)
         if result is None:
             run.cancel()
-        outcome = result.outcome if result else "no answer"
+        ended = (result.outcome, result.reason) if result else ("no answer", "")
     except (GoalRefused, ServerLost) as error:
-        outcome = str(error)
+        ended = (type(error).__name__, str(error))
     if graph.is_driven:
         graph.resume()
     for service in (contract.OPEN_HAND_SERVICE, contract.HOME_SERVICE):
         graph.call(Trigger, service, Trigger.Request())
     graph.reset()
-    return outcome
+    return ended
 
 
 def slopes(samples: list[dict[str, Any]]) -> dict[tuple[str, str], tuple[float, float, float]]:
@@ -205,8 +216,14 @@ def print_slopes(figures: dict[str, Any]) -> None:
     console = Console()
     console.print(
         f"{len(samples)} minutes in {len({each['run'] for each in samples})} runs; goals:"
-        f" {figures['outcomes']}; tracebacks: {figures['tracebacks']}"
+        f" {outcomes(figures)}; tracebacks: {figures['tracebacks']}"
     )
+    for goal in figures["goals"]:
+        if goal["outcome"] != "succeeded":
+            console.print(
+                f"run {goal['run']}, minute {goal['minute']:.0f}, {goal['outcome']}:"
+                f" {goal['reason']}"
+            )
     found = slopes(samples)
     for names, title in (
         (("MB", "threads", "descriptors"), "node"),
