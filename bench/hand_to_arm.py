@@ -30,6 +30,7 @@ from sensor_msgs.msg import Joy
 
 from dexgrasp_arm_driver.servo_loop import Priority
 from dexgrasp_counterparts.leap_counterpart import LeapCounterpart, told_hand
+from dexgrasp_counterparts.own_computer import take_precedence
 from dexgrasp_ros import contract, conversions
 
 FRAMES = 50.0
@@ -95,6 +96,7 @@ class SetPoints:
 
     def __init__(self, host: str) -> None:
         with Priority(0).lowered(slack=0.0005):  # looks less often, which takes less from the graph
+            take_precedence()  # and at once: what it sees late is not the graph's
             self._receive = RTDEReceiveInterface(host, 500.0, ["timestamp", "target_q"])
         self._moved = threading.Event()
         self._from: np.ndarray | None = None
@@ -119,6 +121,7 @@ class SetPoints:
         self._thread.join()
 
     def _look(self) -> None:
+        take_precedence()
         while not self._ended.wait(0.002):
             start, told = self._from, self._receive.getTimestamp()
             self._difference = min(self._difference, time.time() - told)

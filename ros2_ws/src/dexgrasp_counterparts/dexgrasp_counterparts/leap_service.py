@@ -19,6 +19,7 @@ from typing import Any
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
+from dexgrasp_counterparts.own_computer import take_precedence
 from dexgrasp_models.jobs.parent_process import end_with_input
 
 RATE = 100.0
@@ -169,5 +170,6 @@ class Service:
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever started it ends it
     end_with_input()
+    take_precedence()
     host, port, settings = sys.argv[1:]
     asyncio.run(Service(**json.loads(settings)).run(host, int(port)))

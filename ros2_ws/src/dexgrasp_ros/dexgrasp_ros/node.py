@@ -20,7 +20,7 @@ from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
 
-from dexgrasp_models.parameters import Parameters, flag
+from dexgrasp_models.parameters import Parameters, flag, parameter
 from dexgrasp_ros import contract
 from dexgrasp_ros.deferred_service import answer_later
 from dexgrasp_ros.neighbours import Neighbours
@@ -48,6 +48,9 @@ class ConfigurationError(ValueError):
 @dataclass(frozen=True)
 class _CommonParameters(Parameters):
     autostart: bool = flag(True, "Configure and activate at the start, without a manager.")
+    realtime_priority: int = parameter(
+        0, 0, 80, "", "of its process once it is active (SCHED_FIFO), where granted; 0: none"
+    )
 
 
 class ManagedNode(LifecycleNode):

@@ -16,6 +16,7 @@ from rclpy.signals import SignalHandlerOptions
 from dexgrasp_ros.executor import NodeExecutor
 from dexgrasp_ros.node import ConfigurationError, ManagedNode
 from dexgrasp_ros.parameters import ParameterError
+from dexgrasp_ros.priority import take_precedence
 from dexgrasp_ros.process_end import Ended, EndRequest
 from dexgrasp_ros.transport import use_transport_profile
 
@@ -75,8 +76,12 @@ def _start(node: ManagedNode) -> bool:
 def _spin(node: ManagedNode, end: EndRequest) -> None:
     executor = NodeExecutor()
     executor.add_node(node)
+    was_active = False
     try:
         while not end.asked.is_set():
+            if node.active and not was_active:
+                _take_precedence(node)
+            was_active = node.active
             # One thread may destroy what another is about to call: then nothing is left to do.
             with contextlib.suppress(InvalidHandle):
                 executor.spin_once(timeout_sec=_SPIN_PERIOD)
@@ -85,6 +90,12 @@ def _spin(node: ManagedNode, end: EndRequest) -> None:
     finally:
         node.trigger_shutdown()
         executor.shutdown()
+
+
+def _take_precedence(node: ManagedNode) -> None:
+    priority = node.get_parameter("realtime_priority").value
+    if priority and not take_precedence(priority):
+        node.get_logger().debug(f"the system grants no real-time priority of {priority}")
 
 
 def _complain(node: ManagedNode | None, message: str) -> None:

@@ -6,6 +6,8 @@ import queue
 import threading
 from collections.abc import Callable
 
+from dexgrasp_ros.priority import stand_back
+
 
 class Worker:
     """One thread for all jobs, one after the other; there is none before the first.
@@ -44,5 +46,6 @@ class Worker:
 
     def _work(self) -> None:
         while (job := self._jobs.get()) is not None:
+            stand_back()  # callbacks have precedence, where the node has it
             job()
             del job  # and what it holds
