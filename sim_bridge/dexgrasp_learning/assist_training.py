@@ -128,7 +128,7 @@ def train_assist(
         trained: whether the network is.
         threads: that step the environments.
         backend: the simulator; default: as `config/scene.yaml` says.
-        processes: that train together by DAgger, each in its share of a round's episodes.
+        processes: that train together, each in its share of a round's episodes.
         report: is called after each round.
 
     Raises:
@@ -214,7 +214,8 @@ def _learner(
             trained=trained,
             processes=processes,
         )
-    variant, source = VARIANTS[config.variant], source_of(config.ppo.environments)
+    variant = VARIANTS[config.variant]
+    source = source_of(processes.share(config.ppo.environments, "environments"))
     rewards = variant.reward_of(config.reward)
     about: dict[str, Any] = {}
     if config.variant != OURS:
@@ -222,7 +223,9 @@ def _learner(
     demonstrations = None
     if variant.imitates:
         imitation = variant.imitation_of(config.imitation)
-        demonstrations = Demonstrations(interpolated(others), source, imitation, run.seed)
+        demonstrations = Demonstrations(
+            interpolated(others), source, imitation, run.seed, processes=processes
+        )
         about["imitation"] = dataclasses.asdict(imitation)
 
     def gradients(seen: AssistObservation) -> np.ndarray:
@@ -251,6 +254,7 @@ def _learner(
         trained=trained,
         demonstrations=demonstrations,
         about=about,
+        processes=processes,
     )
 
 

@@ -181,8 +181,8 @@ class Dagger:
         self._kept.restore(checkpoint.step)
 
     def _acted(self, number: int) -> tuple[dict[str, float], LabelledStates]:
-        own = (self._processes.rank,) if self._processes.rank else ()
-        rng = np.random.default_rng(derived_seed(self._seed, "episodes", number, *own))
+        seed = derived_seed(self._seed, "episodes", number, *self._processes.own)
+        rng = np.random.default_rng(seed)
         environments, config = self._environments, self._config
         episodes = self._source(rng)
         seen = environments.begin(episodes, int(rng.integers(2**31)))

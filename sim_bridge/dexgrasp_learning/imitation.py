@@ -6,6 +6,7 @@ likelihood is added, with a weight that falls from round to round.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -26,6 +27,7 @@ from dexgrasp_models.tasks.assist_episodes import AssistEpisodes
 from dexgrasp_models.tasks.assist_inputs import InputMaker
 from dexgrasp_models.tasks.assist_oracle import interpolating_actions
 from dexgrasp_models.training.data import derived_seed
+from dexgrasp_models.training.processes import Processes
 
 Beside = Callable[[Any, Mapping[str, Tensor]], Tensor]
 """A loss of a network and of what it takes of B demonstrated states, by its names."""
@@ -65,6 +67,7 @@ class Demonstrations:
         config: ImitationConfig,
         seed: int,
         beside: Beside | None = None,
+        processes: Processes | None = None,
     ) -> None:
         """
         Args:
@@ -73,20 +76,23 @@ class Demonstrations:
             config: how many transitions.
             seed: of the episodes.
             beside: what else is learned from their states.
+            processes: that each have a share of the transitions.
         """
         self.config, self.beside = config, beside
-        self._acted, self._source, self._seed = acted, source, seed
+        self._acted, self._source = acted, source
+        self._processes = processes = processes or Processes()
+        self._seeds = (seed, "demonstrations", *processes.own)
 
     def __call__(self, network: Any) -> LabelledStates:
         """As such a network sees them; each time the same."""
-        missing = self.config.transitions
+        missing = count = math.ceil(self.config.transitions / self._processes.count)
         parts: list[LabelledStates] = []
         while missing > 0:
-            number = derived_seed(self._seed, "demonstrations", len(parts))
+            number = derived_seed(*self._seeds, len(parts))
             episodes = self._source(np.random.default_rng(number))
             parts.append(LabelledStates.together(self._acted(network, episodes, number % 2**31)))
             missing -= len(parts[-1])
-        return LabelledStates.together(parts).rows(torch.arange(self.config.transitions))
+        return LabelledStates.together(parts).rows(torch.arange(count))
 
 
 def interpolated(environments: AssistEnvironments) -> ActedEpisodes:
@@ -115,7 +121,8 @@ def interpolated(environments: AssistEnvironments) -> ActedEpisodes:
 class Imitation:
     """Adds the demonstrations' gradient to the actor's before each step of the optimiser.
 
-    Both are cut to the same length on their own. Rounds have to be begun.
+    Both are cut to the same length on their own. Rounds have to be begun. Of processes that learn
+    together each takes its share of a batch, of its own states, and all add the mean gradient.
     """
 
     def __init__(
@@ -126,7 +133,10 @@ class Imitation:
         config: ImitationConfig,
         longest: float,
         beside: Beside | None = None,
+        processes: Processes | None = None,
     ) -> None:
+        self._processes = processes or Processes()
+        self._batch = self._processes.share(config.batch, "transitions of an update")
         self._actor, self._states, self._beside = actor, states, beside
         self._config, self._longest = config, longest
         self._weight = config.weight
@@ -140,7 +150,7 @@ class Imitation:
 
     def gradients(self) -> list[torch.Tensor]:
         """Of the negative mean log likelihood of a batch, of the actor's parameters, cut."""
-        batch = self._config.batch
+        batch = self._batch
         some = self._states.rows(torch.randint(len(self._states), (batch,)))
         some = some.to(self._parameters[0].device)
         inputs = some.inputs
@@ -149,7 +159,7 @@ class Imitation:
         loss = -self._actor.get_output_log_prob(some.actions).mean()
         if self._beside is not None:
             loss = loss + self._beside(self._actor.network, inputs)
-        found = torch.autograd.grad(loss, self._parameters)
+        found = self._processes.averaged(torch.autograd.grad(loss, self._parameters))
         length = nn.utils.get_total_norm(found)
         return [each * (self._longest / length.clamp_min(self._longest)) for each in found]
 

@@ -188,7 +188,7 @@ def train_policy(
         trained: whether the network is.
         threads: that step the environments.
         backend: the simulator; default: as `config/scene.yaml` says.
-        processes: that train together by DAgger, each in its share of a round's episodes.
+        processes: that train together, each in its share of a round's episodes.
         report: is called after each round.
 
     Raises:

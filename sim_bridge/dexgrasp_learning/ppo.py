@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass
 from typing import Any, cast
@@ -31,6 +31,7 @@ from dexgrasp_models.parameters import Parameters, parameter
 from dexgrasp_models.training.checkpoint import Checkpoint, TrainingError
 from dexgrasp_models.training.data import derived_seed
 from dexgrasp_models.training.objectives import LOSS
+from dexgrasp_models.training.processes import Processes
 
 
 @dataclass(frozen=True)
@@ -113,17 +114,21 @@ class NumberedEpisodes:
     Args:
         source_of: what draws, of the number.
         seed: of all draws.
+        own: tells a process's draws from those of others.
 
     Attributes:
         number: of the next draw.
     """
 
-    def __init__(self, source_of: Callable[[int], EpisodeSource], seed: int) -> None:
-        self._source_of, self._seed, self.number = source_of, seed, 0
+    def __init__(
+        self, source_of: Callable[[int], EpisodeSource], seed: int, own: Sequence[int] = ()
+    ) -> None:
+        self._source_of, self._seed, self._own, self.number = source_of, seed, own, 0
 
     def __call__(self, _: np.random.Generator) -> Any:
         """The next episodes, whatever generator is given."""
-        rng = np.random.default_rng(derived_seed(self._seed, "episodes", self.number))
+        seed = derived_seed(self._seed, "episodes", self.number, *self._own)
+        rng = np.random.default_rng(seed)
         source = self._source_of(self.number)
         self.number += 1
         return source(rng)
@@ -143,27 +148,30 @@ class PPO:
         trained: bool = False,
         demonstrations: Demonstrations | None = None,
         about: Mapping[str, Any] | None = None,
+        processes: Processes | None = None,
     ) -> None:
         """
         Args:
             parts: of the task; the critic begins with all of the network but its head.
             make_env: of a source of episodes, which the environment draws from when it is made and
                 at the end of each.
-            source_of: of a round's number, what draws its episodes.
+            source_of: of a round's number, what draws its episodes, of those this process's share.
             config: how.
             seed: of all that is drawn.
             trained: whether the network is: then it keeps its standardisation.
             demonstrations: to imitate as well, in other environments.
             about: what else a run must share with an earlier one to go on from it.
+            processes: that learn together: each acts in episodes of its own, takes its share of
+                each mini-batch from them, and gradients are averaged.
 
         Raises:
-            TrainingError: `torchrun` has started this.
+            ValueError: mini-batches can't be shared out.
         """
-        if int(os.environ.get("WORLD_SIZE", "1")) > 1:
-            raise TrainingError("PPO trains in one process: start it without torchrun")
+        self._processes = processes = processes or Processes()
+        self._batch = processes.share(config.mini_batch, "steps of an update")
         self._parts, self._first, self._config = parts, cast(Any, parts.network), config
         self._make_env, self._trained = make_env, trained
-        self._episodes = NumberedEpisodes(source_of, seed)
+        self._episodes = NumberedEpisodes(source_of, seed, processes.own)
         self._seed = seed
         self._demonstrations, self._about = demonstrations, dict(about or {})
         self._imitation: Imitation | None = None
@@ -190,7 +198,8 @@ class PPO:
 
         Gives what the environment tells at the episodes' end, the mean return, whose negative is
         `LOSS`, the agent's steps in all, rsl_rl's losses, the share of the time that acting took,
-        and the weight of the demonstrations, where there are any.
+        and the weight of the demonstrations, where there are any. But for the steps these are of
+        this process's episodes.
         """
         runner, imitated = self._runner or self._begun(number), {}
         learns = number >= self._config.critic_rounds
@@ -200,9 +209,10 @@ class PPO:
         if self._imitation is not None:
             imitated = {"imitation_weight": self._imitation.begin_round(number)}
         # What making the runner drew doesn't matter: a resumed round draws as any other.
-        torch.manual_seed(derived_seed(self._seed, "noise", number))
+        torch.manual_seed(derived_seed(self._seed, "noise", number, *self._processes.own))
         runner.learn(int(runner.env.max_episode_length) // runner.cfg["num_steps_per_env"])
-        steps = runner.env.num_envs * int(runner.env.max_episode_length)
+        environments = runner.env.num_envs * self._processes.count
+        steps = environments * int(runner.env.max_episode_length)
         return {**runner.logger.figures, **imitated, "agent_steps": float((number + 1) * steps)}
 
     def state(self) -> dict[str, Any]:
@@ -219,11 +229,12 @@ class PPO:
 
     def _begun(self, number: int) -> OnPolicyRunner:
         """The runner, made with the episodes of a round."""
-        config = self._config
+        config, processes = self._config, self._processes
+        processes.make_alike(self._first)
         self._episodes.number = number
         env = self._make_env(self._episodes)
         deviation = config.trained_deviation if self._trained else config.deviation
-        runner = _quiet_runner(env, self._parts, config, deviation)
+        runner = _quiet_runner(env, self._parts, config, deviation, self._batch, processes)
         algorithm = runner.alg
         if (demonstrations := self._demonstrations) is not None:
             self._imitation = Imitation(
@@ -233,6 +244,7 @@ class PPO:
                 demonstrations.config,
                 config.gradient,
                 demonstrations.beside,
+                processes,
             )
         first = self._first
         if self._restored is not None:
@@ -242,10 +254,13 @@ class PPO:
         else:
             if not self._trained:
                 first.fit_standardisation(_first_states(env))
+                processes.make_alike(first)
             known = first.state_dict()
             algorithm.actor.network.load_state_dict(known)
             seen = {name: v for name, v in known.items() if not name.startswith("head.")}
             algorithm.critic.network.load_state_dict(seen, strict=False)
+        if processes.count > 1:
+            algorithm.broadcast_parameters()
         self._runner = runner
         if self._restored is not None or not self._trained:
             # The same episodes from their start, seen through the network as it is now.
@@ -295,19 +310,49 @@ class _Log:
         }
 
 
+class _Runner(OnPolicyRunner):
+    """rsl_rl's, of processes that have joined, wherever: its own joins them, and on GPUs alone."""
+
+    def __init__(self, env: VecEnv, settings: dict[str, Any], processes: Processes) -> None:
+        self._processes = processes
+        # Without a folder it stores neither the repository's state nor models of its own.
+        super().__init__(env, settings, log_dir=None, device=str(env.device))
+
+    def _configure_multi_gpu(self) -> None:
+        processes = self._processes
+        self.is_distributed = False  # it need not make them alike in each round
+        self.gpu_world_size, self.gpu_global_rank = processes.count, processes.rank
+        self.gpu_local_rank = processes.device.index or 0
+        shared = {
+            "global_rank": self.gpu_global_rank,
+            "local_rank": self.gpu_local_rank,
+            "world_size": self.gpu_world_size,
+        }
+        self.cfg["multi_gpu"] = shared if processes.count > 1 else None
+
+
 def _quiet_runner(
-    env: VecEnv, parts: ActorCritic, config: PPOConfig, deviation: float
+    env: VecEnv,
+    parts: ActorCritic,
+    config: PPOConfig,
+    deviation: float,
+    batch: int,
+    processes: Processes,
 ) -> OnPolicyRunner:
-    """rsl_rl's runner, which leaves files, prints and logs to its caller."""
+    """rsl_rl's runner, which leaves files, prints and logs to its caller.
+
+    Args:
+        batch: steps of an update that this process has.
+    """
     steps = config.rollout or int(env.max_episode_length)
     if int(env.max_episode_length) % steps:
         raise TrainingError(
             f"episodes of {env.max_episode_length} steps are no whole number of rollouts of {steps}"
         )
     taken = steps * env.num_envs
-    if taken < config.mini_batch:
+    if taken < batch:
         raise TrainingError(
-            f"a rollout of {taken} steps has no mini-batch of {config.mini_batch}: take more "
+            f"a rollout of {taken} steps has no mini-batch of {batch}: take more "
             "environments, or smaller ones"
         )
     # A policy without a primitive sees no gradient.
@@ -325,7 +370,7 @@ def _quiet_runner(
         "algorithm": {
             "class_name": "PPO",
             "num_learning_epochs": config.epochs,
-            "num_mini_batches": taken // config.mini_batch,
+            "num_mini_batches": taken // batch,
             "clip_param": config.clip,
             "gamma": config.discount,
             "lam": config.trace,
@@ -337,8 +382,7 @@ def _quiet_runner(
         },
     }
     with redirect_stdout(io.StringIO()):
-        # Without a folder it stores neither the repository's state nor models of its own.
-        runner = OnPolicyRunner(env, settings, log_dir=None, device=str(env.device))
+        runner = _Runner(env, settings, processes)
     runner.logger = _Log()
     return runner
 

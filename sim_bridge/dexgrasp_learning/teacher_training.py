@@ -167,7 +167,7 @@ def train_teacher(
         trained: whether the network is.
         threads: that step the environments.
         backend: the simulator; default: as `config/scene.yaml` says.
-        processes: that train together by DAgger, each in its share of a round's episodes.
+        processes: that train together, each in its share of a round's episodes.
         report: is called after each round.
 
     Raises:
@@ -210,7 +210,16 @@ def train_teacher(
         told = ["task", "telling", "expert"]
     else:
         learner = _ppo(
-            network, variant, data, config, run.seed, trained, environments, others, source_of
+            network,
+            variant,
+            data,
+            config,
+            run.seed,
+            trained,
+            environments,
+            others,
+            source_of,
+            processes,
         )
         told = ["task", "telling", "expert", "reward", "curriculum", "imitation", "classification"]
     settings = dataclasses.asdict(config)
@@ -238,8 +247,10 @@ def _ppo(
     environments: GoalEnvironments,
     others: GoalEnvironments,
     source_of: Callable[[Grasps, int], ToldSource],
+    processes: Processes,
 ) -> PPO:
-    goals, count = data.training, config.ppo.environments
+    goals = data.training
+    count = processes.share(config.ppo.environments, "environments")
     names = np.array(goals.names)[goals.objects]
     stages = stages_of(config.curriculum, names.tolist(), seed)
     sources = {
@@ -259,6 +270,7 @@ def _ppo(
             config.imitation,
             seed,
             _telling_apart(config.classification) if network.config.categories else None,
+            processes,
         )
 
     def look(clouds: Tensor) -> Mapping[str, Tensor]:
@@ -278,6 +290,7 @@ def _ppo(
         seed=seed,
         trained=trained,
         demonstrations=demonstrations,
+        processes=processes,
     )
     return learner
 

@@ -28,13 +28,18 @@ def set_and_settings(folder: Path, recipe: str, settings: Mapping[str, Any]) -> 
     return folder
 
 
-def command(recipe: str, folder: Path, out: Path, status: int = 0, **options: object) -> str:
-    """What a round of it says, in one line."""
+def words(recipe: str, folder: Path, out: Path, **options: object) -> list[str]:
+    """Of the command, for one round."""
     given = {"data": folder / "set", "out": out, "config": folder / "tiny.yaml", "threads": 1}
     given |= {"steps": 1, "batch": 4} | options
-    words = [word for name, value in given.items() for word in (f"--{name}", str(value))]
+    told = [word for name, value in given.items() for word in (f"--{name}", str(value))]
+    return ["train", recipe, *told]
+
+
+def command(recipe: str, folder: Path, out: Path, status: int = 0, **options: object) -> str:
+    """What a round of it says, in one line."""
     threads = torch.get_num_threads()
-    result = CliRunner().invoke(app, ["train", recipe, *words])
+    result = CliRunner().invoke(app, words(recipe, folder, out, **options))
     torch.set_num_threads(threads)
     assert result.exit_code == status, result.output
     return " ".join(result.output.split())

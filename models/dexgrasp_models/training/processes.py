@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import torch
-from torch import distributed, nn
+from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
 
@@ -25,6 +25,11 @@ class Processes:
         """Whether this is the one that writes, validates and reports."""
         return self.rank == 0
 
+    @property
+    def own(self) -> tuple[int, ...]:
+        """Tells its seeds from the others'; the leading process draws as one alone does."""
+        return (self.rank,) if self.rank else ()
+
     def wrapped(self, module: nn.Module) -> nn.Module:
         """The module with gradients that are averaged over all processes."""
         if self.count == 1:
@@ -37,9 +42,17 @@ class Processes:
         if self.count == 1:
             return
         gradients = [each.grad for each in parameters if each.grad is not None]
-        together = nn.utils.parameters_to_vector(gradients)  # one message instead of many
+        for gradient, mean in zip(gradients, self.averaged(gradients), strict=True):
+            gradient.copy_(mean)
+
+    def averaged(self, tensors: Sequence[Tensor]) -> Sequence[Tensor]:
+        """Their means over all processes."""
+        if self.count == 1:
+            return tensors
+        together = torch.cat([each.flatten() for each in tensors])  # one message instead of many
         distributed.all_reduce(together)
-        nn.utils.vector_to_parameters(together / self.count, gradients)
+        parts = (together / self.count).split([each.numel() for each in tensors])
+        return [part.view_as(each) for part, each in zip(parts, tensors, strict=True)]
 
     def make_alike(self, module: nn.Module) -> None:
         """Give a module the leading process's weights and buffers."""

@@ -6,11 +6,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import assist_scenes
+import dexgrasp_process
 import numpy as np
 import pytest
 import torch
 import yaml
 from assist_toys import TINY
+from joined_processes import run_together
+from policy_commands import words
 from typer.testing import CliRunner
 
 from dexgrasp_cli.cli import app
@@ -178,10 +181,9 @@ def threads():
 
 
 def run(folder: Path, out: Path, *arguments: object, status: int = 0, **options: object) -> str:
-    given = {"data": folder / "set", "out": out, "config": folder / "tiny.yaml", "threads": 1}
-    given |= {"sees": "full", "steps": 2, "batch": 4} | options
-    words = [word for name, value in given.items() for word in (f"--{name}", str(value))]
-    result = CliRunner().invoke(app, ["train", "assist", *words, *map(str, arguments)])
+    given = {"sees": "full", "steps": 2} | options
+    asked = words("assist", folder, out, **given)
+    result = CliRunner().invoke(app, [*asked, *map(str, arguments)])
     assert result.exit_code == status, result.output
     return " ".join(result.output.split())
 
@@ -217,6 +219,19 @@ def test_the_command_trains_and_goes_on_by_either_method(tmp_path, folder):
     after = load_weights(tmp_path / "ppo" / "assist.safetensors", AssistNetworkConfig)
     assert torch.equal(after.state["mean"], found.state["mean"])
     assert not torch.equal(after.state["head.0.weight"], found.state["head.0.weight"])
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_the_command_learns_by_reward_in_several_processes(tmp_path, folder):
+    few = {"imitation": {"transitions": 16, "batch": 8}}
+    config = _with(folder, few)
+    asked = words(
+        "assist", folder, tmp_path, config=config, sees="full", method="ppo", variant="ilad"
+    )
+    run_together(Path(dexgrasp_process.__file__), *asked)
+    found = load_weights(tmp_path / "assist.safetensors", AssistNetworkConfig).metadata
+    assert (found["processes"], found["step"], found["variant"]) == (2, 1, "ilad")
 
 
 @pytest.mark.parametrize("method", ["dagger", "ppo"])

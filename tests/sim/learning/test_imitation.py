@@ -8,34 +8,13 @@ import assist_scenes as scenes
 import numpy as np
 import pytest
 import torch
-from assist_toys import TINY
-from tensordict import TensorDict
+from assist_actor import DIRECT, actor, demonstrated
 
-from dexgrasp_learning.assist_training import actor_critic
 from dexgrasp_learning.imitation import Demonstrations, Imitation, ImitationConfig, interpolated
-from dexgrasp_learning.labelled_states import LabelledStates
-from dexgrasp_learning.ppo import NetworkModel
 from dexgrasp_models.nets.assist_network import AssistNetwork
 
-DIRECT = replace(TINY, outputs="direct")
 CONFIG = ImitationConfig(batch=5)
 LONG = 1e9
-
-
-def actor() -> NetworkModel:
-    torch.manual_seed(0)
-    seen = TensorDict({"state": torch.zeros(1, 57), "cloud": torch.zeros(1, 16)}, [1])
-    distribution = {"init_std": 0.5, "std_type": "log"}
-    groups = {"actor": ["state", "cloud"]}
-    parts = actor_critic(AssistNetwork(DIRECT), None)
-    return NetworkModel(seen, groups, "actor", 18, parts, distribution)
-
-
-def demonstrated() -> LabelledStates:
-    """The same state three times, so that any batch is the same."""
-    torch.manual_seed(1)
-    inputs = {"states": torch.randn(1, 57), "clouds": torch.rand(1, 16)}
-    return LabelledStates.of(inputs, torch.randn(1, 18)).rows(torch.zeros(3, dtype=torch.long))
 
 
 def test_its_gradient_is_that_of_the_gaussian_likelihood():

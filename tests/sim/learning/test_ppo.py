@@ -7,9 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import ppo_process
 import pytest
 import torch
 from assist_toys import TINY
+from joined_processes import run_together
 from reach_environment import Reach
 
 from dexgrasp_learning.assist_training import actor_critic
@@ -19,6 +21,7 @@ from dexgrasp_models.nets.assist_network import AssistNetwork, AssistNetworkConf
 from dexgrasp_models.nets.weights import load_weights
 from dexgrasp_models.training.checkpoint import TrainingError
 from dexgrasp_models.training.objectives import LOSS
+from dexgrasp_models.training.processes import Processes
 from dexgrasp_models.training.run import Run
 
 CONFIG = PPOConfig(
@@ -151,9 +154,33 @@ def test_it_leaves_and_prints_nothing_but_what_is_asked_for(tmp_path, capfd):
     assert not list((tmp_path / "out").rglob("*.diff"))
 
 
-def test_what_can_not_be_trained_is_told(tmp_path, monkeypatch):
+def test_what_can_not_be_trained_is_told(tmp_path):
     with pytest.raises(TrainingError, match="no mini-batch of 64: take more environments"):
         train_rounds(learner(count=4), 1, Run(tmp_path, "assist"))
-    monkeypatch.setenv("WORLD_SIZE", "2")
-    with pytest.raises(TrainingError, match="without torchrun"):
-        learner()
+    with pytest.raises(ValueError, match="16 environments can't be shared by 3 processes"):
+        ppo_process.learner(Processes(count=3))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_processes_that_learn_together_learn_the_same_from_episodes_of_their_own(tmp_path):
+    """A run of theirs that is stopped goes on to the bits of a whole one."""
+    run_together(Path(ppo_process.__file__), tmp_path)
+
+    def learned(name: str, rank: int) -> dict[str, torch.Tensor]:
+        models = torch.load(tmp_path / name / f"learned.{rank}", weights_only=True)
+        return {f"{model}.{n}": v for model, values in models.items() for n, v in values.items()}
+
+    def alike(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
+        return all(torch.equal(values, other[name]) for name, values in one.items())
+
+    first = learned("whole", 0)
+    assert alike(first, learned("whole", 1))
+    assert alike(first, learned("parts", 0))
+    assert alike(first, learned("parts", 1))
+    # The negative control: they do act in episodes of their own.
+    assert not alike(learned("apart", 0), learned("apart", 1))
+
+    assert_same_run(tmp_path / "whole", tmp_path / "parts")
+    with pytest.raises(TrainingError, match="other settings"):  # alone it is another run
+        train_rounds(ppo_process.learner(), 4, Run(tmp_path / "whole", "assist"))

@@ -7,12 +7,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import assist_scenes as scenes
+import dexgrasp_process
 import goal_scenes
 import numpy as np
 import pytest
 import torch
+from joined_processes import run_together
 from policy_commands import command as train
-from policy_commands import set_and_settings
+from policy_commands import set_and_settings, words
 
 from dexgrasp_learning import teacher_training
 from dexgrasp_learning.goal_rows import CarryingOut, ExpertPolicy, plans_of, run_told
@@ -309,6 +311,15 @@ def folder(tmp_path_factory) -> Path:
 
 def command(folder: Path, out: Path, status: int = 0, **options: object) -> str:
     return train("teacher", folder, out, status, **options)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_the_command_learns_by_reward_in_several_processes(tmp_path, folder):
+    asked = words("teacher", folder, tmp_path, variant="ppo", method="ppo")
+    run_together(Path(dexgrasp_process.__file__), *asked)
+    found = load_weights(tmp_path / "teacher.safetensors", TeacherNetworkConfig).metadata
+    assert (found["processes"], found["step"]) == (2, 1)
 
 
 def test_the_command_goes_from_the_expert_to_the_reward(tmp_path, folder):
