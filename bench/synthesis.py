@@ -126,7 +126,7 @@ def tried(
     for index, (scene, made) in enumerate(zip(scenes, found, strict=True)):
         if not len(made.joints):
             continue
-        validator = GraspValidator(scene.model, config)
+        validator = GraspValidator([scene.model], config)
         grasps = Grasps.of_object(
             scene.model.name,
             scene.model.scale,

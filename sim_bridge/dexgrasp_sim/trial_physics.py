@@ -15,7 +15,8 @@ from dexgrasp_models.objects import ObjectModel
 class TrialScene:
     """What all trials of a simulator have alike."""
 
-    object_model: ObjectModel
+    object_models: Sequence[ObjectModel]
+    """Those around which grasps are tried, each once."""
     drive: Literal["coupled", "independent"]
     """J1 and J2 of the fingers on one tendon, or 22 actuators."""
     self_collision: bool
@@ -58,8 +59,9 @@ class TrialPhysics(Protocol):
     """Trials side by side: in each a palm stands still at the origin, and the rest moves.
 
     Gravity is turned, and the table drops away from under the object. So one model serves every
-    grasp of an object. Points and poses are in the palm's frame, `rh_palm`. Trials are meant by
-    their numbers; those that aren't named in `step` stay as they are.
+    grasp of an object; trials may be of different ones. Points and poses are in the palm's frame,
+    `rh_palm`. Trials are meant by their numbers; those that aren't named in `step` stay as they
+    are.
     """
 
     @property
@@ -71,11 +73,12 @@ class TrialPhysics(Protocol):
         """Those whose physics became unstable; `place` and `restore` go on from there."""
 
     def place(
-        self, object_poses: np.ndarray, joints: np.ndarray, margin: float
+        self, objects: np.ndarray, object_poses: np.ndarray, joints: np.ndarray, margin: float
     ) -> Sequence[Closeness]:
         """Begin the first n trials: all at rest, without gravity and table.
 
         Args:
+            objects: (n,) which of the scene's each is of.
             object_poses: (n, 4, 4) of the objects' mesh frames.
             joints: (n, 22) rad.
             margin: links nearer than this, m, are near the object.

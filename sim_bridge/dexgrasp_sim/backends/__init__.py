@@ -2,8 +2,8 @@
 
 A room's module `batch` offers `make_batch`, which takes what `make_batch_physics` takes, and may
 offer `check`, which says what of the simulator is installed where an import does not tell. It may
-have a module `trials`, whose `make_trials` takes a `TrialScene`. Nothing else of a room is for
-others.
+have a module `trials`, whose `make_trials` takes a `TrialScene`, and whose `AT_ONCE` says for how
+many trials there is room. Nothing else of a room is for others.
 """
 
 from __future__ import annotations
@@ -61,16 +61,29 @@ def make_batch_physics(
 
 
 def make_trials(backend: str, scene: TrialScene) -> TrialPhysics:
-    """Trials of grasps of one object; `place` some before use.
+    """Trials of grasps of some objects; `place` some before use.
+
+    Raises:
+        ImportError, ValueError: as `trials_at_once`.
+    """
+    return _trials(backend).make_trials(scene)
+
+
+def trials_at_once(backend: str) -> int:
+    """How many trials of grasps a simulator has room for.
 
     Raises:
         ImportError: what the simulator needs is not installed.
         ValueError: it offers no trials.
     """
+    return _trials(backend).AT_ONCE
+
+
+def _trials(backend: str) -> ModuleType:
     able = [name for name in BACKENDS if find_spec(f"{__name__}.{name}.trials")]
     if backend not in able:
         raise ValueError(f"{backend} tries no grasps in still hands; {', '.join(able)} do")
-    return import_module(f"{__name__}.{backend}.trials").make_trials(scene)
+    return import_module(f"{__name__}.{backend}.trials")
 
 
 def find_stable_poses(object_model: ObjectModel) -> tuple[StablePose, ...]:

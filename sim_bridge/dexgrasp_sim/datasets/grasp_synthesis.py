@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 from zlib import crc32
 
@@ -127,36 +127,33 @@ def validated(
     job: SynthesisJob, scenes: list[TableScene], found: list[SynthesisedGrasps]
 ) -> Grasps:
     """The synthesised grasps that a job keeps, tried in simulation."""
-    validators: dict[float, GraspValidator] = {}
-    parts = [_none(job)]
-    for scene, made in zip(scenes, found, strict=True):
-        if not len(made.joints):
-            continue
-        scale = scene.model.scale
-        if scale not in validators:
-            validators[scale] = GraspValidator(scene.model, job.validation)
-        grasps = Grasps.of_object(
-            job.name, scale, made.palm_poses, made.joints.astype(np.float32), scene.plane
-        )
-        # What is stored is what is tried, in single precision.
-        tried = list(validators[scale].run_all(grasps, thrifty=job.keep in ("lifted", "both")))
-        figures = {name: np.array([result[name] for result in tried]) for name in FIGURES}
-        figures |= {f"energy_{name}": made.energies[name] for name in ENERGIES}
-        figures[STARTED] = np.full(len(grasps), len(grasps))
-        kept = _kept(figures, job.keep)
+    models = {scene.model.scale: scene.model for scene in scenes}
+    parts, counts = [_none(job)], [len(made.joints) for made in found]
+    for scene, made, count in zip(scenes, found, counts, strict=True):
+        figures = {f"energy_{name}": made.energies[name] for name in ENERGIES}
+        figures[STARTED] = np.full(count, count)
+        joints = made.joints.astype(np.float32)  # what is stored is what is tried
         parts.append(
             Grasps.of_object(
-                job.name,
-                scale,
-                made.palm_poses[kept],
-                grasps.joints[kept],
-                scene.plane,
-                {name: values[kept] for name, values in figures.items()},
-                validators[scale].squeezes(grasps[kept]),
+                job.name, scene.model.scale, made.palm_poses, joints, scene.plane, figures
             )
         )
     grasps = concatenate(parts)
-    return grasps if len(grasps) >= job.least else _none(job)
+    sizes = list(models)
+    which = np.repeat([sizes.index(scene.model.scale) for scene in scenes], counts)
+    validator = GraspValidator(list(models.values()), job.validation)
+    tried = list(validator.run_all(grasps, which, thrifty=job.keep in ("lifted", "both")))
+    measured = {name: np.array([result[name] for result in tried]) for name in FIGURES}
+    kept = _kept(measured, job.keep)
+    if kept.sum() < job.least:
+        return _none(job)
+    grasps = replace(grasps, figures={**grasps.figures, **measured})[kept]
+    of_scenes = np.split(kept, np.cumsum(counts)[:-1])
+    return replace(
+        grasps,
+        numbers=np.concatenate([np.arange(own.sum()) for own in of_scenes]),
+        squeezes=validator.squeezes(grasps, which[kept]),
+    )
 
 
 def _kept(figures: dict[str, np.ndarray], keep: Keep) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -14,13 +15,15 @@ from dexgrasp_models.data.grasps import GraspDataError, Grasps
 from dexgrasp_models.hand.spec import load_hand
 from dexgrasp_models.jobs.worker_processes import outcomes
 from dexgrasp_models.objects import LIBRARY_PREFIX, MeshError, ObjectModel, load_object
+from dexgrasp_sim.backends import trials_at_once
 from dexgrasp_sim.datasets.validation import FIGURES, GraspValidator
 from dexgrasp_sim.datasets.validation_config import ValidationConfig
 
 LoadObject = Callable[[str, float], ObjectModel]
 """The object of a name at a scale; has to be picklable."""
 
-_AT_ONCE = 32  # grasps of one job: enough to be worth compiling the object's model
+_AT_LEAST = 32  # grasps of one job: enough to be worth compiling the objects' models
+_LEFT_OUT = -1  # in the place of an object's number
 
 
 class Control(StrEnum):
@@ -45,15 +48,11 @@ class _Job:
     config: ValidationConfig
     thrifty: bool
 
-    @property
-    def name(self) -> str:
-        """The object's."""
-        return self.grasps.names[self.grasps.objects[0]]
-
 
 class _Tried(NamedTuple):
     figures: dict[str, np.ndarray]
     squeezes: np.ndarray
+    left_out: dict[str, MeshError | GraspDataError]
 
 
 def library_object(name: str, scale: float) -> ObjectModel:
@@ -103,17 +102,17 @@ def try_grasps(
         config = replace(config, gain=-config.gain)
     figures = {name: np.full(len(grasps), np.nan) for name in FIGURES}
     done = 0
-    with closing(outcomes(_try, _jobs(grasps, load, config, thrifty), workers)) as finished:
+    jobs = _jobs(grasps, load, config, thrifty, workers)
+    with closing(outcomes(_try, jobs, workers)) as finished:
         for job, found in finished:
-            if isinstance(found, Exception):
+            for name, error in found.left_out.items():
                 if left_out is None:
-                    raise found
-                left_out[job.name] = str(found)
-            else:
-                for name, values in found.figures.items():
-                    figures[name][job.rows] = values
-                if squeezes is not None:
-                    squeezes[job.rows] = found.squeezes
+                    raise error
+                left_out[name] = str(error)
+            for name, values in found.figures.items():
+                figures[name][job.rows] = values
+            if squeezes is not None:
+                squeezes[job.rows] = found.squeezes
             done += len(job.rows)
             if progress:
                 progress(done, len(grasps))
@@ -165,24 +164,41 @@ def rates(figures: Mapping[str, np.ndarray]) -> dict[str, float]:
 
 
 def _jobs(
-    grasps: Grasps, load: LoadObject, config: ValidationConfig, thrifty: bool
+    grasps: Grasps, load: LoadObject, config: ValidationConfig, thrifty: bool, workers: int
 ) -> Iterator[_Job]:
+    """As many grasps in each as the simulator tries at once, if that leaves some to each worker."""
+    room = min(trials_at_once(config.backend), math.ceil(len(grasps) / workers))
+    count = max(room, _AT_LEAST)
+    order = np.lexsort((grasps.scales, grasps.objects))  # objects' models are made for a job
+    for start in range(0, len(order), count):
+        rows = order[start : start + count]
+        yield _Job(rows, grasps[rows], load, config, thrifty)
+
+
+def _try(job: _Job) -> _Tried:
+    """What was found, or what is wrong with objects."""
+    grasps, count = job.grasps, len(job.grasps)
+    models: list[ObjectModel] = []
+    left_out: dict[str, MeshError | GraspDataError] = {}
+    which = np.full(count, _LEFT_OUT)
     for index, scale in sorted(
         set(zip(grasps.objects.tolist(), grasps.scales.tolist(), strict=True))
     ):
-        rows = np.flatnonzero((grasps.objects == index) & (grasps.scales == scale))
-        for some in np.split(rows, range(_AT_ONCE, len(rows), _AT_ONCE)):
-            yield _Job(some, grasps[some], load, config, thrifty)
-
-
-def _try(job: _Job) -> _Tried | MeshError | GraspDataError:
-    """What was found, or what is wrong with the object."""
-    grasps = job.grasps
-    try:
-        model = job.load(job.name, float(grasps.scales[0]))
-    except (MeshError, GraspDataError) as error:
-        return error
-    validator = GraspValidator(model, job.config)
-    results = list(validator.run_all(grasps, thrifty=job.thrifty))
-    figures = {name: np.array([result[name] for result in results]) for name in FIGURES}
-    return _Tried(figures, validator.squeezes(grasps))
+        name = grasps.names[index]
+        try:
+            model = job.load(name, scale)
+        except (MeshError, GraspDataError) as error:
+            left_out[name] = error
+            continue
+        which[(grasps.objects == index) & (grasps.scales == scale)] = len(models)
+        models.append(model)
+    figures = {name: np.full(count, np.nan) for name in FIGURES}
+    squeezes = np.full(grasps.joints.shape, np.nan)
+    rows = np.flatnonzero(which != _LEFT_OUT)
+    if len(rows):
+        validator, some = GraspValidator(models, job.config), grasps[rows]
+        results = list(validator.run_all(some, which[rows], thrifty=job.thrifty))
+        for name in FIGURES:
+            figures[name][rows] = [result[name] for result in results]
+        squeezes[rows] = validator.squeezes(some, which[rows])
+    return _Tried(figures, squeezes, left_out)

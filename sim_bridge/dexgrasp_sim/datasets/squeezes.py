@@ -56,7 +56,7 @@ def squeezes_of(grasps: Grasps, load: LoadObject, config: ValidationConfig) -> n
     for scale in np.unique(grasps.scales):
         rows = np.flatnonzero(grasps.scales == scale)
         model = load(grasps.names[grasps.objects[rows[0]]], float(scale))
-        found[rows] = GraspValidator(model, config).squeezes(grasps[rows])
+        found[rows] = GraspValidator([model], config).squeezes(grasps[rows])
     return found
 
 

@@ -62,10 +62,10 @@ class _Displacement:
 
 
 class GraspValidator:
-    """One object at one scale around which grasps are tried.
+    """Objects, each at one scale, around which grasps are tried.
 
     Args:
-        object_model: the object.
+        object_models: the objects, each once.
         config: how.
 
     Raises:
@@ -73,13 +73,15 @@ class GraspValidator:
         ValueError: no grasps can be tried with it.
     """
 
-    def __init__(self, object_model: ObjectModel, config: ValidationConfig | None = None) -> None:
+    def __init__(
+        self, object_models: Sequence[ObjectModel], config: ValidationConfig | None = None
+    ) -> None:
         self.config = config = config or ValidationConfig()
         hand, coupled = load_hand(), config.drive == "coupled"
         self._physics = make_trials(
             config.backend,
             TrialScene(
-                object_model,
+                object_models,
                 config.drive,
                 config.self_collision,
                 config.mass,
@@ -100,7 +102,7 @@ class GraspValidator:
         gain: float | None = None,
         thrifty: bool = False,
     ) -> dict[str, float]:
-        """Try one grasp.
+        """Try one grasp of the first object.
 
         Args:
             palm_pose: (4, 4) of `rh_palm` in the frame of the scaled object, m.
@@ -116,33 +118,49 @@ class GraspValidator:
             hand when the table leaves, likewise.
         """
         plane = np.full(4, np.nan) if plane is None else plane
-        tried = self._try(palm_pose[None], joints[None], plane[None], gain, thrifty)
+        first = np.zeros(1, dtype=int)
+        tried = self._try(first, palm_pose[None], joints[None], plane[None], gain, thrifty)
         return {name: float(values[0]) for name, values in tried.items()}
 
     def run_all(
-        self, grasps: Grasps, *, gain: float | None = None, thrifty: bool = False
+        self,
+        grasps: Grasps,
+        objects: np.ndarray | None = None,
+        *,
+        gain: float | None = None,
+        thrifty: bool = False,
     ) -> Iterator[dict[str, float]]:
-        """Try grasps of this object at this scale, in order; arguments as of `run`."""
+        """Try N grasps, in order.
+
+        Args:
+            grasps: of these objects at these scales.
+            objects: (N,) which of them each is of; by default the first.
+            gain, thrifty: as of `run`.
+        """
+        objects = np.zeros(len(grasps), dtype=int) if objects is None else objects
         poses, joints, planes = (
             array.astype(np.float64) for array in (grasps.palm_poses, grasps.joints, grasps.planes)
         )
         for start in range(0, len(grasps), self._physics.count):
             some = slice(start, start + self._physics.count)
-            tried = self._try(poses[some], joints[some], planes[some], gain, thrifty)
+            tried = self._try(objects[some], poses[some], joints[some], planes[some], gain, thrifty)
             for row in zip(*tried.values(), strict=True):
                 yield dict(zip(tried, map(float, row), strict=True))
 
-    def squeezes(self, grasps: Grasps) -> np.ndarray:
-        """(N, 22) joint targets, rad, that trials of grasps of this object press with.
+    def squeezes(self, grasps: Grasps, objects: np.ndarray | None = None) -> np.ndarray:
+        """(N, 22) joint targets, rad, that trials of grasps press with; arguments as of `run_all`.
 
         The targets of the drives are their sums; two joints that one tendon moves share theirs
         equally. Nothing is tried.
         """
+        objects = np.zeros(len(grasps), dtype=int) if objects is None else objects
         poses, joints = grasps.palm_poses, grasps.joints.astype(np.float64)
         found = np.empty(joints.shape)
         for start in range(0, len(grasps), self._physics.count):
             some = slice(start, start + self._physics.count)
-            near = self._physics.place(np.linalg.inv(poses[some]), joints[some], CONTACT_DISTANCE)
+            near = self._physics.place(
+                objects[some], np.linalg.inv(poses[some]), joints[some], CONTACT_DISTANCE
+            )
             pressing = self._pressing(joints[some], near, self.config.gain)
             for row, targets in enumerate(pressing, start):
                 found[row] = self._to_joints @ targets
@@ -152,6 +170,7 @@ class GraspValidator:
 
     def _try(
         self,
+        objects: np.ndarray,
         palm_poses: np.ndarray,
         joints: np.ndarray,
         planes: np.ndarray,
@@ -162,7 +181,7 @@ class GraspValidator:
         config, physics = self.config, self._physics
         figures = {name: np.full(len(joints), np.nan) for name in FIGURES}
         initial = np.linalg.inv(palm_poses)
-        near = physics.place(initial, joints, CONTACT_DISTANCE)
+        near = physics.place(objects, initial, joints, CONTACT_DISTANCE)
         figures["penetration"][:] = [max(0.0, -one.distances.min(initial=0.0)) for one in near]
         figures["self_contact"][:] = [one.self_depth for one in near]
         clear = (figures["penetration"] <= config.max_penetration) & (

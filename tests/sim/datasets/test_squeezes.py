@@ -44,7 +44,7 @@ def around(name: str, scale: float) -> Grasps:
 @pytest.mark.parametrize("config", [ValidationConfig(), PUBLISHED])
 def test_they_are_the_targets_of_the_trial(meshes, config, monkeypatch):
     grasps, hand = around("rod", 0.06), load_hand()
-    validator = GraspValidator(load_object(meshes / "rod.stl", 0.06), config)
+    validator = GraspValidator([load_object(meshes / "rod.stl", 0.06)], config)
     found = validator.squeezes(grasps)
     pressing = np.abs(found - grasps.joints).max(axis=1)
     assert (pressing > 0.02).all()
@@ -81,7 +81,7 @@ class TestRun:
         assert "gone" in problems[0]
         again = GraspSet.open(grasps.path)
         assert again[:].has_squeeze.tolist() == [True, True, False, False, True, True, True, True]
-        expected = GraspValidator(load_object(meshes / "rod.stl", 0.05)).squeezes(
+        expected = GraspValidator([load_object(meshes / "rod.stl", 0.05)]).squeezes(
             around("rod", 0.05)
         )
         assert np.array_equal(again[4:6].squeezes, expected)

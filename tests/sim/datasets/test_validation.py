@@ -15,10 +15,10 @@ from dexgrasp_models.data.closing import BALANCED_TOTAL, balanced_forces
 from dexgrasp_models.data.dexgraspbench import find_object
 from dexgrasp_models.data.dexgraspnet import import_dexgraspnet
 from dexgrasp_models.data.grasp_set import GraspSet
-from dexgrasp_models.data.grasps import Grasps
+from dexgrasp_models.data.grasps import GraspDataError, Grasps
 from dexgrasp_models.data.unidexgrasp import import_unidexgrasp
 from dexgrasp_models.hand.spec import load_hand
-from dexgrasp_models.objects import load_object
+from dexgrasp_models.objects import MeshError, load_object
 from dexgrasp_sim.datasets.grasp_trials import (
     Control,
     library_object,
@@ -65,7 +65,7 @@ def power_grasp():
 @pytest.mark.parametrize("drive", ["coupled", "independent"])
 def test_a_power_grasp_keeps_a_rod_and_opening_the_hand_drops_it(rod, power_grasp, drive):
     config = replace(LENIENT, drive=drive)
-    validator = GraspValidator(load_object(rod), config)
+    validator = GraspValidator([load_object(rod)], config)
     held = validator.run(ROD_T_PALM, power_grasp)
     assert held["stable"] == held["held_contact"] == held["held_squeezed"] == 1
     assert held["held_directions"] == 6
@@ -76,7 +76,7 @@ def test_a_power_grasp_keeps_a_rod_and_opening_the_hand_drops_it(rod, power_gras
 
 def test_lift_from_a_table(rod, power_grasp):
     """The rod stands on end, on a table below the palm's side."""
-    validator = GraspValidator(load_object(rod), LENIENT)
+    validator = GraspValidator([load_object(rod)], LENIENT)
     plane = np.array([0.0, 0.0, 1.0, 0.1])
     lifted = validator.run(ROD_T_PALM, power_grasp, plane)
     assert lifted["lifted"] == 1
@@ -87,7 +87,7 @@ def test_lift_from_a_table(rod, power_grasp):
 
 
 def test_a_table_within_the_hand_shows(rod, power_grasp):
-    validator = GraspValidator(load_object(rod))
+    validator = GraspValidator([load_object(rod)])
     free = validator.run(ROD_T_PALM, power_grasp, np.array([0.0, 0.0, 1.0, 0.1]))
     cut = validator.run(ROD_T_PALM, power_grasp, np.array([0.0, 0.0, 1.0, -0.02]))
     assert free["table_contact"] == 0
@@ -96,23 +96,23 @@ def test_a_table_within_the_hand_shows(rod, power_grasp):
 
 def test_trials_repeat_to_the_bit_in_any_order(rod, power_grasp):
     plane = np.array([0.0, 0.0, 1.0, 0.1])
-    validator = GraspValidator(load_object(rod))
+    validator = GraspValidator([load_object(rod)])
     first = validator.run(ROD_T_PALM, power_grasp, plane)
     validator.run(ROD_T_PALM, 0.5 * power_grasp, plane, gain=-1.0)
     assert validator.run(ROD_T_PALM, power_grasp, plane) == first
-    assert GraspValidator(load_object(rod)).run(ROD_T_PALM, power_grasp, plane) == first
+    assert GraspValidator([load_object(rod)]).run(ROD_T_PALM, power_grasp, plane) == first
 
 
 def test_a_hand_inside_the_object_is_no_grasp(rod, power_grasp):
     pose = ROD_T_PALM.copy()
     pose[:3, 3] += 0.02 * pose[:3, :3] @ [0.0, -1.0, 0.0]
-    result = GraspValidator(load_object(rod), LENIENT).run(pose, power_grasp)
+    result = GraspValidator([load_object(rod)], LENIENT).run(pose, power_grasp)
     assert result["penetration"] > LENIENT.max_penetration
     assert result["stable"] == 0
 
 
 def test_a_squeeze_that_makes_the_physics_unstable_does_not_hold(rod, power_grasp):
-    validator = GraspValidator(load_object(rod), LENIENT)
+    validator = GraspValidator([load_object(rod)], LENIENT)
     table = np.array([0.0, 0.0, 1.0, 0.1])
     absurd = validator.run(ROD_T_PALM, power_grasp, table, gain=1e300)
     assert absurd["stable"] == absurd["lifted"] == 0
@@ -160,7 +160,7 @@ def test_mujoco_warp_tries_grasps_side_by_side_as_mujoco_does(rod, power_grasp, 
     )
     found = {}
     for backend in ("mujoco", "mujoco_warp"):
-        validator = GraspValidator(load_object(rod), replace(LENIENT, backend=backend))
+        validator = GraspValidator([load_object(rod)], replace(LENIENT, backend=backend))
         rows = list(validator.run_all(grasps, thrifty=thrifty))
         found[backend] = {name: np.array([row[name] for row in rows]) for name in FIGURES}
     expected = found["mujoco"]
@@ -174,9 +174,62 @@ def test_mujoco_warp_tries_grasps_side_by_side_as_mujoco_does(rod, power_grasp, 
     assert np.array_equal(found["mujoco_warp"]["stable"], expected["stable"], equal_nan=True)
 
 
+@pytest.mark.parametrize("backend", ["mujoco", "mujoco_warp"])
+def test_grasps_of_objects_sizes_and_poses_are_tried_together_as_apart(
+    rod, power_grasp, backend, tmp_path
+):
+    """What is tried side by side, whatever it is of, ends as among its own."""
+    pytest.importorskip(f"dexgrasp_sim.backends.{backend}.trials", exc_type=ImportError)
+    block = tmp_path / "block.obj"
+    trimesh.creation.box((0.05, 0.05, 0.2)).export(block)
+    models = [load_object(rod), load_object(block), load_object(rod, 0.9)]
+    which = np.array([0, 1, 2, 1, 0, 0])
+    poses = np.tile(ROD_T_PALM, (6, 1, 1))
+    poses[5, 0, 3] += 0.04  # out of reach
+    upright, aside, none = [0.0, 0.0, 1.0, 0.1], [0.0, 1.0, 0.0, 0.15], [np.nan] * 4
+    grasps = replace(
+        Grasps.of_object("any", 1.0, poses, np.tile(power_grasp, (6, 1))),
+        planes=np.array([upright, upright, upright, none, aside, upright]),
+    )
+    config = replace(LENIENT, backend=backend)
+    validator = GraspValidator(models, config)
+    together = list(validator.run_all(grasps, which))
+    squeezes = validator.squeezes(grasps, which)
+    apart: list[dict[str, float]] = [{}] * len(grasps)
+    for item, model in enumerate(models):
+        rows, alone = np.flatnonzero(which == item), GraspValidator([model], config)
+        for row, found in zip(rows, alone.run_all(grasps[rows]), strict=True):
+            apart[row] = found
+        assert squeezes[rows] == pytest.approx(alone.squeezes(grasps[rows]), abs=1e-9)
+    assert {row["stable"] for row in together} == {0.0, 1.0}
+    assert len({row["held_shift"] for row in together[:3]}) == len(models)  # they do differ
+    for one, other in zip(together, apart, strict=True):
+        if backend == "mujoco":
+            assert one == pytest.approx(other, abs=0.0, nan_ok=True)
+        for name in ("stable", "lifted", "held_directions", "held_contact"):
+            assert one[name] == pytest.approx(other[name], nan_ok=True), name
+        if one["stable"]:
+            assert one["held_shift"] == pytest.approx(other["held_shift"], abs=1e-3)
+
+
+def test_an_object_that_can_not_be_used_leaves_out_its_own_grasps_alone(rod, power_grasp):
+    poses, joints = np.tile(ROD_T_PALM, (3, 1, 1)), np.tile(power_grasp, (3, 1))
+    grasps = replace(
+        Grasps.of_object("rod", 1.0, poses, joints),
+        names=("rod", "none"),
+        objects=np.array([0, 1, 0]),
+    )
+    left_out: dict[str, str] = {}
+    found = try_grasps(grasps, partial(find_object, rod.parent), LENIENT, left_out=left_out)
+    assert list(left_out) == ["none"]
+    assert np.isnan(found["stable"]).tolist() == [False, True, False]
+    with pytest.raises((MeshError, GraspDataError)):
+        try_grasps(grasps, partial(find_object, rod.parent), LENIENT)
+
+
 def test_a_simulator_without_trials_says_which_have_them(rod):
     with pytest.raises(ValueError, match=r"isaac_gym tries no grasps in still hands; mujoco"):
-        GraspValidator(load_object(rod), ValidationConfig(backend="isaac_gym"))
+        GraspValidator([load_object(rod)], ValidationConfig(backend="isaac_gym"))
 
 
 def test_grasps_of_several_scales_keep_their_order(rod, power_grasp):
@@ -248,7 +301,7 @@ def test_published_table_top_grasps_lift():
 
 def test_an_open_hand_does_not_touch_itself_and_crossed_fingers_do(rod):
     hand = load_hand()
-    validator = GraspValidator(load_object(rod))
+    validator = GraspValidator([load_object(rod)])
     away = np.eye(4)
     away[2, 3] = 1.0
     assert validator.run(away, np.zeros(22))["self_contact"] == 0

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from contextlib import suppress
+from functools import cached_property
 
 import mujoco
 import numpy as np
 from scipy.spatial.transform import Rotation
 
 from dexgrasp_models.hand.spec import load_hand
+from dexgrasp_models.objects import ObjectModel
 from dexgrasp_sim.backends.mujoco import physics
 from dexgrasp_sim.backends.mujoco.mujoco_model import (
     OBJECT,
@@ -32,16 +34,36 @@ FAR = (0.0, 0.0, -10.0)  # m: where a table waits while it is not wanted
 _STATE = mujoco.mjtState.mjSTATE_INTEGRATION
 
 
-class TrialModel:
-    """The model of trials, whoever steps it, and where in it everything is."""
+AT_ONCE = 1
+"""See `backends.trials_at_once`."""
 
-    def __init__(self, scene: TrialScene) -> None:
+
+def trial_spec(scene: TrialScene, object_model: ObjectModel) -> mujoco.MjSpec:
+    """The model of trials around an object, before it is compiled."""
+    spec = new_spec(scene.timestep)
+    add_object(spec, object_model, scene.mass, scene.friction)
+    add_fixed_hand(spec, load_hand(), scene.drive, scene.friction, scene.self_collision)
+    _add_leaving_table(spec, scene.friction)
+    return spec
+
+
+class TrialModel:
+    """A model of trials, whoever steps it, and where in it everything is.
+
+    Args:
+        scene: what all have alike.
+        model: compiled.
+
+    Attributes:
+        model: the same.
+        object: id of its body.
+        object_qpos: where its pose is.
+        controls: ids of the drives.
+    """
+
+    def __init__(self, scene: TrialScene, model: mujoco.MjModel) -> None:
         hand = load_hand()
-        spec = new_spec(scene.timestep)
-        add_object(spec, scene.object_model, scene.mass, scene.friction)
-        add_fixed_hand(spec, hand, scene.drive, scene.friction, scene.self_collision)
-        _add_leaving_table(spec, scene.friction)
-        self.model = model = spec.compile()
+        self.model = model
         self.object = model.body(OBJECT).id
         self._is_object = model.geom_bodyid == self.object
         self._table = model.geom(TABLE).id
@@ -53,11 +75,14 @@ class TrialModel:
         drives = hand.actuators if scene.drive == "coupled" else hand.finger_joints
         self.controls = [model.actuator(name).id for name in drives]
 
-    def put(
-        self, data: mujoco.MjData, object_pose: np.ndarray, joints: np.ndarray, margin: float
-    ) -> Closeness:
-        """As `TrialPhysics.place`, of one."""
-        model = self.model
+    @cached_property
+    def data(self) -> mujoco.MjData:
+        """A state of it."""
+        return mujoco.MjData(self.model)
+
+    def put(self, object_pose: np.ndarray, joints: np.ndarray, margin: float) -> Closeness:
+        """As `TrialPhysics.place`, of one, in `data`."""
+        model, data = self.model, self.data
         mujoco.mj_resetData(model, data)
         data.mocap_pos[0] = FAR
         data.qpos[self.object_qpos] = [
@@ -68,10 +93,10 @@ class TrialModel:
         model.geom_margin[~self._is_object] = margin
         mujoco.mj_forward(model, data)
         model.geom_margin[~self._is_object] = 0.0
-        return self._closeness(data)
+        return self._closeness()
 
-    def _closeness(self, data: mujoco.MjData) -> Closeness:
-        model = self.model
+    def _closeness(self) -> Closeness:
+        model, data = self.model, self.data
         nearest: dict[int, tuple[float, np.ndarray, np.ndarray]] = {}
         for contact in data.contact:
             first, second = model.geom_bodyid[contact.geom]
@@ -105,26 +130,48 @@ class TrialModel:
         )
 
 
+class TrialModels(dict[int, TrialModel]):
+    """Those of a scene's objects, by their numbers; each is made when it is first asked for."""
+
+    def __init__(self, scene: TrialScene) -> None:
+        self._scene = scene
+
+    def __missing__(self, item: int) -> TrialModel:
+        spec = trial_spec(self._scene, self._scene.object_models[item])
+        self[item] = made = TrialModel(self._scene, spec.compile())
+        return made
+
+
 class MujocoTrials:
     """A trial in MuJoCo; see `trial_physics.TrialPhysics`."""
 
-    count = 1
+    count = AT_ONCE
 
     def __init__(self, scene: TrialScene) -> None:
-        self._trial = TrialModel(scene)
-        self._data = mujoco.MjData(self._trial.model)
+        self._models = TrialModels(scene)
+        self._placed: TrialModel | None = None
         self._timestep = scene.timestep
         self._normal = np.zeros(3)
+
+    @property
+    def _trial(self) -> TrialModel:
+        assert self._placed is not None, "`place` comes first"
+        return self._placed
+
+    @property
+    def _data(self) -> mujoco.MjData:
+        return self._trial.data
 
     @property
     def unstable(self) -> Collection[int]:
         return (0,) if physics.fault(self._data) else ()
 
     def place(
-        self, object_poses: np.ndarray, joints: np.ndarray, margin: float
+        self, objects: np.ndarray, object_poses: np.ndarray, joints: np.ndarray, margin: float
     ) -> Sequence[Closeness]:
+        self._placed = self._models[int(objects[0])]
         self._trial.model.opt.gravity = 0.0
-        return [self._trial.put(self._data, object_poses[0], joints[0], margin)]
+        return [self._trial.put(object_poses[0], joints[0], margin)]
 
     def set_drives(self, targets: np.ndarray) -> None:
         self._data.ctrl[self._trial.controls] = targets[0]

@@ -7,6 +7,7 @@ than among others. On a GPU sums are made in no fixed order, and nothing repeats
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import mujoco
 import numpy as np
@@ -15,6 +16,8 @@ import torch
 from dexgrasp_models.objects import ObjectModel
 from dexgrasp_sim.backends.mujoco import physics
 from dexgrasp_sim.backends.mujoco.environments import MujocoEnvironments, Write
+from dexgrasp_sim.backends.mujoco.mujoco_model import scene_spec
+from dexgrasp_sim.backends.mujoco.scene_model import SceneModel
 from dexgrasp_sim.backends.mujoco_warp.settings import MujocoWarpSettings
 from dexgrasp_sim.backends.mujoco_warp.stepping import HUGE, SteppedWorlds, packed, unpack
 from dexgrasp_sim.backends.mujoco_warp.worlds import FIELDS, Worlds
@@ -50,9 +53,10 @@ class MujocoWarpBatch(MujocoEnvironments):
         super().__init__(config, object_models, threads)
         count = len(self._scenes)
         distinct = list({id(item): item for item in self.object_models}.values())
-        self._worlds = Worlds(config, distinct)
+        self._worlds = Worlds(partial(scene_spec, config), distinct)
+        self._common = SceneModel(config, self._worlds.largest, self._worlds.model)
         self._stepped = SteppedWorlds(
-            self._worlds.scene.model, count, self._worlds.pieces, settings, fields=FIELDS
+            self._worlds.model, count, self._worlds.pieces, settings, fields=FIELDS
         )
         for index in range(count):
             self._rebuilt(index)
@@ -88,13 +92,14 @@ class MujocoWarpBatch(MujocoEnvironments):
         self._moved = True
 
     def _rebuilt(self, index: int) -> None:
-        for name, values in self._worlds.fields(self._scenes[index]).items():
+        scene = self._scenes[index]
+        for name, values in self._worlds.fields(scene.object_model, scene.model).items():
             row = self._stepped.fields[name][index]
             row[:] = torch.as_tensor(values).reshape(row.shape).to(row)
 
     def _push(self, forces: np.ndarray) -> None:
         applied = self._stepped.state["xfrc_applied"].reshape(len(forces), -1, 6)
-        applied[:, self._worlds.scene.object, :3] = torch.as_tensor(forces).to(applied)
+        applied[:, self._common.object, :3] = torch.as_tensor(forces).to(applied)
 
     # Moving
 
@@ -132,22 +137,22 @@ class MujocoWarpBatch(MujocoEnvironments):
     # Measurements
 
     def joints(self) -> np.ndarray:
-        return self._stepped.host("qpos")[:, self._worlds.scene.qpos]
+        return self._stepped.host("qpos")[:, self._common.qpos]
 
     def joint_velocities(self) -> np.ndarray:
-        return self._stepped.host("qvel")[:, self._worlds.scene.dofs]
+        return self._stepped.host("qvel")[:, self._common.dofs]
 
     def wrist_poses(self) -> np.ndarray:
-        return self._poses(self._worlds.scene.palm)
+        return self._poses(self._common.palm)
 
     def wrist_velocities(self) -> np.ndarray:
-        return self._velocities(self._worlds.scene.palm)
+        return self._velocities(self._common.palm)
 
     def object_poses(self) -> np.ndarray:
-        return self._poses(self._worlds.scene.object)
+        return self._poses(self._common.object)
 
     def object_velocities(self) -> np.ndarray:
-        return self._velocities(self._worlds.scene.object)
+        return self._velocities(self._common.object)
 
     def _seen(self, index: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         return self.joints()[index], self.wrist_poses()[index], self.object_poses()[index]
@@ -173,7 +178,7 @@ class MujocoWarpBatch(MujocoEnvironments):
         self._update()
         # About the centre of mass of the body's tree, the angular ones first.
         angular, linear = np.split(self._stepped.host("cvel")[:, body], 2, axis=1)
-        root = self._worlds.scene.model.body_rootid[body]
+        root = self._common.model.body_rootid[body]
         offset = self._stepped.host("xpos")[:, body] - self._stepped.host("subtree_com")[:, root]
         return np.concatenate([linear + np.cross(angular, offset), angular], axis=1)
 
@@ -186,7 +191,7 @@ class MujocoWarpBatch(MujocoEnvironments):
         if not self._unread.any():
             return
         rows = np.flatnonzero(self._unread)
-        scene = self._worlds.scene
+        scene = self._common
         self._efforts[rows] = self._stepped.host("qfrc_actuator")[rows][:, scene.dofs]
         worlds, geoms, _, pressing = self._stepped.contacts()
         links = scene.touching_links(geoms)

@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from functools import partial
 
-import mujoco
 import numpy as np
 import torch
 
-from dexgrasp_sim.backends.mujoco.trials import FAR, TrialModel, poses, table_pose
+from dexgrasp_sim.backends.mujoco.trials import (
+    FAR,
+    TrialModel,
+    TrialModels,
+    poses,
+    table_pose,
+    trial_spec,
+)
 from dexgrasp_sim.backends.mujoco_warp.stepping import SteppedWorlds, packed
+from dexgrasp_sim.backends.mujoco_warp.worlds import FIELDS, Worlds
 from dexgrasp_sim.trial_physics import Closeness, Contacts, TrialScene
+
+AT_ONCE = 1024
+"""See `backends.trials_at_once`."""
 
 
 class MujocoWarpTrials:
@@ -20,13 +31,14 @@ class MujocoWarpTrials:
     stepped, named or not.
     """
 
-    count = 1024
+    count = AT_ONCE
 
     def __init__(self, scene: TrialScene) -> None:
-        self._trial = TrialModel(scene)
+        self._objects = scene.object_models
+        self._models = TrialModels(scene)
+        self._common = Worlds(partial(trial_spec, scene), scene.object_models)
+        self._trial = TrialModel(scene, self._common.model)
         self._timestep = scene.timestep
-        self._pieces = len(scene.object_model.pieces)
-        self._host = mujoco.MjData(self._trial.model)
         self._normals = np.zeros((0, 3))
         self._worlds: SteppedWorlds | None = None
         self._placed = 0
@@ -36,20 +48,34 @@ class MujocoWarpTrials:
         return self._stepped.problems(range(self._placed))
 
     def place(
-        self, object_poses: np.ndarray, joints: np.ndarray, margin: float
+        self, objects: np.ndarray, object_poses: np.ndarray, joints: np.ndarray, margin: float
     ) -> Sequence[Closeness]:
         near, states = [], []
-        for pose, row in zip(object_poses, joints, strict=True):
-            near.append(self._trial.put(self._host, pose, row, margin))
-            states.append(packed(self._host))
+        for item, pose, row in zip(objects.tolist(), object_poses, joints, strict=True):
+            own = self._models[item]
+            near.append(own.put(pose, row, margin))
+            states.append(packed(own.data))
         self._placed = len(joints)
         if self._worlds is None or self._worlds.count < self._placed:
             self._worlds = SteppedWorlds(
-                self._trial.model, self._placed, self._pieces, own_gravity=True
+                self._trial.model,
+                self._placed,
+                self._common.pieces,
+                fields=FIELDS,
+                own_gravity=True,
             )
+        self._put_objects(objects)
         self.restore(np.array(states))
         self.set_gravity(np.zeros((self._placed, 3)))
         return near
+
+    def _put_objects(self, objects: np.ndarray) -> None:
+        for item in np.unique(objects).tolist():
+            rows = torch.as_tensor(np.flatnonzero(objects == item))
+            own = self._common.fields(self._objects[item], self._models[item].model)
+            for name, values in own.items():
+                field = self._stepped.fields[name]
+                field[rows] = torch.as_tensor(values).reshape(field.shape[1:]).to(field)
 
     def set_drives(self, targets: np.ndarray) -> None:
         controls = self._stepped.state["ctrl"]

@@ -7,15 +7,13 @@ each of them is, or that it is none.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import mujoco
 import numpy as np
 
 from dexgrasp_models.objects import ObjectModel
-from dexgrasp_sim.backends.mujoco.mujoco_model import scene_spec
-from dexgrasp_sim.backends.mujoco.scene_model import SceneModel
-from dexgrasp_sim.scene import SceneConfig
+from dexgrasp_sim.backends.mujoco.mujoco_model import OBJECT
 
 _OF_GEOMS = ("geom_friction", "geom_pos", "geom_quat", "geom_size", "geom_aabb", "geom_rbound")
 _OF_THE_REST = (
@@ -36,20 +34,25 @@ _NO_MESH = -1
 
 
 class Worlds:
-    """The common scene of some objects.
+    """The common model of some objects' scenes.
 
     Args:
-        config: of all scenes.
+        spec_of: an object's scene.
         object_models: the objects, each once.
 
     Attributes:
-        scene: of the object with the most pieces, with the meshes of all.
+        largest: the object with the most pieces.
         pieces: how many it has.
+        model: of its scene, with the meshes of all.
     """
 
-    def __init__(self, config: SceneConfig, object_models: Sequence[ObjectModel]) -> None:
-        largest = max(object_models, key=lambda each: len(each.pieces))
-        spec = scene_spec(config, largest)
+    def __init__(
+        self,
+        spec_of: Callable[[ObjectModel], mujoco.MjSpec],
+        object_models: Sequence[ObjectModel],
+    ) -> None:
+        self.largest = max(object_models, key=lambda each: len(each.pieces))
+        spec = spec_of(self.largest)
         for index, item in enumerate(object_models):
             for number, piece in enumerate(item.pieces):
                 # Without faces MuJoCo makes the hull, which it does not for meshes of no geom.
@@ -58,10 +61,9 @@ class Worlds:
                     uservert=np.asarray(piece.vertices).ravel(),
                     inertia=mujoco.mjtMeshInertia.mjMESH_INERTIA_SHELL,
                 )
-        model = spec.compile()
-        self.scene = SceneModel(config, largest, model)
-        self.pieces = len(largest.pieces)
-        self._first = int(np.flatnonzero(model.geom_bodyid == self.scene.object)[0])
+        self.model = model = spec.compile()
+        self.pieces = len(self.largest.pieces)
+        self._first = int(np.flatnonzero(model.geom_bodyid == model.body(OBJECT).id)[0])
         self._meshes = {
             id(item): [model.mesh(_mesh_name(index, n)).id for n in range(len(item.pieces))]
             for index, item in enumerate(object_models)
@@ -79,10 +81,10 @@ class Worlds:
         absent[:, : self._first] = absent[:, self._first + self.pieces :] = False
         return absent
 
-    def fields(self, scene: SceneModel) -> dict[str, np.ndarray]:
-        """The `FIELDS` of a world that is to be as the scene of one of the objects."""
-        merged, own = self.scene.model, scene.model
-        meshes = np.array(self._meshes[id(scene.object_model)])
+    def fields(self, object_model: ObjectModel, own: mujoco.MjModel) -> dict[str, np.ndarray]:
+        """The `FIELDS` of a world that is to be as one of the objects' own scene."""
+        merged = self.model
+        meshes = np.array(self._meshes[id(object_model)])
         slots = self._first + np.arange(self.pieces)
         used = slots[: len(meshes)]
         rest = np.r_[: self._first, slots[-1] + 1 : merged.ngeom]
