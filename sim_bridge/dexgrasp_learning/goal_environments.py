@@ -212,6 +212,48 @@ class GoalEnvironments(PresentEpisodes[ToldEpisodes]):
         self.physics.place(rows.tolist(), object_poses=poses)
         self._start[rows] += ways
 
+    def alike(self) -> GoalEnvironments:
+        """Environments of the same task and scene, in which none have begun."""
+        return GoalEnvironments(
+            self.config,
+            self.scene,
+            self._load,
+            rewards=self._reward_config,
+            late=self._late,
+            threads=self._threads,
+        )
+
+    def take_up(self, others: GoalEnvironments) -> None:
+        """Go on from where the episodes of others are: a model of what will happen there.
+
+        What has been measured before of the episodes here is forgotten.
+
+        Args:
+            others: whose N episodes these are, each so many times in a row.
+
+        Raises:
+            ValueError: they are of other objects, or so many don't fit.
+        """
+        copies, left = divmod(len(self.episodes), len(others.episodes))
+        if left:
+            raise ValueError(
+                f"{len(self.episodes)} episodes can't be {len(others.episodes)}, each as often"
+            )
+        saved = others.physics.save(range(len(others.episodes)))
+        for copy in range(copies):
+            self.physics.restore(range(copy, len(self.episodes), copies), saved)
+
+        def each(values: np.ndarray) -> np.ndarray:
+            return np.repeat(values, copies, axis=0)
+
+        measured = {name: each(values) for name, values in vars(others.state).items()}
+        self._steps, self._state = others.steps, GoalState(**measured)
+        self._wrists, self._targets = each(others._wrists), each(others._targets)
+        self._delays, self._actions = each(others._delays), each(others._actions)
+        self._start = each(others._start)
+        self._sent = [(each(wrists), each(joints)) for wrists, joints in others._sent]
+        self._distances, self._keypoint_errors, self._rises = [], [], []
+
     def finish(self) -> GoalResults:
         """Judge the episodes; with `strict` hold the objects under the push before.
 

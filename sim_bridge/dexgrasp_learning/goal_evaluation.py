@@ -92,13 +92,16 @@ class GoalJob:
             del values["settings"][name]
         values["settings"] |= told_backend(values["settings"].pop("backend"))
         carrying = values["settings"]["carrying"]
-        for name in ("weights", "teacher"):
+        for name in ("weights", "teacher", "edits"):
             del carrying[name]
-        if not carrying["teacher_digest"]:  # kept results of before there were any are found
-            del carrying["teacher_digest"]
+        for name in ("teacher_digest", "edits_digest"):
+            if not carrying[name]:  # kept results of before there were any are found
+                del carrying[name]
         # What there was before these could be chosen is found again.
         if not any(ROWS[row].follows for row in self.settings.rows):
             del values["settings"]["carrying"]["follow"]
+        if "mpc" not in self.settings.rows:
+            del values["settings"]["carrying"]["mpc"]
         if not self.settings.disturbance.pushed:
             del values["settings"]["disturbance"]["pushed"]
         return json.dumps(values, sort_keys=True)

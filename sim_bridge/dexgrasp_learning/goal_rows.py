@@ -10,6 +10,7 @@ import numpy as np
 from dexgrasp_learning.followed_policy import FollowedPolicy
 from dexgrasp_learning.goal_environments import GoalEnvironments, GoalResults
 from dexgrasp_learning.goal_policy import GoalPolicy
+from dexgrasp_learning.model_predictive import ModelPredictiveConfig, ModelPredictivePolicy
 from dexgrasp_learning.seen_environments import SeenEnvironments
 from dexgrasp_learning.student_sight import StudentPolicy, StudentSight
 from dexgrasp_learning.teacher_sight import TeacherPolicy
@@ -27,7 +28,9 @@ from dexgrasp_models.tasks.goal_expert import ExpertConfig, ToldPlans, Wanted, w
 from dexgrasp_models.tasks.goal_observation import GoalObservation
 from dexgrasp_models.tasks.goal_plans import TellingConfig, plan_told, told_grasps
 from dexgrasp_models.tasks.goal_teacher import load_teacher
+from dexgrasp_models.tasks.learned_edits import LearnedEdits
 from dexgrasp_models.tasks.learned_goal import LearnedStudent
+from dexgrasp_sim.interface import BatchPhysics
 
 Plans = Sequence[ApproachPlan | None]
 """Of N episodes; None where there is no way to the grasp."""
@@ -41,6 +44,7 @@ class CarryingOut:
     expert: ExpertConfig = field(default_factory=ExpertConfig)
     follow: FollowConfig = field(default_factory=FollowConfig)
     """Of the rows that go along with objects that are moved."""
+    mpc: ModelPredictiveConfig = field(default_factory=ModelPredictiveConfig)
     weights: str = ""
     """File of the student's."""
     weights_digest: str = ""
@@ -48,6 +52,10 @@ class CarryingOut:
     teacher: str = ""
     """File of the teacher's weights."""
     teacher_digest: str = ""
+    """Likewise."""
+    edits: str = ""
+    """File of the weights that edit plans."""
+    edits_digest: str = ""
     """Likewise."""
 
 
@@ -67,6 +75,7 @@ def run_told(
     episodes: ToldEpisodes,
     policy: GoalPolicy,
     pushes: np.ndarray | None = None,
+    vary: Callable[[BatchPhysics], None] | None = None,
 ) -> GoalResults:
     """How N episodes end with a policy.
 
@@ -76,11 +85,14 @@ def run_told(
         policy: that acts.
         pushes: (N, 3) m in `world`, by which each object is moved along the table once the hand is
             half-way down to its goal; None: it isn't.
+        vary: makes the scenes differ from the configuration, once they have begun.
 
     Raises:
         ValueError, MeshError: as `GoalEnvironments`.
     """
     seen = environments.begin(episodes)
+    if vary is not None:
+        vary(environments.physics)
     policy.begin(len(episodes))
     halfway = 0.5 * (episodes.hands + episodes.goal_wrists)[:, 2, 3]
     left = np.full(len(episodes), pushes is not None)
@@ -252,6 +264,15 @@ def _planned(
     return PlannedPolicy(now, plans)
 
 
+def _edited(
+    now: SeenEnvironments, told: ToldEpisodes, plans: Plans, how: CarryingOut
+) -> PlannedPolicy:
+    """Where there is no way to the edited grasp, the plan stays as it is."""
+    goals = LearnedEdits(how.edits).goals(told)
+    anew = plans_of(replace(told, goals=goals), now.config, how)
+    return PlannedPolicy(now, [new or old for new, old in zip(anew, plans, strict=True)])
+
+
 def _tracked(
     make: Callable[[SeenEnvironments, ToldEpisodes, Plans, CarryingOut], GoalPolicy],
 ) -> Callable[[GoalEnvironments, ToldEpisodes, Plans, CarryingOut], GoalPolicy]:
@@ -279,6 +300,7 @@ def _teacher(
 
 ROWS: Mapping[str, GoalRow] = {
     "planned": GoalRow("planned executor, open loop", _planned),
+    "planned_edited": GoalRow("planned executor, plans edited", _edited),
     "planned_tracked": GoalRow("planned executor, tracked", _tracked(_planned), follows=True),
     "expert": GoalRow(
         "expert, of state and plan",
@@ -288,6 +310,10 @@ ROWS: Mapping[str, GoalRow] = {
     "student": GoalRow("student, cloud of the look", _student, learned=True),
     "student_tracked": GoalRow("student, tracked", _tracked(_student), learned=True, follows=True),
     "following": GoalRow("student, full cloud that follows the object", _following, learned=True),
+    "mpc": GoalRow(
+        "MP: CEM + MPC in the simulator itself",
+        lambda now, told, plans, how: ModelPredictivePolicy(now, how.mpc),
+    ),
     "still": GoalRow("no policy", lambda now, told, plans, how: StillPolicy(now)),
 }
 """By the names that `--rows` takes."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from enum import StrEnum
 from functools import lru_cache
@@ -9,7 +10,7 @@ from functools import lru_cache
 import numpy as np
 
 from dexgrasp_learning.goal_rows import CarryingOut, plans_of
-from dexgrasp_models.data.grasps import concatenate, to_angles
+from dexgrasp_models.data.grasps import to_angles
 from dexgrasp_models.objects import load_surface
 from dexgrasp_models.perception.fusion import FusedCloud, PerceptionError, load_fusion_config
 from dexgrasp_models.proposals.proposer import Proposer, make_proposer
@@ -19,7 +20,7 @@ from dexgrasp_models.synthesis.types import Grasp
 from dexgrasp_models.tasks.assist_observation import as_many
 from dexgrasp_models.tasks.full_clouds import library_source
 from dexgrasp_models.tasks.goal_config import GoalConfig
-from dexgrasp_models.tasks.goal_episodes import ToldEpisodes
+from dexgrasp_models.tasks.goal_episodes import ToldEpisodes, together
 from dexgrasp_models.tasks.goal_frame import inverses
 from dexgrasp_sim.datasets.cloud_data import TableView
 from dexgrasp_sim.scene import load_scene
@@ -64,35 +65,47 @@ def proposed(
         raise ValueError("proposals say how to press, so a squeeze of 0 can't carry them out")
 
     def found(episode: ToldEpisodes) -> ToldEpisodes:
-        try:
-            cloud = _look(episode, rng)
-            grasps = _proposer().propose(cloud, PROPOSALS, int(rng.integers(2**31)))
-        except (PerceptionError, CloudError, NoProposalError):
-            return _staying(episode)
-        points = cloud.object_points.astype(float)
-        seen = replace(
-            episode,
-            clouds=as_many(points, task.points)[None],
-            looks=None if episode.looks is None else as_many(points, look_points)[None],
-        )
+        seen, grasps = looked(episode, task, rng)
+        if not grasps:
+            return _staying(seen)
         if which is Proposed.SINGLE:
-            return _told(seen, grasps[rng.integers(len(grasps))], settings)
-        every = (_told(seen, grasp, settings) for grasp in grasps)
+            return told_to(seen, grasps[rng.integers(len(grasps))], settings)
+        every = (told_to(seen, grasp, settings) for grasp in grasps)
         return next((each for each in every if plans_of(each, task, settings)[0]), _staying(seen))
 
-    look_points = 0 if episodes.looks is None else episodes.looks.shape[1]
-    every = [found(episodes[row : row + 1]) for row in range(len(episodes))]
-    return replace(
-        episodes,
-        goals=episodes.goals.held_as(concatenate([each.goals for each in every])),
-        clouds=np.concatenate([each.clouds for each in every]),
-        looks=None
-        if episodes.looks is None
-        else np.concatenate([each.looks for each in every if each.looks is not None]),
-    )
+    every = together([found(episodes[row : row + 1]) for row in range(len(episodes))])
+    goals = episodes.goals.held_as(every.goals)
+    return replace(episodes, goals=goals, clouds=every.clouds, looks=every.looks)
 
 
-def _told(episode: ToldEpisodes, grasp: Grasp, settings: CarryingOut) -> ToldEpisodes:
+def looked(
+    episode: ToldEpisodes, task: GoalConfig, rng: np.random.Generator
+) -> tuple[ToldEpisodes, Sequence[Grasp]]:
+    """One episode as the cameras see it, and what is proposed of that, in the proposer's order.
+
+    Args:
+        episode: one.
+        task: whose it is.
+        rng: draws the cameras' noise and the proposals.
+
+    Returns:
+        The episode with clouds of what was seen, and grasps in `world`; where nothing is seen, or
+        proposed, as it was and none.
+
+    Raises:
+        MeshError, WeightsError: the object, or the proposer, can't be used.
+    """
+    try:
+        cloud = _look(episode, rng)
+        grasps = _proposer().propose(cloud, PROPOSALS, int(rng.integers(2**31)))
+    except (PerceptionError, CloudError, NoProposalError):
+        return episode, ()
+    points = cloud.object_points.astype(float)
+    looks = None if episode.looks is None else as_many(points, episode.looks.shape[1])[None]
+    return replace(episode, clouds=as_many(points, task.points)[None], looks=looks), grasps
+
+
+def told_to(episode: ToldEpisodes, grasp: Grasp, settings: CarryingOut) -> ToldEpisodes:
     """One episode, with a grasp in `world` for its goal."""
     pose = inverses(episode.object_poses) @ grasp.palm_pose
     pressed = (grasp.squeeze_joints - grasp.joints) / settings.telling.squeeze
@@ -110,7 +123,7 @@ def _staying(episode: ToldEpisodes) -> ToldEpisodes:
     """One episode, whose goal is where the hand begins, with straight fingers."""
     straight = np.zeros(episode.goals.joints.shape[1])
     stays = Grasp(episode.hands[0], straight, straight, straight, 0.0, {}, "none")
-    return _told(episode, stays, CarryingOut())
+    return told_to(episode, stays, CarryingOut())
 
 
 def _look(episode: ToldEpisodes, rng: np.random.Generator) -> FusedCloud:

@@ -25,7 +25,7 @@ class PostureNetConfig(Parameters):
     basis_points: BasisPointsConfig = field(default_factory=BasisPointsConfig)
     width: int = parameter(512, 1, 65_536, "", "of both hidden layers")
     dropout: float = parameter(0.1, 0.0, 0.9, "", "share of them that is left out in a step")
-    noise: float = parameter(0.02, 0.0, 1.0, "", "on the nearness of the basis points")
+    noise: float = parameter(0.02, 0.0, 1.0, "", "on what is seen")
     steps: int = parameter(3000, 1, 10_000_000, "", "of learning")
     batch: int = parameter(256, 1, 1_000_000, "", "grasps of a step")
     learning_rate: float = parameter(
@@ -35,16 +35,22 @@ class PostureNetConfig(Parameters):
 
 
 class PostureNet(nn.Module):
-    """From the nearness of basis points (B, K) to labels (B, D), rad."""
+    """From the nearness of basis points (B, K), and what else is known (B, X), to labels (B, D).
+
+    Args:
+        config: settings.
+        outputs: D.
+        more: X, numbers beside the nearness.
+    """
 
     mean: Tensor
     deviation: Tensor
 
-    def __init__(self, config: PostureNetConfig, outputs: int) -> None:
+    def __init__(self, config: PostureNetConfig, outputs: int, more: int = 0) -> None:
         super().__init__()
         width = config.width
         self.layers = nn.Sequential(
-            nn.Linear(config.basis_points.points, width),
+            nn.Linear(config.basis_points.points + more, width),
             nn.ELU(),
             nn.Dropout(config.dropout),
             nn.Linear(width, width),
@@ -55,23 +61,31 @@ class PostureNet(nn.Module):
         self.register_buffer("mean", torch.zeros(outputs))
         self.register_buffer("deviation", torch.ones(outputs))
 
-    def forward(self, nearness: Tensor) -> Tensor:
-        """(B, D) of (B, K)."""
-        return self.mean + self.deviation * self.layers(nearness)
+    def forward(self, seen: Tensor) -> Tensor:
+        """(B, D) of (B, K + X)."""
+        return self.mean + self.deviation * self.layers(seen)
 
 
-def fitted(nearness: Tensor, labels: Tensor, config: PostureNetConfig, seed: int) -> PostureNet:
+def fitted(
+    seen: Tensor,
+    labels: Tensor,
+    config: PostureNetConfig,
+    seed: int,
+    weights: Tensor | None = None,
+) -> PostureNet:
     """A network that has learned labels, in evaluation mode.
 
     Args:
-        nearness: (V, N, K) of V views of each of N grasps; see `BasisPoints.nearness`.
+        seen: (V, N, K + X) of V views of each of N grasps; see `BasisPoints.nearness`.
         labels: (N, D), rad.
         config: how.
         seed: of the first weights and all that is drawn; the caller's generator isn't touched.
+        weights: (N,) how often each is learned from, as a share of all; alike by default.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        net = PostureNet(config, labels.shape[1])
+        more = seen.shape[2] - config.basis_points.points
+        net = PostureNet(config, labels.shape[1], more)
         net.mean.copy_(labels.mean(dim=0))
         net.deviation.copy_(labels.std(dim=0).clamp_min(_LEAST_DEVIATION))
         optimiser = torch.optim.AdamW(
@@ -79,10 +93,13 @@ def fitted(nearness: Tensor, labels: Tensor, config: PostureNetConfig, seed: int
         )
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, config.steps)
         for _ in range(config.steps):
-            rows = torch.randint(len(labels), (config.batch,))
-            seen = nearness[torch.randint(len(nearness), (config.batch,)), rows]
-            seen = seen + config.noise * torch.randn_like(seen)
-            loss = ((net(seen) - labels[rows]) / _PRECISION).square().mean()
+            if weights is None:
+                rows = torch.randint(len(labels), (config.batch,))
+            else:
+                rows = torch.multinomial(weights, config.batch, replacement=True)
+            noisy = seen[torch.randint(len(seen), (config.batch,)), rows]
+            noisy = noisy + config.noise * torch.randn_like(noisy)
+            loss = ((net(noisy) - labels[rows]) / _PRECISION).square().mean()
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()

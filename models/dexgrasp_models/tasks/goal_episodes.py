@@ -6,13 +6,14 @@ lies, where the hand begins, and the object's points. So policies are compared o
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Self
 
 import numpy as np
 
 from dexgrasp_models.data.cloud_set import placed_at_random
-from dexgrasp_models.data.grasps import Grasps
+from dexgrasp_models.data.grasps import Grasps, concatenate
 from dexgrasp_models.tasks.assist_episodes import Clouds, scenes_on_tables
 from dexgrasp_models.tasks.batches import batch
 from dexgrasp_models.tasks.goal_config import GoalConfig
@@ -71,6 +72,24 @@ class ToldEpisodes:
         inverse = inverses(self.object_poses)
         turned = self.clouds @ inverse[:, :3, :3].swapaxes(1, 2)
         return turned + inverse[:, None, :3, 3]
+
+
+def together(parts: Sequence[ToldEpisodes]) -> ToldEpisodes:
+    """All episodes in order; of what the cameras saw only where it is known of all.
+
+    Raises:
+        GraspDataError: there is no part.
+        ValueError: clouds differ in how many points they have.
+    """
+    looks = [part.looks for part in parts if part.looks is not None]
+    return ToldEpisodes(
+        concatenate([part.goals for part in parts]),
+        *(
+            np.concatenate([getattr(part, name) for part in parts])
+            for name in ("object_poses", "hands", "clouds")
+        ),
+        np.concatenate(looks) if len(looks) == len(parts) else None,
+    )
 
 
 def draw_told_episodes(

@@ -21,6 +21,7 @@ from dexgrasp_cli.data_command import data
 from dexgrasp_cli.data_metrics_command import metrics
 from dexgrasp_cli.data_show_command import show
 from dexgrasp_cli.data_trial_commands import controls, synth, validate
+from dexgrasp_cli.edits_command import edits
 from dexgrasp_cli.eval_assist_command import assist as eval_assist
 from dexgrasp_cli.eval_command import evaluation
 from dexgrasp_cli.eval_policy_command import policy as eval_policy
@@ -49,6 +50,7 @@ app.add_typer(evaluation, name="eval")
 app.command()(calibrate)
 app.command()(calibrate_by_arm)
 app.command()(calibrate_leap)
+app.command()(edits)
 app.command()(propose)
 app.command()(record)
 app.command()(replay)

@@ -58,6 +58,9 @@ def policy(
     teacher: Annotated[
         Path | None, typer.Option(help="Weights of the row teacher (dexgrasp train teacher).")
     ] = None,
+    edits: Annotated[
+        Path | None, typer.Option(help="Weights of the row planned_edited (dexgrasp edits).")
+    ] = None,
     strict: Strict = False,
     control: Annotated[str, typer.Option(help="Negative control (docs/policies.md).")] = "none",
     proposals: Annotated[
@@ -116,7 +119,7 @@ def policy(
             control=TellingControl(control),
             proposals=None if proposals is None else Proposed(proposals),
             disturbance=_disturbance(disturb or []),
-            carrying=_carrying(telling, asked, weights, teacher),
+            carrying=_carrying(telling, asked, weights, teacher, edits),
             backend=simulator(sim),
         )
         found = told_goals(settings)
@@ -157,20 +160,30 @@ def _disturbance(given: Sequence[str]) -> Disturbance:
 
 
 def _carrying(
-    telling: TellingConfig, rows: Sequence[str], weights: Path | None, teacher: Path | None
+    telling: TellingConfig,
+    rows: Sequence[str],
+    weights: Path | None,
+    teacher: Path | None,
+    edits: Path | None,
 ) -> CarryingOut:
-    """With the weights of student and teacher, where a row has any.
+    """With the weights of student, teacher and edits, and the settings of `mpc`, where a row has
+    any.
 
     Raises:
+        FileNotFoundError: there is no file of these settings.
         WeightsError: they can't be used.
         ValueError: there are none.
     """
     from dexgrasp_learning.goal_rows import ROWS, CarryingOut
+    from dexgrasp_learning.model_predictive import load_model_predictive_config
     from dexgrasp_models.files import files_digest
     from dexgrasp_models.tasks.goal_teacher import load_teacher
+    from dexgrasp_models.tasks.learned_edits import LearnedEdits
     from dexgrasp_models.tasks.learned_goal import LearnedStudent, weights_of
 
     found = CarryingOut(telling)
+    if "mpc" in rows:
+        found = replace(found, mpc=load_model_predictive_config())
     if "teacher" in rows:
         if teacher is None:
             raise ValueError(
@@ -179,6 +192,12 @@ def _carrying(
         load_teacher(teacher)  # refuses what can't be used
         digest = files_digest({"teacher": teacher})
         found = replace(found, teacher=str(teacher.resolve()), teacher_digest=digest)
+    if "planned_edited" in rows:
+        if edits is None:
+            raise ValueError("the row planned_edited needs weights: --edits FILE (dexgrasp edits)")
+        LearnedEdits(edits)  # refuses what can't be used
+        digest = files_digest({"edits": edits})
+        found = replace(found, edits=str(edits.resolve()), edits_digest=digest)
     if not any(ROWS[name].learned for name in rows):
         return found
     file = weights_of(weights)
