@@ -9,7 +9,10 @@ import goal_scenes
 import numpy as np
 import pytest
 import torch
+from typer.testing import CliRunner
 
+from dexgrasp_cli.cli import app
+from dexgrasp_learning import edit_search
 from dexgrasp_learning.edit_learning import (
     EditLearningConfig,
     EditTraining,
@@ -118,6 +121,40 @@ def test_a_row_plans_with_edited_grasps(tmp_path, value, alike):
         assert new is not None
         same = np.allclose(new.grasp.palm_pose, old.grasp.palm_pose, atol=1e-5)
         assert same == alike
+
+
+def test_the_command_searches_learns_and_goes_on(tmp_path, monkeypatch):
+    data, _ = scenes.stored(tmp_path, GOALS)
+    results = found(by_object)
+    for each in results:
+        each["goals"][0]["checked"] = [[False, True], [True, True], [True, True], [True, True]]
+    asked = []
+
+    def searched(job):
+        asked.append(job.key)
+        return results[len(asked)]
+
+    monkeypatch.setattr(edit_search, "run_edit_job", searched)
+    monkeypatch.setattr(
+        "dexgrasp_models.training.data.split_objects",
+        lambda names, split: sorted(names) if split == "training" else [],
+    )
+    settings = "edits:\n  learning: {net: {width: 8, steps: 2, batch: 8}}\n"
+    (tmp_path / "mine.yaml").write_text(settings)
+    out = tmp_path / "out"
+    command = ["edits", str(data), "--out", str(out), "--config", str(tmp_path / "mine.yaml")]
+    command += ["--workers", "1"]
+    first = CliRunner().invoke(app, command)
+    assert first.exit_code == 0, first.output
+    assert "50%" in first.output
+    assert "learned from 128 tries" in first.output
+    LearnedEdits(out / "edits.safetensors")
+    again = CliRunner().invoke(app, command)
+    assert again.exit_code == 0, again.output
+    assert len(asked) == 2, "what is kept isn't searched again"
+    empty = CliRunner().invoke(app, [*command, "--split", "validation"])
+    assert empty.exit_code == 2
+    assert "no grasp of validation objects" in " ".join(empty.output.split())
 
 
 def test_settings_come_from_a_file():

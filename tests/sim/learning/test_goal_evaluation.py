@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 
 from dexgrasp_cli.cli import app
 from dexgrasp_learning import goal_evaluation
+from dexgrasp_learning.cross_entropy import CrossEntropyConfig
 from dexgrasp_learning.goal_disturbances import Disturbance
 from dexgrasp_learning.goal_evaluation import (
     GoalEvaluation,
@@ -25,6 +26,7 @@ from dexgrasp_learning.goal_evaluation import (
     told_goals,
 )
 from dexgrasp_learning.goal_rows import CarryingOut
+from dexgrasp_learning.model_predictive import ModelPredictiveConfig
 from dexgrasp_models.nets.goal_network import GoalNetworkConfig
 from dexgrasp_models.nets.teacher_network import TeacherNetworkConfig
 from dexgrasp_models.nets.weights import save_weights
@@ -152,6 +154,27 @@ def test_a_teacher_is_a_row_with_weights_of_its_own(settings, tmp_path):
     assert "teacher_digest" not in without.key, "kept results of before there was one are found"
 
 
+def test_edits_are_weights_of_a_row_of_its_own(settings):
+    told = replace(settings, rows=("planned_edited",), carrying=CarryingOut(edits="x"))
+    (job,) = draw_goal_jobs(told_goals(told), OBJECTS, 4, 0, told)
+    assert "edits" not in json.loads(job.key)["settings"]["carrying"]
+    assert "edits_digest" not in job.key, "kept results of before there was one are found"
+    other = replace(job, settings=replace(told, carrying=CarryingOut(edits="x", edits_digest="1")))
+    assert other.key != job.key
+
+
+def test_planning_in_the_simulator_is_a_row_with_settings(settings):
+    few = ModelPredictiveConfig(pieces=1, hold=3, search=CrossEntropyConfig(2, 1, 1))
+    task = GoalConfig(points=256, horizon=6)
+    told = replace(settings, rows=("mpc",), strict=False, task=task, carrying=CarryingOut(mpc=few))
+    (job,) = draw_goal_jobs(told_goals(told), OBJECTS, 4, 0, told)
+    assert [one["lost"] for one in run_goal_job(job)["rows"]["mpc"]] == ["reach"] * 4
+    usual = replace(job, settings=replace(told, carrying=CarryingOut()))
+    assert usual.key != job.key
+    without = replace(job, settings=replace(told, rows=("still",)))
+    assert '"mpc"' not in without.key, "kept results of before there was one are found"
+
+
 def test_jobs_run_in_the_simulator_that_is_asked_for(settings):
     pytest.importorskip("dexgrasp_sim.backends.mujoco_warp.batch", exc_type=ImportError)
     told = replace(settings, rows=("expert",), strict=False, backend="mujoco_warp")
@@ -213,6 +236,8 @@ def test_the_command_hands_jobs_to_ray(files, monkeypatch):
     [
         (("--rows", "nobody"), "no row nobody"),
         (("--rows", "teacher"), "the row teacher needs weights"),
+        (("--rows", "planned_edited"), "the row planned_edited needs weights"),
+        (("--rows", "planned_edited", "--edits", "none"), "no such file of weights"),
         (("--control", "luck"), "no control 'luck'"),
         (("--out", "x.txt"), "written as .json"),
         (("--proposals", "worst"), "there are best, single"),
