@@ -211,7 +211,11 @@ def _gathered(
     tried: Sequence[Sequence[tuple[np.ndarray, np.ndarray]]], checked: np.ndarray
 ) -> list[TriedEdits]:
     return [
-        TriedEdits(*(np.concatenate(parts) for parts in zip(*each, strict=True)), its_checked)
+        TriedEdits(
+            np.concatenate([edits for edits, _ in each]),
+            np.concatenate([lifted for _, lifted in each]),
+            its_checked,
+        )
         for each, its_checked in zip(tried, checked, strict=True)
     ]
 
@@ -235,7 +239,7 @@ class _Trial:
         lifted, rises = np.zeros(len(every), dtype=bool), np.zeros(len(every))
         rows = np.flatnonzero([plan is not None for plan in plans])
         if len(rows):
-            policy = PlannedPolicy(self._environments, [plans[row] for row in rows])
+            policy = PlannedPolicy(self._environments, [plans[row] for row in rows.tolist()])
             seed = int(self._rng.integers(2**31))
             random = Randomisation(config.randomisation, len(rows), config.task.horizon, seed)
             found = run_told(self._environments, every[rows], policy, vary=random.vary)

@@ -69,7 +69,7 @@ def proposed(
         if not grasps:
             return _staying(seen)
         if which is Proposed.SINGLE:
-            return told_to(seen, grasps[rng.integers(len(grasps))], settings)
+            return told_to(seen, grasps[int(rng.integers(len(grasps)))], settings)
         every = (told_to(seen, grasp, settings) for grasp in grasps)
         return next((each for each in every if plans_of(each, task, settings)[0]), _staying(seen))
 

@@ -84,10 +84,9 @@ def together(parts: Sequence[ToldEpisodes]) -> ToldEpisodes:
     looks = [part.looks for part in parts if part.looks is not None]
     return ToldEpisodes(
         concatenate([part.goals for part in parts]),
-        *(
-            np.concatenate([getattr(part, name) for part in parts])
-            for name in ("object_poses", "hands", "clouds")
-        ),
+        np.concatenate([part.object_poses for part in parts]),
+        np.concatenate([part.hands for part in parts]),
+        np.concatenate([part.clouds for part in parts]),
         np.concatenate(looks) if len(looks) == len(parts) else None,
     )
 

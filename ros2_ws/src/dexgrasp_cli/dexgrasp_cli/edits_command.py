@@ -118,9 +118,10 @@ def _figures(results: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     ]
     if not shares:
         raise ValueError("nothing was proposed of any of the objects")
-    count, figures = len(shares), []
+    count = len(shares)
+    figures: list[Mapping[str, Any]] = []
     for mean in np.mean(shares, axis=0).tolist():
-        low, high = wilson(mean * count, count)
+        low, high = wilson(mean, count)
         figures.append({"mean": mean, "low": low, "high": high, "objects": count})
     return figures
 
