@@ -43,6 +43,8 @@ SAMPLE = 60.0
 """Seconds from one look at the processes to the next."""
 WARM = 5.0
 """Minutes of a run that don't count."""
+TOLD = 8
+"""Messages of a node that are kept of each goal."""
 TOPICS = (
     contract.JOINT_STATES,
     contract.WRIST_POSE,
@@ -82,6 +84,26 @@ class Lateness:
         }
 
 
+class Told:
+    """What each node has said of itself on /diagnostics since the last time: the last few."""
+
+    def __init__(self, node: Node) -> None:
+        self._messages: dict[str, list[str]] = {}
+        topic = contract.DIAGNOSTICS
+        node.create_subscription(topic.type, topic.name, self._hear, topic.qos)
+
+    def _hear(self, array: Any) -> None:
+        for status in array.status:
+            said = self._messages.setdefault(status.name, [])
+            if status.message not in said:
+                self._messages[status.name] = [*said, status.message][-TOLD:]
+
+    def take(self) -> dict[str, list[str]]:
+        """By the nodes' names."""
+        messages, self._messages = self._messages, {}
+        return dict(sorted(messages.items()))
+
+
 class Soak:
     """Goals one after the other, and samples beside them, kept in a file."""
 
@@ -107,16 +129,27 @@ class Soak:
         begun = time.monotonic()
         sampling = threading.Thread(target=self._sample, args=(graph, begun, logs, ended))
         sampling.start()
+        told = Told(graph.client.node)
         try:
             while time.monotonic() < begun + 60.0 * minutes:
-                outcome, reason = _goal(graph)
-                minute = _minutes_since(begun)
+                outcome, reason, said = _goal(graph, told)
                 self.figures["goals"].append(
-                    {"run": self._run, "minute": minute, "outcome": outcome, "reason": reason}
+                    {
+                        "run": self._run,
+                        "minute": _minutes_since(begun),
+                        "outcome": outcome,
+                        "reason": reason,
+                        "told": said,
+                    }
                 )
         finally:
             ended.set()
             sampling.join()
+            self._write()
+
+    def _write(self) -> None:
+        with written_whole(self._path) as temporary:
+            temporary.write_text(json.dumps(self.figures, indent=1) + "\n")
 
     def _sample(
         self, graph: RunningGraph, begun: float, logs: Path, ended: threading.Event
@@ -134,8 +167,7 @@ class Soak:
                 }
             )
             self.figures["tracebacks"] = self._tracebacks + tracebacks(logs)
-            with written_whole(self._path) as temporary:
-                temporary.write_text(json.dumps(self.figures, indent=1) + "\n")
+            self._write()
             print(f"minute {minute:.0f}: {outcomes(self.figures)}", flush=True)
 
 
@@ -165,8 +197,9 @@ def _what_runs(command: list[str]) -> str:
     return next((each.split()[1] for each in command if each.startswith("from ")), command[0])
 
 
-def _goal(graph: RunningGraph) -> tuple[str, str]:
-    """What came of one goal, and why; the object is back, and the arm at home, after it."""
+def _goal(graph: RunningGraph, told: Told) -> tuple[str, str, dict[str, list[str]]]:
+    """What came of one goal, why, and what nodes told meanwhile; the object is back, and the arm
+    at home, after it."""
     try:
         run = graph.start_grasp(place=False)
         result = wait_for_end(run, GOAL_TIMEOUT)
@@ -175,12 +208,13 @@ def _goal(graph: RunningGraph) -> tuple[str, str]:
         ended = (result.outcome, result.reason) if result else ("no answer", "")
     except (GoalRefused, ServerLost) as error:
         ended = (type(error).__name__, str(error))
+    said = told.take()
     if graph.is_driven:
         graph.resume()
     for service in (contract.OPEN_HAND_SERVICE, contract.HOME_SERVICE):
         graph.call(Trigger, service, Trigger.Request())
     graph.reset()
-    return ended
+    return *ended, said
 
 
 def slopes(samples: list[dict[str, Any]]) -> dict[tuple[str, str], tuple[float, float, float]]:
