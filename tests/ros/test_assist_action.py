@@ -91,6 +91,7 @@ def test_the_object_is_carried_over_the_box_and_released(cell, person):
     assert (answer.success, answer.error_code, answer.lifted_by) == (True, Result.NONE, "cameras")
     assert answer.reason.startswith("the object was lifted, carried over the box and released")
     assert answer.reason.endswith("nobody looked whether it lies in there")
+    assert eventually(lambda: cell.states[-1].state == ControlState.IDLE)
     names = [state.state for state in cell.states]
     assert [name for name in dict.fromkeys(names) if name in STAGES] == list(STAGES)
     assert {s.state for s in cell.states if s.moves_wrist} == set(BY_ITSELF)
@@ -156,6 +157,7 @@ def test_an_object_that_falls_on_the_way_is_told(cell, person):
     answer = cell.wait(result).result
     assert (answer.outcome, answer.error_code) == ("dropped", Result.DROPPED)
     assert "the grip was lost during carry" in answer.reason
+    assert eventually(lambda: cell.states[-1].state == ControlState.IDLE)
     assert not cell.states[-1].holding
 
 

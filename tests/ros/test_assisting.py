@@ -73,7 +73,7 @@ def test_a_persons_wrist_is_followed_and_the_object_lifted(cell, person):
     stages = [name for name in dict.fromkeys(names) if name not in ("idle", "inactive")]
     assert stages == ["capture", "wrist", *Stage]  # neither proposals nor a plan
     assert cell.robot.wrist[2, 3] > AT_CAN[2] + 0.1
-    assert cell.states[-1].holding
+    assert eventually(lambda: cell.states[-1].holding)
     acted = [message for message in told if message.stage == "assist"]
     assert {len(message.action) for message in acted} == {len(HAND.actuators)}
     assert {len(message.gradient) for message in acted} == {len(HAND.actuators)}

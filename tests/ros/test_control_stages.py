@@ -122,6 +122,7 @@ def test_where_the_cameras_see_nothing_the_grip_tells(cell):
 def test_the_state_is_told_at_every_change(cell):
     cell.states.clear()
     assert cell.result(place=True).success
+    assert eventually(lambda: cell.states[-1].state == ControlState.IDLE)
     seen = [state.state for state in cell.states]
     assert [name for name in dict.fromkeys(seen) if name in ALL_STAGES] == list(ALL_STAGES)
     last = cell.states[-1]

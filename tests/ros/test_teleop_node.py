@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from control_cell import PATIENT, Cell
 from geometry_msgs.msg import PoseStamped
+from parameter_files import own_parameters
 from rclpy.lifecycle import TransitionCallbackReturn
 from ros_graph import Graph, eventually, graph
 from teleoperator import FollowingWrist, Teleoperator
 
 from dexgrasp_control.control_node import ControlNode
 from dexgrasp_interfaces.msg import ControlState
-from dexgrasp_models.config import load_node_parameters
 from dexgrasp_models.tasks.pattern_files import read_recording
 from dexgrasp_ros import contract, conversions
 from dexgrasp_teleop.teleop_node import TeleopNode, TeleopParameters
@@ -179,7 +179,7 @@ def test_a_missing_robot_is_told():
 
 
 def test_the_parameter_file_has_the_defaults():
-    values = load_node_parameters("teleop.yaml", "teleop")
+    values = own_parameters("teleop.yaml", "teleop")
     assert TeleopParameters.from_mapping(values) == TeleopParameters()
 
 

@@ -46,7 +46,9 @@ class ConfigurationError(ValueError):
 
 
 @dataclass(frozen=True)
-class _CommonParameters(Parameters):
+class CommonParameters(Parameters):
+    """Those that every node has."""
+
     autostart: bool = flag(True, "Configure and activate at the start, without a manager.")
     realtime_priority: int = parameter(
         0, 0, 80, "", "of its process once it is active (SCHED_FIFO), where granted; 0: none"
@@ -80,7 +82,7 @@ class ManagedNode(LifecycleNode):
 
     def __init__(self, name: str, **options: Any) -> None:
         super().__init__(name, **options)
-        declare_parameters(self, _CommonParameters)
+        declare_parameters(self, CommonParameters)
         self.parameters: Any = declare_parameters(self, self.parameters_type)
         self.steady_clock = Clock(clock_type=ClockType.STEADY_TIME)
         self.failure: str | None = None
