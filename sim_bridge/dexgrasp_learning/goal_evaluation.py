@@ -7,7 +7,7 @@ function of its own settings.
 from __future__ import annotations
 
 import json
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
@@ -18,8 +18,9 @@ import torch
 
 from dexgrasp_learning.evaluation_jobs import episode_figures, goals_of_jobs, others_of
 from dexgrasp_learning.goal_disturbances import Disturbance, disturbed, pushes_in
-from dexgrasp_learning.goal_environments import GoalEnvironments
-from dexgrasp_learning.goal_rows import ROWS, CarryingOut, plans_of, run_told
+from dexgrasp_learning.goal_environments import GoalEnvironments, GoalResults
+from dexgrasp_learning.goal_policy import GoalPolicy
+from dexgrasp_learning.goal_rows import ROWS, CarryingOut, Plans, plans_of, run_told
 from dexgrasp_learning.partial_clouds import PartialClouds
 from dexgrasp_learning.proposed_goals import Proposed, proposed
 from dexgrasp_learning.task_scenes import told_backend
@@ -157,6 +158,55 @@ def run_goal_job(job: GoalJob) -> dict[str, Any]:
     Raises:
         GraspDataError, MeshError: as `run`.
     """
+    prepared = prepare(job)
+    rows: dict[str, list[dict[str, Any]]] = {}
+    faults = 0
+    for name in job.settings.rows:
+        ended = prepared.run(name)
+        succeeded = replace(ended, mpe=np.where(ended.paper, ended.mpe, np.nan))
+        rows[name] = [
+            {**figures, "lost": str(lost)}
+            for figures, lost in zip(episode_figures(succeeded, MEASURES), ended.lost, strict=True)
+        ]
+        faults += len(ended.faults)
+    planned = [plan is not None for plan in prepared.plans]
+    return {"objects": prepared.told.names, "planned": planned, "rows": rows, "faults": faults}
+
+
+@dataclass(frozen=True, eq=False)
+class PreparedJob:
+    """The episodes of a job, before any row has run in them."""
+
+    settings: GoalEvaluation
+    environments: GoalEnvironments
+    told: ToldEpisodes
+    """As they are told to a policy."""
+    true: ToldEpisodes
+    """As they are."""
+    plans: Plans
+    pushes: np.ndarray | None
+    """As of `run_told`."""
+
+    def run(
+        self, row: str, watched: Callable[[GoalPolicy], GoalPolicy] = lambda policy: policy
+    ) -> GoalResults:
+        """How the episodes end with a row.
+
+        Args:
+            row: its name, of `ROWS`.
+            watched: the policy that acts in the place of the row's.
+        """
+        carrying = self.settings.carrying
+        policy = ROWS[row].make(self.environments, self.told, self.plans, carrying)
+        return run_told(self.environments, self.true, watched(policy), self.pushes)
+
+
+def prepare(job: GoalJob) -> PreparedJob:
+    """The episodes of a job, which are a function of it.
+
+    Raises:
+        GraspDataError, MeshError: as `run`.
+    """
     torch.set_num_threads(1)
     settings, task = job.settings, job.settings.task
     rng = np.random.default_rng(job.seed)
@@ -175,19 +225,7 @@ def run_goal_job(job: GoalJob) -> dict[str, Any]:
         strict=settings.strict,
         late=settings.disturbance.late,
     )
-    rows: dict[str, list[dict[str, Any]]] = {}
-    faults = 0
-    for name in settings.rows:
-        policy = ROWS[name].make(environments, told, plans, settings.carrying)
-        ended = run_told(environments, true, policy, pushes)
-        succeeded = replace(ended, mpe=np.where(ended.paper, ended.mpe, np.nan))
-        rows[name] = [
-            {**figures, "lost": str(lost)}
-            for figures, lost in zip(episode_figures(succeeded, MEASURES), ended.lost, strict=True)
-        ]
-        faults += len(ended.faults)
-    planned = [plan is not None for plan in plans]
-    return {"objects": told.names, "planned": planned, "rows": rows, "faults": faults}
+    return PreparedJob(settings, environments, told, true, plans, pushes)
 
 
 def told_goals(settings: GoalEvaluation) -> Grasps:

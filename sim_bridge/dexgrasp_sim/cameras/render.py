@@ -74,6 +74,16 @@ def save_picture(path: Path, image: np.ndarray) -> None:
         imageio.imwrite(temporary, image)
 
 
+def check_video(path: Path) -> None:
+    """See that a file's suffix is of a video.
+
+    Raises:
+        ValueError: it is neither .mp4 nor .gif.
+    """
+    if path.suffix not in (".mp4", ".gif"):
+        raise ValueError(f"{path}: a video is an .mp4 or a .gif")
+
+
 def save_video(path: Path, images: Iterable[np.ndarray], rate: float) -> None:
     """Write images as a video (.mp4, needs imageio-ffmpeg) or an animated image (.gif).
 
@@ -85,16 +95,15 @@ def save_video(path: Path, images: Iterable[np.ndarray], rate: float) -> None:
     Raises:
         ValueError: the suffix is neither.
     """
+    check_video(path)
     with written_whole(path) as temporary:
         if path.suffix == ".mp4":
             options = {"fps": rate, "codec": "libx264", "macro_block_size": 2}
             # The stub has no FFMPEG.
             with imageio.imopen(temporary, "w", plugin="FFMPEG") as video:  # type: ignore[call-overload]
                 video.write(np.stack(list(images)), **options)
-        elif path.suffix == ".gif":
-            imageio.imwrite(temporary, np.stack(list(images)), duration=1000.0 / rate, loop=0)
         else:
-            raise ValueError(f"{path}: a video is an .mp4 or a .gif")
+            imageio.imwrite(temporary, np.stack(list(images)), duration=1000.0 / rate, loop=0)
 
 
 def _refined(camera: CameraModel, factor: int) -> CameraModel:

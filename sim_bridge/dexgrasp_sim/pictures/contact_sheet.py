@@ -43,12 +43,24 @@ def contact_sheet(
     """
     if not objects:
         raise ValueError("there are no objects to show")
-    tiles = [_captioned(_picture(bodies, tile), caption) for caption, bodies in objects]
-    columns = min(columns, len(tiles))
+    tiles = [captioned(_picture(bodies, tile), caption) for caption, bodies in objects]
+    return in_rows(tiles, min(columns, len(tiles)))
+
+
+def in_rows(tiles: Sequence[np.ndarray], columns: int) -> np.ndarray:
+    """(H, W, 3) uint8 RGB: pictures of one size, so many in a row; the last one filled up."""
     blank = np.full_like(tiles[0], 255)
-    tiles += [blank] * (-len(tiles) % columns)
-    rows = [np.hstack(tiles[i : i + columns]) for i in range(0, len(tiles), columns)]
+    filled = [*tiles, *[blank] * (-len(tiles) % columns)]
+    rows = [np.hstack(filled[i : i + columns]) for i in range(0, len(filled), columns)]
     return np.vstack(rows)
+
+
+def captioned(picture: np.ndarray, caption: str) -> np.ndarray:
+    """(H + 18, W, 3) uint8 RGB: a picture (H, W, 3) with a line of text under it."""
+    strip = np.full((_CAPTION_HEIGHT, picture.shape[1], 3), 255, dtype=np.uint8)
+    at = (4, _CAPTION_HEIGHT - 5)
+    cv2.putText(strip, caption, at, cv2.FONT_HERSHEY_SIMPLEX, 0.38, (40, 40, 40), 1, cv2.LINE_AA)
+    return np.vstack([picture, strip])
 
 
 def _picture(bodies: Sequence[Body], side: int) -> np.ndarray:
@@ -59,10 +71,3 @@ def _picture(bodies: Sequence[Body], side: int) -> np.ndarray:
     caster = RayCaster(bodies)
     caster.place(np.tile(np.eye(4), (len(bodies), 1, 1)))
     return cv2.resize(caster.shade(caster.cast(camera)), (side, side), interpolation=cv2.INTER_AREA)
-
-
-def _captioned(picture: np.ndarray, caption: str) -> np.ndarray:
-    strip = np.full((_CAPTION_HEIGHT, picture.shape[1], 3), 255, dtype=np.uint8)
-    at = (4, _CAPTION_HEIGHT - 5)
-    cv2.putText(strip, caption, at, cv2.FONT_HERSHEY_SIMPLEX, 0.38, (40, 40, 40), 1, cv2.LINE_AA)
-    return np.vstack([picture, strip])

@@ -12,6 +12,7 @@ import typer
 
 from dexgrasp_cli.common_options import Ray, Seed, Workers
 from dexgrasp_cli.eval_policy_tables import tables
+from dexgrasp_cli.output_paths import file_to_write
 from dexgrasp_cli.paired_evaluation import (
     AllGoals,
     Data,
@@ -82,6 +83,14 @@ def policy(
     ray: Ray = False,
     sim: Sim = None,
     out: Out = None,
+    film: Annotated[
+        Path | None,
+        typer.Option(
+            help="Video (.mp4, .gif) of some episodes with all rows beside each other: one that all"
+            " lift, and for each row one that it loses.",
+            callback=file_to_write,
+        ),
+    ] = None,
 ) -> None:
     """How often objects are lifted in the way that a grasp says: UniDexGrasp's Tables 3, 4 and 8.
 
@@ -94,10 +103,12 @@ def policy(
         run,
         told_goals,
     )
+    from dexgrasp_learning.goal_film import chosen_shots, write_film
     from dexgrasp_learning.goal_rows import ROWS
     from dexgrasp_learning.proposed_goals import Proposed
     from dexgrasp_models.files import files_digest
     from dexgrasp_models.tasks.goal_plans import TellingConfig
+    from dexgrasp_sim.cameras.render import check_video
 
     with problems_told() as console:
         asked = tuple(dict.fromkeys(part.strip() for part in rows.split(",")))
@@ -108,6 +119,8 @@ def policy(
         if proposals not in (None, *Proposed):
             raise ValueError(f"no proposals {proposals!r}; there are {', '.join(Proposed)}")
         check_out(out)
+        if film is not None:
+            check_video(film)
         telling = TellingConfig() if squeeze is None else TellingConfig(squeeze=squeeze)
         settings = GoalEvaluation(
             rows=asked,
@@ -126,7 +139,7 @@ def policy(
         jobs = jobs_of_groups(
             split, lambda names: draw_goal_jobs(found, names, episodes, seed, settings)
         )
-        evaluate(
+        results = evaluate(
             console,
             run,
             jobs,
@@ -138,6 +151,10 @@ def policy(
             workers=workers,
             ray=ray,
         )
+        if film is not None:
+            every = (job for group in jobs.values() for job in group)
+            write_film(film, chosen_shots([(job, results[job.key]) for job in every]))
+            console.print(f"filmed to {film}", soft_wrap=True)
 
 
 def _disturbance(given: Sequence[str]) -> Disturbance:

@@ -110,7 +110,7 @@ def evaluate(
     out: Path | None,
     workers: int | None,
     ray: bool,
-) -> None:
+) -> Mapping[str, Mapping[str, Any]]:
     """Run the jobs, print the tables, and write all figures.
 
     Args:
@@ -123,6 +123,9 @@ def evaluate(
         out: file of the figures; finished jobs are kept beside it.
         workers: jobs at a time; None: one a core.
         ray: whether they run on Ray.
+
+    Returns:
+        Of each job its result, by the job's key.
 
     Raises:
         typer.Exit: it was interrupted, status 130.
@@ -153,6 +156,7 @@ def evaluate(
         with written_whole(out) as temporary:
             temporary.write_text(json.dumps(summary, indent=1, allow_nan=False) + "\n")
         console.print(f"written to {out}", soft_wrap=True)
+    return results
 
 
 def group_figures(
