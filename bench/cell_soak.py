@@ -212,7 +212,9 @@ def _goal(graph: RunningGraph, told: Told) -> tuple[str, str, dict[str, list[str
     if graph.is_driven:
         graph.resume()
     for service in (contract.OPEN_HAND_SERVICE, contract.HOME_SERVICE):
-        graph.call(Trigger, service, Trigger.Request())
+        answer = graph.call(Trigger, service, Trigger.Request())
+        if not answer.success:
+            ended = (ended[0], f"{ended[1]}; then {service}: {answer.message}")
     graph.reset()
     return *ended, said
 

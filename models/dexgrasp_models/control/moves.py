@@ -11,10 +11,13 @@ from dexgrasp_models.arm.kinematics import ArmKinematics
 from dexgrasp_models.config import load_config
 from dexgrasp_models.control.executor import ExecutorConfig
 from dexgrasp_models.control.trajectory import (
+    JoinedPath,
     JointMotion,
     MotionBounds,
+    PassingPath,
     PosePath,
     WristAndFingerMotion,
+    WristPath,
     pose_distance,
 )
 from dexgrasp_models.control.types import (
@@ -53,6 +56,16 @@ def home_pose(arm: ArmKinematics | None) -> np.ndarray:
     return pose
 
 
+def clear_height(obstacles: np.ndarray, margin: float, highest: float) -> float:
+    """Height of the palm in m at which the hand passes over everything, as far as that is allowed.
+
+    Args:
+        obstacles, margin, highest: as of `way_home`; where no obstacles are known, over the table.
+    """
+    top = float(obstacles[:, 2].max()) if len(obstacles) else 0.0
+    return min(top + HAND_REACH + margin, highest)
+
+
 def way_home(
     start: np.ndarray, home: np.ndarray, obstacles: np.ndarray, margin: float, highest: float
 ) -> list[np.ndarray]:
@@ -67,7 +80,7 @@ def way_home(
     """
     height = max(start[2, 3], home[2, 3])
     if len(obstacles):
-        height = max(height, min(float(obstacles[:, 2].max()) + HAND_REACH + margin, highest))
+        height = max(height, clear_height(obstacles, margin, highest))
     above, over_home = start.copy(), home.copy()
     above[2, 3] = over_home[2, 3] = height
     return [start, above, over_home, home]
@@ -79,6 +92,8 @@ class PlannedMove:
     Args:
         name: its stage.
         waypoints: (4, 4) palm poses in `world`; it starts where the hand is, not at the first.
+        passed: (4, 4) palm poses close together, from the last waypoint on, at none of which it
+            stops but the last.
         fingers: (22,) targets at its end, rad; None: they stay where they are at the first state.
         config: speeds, and what counts as arrived.
         joint_limits: (22, 2) rad.
@@ -91,9 +106,11 @@ class PlannedMove:
         fingers: np.ndarray | None,
         config: ExecutorConfig,
         joint_limits: np.ndarray,
+        passed: Sequence[np.ndarray] = (),
     ) -> None:
         self._name = name
         self._waypoints = list(waypoints)
+        self._passed = list(passed)
         self._goal = fingers
         self._config = config
         self._limits = joint_limits
@@ -159,7 +176,10 @@ class PlannedMove:
         )
         start = state.joints
         goal = start if self._goal is None else np.clip(self._goal, *self._limits.T)
+        wrist: WristPath = PosePath([state.wrist_pose.copy(), *self._waypoints[1:]], bounds)
+        if self._passed:
+            wrist = JoinedPath([wrist, PassingPath(self._passed, bounds)])
         return WristAndFingerMotion(
-            PosePath([state.wrist_pose.copy(), *self._waypoints[1:]], bounds),
+            wrist,
             JointMotion(start.copy(), goal.copy(), c.finger_speed, c.release_time),
         )

@@ -11,6 +11,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Protocol
 
 import numpy as np
 from scipy.spatial.transform import Rotation
@@ -63,6 +64,17 @@ class MotionBounds:
     angular_acceleration: float
 
 
+class WristPath(Protocol):
+    """A motion of the wrist from rest to rest."""
+
+    @property
+    def duration(self) -> float:
+        """Seconds from its start to its end."""
+
+    def pose(self, time: float) -> np.ndarray:
+        """(4, 4) pose ``time`` seconds after the start; the ends are held outside."""
+
+
 @dataclass(frozen=True, eq=False)
 class PosePath:
     """Rest-to-rest motion through wrist poses, each leg as fast as the bounds allow.
@@ -105,6 +117,71 @@ class PosePath:
 
 
 @dataclass(frozen=True, eq=False)
+class PassingPath:
+    """Rest-to-rest motion through wrist poses that lie close together, without a stop at them.
+
+    The accelerations' bounds hold along the path, not across it.
+
+    Attributes:
+        waypoints: at least one (4, 4) pose in ``world``.
+        bounds: limits.
+    """
+
+    waypoints: Sequence[np.ndarray]
+    bounds: MotionBounds
+
+    @cached_property
+    def _reached(self) -> np.ndarray:
+        """Seconds to each waypoint at the greatest speeds."""
+        seconds = [0.0]
+        for start, end in zip(self.waypoints[:-1], self.waypoints[1:], strict=True):
+            distance, angle = pose_distance(start, end)
+            seconds.append(
+                max(distance / self.bounds.linear_speed, angle / self.bounds.angular_speed)
+            )
+        return np.cumsum(seconds)
+
+    @cached_property
+    def duration(self) -> float:
+        """Seconds from the first waypoint to the last."""
+        b = self.bounds
+        acceleration = min(
+            b.linear_acceleration / b.linear_speed, b.angular_acceleration / b.angular_speed
+        )
+        return shortest_duration(float(self._reached[-1]), 1.0, acceleration)
+
+    def pose(self, time: float) -> np.ndarray:
+        """(4, 4) pose ``time`` seconds after the start; the ends are held outside."""
+        if time >= self.duration:
+            return np.array(self.waypoints[-1], dtype=float)
+        reached = self._reached
+        covered = minimum_jerk(time / self.duration) * reached[-1]
+        leg = min(int(np.searchsorted(reached, covered, side="right")), len(reached) - 1) - 1
+        fraction = (covered - reached[leg]) / (reached[leg + 1] - reached[leg])
+        return interpolate_pose(self.waypoints[leg], self.waypoints[leg + 1], fraction)
+
+
+@dataclass(frozen=True, eq=False)
+class JoinedPath:
+    """One motion of the wrist after the other."""
+
+    parts: Sequence[WristPath]
+
+    @property
+    def duration(self) -> float:
+        """Seconds until all are over."""
+        return sum(part.duration for part in self.parts)
+
+    def pose(self, time: float) -> np.ndarray:
+        """(4, 4) pose ``time`` seconds after the start; the ends are held outside."""
+        for part in self.parts[:-1]:
+            if time < part.duration:
+                return part.pose(time)
+            time -= part.duration
+        return self.parts[-1].pose(time)
+
+
+@dataclass(frozen=True, eq=False)
 class JointMotion:
     """Rest-to-rest motion of the finger joints; all joints start and arrive together.
 
@@ -135,7 +212,7 @@ class JointMotion:
 class WristAndFingerMotion:
     """What wrist and fingers do together."""
 
-    wrist: PosePath
+    wrist: WristPath
     fingers: JointMotion
     wrist_delay: float = 0.0
     """Seconds for which the wrist waits for the fingers."""

@@ -7,19 +7,13 @@ import itertools
 
 import numpy as np
 import pytest
+from arm_ride import EVERY, HOME, KINEMATICS, LIMITS, PERIOD, SAFETY, Ride
 from scipy.spatial.transform import Rotation
 
-from dexgrasp_models.arm.kinematics import ArmKinematics
-from dexgrasp_models.control.arm_following import ArmFollower, ArmMotion, FollowLimits, Held
+from dexgrasp_models.control.arm_following import ArmFollower, Held
 from dexgrasp_models.control.limits import SafetyLimits
 from dexgrasp_models.control.trajectory import interpolate_pose, pose_distance
 
-PERIOD = 0.002
-EVERY = 10
-"""Periods from one target of a stream to the next: 50 Hz."""
-KINEMATICS = ArmKinematics()
-LIMITS, SAFETY = FollowLimits(), SafetyLimits()
-HOME = KINEMATICS.home
 PALM = KINEMATICS.fk(HOME)
 
 
@@ -28,39 +22,6 @@ def moved(x: float = 0.0, y: float = 0.0, z: float = 0.0, turn: float = 0.0) -> 
     pose[:3, 3] += (x, y, z)
     pose[:3, :3] = pose[:3, :3] @ Rotation.from_euler("z", turn).as_matrix()
     return pose
-
-
-class Ride:
-    """What becomes of targets, one every so often, and of the last one after a while."""
-
-    def __init__(self, targets, start=HOME, rest: int = 2000, safety: SafetyLimits = SAFETY):
-        follower = ArmFollower(KINEMATICS, safety, LIMITS, PERIOD)
-        motion = follower.at_rest(np.array(start))
-        self.motions: list[ArmMotion] = [motion]
-        for target, periods in [(each, EVERY) for each in targets] + [(None, rest)]:
-            if target is not None:
-                motion = follower.aim(motion, target, EVERY * PERIOD)
-            for _ in range(periods):
-                motion = follower.step(motion)
-                self.motions.append(motion)
-                if target is None and all(each.standing for each in self.motions[-50:]):
-                    break
-        self.joints = np.array([each.joints for each in self.motions])
-        self.held = {each.held for each in self.motions}
-        self.end = motion
-
-    def assert_within_limits(self) -> None:
-        speeds = np.diff(self.joints, axis=0) / PERIOD
-        greatest = KINEMATICS.arm.max_speeds * LIMITS.joint_speed_share
-        assert (np.abs(speeds).max(axis=0) <= greatest * (1 + 1e-9)).all()
-        accelerations = np.diff(np.vstack([0.0 * speeds[:1], speeds]), axis=0) / PERIOD
-        assert np.abs(accelerations).max() <= LIMITS.joint_acceleration * (1 + 1e-6)
-        assert (self.joints >= KINEMATICS.lower).all()
-        assert (self.joints <= KINEMATICS.upper).all()
-
-    @property
-    def palms(self) -> np.ndarray:
-        return np.array([KINEMATICS.fk(joints) for joints in self.joints[::5]])
 
 
 def test_a_far_target_is_reached_straight_and_no_faster_than_allowed():

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 
@@ -11,9 +12,10 @@ from dexgrasp_control.motion import Motion
 from dexgrasp_control.robot_link import RobotLink
 from dexgrasp_control.service_call import PERIOD
 from dexgrasp_models.arm.kinematics import ArmKinematics
+from dexgrasp_models.control.arm_home import WayHome, arm_way_home
 from dexgrasp_models.control.config import ControlConfig
 from dexgrasp_models.control.limits import GuardedController
-from dexgrasp_models.control.moves import HOME, PlannedMove, home_pose, way_home
+from dexgrasp_models.control.moves import HOME, PlannedMove, clear_height, home_pose, way_home
 from dexgrasp_models.control.planner import GraspPlanner
 from dexgrasp_models.control.types import Outcome, OutcomeKind, RobotState
 from dexgrasp_models.hand.spec import HandSpec
@@ -49,6 +51,7 @@ class MoveTask:
         self._period = period
         self._hand = hand
         self._clouds = clouds
+        self._arm = arm
         self._home = home_pose(arm)
         self.began_to_open = False
 
@@ -77,20 +80,25 @@ class MoveTask:
             arm_angles = self._robot.arm_angles()
         except MessageError as error:
             return Outcome(OutcomeKind.STALE_INPUT, str(error))
-        waypoints = self._way_home(state) if stage == HOME else [state.wrist_pose]
-        if not self._planner.is_reachable(arm_angles, waypoints):
+        if stage == HOME:
+            way = self._way_home(state, arm_angles)
+        else:
+            way = self._fitting(arm_angles, [state.wrist_pose])
+        if way is None:
             return Outcome(
                 OutcomeKind.NO_APPROACH,
-                f"the way {stage} leaves the workspace of the parameters, or the arm's reach",
+                f"the way {stage} leaves the workspace of the parameters, or the arm's reach: move"
+                " the arm by its pendant, then ask again",
             )
         # The open hand is the flat one.
         fingers = None if stage == HOME else np.zeros(len(self._hand.finger_joints))
         move = PlannedMove(
             stage,
-            waypoints,
+            way.stops,
             fingers,
             self._config.executor,
             self._hand.limits,
+            way.passed,
         )
         controller = GuardedController(move, self._config.limits, self._hand.limits, self._period)
         motion = Motion(controller, held_targets=self._robot.finger_targets if holding else None)
@@ -102,14 +110,25 @@ class MoveTask:
         assert controller.outcome is not None
         return controller.outcome
 
-    def _way_home(self, state: RobotState) -> list[np.ndarray]:
+    def _way_home(self, state: RobotState, arm_angles: np.ndarray | None) -> WayHome | None:
         obstacles = np.zeros((0, 3))
         if self._clouds.stamp >= 0:
             obstacles = np.concatenate(self._clouds.points)
-        return way_home(
-            state.wrist_pose,
-            self._home,
-            obstacles,
-            self._config.approach.travel_margin,
-            self._config.limits.workspace_high[2],
+        margin = self._config.approach.travel_margin
+        highest = self._config.limits.workspace_high[2]
+        straight = way_home(state.wrist_pose, self._home, obstacles, margin, highest)
+        if self._arm is None or arm_angles is None:
+            return self._fitting(arm_angles, straight)
+        return arm_way_home(
+            self._arm,
+            arm_angles,
+            straight,
+            clear_height(obstacles, margin, highest),
+            partial(self._planner.is_reachable, arm_angles),
         )
+
+    def _fitting(
+        self, arm_angles: np.ndarray | None, waypoints: Sequence[np.ndarray]
+    ) -> WayHome | None:
+        fits = self._planner.is_reachable(arm_angles, waypoints)
+        return WayHome(waypoints) if fits else None

@@ -15,7 +15,7 @@ import numpy as np
 from geometry_msgs.msg import PoseStamped
 from rclpy.subscription import Subscription
 from rclpy.task import Future
-from sensor_msgs.msg import PointCloud2
+from sensor_msgs.msg import JointState, PointCloud2
 
 from dexgrasp_interfaces.msg import ControlState
 from dexgrasp_interfaces.srv import GenerateProposals
@@ -40,6 +40,8 @@ from dexgrasp_ros.node import OK, WARN, ManagedNode
 
 _CAPTURE = "capture"
 """Stage of the control node after which there is a new cloud."""
+_WAYS = 3
+"""To each grasp that are tried."""
 _FOLLOW = "follow"
 """Its stage after `wrist`, which alone is heard where both came meanwhile: the last one is kept."""
 
@@ -73,7 +75,7 @@ class ReachPlayerNode(ManagedNode):
 
     def __init__(self, name: str, **options: Any) -> None:
         super().__init__(name, **options)
-        self._starts: Subscription | None = None
+        self._starts: list[Subscription] = []
         self.played: PlayedWrist | None = None
 
     # What a subclass plays it on
@@ -94,9 +96,8 @@ class ReachPlayerNode(ManagedNode):
         self._hand = load_hand()
         self._task = AssistConfig()
         self._control = load_control_config()
-        self._planner = GraspPlanner(
-            self._control, ArmKinematics() if p.scene == "arm" else None, self._hand
-        )
+        self._arm = ArmKinematics() if p.scene == "arm" else None
+        self._planner = GraspPlanner(self._control, self._arm, self._hand)
         self._rng = np.random.default_rng(p.seed)
         found = load_patterns(Path(p.patterns)) if p.patterns else generate(self._rng)
         self._patterns = found.held_out
@@ -119,6 +120,7 @@ class ReachPlayerNode(ManagedNode):
         self._wanted = False  # a grasp waits for the wrist
         self._answer: Future | None = None
         self._grasps: list[Grasp] = []
+        self._joint_states: JointState | None = None  # the newest while `start_topic` is heard
         self.played = None
 
     # What the graph says
@@ -190,16 +192,25 @@ class ReachPlayerNode(ManagedNode):
         self._listen()
 
     def _listen(self) -> None:
-        """Looks where the wrist is from now on."""
-        if self._starts is None:
-            topic = self.start_topic
-            self._starts = self.create_subscription(
-                topic.type, topic.name, self._on_wrist, topic.qos
-            )
+        """Looks where the wrist is from now on, and how the arm stands."""
+        if self._starts:
+            return
+        heard = [(self.start_topic, self._on_wrist)]
+        if self._arm is not None:
+            heard.append((contract.JOINT_STATES, self._on_joint_states))
+        self._starts = [
+            self.create_subscription(topic.type, topic.name, callback, topic.qos)
+            for topic, callback in heard
+        ]
+
+    def _on_joint_states(self, message: JointState) -> None:
+        self._joint_states = message
 
     def _on_wrist(self, message: PoseStamped) -> None:
         ns = conversions.stamp_to_ns(message.header.stamp)
         if self.played is None and self._wanted:
+            if self._arm is not None and self._joint_states is None:
+                return
             self._begin(message, ns)
         if self.played is not None:
             self.play(message, ns)
@@ -207,13 +218,14 @@ class ReachPlayerNode(ManagedNode):
     def _begin(self, message: PoseStamped, ns: int) -> None:
         try:
             start = conversions.world_pose_from_message(message)
+            arm_joints = self._arm_joints()
         except MessageError:  # the control node tells of it
             return
         assert self._cloud is not None
         highest = self._control.limits.workspace_high[2]
         for reach in self._reaches():
             played = PlayedWrist(start, reach, self._cloud[1], self.parameters, self._task, highest)
-            if self._fits(played):
+            if self._planner.is_reachable(arm_joints, played.waypoints):
                 self.played = played
                 self.begin(ns)
                 self.report(OK, f"plays a reach of {played.arrives:.1f} s")
@@ -226,22 +238,30 @@ class ReachPlayerNode(ManagedNode):
             )
 
     def _reaches(self) -> Iterator[np.ndarray]:
-        """(T, 4, 4) each, the best first."""
+        """(T, 4, 4) each: to each grasp, the best first, and then to each in other ways."""
         if self._recorded is not None:
             yield self._recorded
             return
-        for grasp in self._grasps:
+        for grasp in _WAYS * self._grasps:
             yield reach_to(grasp, self._patterns, self._hand, self._task, self._rng)
 
-    def _fits(self, played: PlayedWrist) -> bool:
-        """Whether the wrist stays in the workspace, and the arm follows it, where there is one."""
-        return self._planner.is_reachable(None, played.waypoints)
+    def _arm_joints(self) -> np.ndarray | None:
+        """(6,) newest angles of the arm's joints, rad; None where there is no arm.
+
+        Raises:
+            MessageError: they were not reported.
+        """
+        if self._arm is None:
+            return None
+        assert self._joint_states is not None
+        return conversions.joints_from_message(self._joint_states, self._arm.arm.joint_names)[0]
 
     def rest(self) -> None:
         """Nothing is played any more, until the next grasp waits."""
-        if self._starts is not None:
-            self.destroy_subscription(self._starts)
-            self._starts = None
+        if self._starts:
+            for subscription in self._starts:
+                self.destroy_subscription(subscription)
+            self._starts = []
             self.report(OK, "active")
         if self.played is not None:
             self.end()
