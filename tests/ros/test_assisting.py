@@ -12,6 +12,7 @@ from std_srvs.srv import Trigger
 
 from dexgrasp_control.control_node import ControlNode
 from dexgrasp_interfaces.action import ExecuteGrasp
+from dexgrasp_models.arm.kinematics import ArmKinematics
 from dexgrasp_models.control.trajectory import interpolate_pose
 from dexgrasp_models.tasks.assist_controller import Stage
 from dexgrasp_models.tasks.pattern_files import save_recording
@@ -187,6 +188,41 @@ def test_the_player_plays_a_recorded_reach(cell, player, tmp_path):
         assert np.linalg.norm(places - expected, axis=1).min() < 0.01
     assert places[-1] == pytest.approx([*AT_CAN[:2], places[-1, 2]])
     assert places[-1, 2] > AT_CAN[2] + 0.1
+
+
+@pytest.mark.parametrize("wound", [False, True], ids=["at home", "wound"])
+def test_the_player_looks_how_the_arm_stands(cell, player, tmp_path, wound):
+    """A turn that the last joint has room for from home, and not one turn farther."""
+    arm = ArmKinematics()
+    joints = np.tile(arm.home, (25, 1))
+    joints[:, 5] += np.linspace(0.0, 2.4, 25)
+    save_recording(tmp_path / "turn.csv", 0.1 * np.arange(25), [arm.fk(each) for each in joints])
+    cell.robot.wrist = arm.fk(arm.home)
+    now = arm.home + 2 * np.pi * np.eye(6)[5] * wound
+    cell.robot.extra = dict(zip(arm.arm.joint_names, now, strict=True))
+    player.set_parameters(
+        [
+            Parameter("recording", value=str(tmp_path / "turn.csv")),
+            Parameter("scene", value="arm"),
+        ]
+    )
+    told = cell.ros.collect(contract.DIAGNOSTICS)
+    player.trigger_activate()
+    try:
+        _, result, _ = cell.start()
+
+        def said(text: str) -> bool:
+            statuses = [status for message in tuple(told) for status in message.status]
+            return any(text in status.message for status in statuses)
+
+        expected = "plays no reach: the recorded reach is not" if wound else "plays a reach of"
+        assert cell.until(lambda: said(expected))
+        cell.ros.call(Trigger, contract.STOP_SERVICE, Trigger.Request())
+        cell.wait(result)
+    finally:
+        player.trigger_deactivate()
+        player.set_parameters([Parameter("scene", value="floating")])
+        cell.robot.extra = {}
 
 
 @pytest.mark.parametrize("late", [0, 1])

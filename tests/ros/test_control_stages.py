@@ -7,7 +7,7 @@ import pytest
 from action_msgs.msg import GoalStatus
 from control_cell import BRISK, HAND, LIFT, PATIENT, Cell, grasp
 from geometry_msgs.msg import TransformStamped
-from ros_graph import eventually, graph
+from ros_graph import Graph, eventually, graph
 from std_srvs.srv import Trigger
 from tf2_msgs.msg import TFMessage
 
@@ -254,15 +254,37 @@ def test_in_lock_step_time_stands_still_until_the_cameras_have_spoken():
         assert cell.wait(result).result.lifted_by == "cameras"
 
 
+def on_arm(ros: Graph, joints: np.ndarray) -> tuple[Cell, ArmKinematics]:
+    """A cell whose wrist an arm carries; its joints are told as they were."""
+    cell, arm = Cell(ros), ArmKinematics()
+    cell.reset()
+    cell.robot.wrist = arm.fk(joints)
+    cell.robot.extra = dict(zip(arm.arm.joint_names, joints, strict=True))
+    cell.control = ros.start(ControlNode, **PATIENT, **BRISK, scene="arm")
+    return cell, arm
+
+
+def test_an_arm_that_was_led_astray_comes_home_or_says_what_to_do():
+    """The straight way home of the palm would turn the last joint beyond its limit."""
+    with graph() as ros:
+        astray = np.array([-1.035, -1.672, 2.531, -1.728, -0.166, 6.283])
+        cell, arm = on_arm(ros, astray)
+        home = ros.call(Trigger, contract.HOME_SERVICE, Trigger.Request(), 60.0)
+        assert home.success, home.message
+        assert np.abs(cell.robot.wrist - home_pose(arm)).max() < 1e-3
+        under = arm.home.copy()
+        under[1] = 0.2  # stretched out, under the table
+        cell.robot.wrist = arm.fk(under)
+        cell.robot.extra = dict(zip(arm.arm.joint_names, under, strict=True))
+        refused = ros.call(Trigger, contract.HOME_SERVICE, Trigger.Request(), 60.0)
+        assert not refused.success
+        assert "by its pendant" in refused.message
+
+
 def test_an_arm_joint_that_is_not_finite_ends_the_motion():
     with graph() as ros:
-        cell = Cell(ros)
-        cell.reset()
-        arm = ArmKinematics()
-        cell.robot.wrist = home_pose(arm)
-        cell.robot.wrist[2, 3] -= 0.1
-        cell.robot.extra = dict(zip(arm.arm.joint_names, arm.home, strict=True))
-        cell.control = ros.start(ControlNode, **PATIENT, **BRISK, scene="arm")
+        low = ArmKinematics().home + np.array([0.0, -0.1, 0.2, -0.1, 0.0, 0.0])
+        cell, arm = on_arm(ros, low)
         cell.pause_at = "home"
         client = ros.tester.create_client(Trigger, contract.HOME_SERVICE)
         assert client.wait_for_service(20.0)
