@@ -69,6 +69,35 @@ def followed(way: WayHome, joints: np.ndarray) -> list[np.ndarray]:
     return targets
 
 
+def test_most_postures_come_home_that_the_straight_way_would_leave():
+    rng, straight, any_way = np.random.default_rng(0), 0, 0
+    for _ in range(60):
+        joints = posture(rng)
+        fits = PLANNER.is_reachable(joints, straight_from(joints))
+        straight += fits and led_home(straight_from(joints), joints)
+        way = way_from(joints)
+        any_way += way is not None and led_home([*way.stops, *way.passed], joints)
+    assert straight < 40
+    assert any_way >= 56
+
+
+def posture(rng: np.random.Generator) -> np.ndarray:
+    """(6,) joints with the palm over the table, wound and folded at random."""
+    low, high = [-0.45, -0.45, 0.1], [0.45, 0.45, 0.85]
+    while True:
+        spread = np.array([0.5, 0.5, 0.6, 1.0, 1.5, 3.0])
+        joints = np.clip(HOME + spread * rng.normal(size=6), KINEMATICS.lower, KINEMATICS.upper)
+        place = KINEMATICS.fk(joints)[:3, 3]
+        inside = (place > low).all() and (place < high).all()
+        if inside and KINEMATICS.clearance_to_table(joints) > 0.05:
+            return joints
+
+
+def led_home(way: list[np.ndarray], joints: np.ndarray) -> bool:
+    ended = KINEMATICS.track(way, joints)
+    return ended is not None and bool(np.abs(ended[-1] - HOME).max() < 0.2)
+
+
 def test_a_way_that_sinks_or_does_not_fit_is_not_taken():
     assert way_from(ASTRAY, fits=lambda path: False) is None
     assert way_from(ASTRAY, height=0.9) is None, "it passes lower than that on its way"
