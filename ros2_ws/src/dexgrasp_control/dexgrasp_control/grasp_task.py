@@ -339,12 +339,20 @@ class GraspTask:
                 self._robot.abort(reason)
             tell_stage(controller.stage, controller.progress, message)
 
+        def goes_on() -> bool:
+            """After a moment; a cloud that comes meanwhile ends it."""
+            if stream is None:
+                return not motion.ended.wait(PERIOD)
+            stream.wait(PERIOD)
+            return not motion.ended.is_set()
+
+        stream = self._stream if following is not None else None
         self._robot.start(motion)
         asked = False
         try:
-            while not motion.ended.wait(PERIOD):
+            while goes_on():
                 alone = wrist is not None and not controller.follows_wrist
-                doubt = self._stream.look() if self._stream and following else ""
+                doubt = stream.look() if stream is not None else ""
                 tell(GOES_BY_ITSELF if alone else doubt)
                 if sight is not None and not asked and self._is_time_to_look(motion):
                     asked = True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -33,6 +34,7 @@ class ObjectStream:
     def __init__(self, node: Node) -> None:
         self._node = node
         self._topic = node.resolve_topic_name(contract.CLOUD_STREAM.name)
+        self._come = threading.Event()
         self.received = 0
         """How many clouds have come of the present grasp."""
 
@@ -41,6 +43,7 @@ class ObjectStream:
         """Clouds newer than a stamp, ns, are taken for `following` within this context."""
         self._following, self._stamp = following, since
         self._newest: PointCloud2 | None = None
+        self._come.clear()
         self._heard, self.received = time.monotonic(), 0
         topic = contract.CLOUD_STREAM
         subscription = self._node.create_subscription(topic.type, topic.name, self._put, topic.qos)
@@ -67,9 +70,14 @@ class ObjectStream:
             time.sleep(PERIOD)
         self.look()
 
+    def wait(self, timeout: float) -> None:
+        """Returns once a cloud has come that was not looked at, or so many seconds have passed."""
+        self._come.wait(timeout)
+
     def look(self) -> str:
         """Lets the goal go along with the newest cloud; why it stays instead, or nothing."""
         following = self._following
+        self._come.clear()
         message, self._newest = self._newest, None
         if message is not None:
             try:
@@ -89,3 +97,4 @@ class ObjectStream:
         self._stamp, self._newest = stamp, message
         self._heard = time.monotonic()
         self.received += 1
+        self._come.set()

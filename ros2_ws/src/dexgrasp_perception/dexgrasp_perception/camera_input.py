@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 import numpy as np
@@ -39,6 +39,7 @@ class CameraInput:
         model: the camera in the rig.
         arrived: notified at each message, and guards what they leave here.
         any_frame: whether images may be in another frame than that of the rig's camera.
+        on_image: called after each image.
     """
 
     def __init__(
@@ -47,9 +48,11 @@ class CameraInput:
         model: CameraModel,
         arrived: threading.Condition,
         any_frame: bool = False,
+        on_image: Callable[[], None] = lambda: None,
     ) -> None:
         self.model = model
         self._any_frame = any_frame
+        self._on_image = on_image
         self._node = node
         self._arrived = arrived
         self._image: Image | None = None
@@ -162,6 +165,7 @@ class CameraInput:
             self._image = message
             self._images += 1
             self._note_heard()
+        self._on_image()
 
     def _put_info(self, message: CameraInfo) -> None:
         with self._arrived:

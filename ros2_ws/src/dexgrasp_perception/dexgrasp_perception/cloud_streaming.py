@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Sequence
 
 from rclpy.lifecycle import LifecycleNode
@@ -24,12 +25,14 @@ IDLE = "nobody listens"
 class CloudStreaming:
     """Publishes on ``perception/cloud_stream`` while somebody listens there.
 
-    A cloud is made of one image of each camera, all of them newer than any in the cloud before. A
-    camera is waited for as long as its last image is fresh. Without the robot's state at the time
-    of the images there is no cloud, as its own points could be taken for the object's.
+    A cloud is made of one image of each camera, all of them newer than any in the cloud before, as
+    soon as the last of them has come. A camera is waited for as long as its last image is fresh.
+    Without the robot's state at the time of the images there is no cloud, as its own points could
+    be taken for the object's.
 
     Args:
         node: publishes, and listens; also asks, by its own timer, for `update`.
+        rate: clouds a second at most, but for one that came late.
         rig: the cameras.
         any_frame: as of `CameraInput`.
         placed: where the cameras stand.
@@ -42,6 +45,7 @@ class CloudStreaming:
     def __init__(
         self,
         node: LifecycleNode,
+        rate: float,
         rig: Sequence[CameraModel],
         any_frame: bool,
         placed: Placed,
@@ -55,7 +59,10 @@ class CloudStreaming:
         self._config, self._fusion = config, fusion
         self._max_age = conversions.seconds_to_ns(max_age)
         arrived = threading.Condition()
-        self._cameras = [CameraInput(node, camera, arrived, any_frame) for camera in rig]
+        self._cameras = [
+            CameraInput(node, camera, arrived, any_frame, self._look) for camera in rig
+        ]
+        self._period, self._due = 1.0 / rate, 0.0
         self._robot = RobotInput(node, arrived) if mask_robot else None
         topic = contract.CLOUD_STREAM
         self._publisher = node.create_lifecycle_publisher(topic.type, topic.name, topic.qos)
@@ -65,9 +72,9 @@ class CloudStreaming:
         """What was published last, or why nothing is."""
 
     def update(self) -> None:
-        """Publishes a cloud if the images for one have come; to be called often.
+        """Begins to listen to cameras and robot where somebody listens here, and ends it.
 
-        Begins to listen to cameras and robot where somebody has come to listen here, and ends it.
+        To be called often: that a camera sends no more is noticed by this alone.
         """
         if not self._publisher.get_subscription_count():
             self.stop()
@@ -79,6 +86,12 @@ class CloudStreaming:
                 camera.ask_for_images()
             if self._robot is not None:
                 self._robot.ask_for_states()
+            return
+        self._look()
+
+    def _look(self) -> None:
+        """Publishes a cloud if one is due, and the images for it have come."""
+        if not self._listening or time.monotonic() < self._due:
             return
         try:
             self._publish()
@@ -111,6 +124,7 @@ class CloudStreaming:
         if min(stamps) <= self._newest_ns:
             return
         self._newest_ns = max(stamps)
+        self._due = max(self._due + self._period, time.monotonic())
         frames, doubts = [], {}
         for _, camera in fresh:
             try:

@@ -323,6 +323,7 @@ class PerceptionNode(ManagedNode):
         self._stream_config = current_parameters(self, self._stream_config, prefix="stream.")
         self._stream = CloudStreaming(
             self,
+            p.stream_rate,
             rig,
             by_tf,
             self._placed_in_stream,
