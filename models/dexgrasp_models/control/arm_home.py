@@ -56,17 +56,38 @@ def arm_way_home(
     led = arm.track(straight, joints) if fits(straight) else None
     if led is not None and _at_home(arm, led[-1]):
         return WayHome(straight)
-    up = straight[:2]
-    raised = arm.track(up, joints)
-    if raised is not None:
-        passed = [arm.fk(each) for each in _between(raised[-1], arm.home)]
-        lowest = min(height, up[-1][2, 3], passed[-1][2, 3]) - _DIP
-        whole = [*up, *passed]
-        if min(pose[2, 3] for pose in passed) >= lowest and fits(whole):
-            ended = arm.track(whole, joints)
-            if ended is not None and _at_home(arm, ended[-1]):
-                return WayHome(up, passed)
+    for up in (straight[:2], _raised(straight[0], height)):
+        passed = _by_joints(arm, joints, up, height, fits)
+        if passed is not None:
+            return WayHome(up, passed)
     return None if led is None else WayHome(straight)
+
+
+def _raised(start: np.ndarray, height: float) -> list[np.ndarray]:
+    """From a pose up to a height, if it is lower: no farther, the arm may not reach higher."""
+    up = start.copy()
+    up[2, 3] = max(up[2, 3], height)
+    return [start, up]
+
+
+def _by_joints(
+    arm: ArmKinematics,
+    joints: np.ndarray,
+    up: Sequence[np.ndarray],
+    height: float,
+    fits: Callable[[Sequence[np.ndarray]], bool],
+) -> list[np.ndarray] | None:
+    """Palm poses of the joints' way home from the last of `up`, if it fits and leads there."""
+    raised = arm.track(up, joints)
+    if raised is None:
+        return None
+    passed = [arm.fk(each) for each in _between(raised[-1], arm.home)]
+    lowest = min(height, up[-1][2, 3], passed[-1][2, 3]) - _DIP
+    whole = [*up, *passed]
+    if min(pose[2, 3] for pose in passed) < lowest or not fits(whole):
+        return None
+    ended = arm.track(whole, joints)
+    return passed if ended is not None and _at_home(arm, ended[-1]) else None
 
 
 def _at_home(arm: ArmKinematics, joints: np.ndarray) -> bool:

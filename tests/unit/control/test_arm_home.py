@@ -17,6 +17,7 @@ from dexgrasp_models.hand.spec import load_hand
 ASTRAY = np.array([-1.035, -1.672, 2.531, -1.728, -0.166, 6.283])
 """Where an hour of assisted grasps had led the arm: its last joint is at its limit."""
 WOUND = HOME + np.array([0.0, 0.0, 0.0, 0.0, 0.0, 2 * np.pi])
+TILTED = np.array([0.03, -0.817, 0.854, -0.502, -1.117, -0.928])
 NOTHING = np.zeros((0, 3))
 CONFIG = load_control_config()
 PLANNER = GraspPlanner(CONFIG, KINEMATICS, load_hand())
@@ -98,9 +99,19 @@ def led_home(way: list[np.ndarray], joints: np.ndarray) -> bool:
     return ended is not None and bool(np.abs(ended[-1] - HOME).max() < 0.2)
 
 
+def test_it_rises_no_farther_than_it_has_to_where_the_arm_does_not_reach_higher():
+    """With the palm tilted over the box, beside the table's middle."""
+    joints, height = TILTED, 0.4
+    assert KINEMATICS.fk(joints)[2, 3] < height
+    assert KINEMATICS.track(straight_from(joints)[:2], joints) is None
+    way = way_from(joints, height)
+    assert way.stops[-1][2, 3] == pytest.approx(height)
+    assert led_home([*way.stops, *way.passed], joints)
+
+
 def test_a_way_that_sinks_or_does_not_fit_is_not_taken():
     assert way_from(ASTRAY, fits=lambda path: False) is None
-    assert way_from(ASTRAY, height=0.9) is None, "it passes lower than that on its way"
+    assert way_from(ASTRAY, height=2.0) is None, "it passes lower than that on its way"
     # Where only the straight way fits it is taken, though the joints stay wound.
     few = way_from(WOUND, fits=lambda path: len(path) == 4)
     assert few is not None
