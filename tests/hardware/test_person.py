@@ -145,7 +145,9 @@ def test_a_cloud_that_is_heard_before_the_cameras_were_asked_is_the_next_grasps(
     assert eventually(lambda: played.pressed)
 
 
-@pytest.mark.parametrize("played", [{"rise": 0.4, "rise_speed": 0.5}], indirect=True, ids=["far"])
+@pytest.mark.parametrize(
+    "played", [{"rise": 0.4, "rise_speed": 0.5}, {}], indirect=True, ids=["far", "near"]
+)
 def test_where_the_robot_does_not_follow_the_reach_begins_anew(played):
     played.wrist.follows = False
     played.wait_for_a_wrist()

@@ -14,7 +14,7 @@ from dexgrasp_control.assist_output import AssistOutput
 from dexgrasp_control.control_parameters import ControlParameters
 from dexgrasp_control.lift_sight import LiftSight
 from dexgrasp_control.motion import Motion
-from dexgrasp_control.object_stream import ObjectStream
+from dexgrasp_control.object_stream import ObjectStream, ended_after_a_moment
 from dexgrasp_control.preparation import GraspEnded, Preparation
 from dexgrasp_control.robot_link import RobotLink
 from dexgrasp_control.service_call import PERIOD
@@ -339,18 +339,11 @@ class GraspTask:
                 self._robot.abort(reason)
             tell_stage(controller.stage, controller.progress, message)
 
-        def goes_on() -> bool:
-            """After a moment; a cloud that comes meanwhile ends it."""
-            if stream is None:
-                return not motion.ended.wait(PERIOD)
-            stream.wait(PERIOD)
-            return not motion.ended.is_set()
-
         stream = self._stream if following is not None else None
         self._robot.start(motion)
         asked = False
         try:
-            while goes_on():
+            while not ended_after_a_moment(motion.ended, stream):
                 alone = wrist is not None and not controller.follows_wrist
                 doubt = stream.look() if stream is not None else ""
                 tell(GOES_BY_ITSELF if alone else doubt)

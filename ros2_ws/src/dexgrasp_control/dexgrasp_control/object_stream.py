@@ -70,9 +70,9 @@ class ObjectStream:
             time.sleep(PERIOD)
         self.look()
 
-    def wait(self, timeout: float) -> None:
-        """Returns once a cloud has come that was not looked at, or so many seconds have passed."""
-        self._come.wait(timeout)
+    def wait(self) -> None:
+        """Returns once a cloud has come that was not looked at, or after a moment."""
+        self._come.wait(PERIOD)
 
     def look(self) -> str:
         """Lets the goal go along with the newest cloud; why it stays instead, or nothing."""
@@ -98,3 +98,11 @@ class ObjectStream:
         self._heard = time.monotonic()
         self.received += 1
         self._come.set()
+
+
+def ended_after_a_moment(ended: threading.Event, stream: ObjectStream | None) -> bool:
+    """Whether something has ended; a cloud that comes to a stream cuts the moment short."""
+    if stream is None:
+        return ended.wait(PERIOD)
+    stream.wait()
+    return ended.is_set()

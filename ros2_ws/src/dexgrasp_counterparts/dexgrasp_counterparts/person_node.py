@@ -33,6 +33,12 @@ _RESTING_PLACE = (0.0, 0.0, 0.5)
 """Of the person's wrist when the clutch is pressed, m in the frame `leap`."""
 
 
+_SETTLING = 1.0
+"""s after the hand was raised, in which the robot's wrist comes there too."""
+_NOT_RAISED = 0.05
+"""m: a wrist that is wanted farther from the hand then was let go on the way."""
+
+
 @dataclass(frozen=True)
 class PersonParameters(PlayerParameters):
     """Parameters of the person beside those of what is played.
@@ -141,7 +147,8 @@ class PersonNode(ReachPlayerNode):
         except MessageError:  # the control node tells of it
             return
         apart, _ = pose_distance(self.played.pose(self._elapsed), wanted)
-        if apart > self.parameters.most_apart:
+        over = self._elapsed > self.played.duration + _SETTLING
+        if apart > (_NOT_RAISED if over else self.parameters.most_apart):
             self.report(WARN, f"the robot's wrist is not moved, {apart:.2f} m apart: begins anew")
             self.end()
             self.played = None
