@@ -14,6 +14,8 @@ EVERY = 10
 KINEMATICS = ArmKinematics()
 LIMITS, SAFETY = FollowLimits(), SafetyLimits()
 HOME = KINEMATICS.home
+ASTRAY = np.array([-1.035, -1.672, 2.531, -1.728, -0.166, 6.283])
+"""Where an hour of assisted grasps had led the arm: its last joint is at its limit."""
 
 
 class Ride:

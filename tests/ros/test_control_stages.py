@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from action_msgs.msg import GoalStatus
+from arm_ride import ASTRAY
 from control_cell import BRISK, HAND, LIFT, PATIENT, Cell, grasp
 from geometry_msgs.msg import TransformStamped
 from ros_graph import Graph, eventually, graph
@@ -267,8 +268,7 @@ def on_arm(ros: Graph, joints: np.ndarray) -> tuple[Cell, ArmKinematics]:
 def test_an_arm_that_was_led_astray_comes_home_or_says_what_to_do():
     """The straight way home of the palm would turn the last joint beyond its limit."""
     with graph() as ros:
-        astray = np.array([-1.035, -1.672, 2.531, -1.728, -0.166, 6.283])
-        cell, arm = on_arm(ros, astray)
+        cell, arm = on_arm(ros, ASTRAY)
         home = ros.call(Trigger, contract.HOME_SERVICE, Trigger.Request(), 60.0)
         assert home.success, home.message
         assert np.abs(cell.robot.wrist - home_pose(arm)).max() < 1e-3

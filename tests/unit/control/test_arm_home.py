@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from arm_ride import HOME, KINEMATICS, PERIOD, SAFETY, Ride
+from arm_ride import ASTRAY, HOME, KINEMATICS, PERIOD, SAFETY, Ride
 
 from dexgrasp_models.control.arm_home import WayHome, arm_way_home
 from dexgrasp_models.control.config import load_control_config
@@ -14,8 +14,6 @@ from dexgrasp_models.control.trajectory import MotionBounds, PassingPath
 from dexgrasp_models.control.types import Observation, RobotState
 from dexgrasp_models.hand.spec import load_hand
 
-ASTRAY = np.array([-1.035, -1.672, 2.531, -1.728, -0.166, 6.283])
-"""Where an hour of assisted grasps had led the arm: its last joint is at its limit."""
 WOUND = HOME + np.array([0.0, 0.0, 0.0, 0.0, 0.0, 2 * np.pi])
 TILTED = np.array([0.03, -0.817, 0.854, -0.502, -1.117, -0.928])
 NOTHING = np.zeros((0, 3))

@@ -24,6 +24,7 @@ from dexgrasp_models.objects import load_object
 from dexgrasp_sim.cameras.depth_cameras import DepthCameras
 from dexgrasp_sim.cameras.render import Renderer, save_picture, save_video, viewpoint
 from dexgrasp_sim.interface import Snapshot
+from dexgrasp_sim.pictures.contact_sheet import in_rows
 from dexgrasp_sim.scene import load_scene
 
 VIDEO_RATE = 12.0
@@ -78,8 +79,7 @@ def depth_mosaic(cameras: DepthCameras, snapshot: Snapshot, columns: int = 2) ->
     """(H, W, 3) uint8: the depth images of all cameras, near ones warm, without a reading black."""
     tiles = [_coloured(cameras.read_depth(snapshot, name)) for name in cameras.cameras]
     tiles += [np.zeros_like(tiles[0])] * (-len(tiles) % columns)
-    rows = [np.hstack(tiles[i : i + columns]) for i in range(0, len(tiles), columns)]
-    return np.vstack(rows)
+    return in_rows(tiles, columns)
 
 
 def _coloured(depth: np.ndarray) -> np.ndarray:
