@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
@@ -23,6 +24,10 @@ LOST_AFTER = 30
 OLD_AFTER = 10
 """Images after which newer ones are not waited for, where all were stamped before they were asked
 for."""
+UNPAIRED_AFTER = 3
+"""Images without intrinsics of their own stamp after which the newest intrinsics are taken."""
+_INFOS_KEPT = 16
+"""Intrinsics that are kept: images are large, and may come later than the intrinsics of others."""
 _INTRINSICS_TOLERANCE = 0.5
 """Difference (px) above which a camera's own intrinsics are reported to differ from the rig's."""
 
@@ -32,14 +37,16 @@ class CameraInput:
 
     Intrinsics are listened to all the time: they are small, and tell that the camera works. Images
     are asked for while they are wanted only, as drivers send none that nobody asks for. The
-    camera's own intrinsics win over the rig's; the rig gives its pose.
+    camera's own intrinsics win over the rig's; the rig gives its pose. An image is read by the
+    intrinsics of its own stamp, whichever of the two comes first; those of a camera that stamps
+    them otherwise are taken as they come.
 
     Args:
         node: subscribes.
         model: the camera in the rig.
         arrived: notified at each message, and guards what they leave here.
         any_frame: whether images may be in another frame than that of the rig's camera.
-        on_image: called after each image.
+        on_image: called when an image has come, and its intrinsics.
     """
 
     def __init__(
@@ -57,6 +64,9 @@ class CameraInput:
         self._arrived = arrived
         self._image: Image | None = None
         self._info: CameraInfo | None = None
+        self._newest: Image | None = None
+        self._recent: deque[CameraInfo] = deque(maxlen=_INFOS_KEPT)
+        self._unpaired = 0
         self._heard_at = time.monotonic()
         self._heard = False
         self._images = self._infos = 0
@@ -70,7 +80,8 @@ class CameraInput:
     def ask_for_images(self) -> None:
         """Begins to listen to images, and forgets those of before."""
         with self._arrived:
-            self._image, self._images, self._infos = None, 0, 0
+            self._image = self._newest = None
+            self._images = self._infos = 0
         self._image_subscription = self._node.create_subscription(
             self._topic.type,
             self._topic.name,
@@ -79,14 +90,14 @@ class CameraInput:
         )
 
     def stop_images(self) -> None:
-        """Listens to images no more; the newest is kept."""
+        """Listens to images no more; the newest that has its intrinsics is kept."""
         if self._image_subscription is not None:
             self._node.destroy_subscription(self._image_subscription)
             self._image_subscription = None
 
     @property
     def stamp_ns(self) -> int | None:
-        """Stamp of the newest image, None before the first."""
+        """Stamp of the newest image that has its intrinsics, None before the first."""
         if self._image is None:
             return None
         return conversions.stamp_to_ns(self._image.header.stamp)
@@ -113,7 +124,7 @@ class CameraInput:
     @property
     def lost_images(self) -> bool:
         """Whether the camera works, and yet none of its images comes through."""
-        return self._image is None and self._infos >= LOST_AFTER
+        return self._newest is None and self._infos >= LOST_AFTER
 
     @property
     def hopeless(self) -> bool:
@@ -162,16 +173,36 @@ class CameraInput:
 
     def _put_image(self, message: Image) -> None:
         with self._arrived:
-            self._image = message
+            self._newest = message
             self._images += 1
+            self._unpaired += 1
+            complete = self._pair()
             self._note_heard()
-        self._on_image()
+        if complete:
+            self._on_image()
 
     def _put_info(self, message: CameraInfo) -> None:
         with self._arrived:
-            self._info = message
+            self._recent.append(message)
             self._infos += 1
+            complete = self._pair()
             self._note_heard()
+        if complete:
+            self._on_image()
+
+    def _pair(self) -> bool:
+        """Whether the newest image is one to read now, by its own intrinsics if they have come."""
+        image = self._newest
+        if image is None or image is self._image:
+            return False
+        own = next((info for info in self._recent if info.header.stamp == image.header.stamp), None)
+        if own is not None:
+            self._unpaired = 0
+        elif self._unpaired < UNPAIRED_AFTER:
+            return False
+        self._image = image
+        self._info = own or (self._recent[-1] if self._recent else None)
+        return True
 
     def _note_heard(self) -> None:
         self._heard, self._heard_at = True, time.monotonic()
