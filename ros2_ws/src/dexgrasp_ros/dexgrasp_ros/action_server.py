@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import math
+import time
 from typing import Any
 
 import rclpy.action
 from action_msgs.msg import GoalStatus
 from rclpy.action.server import GoalEvent, ServerGoalHandle
+
+LINGER = 0.5
+"""Seconds of wall time that a result is given to arrive before its server goes."""
 
 
 class ActionServer(rclpy.action.ActionServer):
@@ -14,7 +19,13 @@ class ActionServer(rclpy.action.ActionServer):
 
     rclpy gives the result in a task of the executor, whose next turn never comes in a node that is
     being ended: the client would wait for ever.
+
+    A server does not go right after a result either. DDS tells by another way that a sender has
+    gone than what it has sent, and a busy client that hears of the first before it has read the
+    second throws that away; nothing tells a service's server that its answer has been read.
     """
+
+    _concluded_at = -math.inf
 
     def conclude(self, goal: ServerGoalHandle, event: GoalEvent, result: Any) -> None:
         """Ends a goal and sends its result at once; to be called by the executor's thread.
@@ -33,3 +44,9 @@ class ActionServer(rclpy.action.ActionServer):
         answer = self._result_futures[bytes(goal.goal_id.uuid)]
         answer._set_executor(None)
         answer.set_result(response)
+        self._concluded_at = time.monotonic()
+
+    def destroy(self) -> None:
+        """Ends the server, once a result that was just given has had time to arrive."""
+        time.sleep(max(0.0, self._concluded_at + LINGER - time.monotonic()))
+        super().destroy()
