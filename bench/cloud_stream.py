@@ -16,9 +16,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 # First: it takes one core, before libraries start threads.
-from fusion import deprojected, distances_mm, make_scene, o3d, render, times_ms  # isort: skip
+from fusion import deprojected, distances_mm, o3d, times_ms  # isort: skip
 
 import numpy as np
+from object_images import make_scene, render
 from reports import write_report
 
 from dexgrasp_models.config import find_config

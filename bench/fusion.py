@@ -23,50 +23,18 @@ for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})  # before libraries start threads
 
 import numpy as np  # noqa: E402
+from object_images import make_scene, o3d, render  # noqa: E402
 from reports import write_report  # noqa: E402
 
 from dexgrasp_models.config import find_config  # noqa: E402
-from dexgrasp_models.objects.shapes import SHAPES, make_shape  # noqa: E402
-from dexgrasp_models.open3d_import import import_open3d  # noqa: E402
+from dexgrasp_models.objects.shapes import SHAPES  # noqa: E402
 from dexgrasp_models.perception.cameras import CameraModel, DepthFrame, load_rig  # noqa: E402
 from dexgrasp_models.perception.fusion import FusionConfig, fuse, load_fusion_config  # noqa: E402
-
-o3d = import_open3d()
 
 TIME_LIMIT_MS = 50.0
 STRIDE = 6  # as of `fuse`
 PEERS = {"open3d": True, "open3d_ransac": False}
 """Peers, and whether they take the table away first, see `fuse_with_open3d`."""
-
-
-def make_scene(name: str) -> o3d.t.geometry.RaycastingScene:
-    """The object by itself, at the table's centre."""
-    mesh = make_shape(name)
-    scene = o3d.t.geometry.RaycastingScene()
-    scene.add_triangles(mesh.vertices.astype(np.float32), mesh.faces.astype(np.uint32))
-    return scene
-
-
-def render(
-    scene: o3d.t.geometry.RaycastingScene,
-    camera: CameraModel,
-    noise: float,
-    rng: np.random.Generator,
-) -> DepthFrame:
-    """Depth image of the object on an unbounded table, with Gaussian noise (m)."""
-    rows, columns = np.mgrid[: camera.height, : camera.width]
-    optical = np.stack(
-        [(columns - camera.cx) / camera.fx, (rows - camera.cy) / camera.fy, np.ones(rows.shape)], -1
-    )
-    directions = optical @ camera.world_T_optical[:3, :3].T
-    origin = camera.world_T_optical[:3, 3]
-    rays = np.concatenate([np.broadcast_to(origin, directions.shape), directions], axis=-1)
-    depth = scene.cast_rays(o3d.core.Tensor(rays.astype(np.float32)))["t_hit"].numpy()
-    with np.errstate(divide="ignore"):
-        table = -origin[2] / directions[..., 2]
-    depth = np.minimum(depth, np.where(table > 0.0, table, np.inf))
-    depth = np.where(depth < 5.0, depth + rng.normal(0.0, noise, depth.shape), 0.0)
-    return DepthFrame(camera, np.rint(depth * 1000.0).astype(np.uint16), 0.0)
 
 
 def fuse_with_open3d(

@@ -15,6 +15,8 @@ from dexgrasp_models.tasks.goal_jitter import DEPTHS, jittered_to
 from dexgrasp_sim.scene import SceneConfig
 
 AS_TOLD = "none"
+_DIVISIONS = (1, 2, 5, 10)
+"""Control ticks that a step may have."""
 
 
 @dataclass(frozen=True)
@@ -33,16 +35,37 @@ class Disturbance(Parameters):
     )
     mass: float = parameter(0.0, 0.0, 5.0, "kg", "of the objects; 0: the scene's")
     friction: float = parameter(0.0, 0.0, 3.0, "", "of all contacts; 0: the scene's")
-    late: int = parameter(0, 0, 20, "", "steps by which targets come late to the hand")
+    late: float = parameter(0.0, 0.0, 1.0, "s", "by which targets come late to the hand")
 
     def scene(self, rate: float, backend: str | None = None) -> SceneConfig:
-        """The task's, at so many steps a second; see `task_scene`."""
-        scene = task_scene(rate, backend)
+        """The task's, at so many steps a second; see `task_scene`.
+
+        Raises:
+            ValueError: as of `late_ticks`, or of `task_scene`.
+        """
+        scene = task_scene(rate * self._ticks(rate), backend)
         return replace(
             scene,
             object_mass=self.mass or scene.object_mass,
             friction=self.friction or scene.friction,
         )
+
+    def late_ticks(self, rate: float) -> int:
+        """Control ticks of that scene by which targets come late.
+
+        Raises:
+            ValueError: `late` is no whole number of the shortest ticks that a step may have.
+        """
+        return round(self.late * rate * self._ticks(rate))
+
+    def _ticks(self, rate: float) -> int:
+        """Control ticks a step: the fewest of which targets are late by a whole number."""
+        steps = self.late * rate
+        for ticks in _DIVISIONS:
+            if abs(steps * ticks - round(steps * ticks)) < 1e-6:
+                return ticks
+        shortest = 1.0 / (rate * _DIVISIONS[-1])
+        raise ValueError(f"late={self.late:g}: give a multiple of {shortest:g} s")
 
 
 class Disturbed(NamedTuple):

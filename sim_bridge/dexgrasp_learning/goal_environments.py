@@ -10,8 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from dexgrasp_learning.late_targets import LateTargets
 from dexgrasp_learning.present_episodes import PresentEpisodes
-from dexgrasp_learning.task_scenes import check_scene, objects_of
+from dexgrasp_learning.task_scenes import objects_of, ticks_of_step
 from dexgrasp_models.hand.spec import load_hand
 from dexgrasp_models.tasks.assist_success import whereabouts
 from dexgrasp_models.tasks.digit_motion import keypoints_of
@@ -72,11 +73,12 @@ class GoalEnvironments(PresentEpisodes[ToldEpisodes]):
 
     Args:
         config: of the task.
-        scene: with the free hand, and one control tick a step of the task.
+        scene: with the free hand, and whole control ticks a step of the task.
         load: finds the objects of the episodes.
         rewards: of the task.
         strict: whether `finish` holds the objects under the push after the last step.
-        late: steps by which targets come late to the hand, where `begin` is told nothing else.
+        late: control ticks by which targets come late to the hand, where `begin` is told nothing
+            else.
         threads: that step the environments.
 
     Raises:
@@ -94,7 +96,7 @@ class GoalEnvironments(PresentEpisodes[ToldEpisodes]):
         late: int = 0,
         threads: int = 1,
     ) -> None:
-        check_scene(scene, config.rate)
+        self._ticks = ticks_of_step(scene, config.rate)
         self.config, self.scene, self.strict = config, scene, strict
         self._reward_config = rewards or GoalRewardConfig()
         self._load, self._late, self._threads = load, late, threads
@@ -125,7 +127,7 @@ class GoalEnvironments(PresentEpisodes[ToldEpisodes]):
 
         Args:
             episodes: of this task's points.
-            late: (N,) steps by which targets come late to each hand.
+            late: (N,) control ticks by which targets come late to each hand.
 
         Returns:
             What is seen.
@@ -149,8 +151,8 @@ class GoalEnvironments(PresentEpisodes[ToldEpisodes]):
 
         self._present, self._steps = (episodes, physics), 0
         self._wrists = episodes.hands.copy()
-        self._delays = np.full(count, self._late) if late is None else late
-        self._sent = [(self._wrists, self._targets)]
+        delays = np.full(count, self._late) if late is None else late
+        self._sent = LateTargets(self._wrists, self._targets, delays, self._ticks)
         self._frames = reference_frames(episodes.hands)
         self._actions = np.zeros((count, action_size(self._hand)))
         self._centers = np.array([item.center_of_mass for item in objects])
@@ -193,9 +195,11 @@ class GoalEnvironments(PresentEpisodes[ToldEpisodes]):
             config,
         )
         self._actions = np.clip(np.asarray(actions, dtype=float), -1.0, 1.0)
-        self._sent.append((self._wrists, self._targets))
-        physics.set_targets(*self._arriving())
-        self._tick()
+        self._sent.send(self._wrists, self._targets)
+        for targets in self._sent.arriving():
+            physics.set_targets(*targets)
+            physics.step()
+        self._look()
         rewards = self._reward()
         self._returns += rewards
         return self._seen(), rewards
@@ -249,9 +253,8 @@ class GoalEnvironments(PresentEpisodes[ToldEpisodes]):
         measured = {name: each(values) for name, values in vars(others.state).items()}
         self._steps, self._state = others.steps, GoalState(**measured)
         self._wrists, self._targets = each(others._wrists), each(others._targets)
-        self._delays, self._actions = each(others._delays), each(others._actions)
-        self._start = each(others._start)
-        self._sent = [(each(wrists), each(joints)) for wrists, joints in others._sent]
+        self._actions, self._start = each(others._actions), each(others._start)
+        self._sent = others._sent.repeated(copies)
         self._distances, self._keypoint_errors, self._rises = [], [], []
 
     def finish(self) -> GoalResults:
@@ -272,7 +275,8 @@ class GoalEnvironments(PresentEpisodes[ToldEpisodes]):
             for since in range(config.hold_steps):
                 forces = pushes_in_hold(np.full(count, since), config.hold_steps, config.push)
                 self.physics.push(forces)
-                self._tick()
+                self.physics.step(self._ticks)
+                self._look()
         verdicts = goal_verdicts(np.array(self._distances), config)
         return GoalResults(
             paper=verdicts.paper,
@@ -285,16 +289,8 @@ class GoalEnvironments(PresentEpisodes[ToldEpisodes]):
             faults=self.faults,
         )
 
-    def _arriving(self) -> tuple[np.ndarray, np.ndarray]:
-        """Targets that come to the hands now, of those sent now and before."""
-        del self._sent[: -1 - int(self._delays.max())]
-        rows = np.arange(len(self._delays))
-        sent = np.maximum(len(self._sent) - 1 - self._delays, 0)
-        wrists, joints = (np.stack(each)[sent, rows] for each in zip(*self._sent, strict=True))
-        return wrists, joints
-
-    def _tick(self) -> None:
-        self.physics.step()
+    def _look(self) -> None:
+        """What is measured after a step."""
         self._steps += 1
         self._state = self._measured()
         sound = self._sound()

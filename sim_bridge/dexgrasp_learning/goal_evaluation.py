@@ -74,6 +74,10 @@ class GoalEvaluation:
     backend: str = field(default_factory=lambda: load_scene().backend)
     """The simulator."""
 
+    def __post_init__(self) -> None:
+        """Raises ValueError: as of `Disturbance.late_ticks`."""
+        self.disturbance.late_ticks(self.task.rate)
+
 
 @dataclass(frozen=True)
 class GoalJob:
@@ -223,7 +227,7 @@ def prepare(job: GoalJob) -> PreparedJob:
         settings.disturbance.scene(task.rate, settings.backend),
         library_object,
         strict=settings.strict,
-        late=settings.disturbance.late,
+        late=settings.disturbance.late_ticks(task.rate),
     )
     return PreparedJob(settings, environments, told, true, plans, pushes)
 

@@ -46,13 +46,33 @@ def check_scene(scene: SceneConfig, rate: float) -> None:
     Raises:
         ValueError: it has an arm, or another control period.
     """
+    if ticks_of_step(scene, rate) != 1:
+        raise ValueError(_wrong_period(scene, rate))
+
+
+def ticks_of_step(scene: SceneConfig, rate: float) -> int:
+    """How many control ticks a step of a task takes in a scene.
+
+    Args:
+        scene: whose; with a free hand.
+        rate: steps a second.
+
+    Raises:
+        ValueError: it has an arm, or a step is no whole number of ticks.
+    """
     if scene.scene != "floating":
         raise ValueError(f"the task moves a free hand: its scene is floating, not {scene.scene}")
-    if abs(scene.control_period * rate - 1.0) > 1e-9:
-        raise ValueError(
-            f"{rate:g} steps a second need a control_period of {1 / rate:g} s, "
-            f"not {scene.control_period:g}"
-        )
+    ticks = round(1.0 / (scene.control_period * rate))
+    if ticks < 1 or abs(scene.control_period * rate * ticks - 1.0) > 1e-9:
+        raise ValueError(_wrong_period(scene, rate))
+    return ticks
+
+
+def _wrong_period(scene: SceneConfig, rate: float) -> str:
+    return (
+        f"{rate:g} steps a second need a control_period of {1 / rate:g} s, "
+        f"not {scene.control_period:g}"
+    )
 
 
 def objects_of(goals: Grasps, load: LoadObject) -> Sequence[ObjectModel]:

@@ -115,7 +115,12 @@ class ObjectTracker:
         shape = np.ceil((about.max(axis=0) + self._config.reach - self._corner) / _CELL).astype(int)
         free = np.ones(shape + 1, dtype=bool)
         free[tuple(np.rint((about - self._corner) / _CELL).astype(int).T)] = False
-        self._field = np.minimum(_CELL * distance_transform_edt(free), self._config.reach)
+        field = np.minimum(_CELL * distance_transform_edt(free), self._config.reach)
+        self._corner -= _CELL
+        self._field = np.pad(field, 1, constant_values=self._config.reach)
+        """m to the cloud, at most the reach; at its border stands what lies outside of it."""
+        tried = _PLACES if self._free == 3 else _PLACES[_PLACES[:, 2] == 0.0]
+        self._places = tried[:, : self._free] @ np.eye(self._free, 3)
 
     def update(self, points: np.ndarray) -> Track:
         """What a new cloud tells.
@@ -162,7 +167,7 @@ class ObjectTracker:
 
     def _starts(self, points: np.ndarray) -> np.ndarray:
         """(2, 3) where it was last, and the best of the places around."""
-        places = self._moved + _PLACES[:, : self._free] @ np.eye(self._free, 3)
+        places = self._moved + self._places
         points = _thinned(points, _TRIED)
         x, y = (points[:, None, :2] - self._middle[:2] - places[:, :2]).transpose(2, 0, 1)
         cos, sin = np.cos(places[:, 2]), np.sin(places[:, 2])
@@ -174,11 +179,10 @@ class ObjectTracker:
 
     def _far(self, points: np.ndarray) -> np.ndarray:
         """(...) m of points (..., 3) about the middle to the first cloud, at most the reach."""
-        cells = np.rint((points - self._corner) / _CELL).astype(int)
-        inside = ((cells >= 0) & (cells < self._field.shape)).all(axis=-1)
-        cells = np.clip(cells, 0, np.array(self._field.shape) - 1)
-        far = self._field[cells[..., 0], cells[..., 1], cells[..., 2]]
-        return np.where(inside, far, self._config.reach)
+        cells = np.rint((points - self._corner) / _CELL)
+        np.clip(cells, 0, np.array(self._field.shape) - 1, out=cells)
+        x, y, z = np.moveaxis(cells.astype(int), -1, 0)
+        return self._field[x, y, z]
 
     def _tells_turns(self) -> bool:
         """Whether the object isn't alike all around, so that turns of it can be seen."""

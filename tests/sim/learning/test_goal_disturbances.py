@@ -104,6 +104,36 @@ def test_late_targets_move_the_hand_late_and_not_otherwise():
     assert paths["each"][1:, 1] == pytest.approx(paths[0][:-1, 1], abs=2e-3)
 
 
+def height_of_hands(late: float) -> np.ndarray:
+    """(T, N) m, of hands that are sent up once, evenly."""
+    disturbance = Disturbance(late=late)
+    environments = goal_scenes.environments(
+        TASK, scene=disturbance.scene(TASK.rate), late=disturbance.late_ticks(TASK.rate)
+    )
+    environments.begin(episodes())
+    path = []
+    for _ in range(4):
+        wanted = environments.wrist_targets
+        wanted[:, 2, 3] += 0.01
+        frames, joints = environments.frames, environments.targets + 0.02
+        now = environments.wrist_targets
+        environments.step(actions_to(now, wanted, joints, frames, scenes.HAND, TASK))
+        path.append(environments.state.wrists[:, 2, 3])
+    return np.array(path)
+
+
+def test_targets_may_be_late_by_a_part_of_a_step():
+    at_once, by_20_ms, by_a_step = map(height_of_hands, (0.0, 0.02, 0.05))
+    between = at_once[1:] + 0.4 * (by_a_step[1:] - at_once[1:])
+    assert by_20_ms[1:] == pytest.approx(between, abs=1e-3)
+    assert (at_once - by_a_step)[1:].min() > 5e-3, "it would show"
+
+
+def test_a_delay_that_no_tick_fits_is_refused():
+    with pytest.raises(ValueError, match=r"late=0.017: give a multiple of 0.005 s"):
+        Disturbance(late=0.017).scene(20.0)
+
+
 class Proposals:
     """Gives the grasps it is made with, or none."""
 

@@ -158,7 +158,7 @@ def policy(
 
 
 def _disturbance(given: Sequence[str]) -> Disturbance:
-    """Of texts as `late=1`.
+    """Of texts as `late=0.05`.
 
     Raises:
         ValueError: one isn't of that form, or there is no such thing, or not of this value.
