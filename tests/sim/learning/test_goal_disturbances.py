@@ -12,13 +12,13 @@ import pytest
 
 from dexgrasp_learning import proposed_goals
 from dexgrasp_learning.goal_disturbances import Disturbance, disturbed
-from dexgrasp_learning.goal_rows import CarryingOut, plans_of
+from dexgrasp_learning.goal_rows import ROWS, CarryingOut, plans_of, run_told
 from dexgrasp_learning.proposed_goals import Proposed, proposed
 from dexgrasp_models.proposals.reachability import NoProposalError
 from dexgrasp_models.tasks.goal_action import actions_to
 from dexgrasp_models.tasks.goal_episodes import ToldEpisodes
 from dexgrasp_models.tasks.goal_plans import told_grasps
-from dexgrasp_sim.scene import load_scene
+from dexgrasp_sim.scene import SceneConfig, load_scene
 
 TASK = replace(goal_scenes.SHORT, horizon=12)
 
@@ -104,11 +104,11 @@ def test_late_targets_move_the_hand_late_and_not_otherwise():
     assert paths["each"][1:, 1] == pytest.approx(paths[0][:-1, 1], abs=2e-3)
 
 
-def height_of_hands(late: float) -> np.ndarray:
-    """(T, N) m, of hands that are sent up once, evenly."""
+def height_of_hands(late: float, scene: SceneConfig | None = None) -> np.ndarray:
+    """(T, N) m, of hands that are sent up evenly."""
     disturbance = Disturbance(late=late)
     environments = goal_scenes.environments(
-        TASK, scene=disturbance.scene(TASK.rate), late=disturbance.late_ticks(TASK.rate)
+        TASK, scene=scene or disturbance.scene(TASK.rate), late=disturbance.late_ticks(TASK.rate)
     )
     environments.begin(episodes())
     path = []
@@ -127,6 +127,27 @@ def test_targets_may_be_late_by_a_part_of_a_step():
     between = at_once[1:] + 0.4 * (by_a_step[1:] - at_once[1:])
     assert by_20_ms[1:] == pytest.approx(between, abs=1e-3)
     assert (at_once - by_a_step)[1:].min() > 5e-3, "it would show"
+
+
+def test_hands_move_alike_in_whatever_ticks_a_step_is_made():
+    fine = height_of_hands(0.0, Disturbance(late=0.02).scene(TASK.rate))
+    assert fine == pytest.approx(height_of_hands(0.0), abs=1e-6)
+
+
+def test_who_goes_by_time_knows_how_long_a_step_takes():
+    own = episodes()
+    plans = plans_of(own, TASK, CarryingOut())
+    ends = []
+    for late in (0.0, 0.02):
+        disturbance = Disturbance(late=late)
+        environments = goal_scenes.environments(
+            TASK, scene=disturbance.scene(TASK.rate), late=disturbance.late_ticks(TASK.rate)
+        )
+        policy = ROWS["planned"].make(environments, own, plans, CarryingOut())
+        run_told(environments, own, policy, None)
+        ends.append(environments.state.wrists[:, :3, 3])
+    assert ends[1] == pytest.approx(ends[0], abs=0.02)
+    assert np.abs(ends[0] - own.hands[:, :3, 3]).max() > 0.05, "it would show"
 
 
 def test_a_delay_that_no_tick_fits_is_refused():
