@@ -129,6 +129,14 @@ def test_intrinsics_that_are_stamped_otherwise_are_taken_as_they_come(camera):
     assert camera.read == [UNPAIRED_AFTER, 9.0]
 
 
+def test_where_time_begins_anew_the_newest_of_a_stamp_counts(camera):
+    for focal in (100.0, 200.0):
+        camera.send_info(1, focal)
+        camera.send_image(1)
+    assert camera.frame() == (1.0, 200.0)
+    assert camera.read == [1.0, 1.0]
+
+
 def test_a_camera_that_lost_some_intrinsics_is_read_by_its_own_again(camera):
     camera.send_info(1, 100.0)
     for second in range(2, 2 + UNPAIRED_AFTER):

@@ -195,7 +195,8 @@ class CameraInput:
         image = self._newest
         if image is None or image is self._image:
             return False
-        own = next((info for info in self._recent if info.header.stamp == image.header.stamp), None)
+        newest_first = reversed(self._recent)  # simulated time may have begun anew
+        own = next((info for info in newest_first if info.header.stamp == image.header.stamp), None)
         if own is not None:
             self._unpaired = 0
         elif self._unpaired < UNPAIRED_AFTER:
