@@ -10,7 +10,6 @@ import numpy as np
 from dexgrasp_models.tasks.goal_config import GoalConfig
 from dexgrasp_models.tasks.goal_frame import inverses
 from dexgrasp_models.tasks.goal_observation import GoalState
-from dexgrasp_sim.scene import SceneConfig
 
 
 class SeenEnvironments(Protocol):
@@ -21,8 +20,8 @@ class SeenEnvironments(Protocol):
         """Of the task."""
 
     @property
-    def scene(self) -> SceneConfig:
-        """Of all."""
+    def period(self) -> float:
+        """s, of a step."""
 
     @property
     def steps(self) -> int:
@@ -64,9 +63,9 @@ class AsAtFirst:
         return self._environments.config
 
     @property
-    def scene(self) -> SceneConfig:
-        """Of all."""
-        return self._environments.scene
+    def period(self) -> float:
+        """s, of a step."""
+        return self._environments.period
 
     @property
     def steps(self) -> int:
