@@ -58,7 +58,8 @@ class LateTargets:
         def each(values: np.ndarray) -> np.ndarray:
             return np.repeat(values, copies, axis=0)
 
-        own = LateTargets(*map(each, self._sent[0]), each(self._delays), self._ticks)
-        own._sent = [(each(wrists), each(joints)) for wrists, joints in self._sent]
+        sent = [(each(wrists), each(joints)) for wrists, joints in self._sent]
+        own = LateTargets(*sent[0], each(self._delays), self._ticks)
+        own._sent = sent
         own._steps = self._steps
         return own
