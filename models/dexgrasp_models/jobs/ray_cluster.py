@@ -50,7 +50,7 @@ def ray_outcomes(
     from ray.exceptions import RayError, RayTaskError
 
     own = not ray.is_initialized() and _start(workers)
-    attempt = ray.remote(_done)
+    attempt: Any = ray.remote(_done)
     running: dict[ray.ObjectRef, Job] = {}
     try:
         workers = workers or int(ray.cluster_resources().get("CPU", 1))
