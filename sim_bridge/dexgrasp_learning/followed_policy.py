@@ -66,5 +66,7 @@ class FollowedPolicy:
                 if (cloud := self._coming[index]) is not None:
                     following.see(cloud)
                 self._coming[index] = self._sight.cloud(index)
-            self._at_first.motions[index] = following.advance(now.period, now.state.wrists[index])
+            self._at_first.motions[index] = following.advance(
+                now.config.period, now.state.wrists[index]
+            )
         return self._policy.actions(seen)

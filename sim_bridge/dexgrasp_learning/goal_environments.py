@@ -111,11 +111,6 @@ class GoalEnvironments(PresentEpisodes[ToldEpisodes]):
         return self._frames.copy()
 
     @property
-    def period(self) -> float:
-        """s, of a step."""
-        return 1.0 / self.config.rate
-
-    @property
     def wrist_targets(self) -> np.ndarray:
         """(N, 4, 4) present target of `rh_palm` in `world`."""
         return self._wrists.copy()

@@ -129,7 +129,7 @@ class PlannedPolicy:
 
     def begin(self, count: int) -> None:
         """Each hand begins with its plan."""
-        period = self._environments.period
+        period = self._environments.config.period
 
         def executor(plan: ApproachPlan | None) -> PlannedExecutor | None:
             if plan is None:
@@ -142,7 +142,7 @@ class PlannedPolicy:
     def actions(self, seen: GoalObservation) -> np.ndarray:
         """(N, 24) in [-1, 1]."""
         environments = self._environments
-        state, time = environments.state, environments.steps * environments.period
+        state, time = environments.state, environments.steps * environments.config.period
         wrists, joints = environments.wrist_targets, environments.targets
         wanted = wrists.copy()
         for row, executor in enumerate(self._executors):

@@ -20,10 +20,6 @@ class SeenEnvironments(Protocol):
         """Of the task."""
 
     @property
-    def period(self) -> float:
-        """s, of a step."""
-
-    @property
     def steps(self) -> int:
         """Made since the episodes began."""
 
@@ -61,11 +57,6 @@ class AsAtFirst:
     def config(self) -> GoalConfig:
         """Of the task."""
         return self._environments.config
-
-    @property
-    def period(self) -> float:
-        """s, of a step."""
-        return self._environments.period
 
     @property
     def steps(self) -> int:

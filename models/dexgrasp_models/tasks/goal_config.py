@@ -37,6 +37,11 @@ class GoalConfig(Parameters):
     push: float = parameter(2.5, 0.0, 50.0, "N", "on the object meanwhile")
 
     @property
+    def period(self) -> float:
+        """s, of a step."""
+        return 1.0 / self.rate
+
+    @property
     def hold_steps(self) -> int:
         """Steps of the hold, at least `hold_time`."""
         return steps_of(self.hold_time, self.rate)

@@ -292,7 +292,7 @@ class GoalController:
             wanted = self._motion.targets(self._elapsed)
         else:
             self._acting += elapsed
-            if observation.state.time - self._since >= 1.0 / self._task.rate - _ROUNDING:
+            if observation.state.time - self._since >= self._task.period - _ROUNDING:
                 self._act(observation.state)
             wanted = self._between(observation.state.time)
         fingers = self._grip.bounded(wanted.finger_targets, observation.state.joints)
