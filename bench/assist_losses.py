@@ -1,0 +1,143 @@
+"""Where the assisting policy loses objects that the expert lifts.
+
+The same episodes of held-out patterns again and again: with more steps after the wrist has come,
+so that being late costs nothing; with the expert taking over from the policy some steps before or
+after the wrist rests; and with some joints the expert's all the time.
+
+    dexgrasp assist goals datasets/table_top --split validation --count 6 --out GOALS.safetensors
+    python bench/assist_losses.py datasets/table_top GOALS.safetensors
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from assist_oracle import rate
+
+from dexgrasp_learning.assist_environments import AssistEnvironments
+from dexgrasp_learning.oracle_policy import OraclePolicy
+from dexgrasp_learning.partial_clouds import PartialClouds
+from dexgrasp_learning.rollout import run_episodes
+from dexgrasp_learning.task_scenes import task_scene
+from dexgrasp_models.data.grasp_set import GraspSet
+from dexgrasp_models.hand.spec import load_hand
+from dexgrasp_models.objects.library import SPLITS, split_names
+from dexgrasp_models.tasks.assist_config import AssistConfig
+from dexgrasp_models.tasks.assist_episodes import AssistEpisodes, draw_episodes
+from dexgrasp_models.tasks.assist_goals import load_goals
+from dexgrasp_models.tasks.assist_observation import AssistObservation
+from dexgrasp_models.tasks.assist_policy import AssistPolicy
+from dexgrasp_models.tasks.learned_assist import ASSIST_WEIGHTS, LearnedAssist
+from dexgrasp_models.tasks.pattern_generator import generate
+from dexgrasp_models.tasks.wrist_paths import arrivals
+from dexgrasp_sim.datasets.grasp_trials import library_object
+
+MORE_STEPS = (3, 6, 12)
+TAKEN_OVER = (-12, -8, -4, -1, 1)
+JOINTS = {
+    "thumb": lambda name: "_TH" in name,
+    "fingers": lambda name: "_TH" not in name,
+    "flexors": lambda name: "_TH" not in name and name.endswith(("J3", "J0")),
+}
+"""By what is told of them: whether an actuator is among them."""
+
+
+@dataclass
+class Shared:
+    """The policy, but for where the expert acts; an `AssistPolicy`."""
+
+    policy: AssistPolicy
+    expert: OraclePolicy
+    environments: AssistEnvironments
+    experts: Callable[[int], np.ndarray]
+    """(N, 18) where the expert acts, of the steps that are made."""
+
+    def begin(self, count: int) -> None:
+        self.policy.begin(count)
+        self.expert.begin(count)
+
+    def actions(self, seen: AssistObservation) -> np.ndarray:
+        theirs = self.experts(self.environments.steps)
+        return np.where(theirs, self.expert.actions(seen), self.policy.actions(seen))
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    options = parsed(arguments)
+    task = AssistConfig()
+    goals = load_goals(options.goals).goals(GraspSet.open(options.set), "chosen")
+    names = np.array([goals.names[index] for index in goals.objects])
+    asked = np.isin(names, [name for split in options.split for name in split_names(split)])
+    if not asked.any():
+        raise SystemExit(f"{options.goals}: none of its objects is in {', '.join(options.split)}")
+    names = names[asked]
+    patterns = generate(np.random.default_rng(0)).held_out
+    rng = np.random.default_rng(options.seed)
+    episodes = draw_episodes(goals[asked], patterns, PartialClouds(), rng, task, blended=False)
+    rest, actuators = arrivals(episodes.paths), load_hand().actuators
+    policy, nobody = LearnedAssist(options.weights), np.zeros((len(names), len(actuators)), bool)
+    print(f"{len(names)} episodes of {len(set(names))} objects, seed {options.seed}")
+
+    def show(title: str, experts: Callable[[int], np.ndarray], more: int = 0) -> None:
+        longer = replace(task, horizon=task.horizon + more)
+        environments = AssistEnvironments(
+            longer, task_scene(task.rate), library_object, threads=options.threads
+        )
+        expert = OraclePolicy(environments)
+        acting = Shared(policy, expert, environments, experts)
+        ended = run_episodes(environments, resting(episodes, more), acting, options.seed)
+        moved = 100.0 * float(np.nanmean(ended.translation))
+        posture = float(np.nanmean(ended.posture))
+        print(
+            f"{title:48} {rate(ended.paper, names)}, posture {posture:.3f} rad, "
+            f"object moved {moved:.1f} cm",
+            flush=True,
+        )
+
+    show("policy", lambda _: nobody)
+    show("expert", lambda _: ~nobody)
+    for more in MORE_STEPS:
+        show(f"policy, {more} more steps", lambda _: nobody, more)
+    for late in TAKEN_OVER:
+        show(
+            f"policy, the expert from {late:+d} steps on",
+            lambda steps, late=late: nobody | (steps >= rest + late)[:, None],
+        )
+    show(
+        "policy, 6 more steps, the expert from +3 on",
+        lambda steps: nobody | (steps >= rest + 3)[:, None],
+        6,
+    )
+    for title, has in JOINTS.items():
+        theirs = nobody | np.array([has(name) for name in actuators])
+        show(f"policy, {title} of the expert", lambda _, theirs=theirs: theirs)
+
+
+def resting(episodes: AssistEpisodes, steps: int) -> AssistEpisodes:
+    """Episodes whose wrists stay so many steps longer where they have come to."""
+    last = np.repeat(episodes.paths[:, -1:], steps, axis=1)
+    return replace(episodes, paths=np.concatenate((episodes.paths, last), axis=1))
+
+
+def parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("set", type=Path, help="folder of a grasp set with squeezes")
+    parser.add_argument("goals", type=Path, help="file of dexgrasp assist goals")
+    parser.add_argument("--weights", type=Path, default=ASSIST_WEIGHTS, help="of the policy")
+    parser.add_argument(
+        "--split", action="append", choices=SPLITS, help="may be repeated; default: validation"
+    )
+    parser.add_argument("--threads", type=int, default=1, help="that step the environments")
+    parser.add_argument("--seed", type=int, default=0, help="of places, paths and clouds")
+    options = parser.parse_args(arguments)
+    options.split = options.split or ["validation"]
+    return options
+
+
+if __name__ == "__main__":
+    main()
