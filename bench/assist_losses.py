@@ -2,7 +2,9 @@
 
 The same episodes of held-out patterns again and again: with more steps after the wrist has come,
 so that being late costs nothing; with the expert taking over from the policy some steps before or
-after the wrist rests; and with some joints the expert's all the time.
+after the wrist rests; with some joints the expert's all the time; and with an expert who is told
+not the goal but the posture that a network predicts for the wrist and cloud, or that the policy's
+fingers come to where nothing is in their way.
 
     dexgrasp assist goals datasets/table_top --split validation --count 6 --out GOALS.safetensors
     python bench/assist_losses.py datasets/table_top GOALS.safetensors
@@ -16,28 +18,44 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import torch
 from assist_oracle import rate
 
+from dexgrasp_learning.agreed_grasps import (
+    AgreeConfig,
+    drawn_grasps,
+    labels_of,
+    seen_nearness,
+    with_labels,
+)
 from dexgrasp_learning.assist_environments import AssistEnvironments
 from dexgrasp_learning.oracle_policy import OraclePolicy
 from dexgrasp_learning.partial_clouds import PartialClouds
 from dexgrasp_learning.rollout import run_episodes
 from dexgrasp_learning.task_scenes import task_scene
 from dexgrasp_models.data.grasp_set import GraspSet
+from dexgrasp_models.data.grasps import Grasps
 from dexgrasp_models.hand.spec import load_hand
+from dexgrasp_models.nets.posture_net import fitted
 from dexgrasp_models.objects.library import SPLITS, split_names
 from dexgrasp_models.tasks.assist_config import AssistConfig
 from dexgrasp_models.tasks.assist_episodes import AssistEpisodes, draw_episodes
 from dexgrasp_models.tasks.assist_goals import load_goals
 from dexgrasp_models.tasks.assist_observation import AssistObservation
+from dexgrasp_models.tasks.assist_oracle import OracleConfig
 from dexgrasp_models.tasks.assist_policy import AssistPolicy
 from dexgrasp_models.tasks.learned_assist import ASSIST_WEIGHTS, LearnedAssist
 from dexgrasp_models.tasks.pattern_generator import generate
 from dexgrasp_models.tasks.wrist_paths import arrivals
+from dexgrasp_models.training.data import TRAINING, split_objects
 from dexgrasp_sim.datasets.grasp_trials import library_object
 
 MORE_STEPS = (3, 6, 12)
 TAKEN_OVER = (-12, -8, -4, -1, 1)
+LONGER = 12
+"""Steps that a policy has to come to its posture."""
+LEARNED = 60
+"""Grasps of each object that predictions are learned from."""
 JOINTS = {
     "thumb": lambda name: "_TH" in name,
     "fingers": lambda name: "_TH" not in name,
@@ -81,14 +99,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
     policy, nobody = LearnedAssist(options.weights), np.zeros((len(names), len(actuators)), bool)
     print(f"{len(names)} episodes of {len(set(names))} objects, seed {options.seed}")
 
-    def show(title: str, experts: Callable[[int], np.ndarray], more: int = 0) -> None:
+    def show(
+        title: str,
+        experts: Callable[[int], np.ndarray],
+        more: int = 0,
+        told: Grasps | None = None,
+    ) -> None:
         longer = replace(task, horizon=task.horizon + more)
         environments = AssistEnvironments(
             longer, task_scene(task.rate), library_object, threads=options.threads
         )
         expert = OraclePolicy(environments)
         acting = Shared(policy, expert, environments, experts)
-        ended = run_episodes(environments, resting(episodes, more), acting, options.seed)
+        run_in = resting(episodes if told is None else replace(episodes, goals=told), more)
+        ended = run_episodes(environments, run_in, acting, options.seed)
         moved = 100.0 * float(np.nanmean(ended.translation))
         posture = float(np.nanmean(ended.posture))
         print(
@@ -97,6 +121,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
             flush=True,
         )
 
+    torch.set_num_threads(options.threads)
+    predicted = with_labels(episodes.goals, predictions(GraspSet.open(options.set), episodes.goals))
+    show("expert, told what is predicted", lambda _: ~nobody, told=predicted)
+    come_to = with_labels(predicted, postures_of(policy, episodes, predicted, options.threads))
+    show("expert, told where the policy comes to", lambda _: ~nobody, told=come_to)
+    off = np.abs(labels_of(come_to) - labels_of(predicted))[:, : len(actuators)].mean()
+    print(f"the policy comes to {off:.3f} rad from what is predicted")
     show("policy", lambda _: nobody)
     show("expert", lambda _: ~nobody)
     for more in MORE_STEPS:
@@ -114,6 +145,42 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for title, has in JOINTS.items():
         theirs = nobody | np.array([has(name) for name in actuators])
         show(f"policy, {title} of the expert", lambda _, theirs=theirs: theirs)
+
+
+def predictions(grasp_set: GraspSet, goals: Grasps) -> np.ndarray:
+    """(N, 36) labels that a network predicts for goals, which has learned from a set's training
+    objects, as that of `dexgrasp assist agree`."""
+    config = AgreeConfig(per_object=LEARNED)
+    found = grasp_set[
+        grasp_set.select({"stable": (1.0, 1.0)}, split_objects(grasp_set.names, TRAINING))
+    ]
+    usable = np.isfinite(found.squeezes).all(axis=1) & found.has_table
+    learned = drawn_grasps(found[np.flatnonzero(usable)], config.per_object, 0)
+    labels = torch.as_tensor(labels_of(learned), dtype=torch.float32)
+    clouds = PartialClouds()
+    net = fitted(seen_nearness(learned, clouds, config), labels, config.net, 0)
+    with torch.no_grad():
+        return net(seen_nearness(goals, clouds, config, 1)[0]).double().numpy()
+
+
+def postures_of(
+    policy: AssistPolicy, episodes: AssistEpisodes, predicted: Grasps, threads: int
+) -> np.ndarray:
+    """(N, 36) labels of where a policy's fingers come to if they touch nothing, less what they
+    press with then, which is taken to be as predicted."""
+    task = AssistConfig()
+    task = replace(task, horizon=task.horizon + LONGER)
+    environments = AssistEnvironments(task, task_scene(task.rate), library_object, threads=threads)
+    seen = environments.begin(resting(episodes, LONGER), unhindered=True)
+    policy.begin(len(episodes))
+    rest, reduction = arrivals(episodes.paths) + LONGER, load_hand().reduction
+    targets = environments.targets @ reduction.T
+    for step in range(1, task.horizon + 1):
+        seen = environments.step(policy.actions(seen))
+        targets = np.where((step == rest)[:, None], environments.targets @ reduction.T, targets)
+    labels = labels_of(predicted)
+    presses = labels[:, labels.shape[1] // 2 :]
+    return np.concatenate((targets - OracleConfig().squeeze * presses, presses), axis=1)
 
 
 def resting(episodes: AssistEpisodes, steps: int) -> AssistEpisodes:

@@ -149,7 +149,7 @@ def agreed(
     order = np.random.default_rng(derived_seed(seed, "folds")).permutation(kinds)
     fold = np.zeros(kinds.max() + 1, dtype=int)
     fold[order] = np.arange(len(order)) % config.folds
-    folds, own = fold[grasps.objects], _labels(grasps)
+    folds, own = fold[grasps.objects], labels_of(grasps)
     labels, good = own, np.ones(len(grasps), dtype=bool)
     for number in range(config.rounds):
         predicted = np.empty_like(own)
@@ -167,7 +167,7 @@ def agreed(
             rows = np.flatnonzero(np.isnan(found))
             if not len(rows):
                 break
-            tried = _with_labels(grasps, predicted + share * (own - predicted))
+            tried = with_labels(grasps, predicted + share * (own - predicted))
             for start in range(0, len(rows), _AT_ONCE):
                 some = rows[start : start + _AT_ONCE]
                 if not verdicts.known(number, place, some):
@@ -180,7 +180,7 @@ def agreed(
         if not good.any():
             raise GraspDataError(f"none of {len(grasps)} grasps holds, as it was or otherwise")
         labels = np.where(good[:, None], predicted + found[:, None] * (own - predicted), own)
-    moved = _with_labels(grasps, labels)
+    moved = with_labels(grasps, labels)
     return replace(moved, figures={**moved.figures, SHARE: found})[np.flatnonzero(good)]
 
 
@@ -256,14 +256,15 @@ def seen_nearness(
     return torch.stack(views)
 
 
-def _labels(grasps: Grasps) -> np.ndarray:
-    """(N, 36) actuator angles, and how far their targets press beyond, rad."""
+def labels_of(grasps: Grasps) -> np.ndarray:
+    """(N, 36) of N grasps with squeezes: actuator angles, and how far targets press beyond, rad."""
     reduction = load_hand().reduction
     joints = grasps.joints.astype(float) @ reduction.T
     return np.concatenate((joints, grasps.squeezes.astype(float) @ reduction.T - joints), axis=1)
 
 
-def _with_labels(grasps: Grasps, labels: np.ndarray) -> Grasps:
+def with_labels(grasps: Grasps, labels: np.ndarray) -> Grasps:
+    """The grasps with postures and squeezes of labels (N, 36), within the joints' limits."""
     hand = load_hand()
     joints, presses = np.split(labels, 2, axis=1)
     joints = np.clip(joints, *hand.actuator_limits.T)
