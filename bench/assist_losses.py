@@ -105,10 +105,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         more: int = 0,
         told: Grasps | None = None,
     ) -> None:
-        longer = replace(task, horizon=task.horizon + more)
-        environments = AssistEnvironments(
-            longer, task_scene(task.rate), library_object, threads=options.threads
-        )
+        environments = environments_of(more, options.threads)
         expert = OraclePolicy(environments)
         acting = Shared(policy, expert, environments, experts)
         run_in = resting(episodes if told is None else replace(episodes, goals=told), more)
@@ -150,12 +147,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def predictions(grasp_set: GraspSet, goals: Grasps) -> np.ndarray:
     """(N, 36) labels that a network predicts for goals, which has learned from a set's training
     objects, as that of `dexgrasp assist agree`."""
-    config = AgreeConfig(per_object=LEARNED)
+    config = AgreeConfig()
     found = grasp_set[
         grasp_set.select({"stable": (1.0, 1.0)}, split_objects(grasp_set.names, TRAINING))
     ]
-    usable = np.isfinite(found.squeezes).all(axis=1) & found.has_table
-    learned = drawn_grasps(found[np.flatnonzero(usable)], config.per_object, 0)
+    usable = np.flatnonzero(found.has_squeeze & found.has_table)
+    learned = drawn_grasps(found[usable], LEARNED, 0)
     labels = torch.as_tensor(labels_of(learned), dtype=torch.float32)
     clouds = PartialClouds()
     net = fitted(seen_nearness(learned, clouds, config), labels, config.net, 0)
@@ -168,19 +165,24 @@ def postures_of(
 ) -> np.ndarray:
     """(N, 36) labels of where a policy's fingers come to if they touch nothing, less what they
     press with then, which is taken to be as predicted."""
-    task = AssistConfig()
-    task = replace(task, horizon=task.horizon + LONGER)
-    environments = AssistEnvironments(task, task_scene(task.rate), library_object, threads=threads)
+    environments = environments_of(LONGER, threads)
     seen = environments.begin(resting(episodes, LONGER), unhindered=True)
     policy.begin(len(episodes))
     rest, reduction = arrivals(episodes.paths) + LONGER, load_hand().reduction
     targets = environments.targets @ reduction.T
-    for step in range(1, task.horizon + 1):
+    for step in range(1, environments.config.horizon + 1):
         seen = environments.step(policy.actions(seen))
         targets = np.where((step == rest)[:, None], environments.targets @ reduction.T, targets)
     labels = labels_of(predicted)
     presses = labels[:, labels.shape[1] // 2 :]
     return np.concatenate((targets - OracleConfig().squeeze * presses, presses), axis=1)
+
+
+def environments_of(more: int, threads: int) -> AssistEnvironments:
+    """Of the task with so many more steps."""
+    task = AssistConfig()
+    longer = replace(task, horizon=task.horizon + more)
+    return AssistEnvironments(longer, task_scene(task.rate), library_object, threads=threads)
 
 
 def resting(episodes: AssistEpisodes, steps: int) -> AssistEpisodes:

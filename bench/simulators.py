@@ -92,7 +92,7 @@ def main() -> None:
 def chosen(grasps: GraspSet, names: list[str] | None, count: int, seed: int) -> Grasps:
     """Lifted ones whose squeeze is known, of as many objects as there are."""
     rows = grasps.select({"lifted": (1, 1), "stable": (1, 1)}, names)
-    rows = rows[np.isfinite(grasps[rows].squeezes).all(axis=1)]
+    rows = rows[grasps[rows].has_squeeze]
     rows = np.random.default_rng(seed).permutation(rows)
     objects = grasps[rows].objects
     order = np.argsort(objects, kind="stable")

@@ -78,7 +78,7 @@ def agree(
         def usable(split: str) -> Grasps:
             names = split_objects(source.names, split)
             found = source[source.select(bounds, names)] if names else source[:0]
-            good = np.isfinite(found.squeezes).all(axis=1) & found.has_table
+            good = found.has_squeeze & found.has_table
             return found[np.flatnonzero(good)]
 
         grasps = drawn_grasps(usable(TRAINING), per_object, seed)

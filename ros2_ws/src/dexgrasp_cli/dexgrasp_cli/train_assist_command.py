@@ -292,7 +292,7 @@ def _goals(
         found = load_goals(file).goals(source, "held" if split == TRAINING else "chosen")
         names = np.isin(found.names, objects)
         found = found[np.flatnonzero(names[found.objects])]
-    usable = np.isfinite(found.squeezes).all(axis=1) & found.has_table
+    usable = found.has_squeeze & found.has_table
     if not usable.any():
         raise ValueError(
             f"{file or source.path}: none of {len(found)} goals of the split {split} can be used; "
