@@ -30,7 +30,7 @@ class TaughtEnvironments:
         Raises:
             ValueError: of a goal it is not known how the hand presses.
         """
-        if not np.isfinite(episodes.goals.squeezes).all():
+        if not episodes.goals.has_squeeze.all():
             raise ValueError(
                 "the expert has to know how the hand presses: dexgrasp data squeeze fills it in"
             )
