@@ -18,13 +18,15 @@ from dexgrasp_learning.teacher_sight import TeacherSight
 from dexgrasp_models.hand.spec import load_hand
 from dexgrasp_models.nets.teacher_network import TeacherNetwork
 from dexgrasp_models.tasks.goal_action import action_size
+from dexgrasp_models.tasks.goal_observation import GoalObservation
 from dexgrasp_models.tasks.goal_plans import TellingConfig
 
 
 class GoalVecEnv(VecEnv):
     """N episodes of the task, new ones from a source whenever they end.
 
-    Observed are `state` (N, S) and what `look` makes of the objects' points when episodes begin.
+    Observed are `state` (N, S) and what `look` makes of the objects' points: when episodes begin,
+    or in each step where they are seen together with the hand.
     Actions are a teacher's outputs. Episodes end by their time alone, so `time_outs` are ones then:
     what would have come after is estimated.
 
@@ -68,7 +70,7 @@ class GoalVecEnv(VecEnv):
 
     def get_observations(self) -> TensorDict:
         """What is seen now."""
-        if self._environments.steps == 0:
+        if self._environments.steps == 0 or self._sight.clouds_change:
             self._look_at_objects()  # by who may have learned since the episodes began
         seen = {"state": self._states, **self._looked}
         return TensorDict(seen, batch_size=[len(seen["state"])], device=self.device)
@@ -102,16 +104,19 @@ class GoalVecEnv(VecEnv):
             }
             self._begin()
         else:
-            self._states = self._sight.states(seen)
+            self._see(seen)
         tensor = torch.as_tensor(rewards, dtype=torch.float32, device=self.device)
         return self.get_observations(), tensor, dones, extras
 
     def _begin(self) -> None:
         """New episodes, which are all that is random."""
         seen = self._environments.begin(self._source(np.random.default_rng(0)))
-        self._clouds = self._sight.begin()
-        self._states = self._sight.states(seen)
+        self._sight.begin()
+        self._see(seen)
         self._look_at_objects()
+
+    def _see(self, seen: GoalObservation) -> None:
+        self._states, self._clouds = self._sight.states(seen), self._sight.clouds(seen)
 
     @torch.no_grad()
     def _look_at_objects(self) -> None:

@@ -54,7 +54,7 @@ class TaughtTeacherEnvironments:
         expert = self._carrying.expert
         self._expert = ExpertPolicy(self._environments, episodes, plans, expert)
         seen = self._environments.begin(episodes)
-        self._clouds = self._sight.begin()
+        self._sight.begin()
         return self._inputs(seen)
 
     def step(self, actions: np.ndarray) -> Mapping[str, Tensor]:
@@ -71,7 +71,7 @@ class TaughtTeacherEnvironments:
         return self._sight.outputs_for(self._expert.wanted())
 
     def _inputs(self, seen: GoalObservation) -> Mapping[str, Tensor]:
-        return {"states": self._sight.states(seen), "clouds": self._clouds}
+        return {"states": self._sight.states(seen), "clouds": self._sight.clouds(seen)}
 
 
 def demonstrated(

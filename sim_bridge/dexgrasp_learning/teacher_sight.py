@@ -11,6 +11,7 @@ from torch import Tensor
 from dexgrasp_learning.goal_environments import GoalEnvironments
 from dexgrasp_learning.student_sight import StudentSight
 from dexgrasp_models.hand.spec import load_hand
+from dexgrasp_models.nets.bisector_encoder import BisectorEncoder
 from dexgrasp_models.nets.teacher_network import TeacherNetwork
 from dexgrasp_models.tasks.goal_action import WRIST, actions_to, wrist_actions
 from dexgrasp_models.tasks.goal_expert import Wanted
@@ -29,6 +30,7 @@ from dexgrasp_models.tasks.goal_teacher import (
     teacher_states,
     view_along_world,
 )
+from dexgrasp_models.tasks.interaction_bisector import HandBisector
 from dexgrasp_models.tasks.joint_ranges import angles_of
 
 
@@ -51,11 +53,19 @@ class TeacherSight:
         self._student: StudentSight | None = None
         if network.config.acts == "moves":
             self._student = StudentSight(environments, telling or TellingConfig(), follows=True)
+        self._bisector: HandBisector | None = None
+        if isinstance(encoder := network.encoder, BisectorEncoder):
+            samples, device = encoder.config.samples, network.mean.device
+            self._bisector = HandBisector(self._hand, samples, device=device)
+
+    @property
+    def clouds_change(self) -> bool:
+        """Whether what is made of the objects' points is another in each step."""
+        return self._bisector is not None
 
     @torch.no_grad()
-    def begin(self) -> Tensor:
-        """The environments have begun new episodes: (N, ...) the objects' points, prepared, which
-        are the same throughout.
+    def begin(self) -> None:
+        """The environments have begun new episodes.
 
         Raises:
             GraspDataError: how the hand presses from a grasp is not known, to who acts by moves.
@@ -63,9 +73,19 @@ class TeacherSight:
         network, episodes = self._network, self._environments.episodes
         if self._student is not None:
             self._student.begin(replace(episodes, looks=episodes.clouds))
-        points = episodes.object_clouds
-        tensor = torch.as_tensor(points, dtype=torch.float32, device=network.mean.device)
-        return network.prepared(tensor)
+        if self._bisector is None:
+            self._clouds = network.prepared(self._tensor(episodes.object_clouds))
+
+    @torch.no_grad()
+    def clouds(self, seen: GoalObservation) -> Tensor:
+        """(N, ...) the objects' points, prepared; of who sees their bisector surface with the hand,
+        this surface as it is now."""
+        if self._bisector is None:
+            return self._clouds
+        palms, turns = seen.wrist[:, :3], seen.wrist[:, 3:].reshape(-1, 3, 3).swapaxes(1, 2)
+        held = (seen.cloud - palms[:, None]) @ turns
+        samples = self._bisector.features(self._tensor(seen.joints), self._tensor(held))
+        return self._network.prepared(samples)
 
     def states(self, seen: GoalObservation) -> Tensor:
         """(N, S) of what is seen now; to be asked once as episodes begin, and once in each step."""
@@ -75,7 +95,7 @@ class TeacherSight:
             view = self._student.view(seen)
             self._view = view if network.config.canonical else view_along_world(view)
             states = np.concatenate((states, student_states(self._view, self._hand)), axis=1)
-        return torch.as_tensor(states, dtype=torch.float32, device=network.mean.device)
+        return self._tensor(states)
 
     def acted(self, outputs: np.ndarray) -> np.ndarray:
         """(N, 24) actions of a network's outputs for the states that were asked for last."""
@@ -112,6 +132,9 @@ class TeacherSight:
             return actions_seen(actions, now.frames, self._network.config)
         return moves_of(wanted.velocities, wanted.postures, self._view, self._hand, now.config)
 
+    def _tensor(self, values: np.ndarray) -> Tensor:
+        return torch.as_tensor(values, dtype=torch.float32, device=self._network.mean.device)
+
 
 class TeacherPolicy:
     """A teacher among the rows; a `GoalPolicy`.
@@ -133,8 +156,9 @@ class TeacherPolicy:
 
     @torch.no_grad()
     def begin(self, count: int) -> None:
-        """It looks at the objects."""
-        self._features = self._network.features(self._sight.begin())
+        """It has not looked at the objects."""
+        self._sight.begin()
+        self._features: Tensor | None = None
 
     def actions(self, seen: GoalObservation) -> np.ndarray:
         """(N, 24) in [-1, 1]."""
@@ -146,5 +170,7 @@ class TeacherPolicy:
 
     @torch.no_grad()
     def _outputs(self, seen: GoalObservation) -> np.ndarray:
+        if self._features is None or self._sight.clouds_change:
+            self._features = self._network.features(self._sight.clouds(seen))
         outputs = self._network.of_features(self._sight.states(seen), self._features)
         return np.clip(outputs.cpu().double().numpy(), -1.0, 1.0)

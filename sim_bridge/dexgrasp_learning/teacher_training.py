@@ -112,11 +112,15 @@ def load_teacher_training(
     what = VARIANTS[found.variant]
     return (
         resized(
-            dataclasses.replace(found, curriculum=found.curriculum.with_stages(what.stages)),
+            dataclasses.replace(
+                found,
+                curriculum=what.curriculum_of(found.curriculum),
+                imitation=what.imitation_of(found.imitation),
+            ),
             rounds,
             environments,
         ),
-        dataclasses.replace(network, canonical=what.canonical),
+        what.network_of(network),
     )
 
 
@@ -177,9 +181,10 @@ def train_teacher(
     """
     check_method(method, "teacher")
     variant = VARIANTS[config.variant]
-    if network.config.canonical != variant.canonical:
+    if not variant.has(network.config):
         raise ValueError(
-            f"the weights to begin with aren't of {config.variant}: they see along other axes"
+            f"the weights to begin with aren't of {config.variant}: they see along other axes, or "
+            "something else"
         )
     if method == "dagger" and not network.config.told:
         raise ValueError("dagger's expert is told a grasp, and this network isn't: use ppo")

@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 from torch import Tensor, cat, nn
 
 from dexgrasp_models.nets.basis_points import BasisPoints, BasisPointsConfig
+from dexgrasp_models.nets.bisector_encoder import BisectorConfig, BisectorEncoder
 from dexgrasp_models.nets.checks import checked_clouds
 from dexgrasp_models.nets.pointnet import PointNet, PointNetConfig
 from dexgrasp_models.nets.standardised_states import StandardisedStates, policy_head
 from dexgrasp_models.parameters import Parameters, choice, flag, parameter
 
-ENCODERS = ("pointnet", "basis_points")
+ENCODERS = ("pointnet", "basis_points", "bisector")
 
 
 @dataclass(frozen=True)
@@ -29,9 +30,14 @@ class TeacherNetworkConfig(Parameters):
         ("actions", "moves"),
         "by motor commands (C.1), or as a student: where to from the grasp that is told, how fast",
     )
-    encoder: str = choice("pointnet", ENCODERS, "what encodes the object's points")
+    encoder: str = choice(
+        "pointnet",
+        ENCODERS,
+        "what encodes the object's points, or the bisector surface of hand and object: IBS, B.2.2",
+    )
     pointnet: PointNetConfig = field(default_factory=PointNetConfig)
     basis_points: BasisPointsConfig = field(default_factory=BasisPointsConfig)
+    bisector: BisectorConfig = field(default_factory=BisectorConfig)
     features: tuple[int, ...] = parameter(
         (512, 64), 1, 65536, "", "layers from the encoder to the features", any_length=True
     )
@@ -55,6 +61,7 @@ class TeacherNetworkConfig(Parameters):
             acts="moves",
             encoder="basis_points",
             basis_points=around,
+            bisector=BisectorConfig.small(),
             features=(64,),
             widths=(512, 256),
         )
@@ -81,11 +88,7 @@ class TeacherNetwork(StandardisedStates):
             raise ValueError("moves are from a grasp that is told: without one, acts is actions")
         super().__init__(states)
         self.config = config
-        self.encoder: PointNet | BasisPoints = (
-            PointNet(config.pointnet)
-            if config.encoder == "pointnet"
-            else BasisPoints(config.basis_points)
-        )
+        self.encoder = _encoder(config)
         layers: list[nn.Module] = []
         width = self.encoder.features
         for after in config.features:
@@ -99,16 +102,19 @@ class TeacherNetwork(StandardisedStates):
         """What of the encoder doesn't learn.
 
         Args:
-            clouds: (B, P, 3) of the objects in their own frames, m.
+            clouds: (B, P, 3) of the objects in their own frames, m; of `bisector`
+                `HandBisector.features`.
 
         Returns:
-            (B, K) nearness of the basis points; of PointNet what is given.
+            (B, K) nearness of the basis points; of other encoders what is given.
 
         Raises:
             ValueError: clouds have another shape, or aren't finite.
         """
         if isinstance(self.encoder, BasisPoints):
             return self.encoder.nearness(clouds)
+        if isinstance(self.encoder, BisectorEncoder):
+            return self.encoder.checked(clouds)
         return checked_clouds(clouds)
 
     def features(self, clouds: Tensor) -> Tensor:
@@ -143,3 +149,11 @@ class TeacherNetwork(StandardisedStates):
     def forward(self, states: Tensor, clouds: Tensor) -> Tensor:
         """As `actions`, of clouds (B, P, 3)."""
         return self.actions(states, self.prepared(clouds))
+
+
+def _encoder(config: TeacherNetworkConfig) -> PointNet | BasisPoints | BisectorEncoder:
+    if config.encoder == "bisector":
+        return BisectorEncoder(config.bisector)
+    if config.encoder == "basis_points":
+        return BasisPoints(config.basis_points)
+    return PointNet(config.pointnet)

@@ -32,14 +32,17 @@ from dexgrasp_learning.teacher_training import (
     train_teacher,
 )
 from dexgrasp_learning.teacher_variants import VARIANTS
+from dexgrasp_models.hand.spec import load_hand
 from dexgrasp_models.nets.basis_points import BasisPointsConfig
+from dexgrasp_models.nets.bisector_encoder import BisectorConfig
 from dexgrasp_models.nets.teacher_network import TeacherNetwork, TeacherNetworkConfig
 from dexgrasp_models.nets.weights import load_weights
 from dexgrasp_models.tasks.full_clouds import FullClouds
 from dexgrasp_models.tasks.goal_config import GoalConfig
 from dexgrasp_models.tasks.goal_episodes import ToldEpisodes
 from dexgrasp_models.tasks.goal_plans import TellingConfig
-from dexgrasp_models.tasks.goal_teacher import new_teacher, teacher_states
+from dexgrasp_models.tasks.goal_teacher import new_teacher, teacher_actions, teacher_states
+from dexgrasp_models.tasks.interaction_bisector import HandBisector
 from dexgrasp_models.training.checkpoint import TrainingError
 from dexgrasp_models.training.run import Run
 from dexgrasp_sim.datasets.grasp_trials import library_object
@@ -47,6 +50,7 @@ from dexgrasp_sim.datasets.grasp_trials import library_object
 TINY = TeacherNetworkConfig(
     encoder="basis_points",
     basis_points=BasisPointsConfig(points=16, centre=(0.0, 0.0, 0.0), widths=(8,)),
+    bisector=BisectorConfig(samples=12, widths=(8,)),
     features=(6,),
     widths=(16,),
 )
@@ -130,6 +134,36 @@ def test_the_ablation_acts_along_the_world():
     assert moved == pytest.approx(np.tile([0.0, step, 0.0], (4, 1)), abs=1e-9)
 
 
+def test_who_sees_the_bisector_surface_sees_it_as_it_is_in_each_step():
+    kind, environments = kind_of("ibs"), goal_scenes.environments()
+    net = network(kind)
+    env = vec_env(net)
+    bisector = HandBisector(load_hand(), kind.bisector.samples)
+    seen, before = environments.begin(told()), None
+    policy = TeacherPolicy(environments, net)
+    policy.begin(4)
+    for _ in range(3):
+        found = env.get_observations()
+        # Where the object is in the palm, by way of the world this time.
+        state = environments.state
+        held = np.linalg.inv(state.wrists) @ state.objects
+        points = told().object_clouds @ held[:, :3, :3].swapaxes(1, 2) + held[:, None, :3, 3]
+        joints, clouds = (
+            torch.as_tensor(each, dtype=torch.float32) for each in (state.joints, points)
+        )
+        samples = bisector.features(joints, clouds)
+        assert torch.allclose(found["cloud"], samples, atol=1e-4)
+        assert found["state"].shape[1] == 192  # of no grasp
+        outputs = net.actions(found["state"], found["cloud"]).detach().clamp(-1.0, 1.0)
+        actions = policy.actions(seen)
+        expected = teacher_actions(outputs.numpy(), environments.frames, kind)
+        assert actions == pytest.approx(expected, abs=1e-5)
+        assert before is None or not torch.allclose(before, samples, atol=1e-4)
+        before = samples
+        env.step(outputs)
+        seen, _ = environments.step(actions)
+
+
 # Demonstrations
 
 
@@ -163,11 +197,15 @@ def test_what_is_shown_lifts_and_what_does_not_is_left_out(acts):
 # Training
 
 
+def kind_of(variant: str) -> TeacherNetworkConfig:
+    """The tiny network of a variant."""
+    return told_categories(VARIANTS[variant].network_of(TINY), variant, data().training)
+
+
 def trained(folder: Path, method: str = "ppo", seed: int = 0, **changes: object) -> Mapping:
     """What the last checkpoint has learned."""
     config = replace(CONFIG, **changes)
-    kind = replace(TINY, canonical=VARIANTS[config.variant].canonical)
-    kind = told_categories(kind, config.variant, data().training)
+    kind = kind_of(config.variant)
     run = Run(folder, "teacher", seed=seed)
     torch.manual_seed(seed)
     train_teacher(method, new_teacher(kind), data(), config, run)
@@ -195,7 +233,7 @@ def changed(before: Mapping, after: Mapping, part: str) -> bool:
 @pytest.mark.parametrize("variant", list(VARIANTS))
 def test_each_variant_learns_what_it_is_to_learn(tmp_path, shown, variant):
     found, what = trained(tmp_path, variant=variant), VARIANTS[variant]
-    first = network(told_categories(TINY, variant, data().training)).state_dict()
+    first = network(kind_of(variant)).state_dict()
     actor = {n.removeprefix("network."): v for n, v in found["actor"].items()}
     for part in ("head.", "encoder.", "project."):
         assert changed(first, actor, part), part
@@ -205,7 +243,7 @@ def test_each_variant_learns_what_it_is_to_learn(tmp_path, shown, variant):
     critic = {n.removeprefix("network."): v for n, v in found["critic"].items()}
     assert changed(first, critic, "project.") == (what.geometry == "rewarded")
     kept = load_weights(tmp_path / "teacher.safetensors", TeacherNetworkConfig)
-    assert kept.config.canonical == what.canonical
+    assert what.has(kept.config)
     assert kept.metadata["variant"] == variant
 
 

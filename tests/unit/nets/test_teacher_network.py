@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from dexgrasp_models.nets.basis_points import BasisPointsConfig
+from dexgrasp_models.nets.bisector_encoder import BisectorConfig
 from dexgrasp_models.nets.pointnet import PointNetConfig
 from dexgrasp_models.nets.teacher_network import TeacherNetwork, TeacherNetworkConfig
 
@@ -19,7 +20,8 @@ TINY = TeacherNetworkConfig(
     categories=3,
 )
 POINTS = PointNetConfig(widths=(8, 16), align_input=False, batch_norm=False)
-CONFIGS = [TINY, replace(TINY, encoder="pointnet", pointnet=POINTS)]
+BISECTOR = replace(TINY, encoder="bisector", bisector=BisectorConfig(widths=(8,)))
+CONFIGS = [TINY, replace(TINY, encoder="pointnet", pointnet=POINTS), BISECTOR]
 
 
 def network(config: TeacherNetworkConfig = TINY) -> TeacherNetwork:
@@ -30,7 +32,7 @@ def network(config: TeacherNetworkConfig = TINY) -> TeacherNetwork:
 @pytest.mark.parametrize("config", CONFIGS)
 def test_all_ways_to_the_actions_are_the_same(config):
     net = network(config)
-    states, clouds = torch.randn(5, 10), torch.randn(5, 20, 3) * 0.05
+    states, clouds = torch.randn(5, 10), torch.randn(5, 20, 13 if config is BISECTOR else 3) * 0.05
     prepared = net.prepared(clouds)
     features = net.features(prepared)
     assert features.shape == (5, 6)
