@@ -42,6 +42,8 @@ class CarryingOut:
 
     telling: TellingConfig = field(default_factory=TellingConfig)
     expert: ExpertConfig = field(default_factory=ExpertConfig)
+    deeper: float = 0.01
+    """m, of the row planned_deeper: see `ApproachConfig`."""
     follow: FollowConfig = field(default_factory=FollowConfig)
     """Of the rows that go along with objects that are moved."""
     mpc: ModelPredictiveConfig = field(default_factory=ModelPredictiveConfig)
@@ -59,15 +61,25 @@ class CarryingOut:
     """Likewise."""
 
 
-def plans_of(episodes: ToldEpisodes, task: GoalConfig, settings: CarryingOut) -> Plans:
-    """The way to each grasp, alike for all rows.
+def plans_of(
+    episodes: ToldEpisodes, task: GoalConfig, settings: CarryingOut, deeper: float | None = None
+) -> Plans:
+    """The way to each grasp, alike for all rows but those that plan anew.
+
+    Args:
+        episodes: N.
+        task: whose these are.
+        settings: how grasps are carried out.
+        deeper: m, in the place of that of `config/control.yaml`.
 
     Raises:
         GraspDataError: how the hand presses from a grasp is not known.
     """
-    hand, control = load_hand(), load_control_config()
+    hand, approach = load_hand(), load_control_config().approach
+    if deeper is not None:
+        approach = replace(approach, deeper=deeper)
     grasps = told_grasps(episodes, hand, settings.telling)
-    return plan_told(grasps, episodes, hand, task.lift, control.approach)
+    return plan_told(grasps, episodes, hand, task.lift, approach)
 
 
 def run_told(
@@ -273,6 +285,12 @@ def _edited(
     return PlannedPolicy(now, [new or old for new, old in zip(anew, plans, strict=True)])
 
 
+def _planned_deeper(
+    now: SeenEnvironments, told: ToldEpisodes, plans: Plans, how: CarryingOut
+) -> PlannedPolicy:
+    return PlannedPolicy(now, plans_of(told, now.config, how, how.deeper))
+
+
 def _tracked(
     make: Callable[[SeenEnvironments, ToldEpisodes, Plans, CarryingOut], GoalPolicy],
 ) -> Callable[[GoalEnvironments, ToldEpisodes, Plans, CarryingOut], GoalPolicy]:
@@ -301,6 +319,7 @@ def _teacher(
 ROWS: Mapping[str, GoalRow] = {
     "planned": GoalRow("planned executor, open loop", _planned),
     "planned_edited": GoalRow("planned executor, plans edited", _edited),
+    "planned_deeper": GoalRow("planned executor, 1 cm deeper", _planned_deeper),
     "planned_tracked": GoalRow("planned executor, tracked", _tracked(_planned), follows=True),
     "expert": GoalRow(
         "expert, of state and plan",

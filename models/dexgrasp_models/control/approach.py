@@ -9,7 +9,7 @@ wins; the last millimetres may touch.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -30,6 +30,8 @@ from dexgrasp_models.synthesis.types import Grasp
 
 _CLOSING_PHASES = (0.25, 0.5, 0.75, 1.0)
 """Fractions of the way from open to closed at which the closing fingers are checked."""
+_DEEPER_SHARES = (1.0, 0.75, 0.5, 0.25)
+"""Shares of `ApproachConfig.deeper` that are tried, before the grasp as it is."""
 _NEIGHBOURHOOD = 0.45
 """Metres around the grasp within which scene points can matter to the approach."""
 _TABLE_THICKNESS = 0.008
@@ -54,7 +56,7 @@ def plan_approach(
     lift_height: float = 0.0,
     reachable: Callable[[Sequence[np.ndarray]], bool] | None = None,
 ) -> ApproachPlan:
-    """Chooses approach direction and hand opening for ``grasp``.
+    """Chooses approach direction and hand opening for ``grasp``, as deep as `config` has it.
 
     Args:
         grasp: the grasp; its `pregrasp_joints` give the direction in which the fingers open.
@@ -74,7 +76,37 @@ def plan_approach(
     config = config or ApproachConfig()
     if len(object_points) == 0:
         raise ValueError("plan_approach needs points of the object; the cloud is empty")
-    sweep = _Sweep(grasp, object_points, scene_points, distance, config, table_height)
+
+    def planned(grasp: Grasp) -> ApproachPlan:
+        sweep = _Sweep(grasp, object_points, scene_points, distance, config, table_height)
+        return _free_and_reachable(sweep, start_pose, lift_height, reachable)
+
+    for share in _DEEPER_SHARES if config.deeper > 0.0 else ():
+        try:
+            return planned(_deeper(grasp, share * config.deeper))
+        except NoApproach:
+            continue
+    return planned(grasp)
+
+
+def _deeper(grasp: Grasp, way: float) -> Grasp:
+    """The grasp with the palm farther on, m, along its normal."""
+    pose = grasp.palm_pose.copy()
+    pose[:3, 3] -= way * pose[:3, 1]  # the palm faces -y
+    return replace(grasp, palm_pose=pose)
+
+
+def _free_and_reachable(
+    sweep: _Sweep,
+    start_pose: np.ndarray | None,
+    lift_height: float,
+    reachable: Callable[[Sequence[np.ndarray]], bool] | None,
+) -> ApproachPlan:
+    """The plan of the best candidate that can be carried out; for the others see `plan_approach`.
+
+    Raises:
+        NoApproach: there is none.
+    """
     candidates = sweep.candidates()
     unreachable = 0
     for candidate in candidates:

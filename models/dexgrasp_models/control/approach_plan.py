@@ -20,6 +20,13 @@ class ApproachConfig(Parameters):
 
     directions: int = parameter(60, 1, 1000, "", "directions tried, over the upper half sphere")
     distance: float = parameter(0.12, 0.02, 0.4, "m", "from the pre-grasp to the grasp")
+    deeper: float = parameter(
+        0.0,
+        0.0,
+        0.03,
+        "m",
+        "by which the palm goes on from a grasp, as it faces, or less where the way is blocked",
+    )
     steps: int = parameter(11, 2, 100, "", "distances checked on the way")
     openings: tuple[float, ...] = parameter(
         (0.6, 1.2, 2.0),

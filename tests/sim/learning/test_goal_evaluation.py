@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import assist_scenes as scenes
+import goal_scenes
 import numpy as np
 import pytest
 import torch
@@ -25,7 +26,7 @@ from dexgrasp_learning.goal_evaluation import (
     run_goal_job,
     told_goals,
 )
-from dexgrasp_learning.goal_rows import CarryingOut
+from dexgrasp_learning.goal_rows import ROWS, CarryingOut, plans_of
 from dexgrasp_learning.model_predictive import ModelPredictiveConfig
 from dexgrasp_models.nets.goal_network import GoalNetworkConfig
 from dexgrasp_models.nets.teacher_network import TeacherNetworkConfig
@@ -253,3 +254,18 @@ def test_what_cannot_be_done_is_refused(files, options, told):
     found = CliRunner().invoke(app, ["eval", "policy", str(data), "--goals", str(goals), *options])
     assert found.exit_code != 0
     assert told in " ".join(found.output.split())
+
+
+def test_a_row_goes_deeper_where_there_is_a_way():
+    environments, told = goal_scenes.environments(), episodes(scenes.pressing_goals())
+    plans = plans_of(told, environments.config, CarryingOut())
+    policy = ROWS["planned_deeper"].make(environments, told, plans, CarryingOut())
+    depths = []
+    for old, new in zip(plans, policy._plans, strict=True):
+        assert old is not None
+        assert new is not None
+        way = new.grasp.palm_pose[:3, 3] - old.grasp.palm_pose[:3, 3]
+        depths.append(float(-way @ old.grasp.palm_pose[:3, 1]))
+        assert np.linalg.norm(way) == pytest.approx(depths[-1], abs=1e-9)
+    assert set(np.round(depths, 4).tolist()) <= {0.0, 0.0025, 0.005, 0.0075, 0.01}
+    assert max(depths) > 0.0

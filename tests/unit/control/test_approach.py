@@ -197,3 +197,33 @@ def test_config_checks_itself():
         ApproachConfig(distance=9.0)
     with pytest.raises(ValueError, match="no parameter speed"):
         ApproachConfig.from_mapping({"speed": 1.0})
+
+
+def test_a_grasp_is_gone_into_as_deep_as_there_is_a_way():
+    flat = plan_approach(top_grasp(), can(), NOTHING, DISTANCE)
+    assert flat.grasp.palm_pose == pytest.approx(top_grasp().palm_pose)
+    free = plan_approach(top_grasp(0.14), can(), NOTHING, DISTANCE, ApproachConfig(deeper=0.01))
+    # Its palm faces down.
+    assert free.grasp.palm_pose[:3, 3] == pytest.approx((-0.011, 0.06, 0.13), abs=1e-9)
+    assert free.grasp.palm_pose[:3, :3] == pytest.approx(top_grasp().palm_pose[:3, :3])
+    assert np.array_equal(free.grasp.joints, top_grasp().joints)
+
+
+def test_where_the_way_is_blocked_it_is_less_deep_or_as_the_grasp_says():
+    depths = []
+    for height in np.linspace(0.14, 0.11, 13):
+        config = ApproachConfig(deeper=0.02)
+        try:
+            plan = plan_approach(top_grasp(height), can(), NOTHING, DISTANCE, config)
+        except NoApproach:
+            # Nor is there one to the grasp itself.
+            with pytest.raises(NoApproach):
+                plan_approach(top_grasp(height), can(), NOTHING, DISTANCE)
+            continue
+        depths.append(height - plan.grasp.palm_pose[2, 3])
+        deepest = clearance(plan.grasp.palm_pose, plan.open_joints, can())
+        assert deepest > -config.touch_depth - 1e-3
+    shares = {0.0, 0.005, 0.01, 0.015, 0.02}
+    assert {round(float(depth), 6) for depth in depths} <= shares
+    assert max(depths) == pytest.approx(0.02)
+    assert min(depths) < 0.02, "nothing was in the way"
