@@ -291,6 +291,16 @@ def _planned_deeper(
     return PlannedPolicy(now, plans_of(told, now.config, how, how.deeper))
 
 
+def _student_deeper(
+    now: SeenEnvironments, told: ToldEpisodes, plans: Plans, how: CarryingOut
+) -> StudentPolicy:
+    palms = told.goal_wrists
+    for row, plan in enumerate(plans_of(told, now.config, how, how.deeper)):
+        if plan is not None:
+            palms[row] = plan.grasp.palm_pose
+    return _student(now, told.aimed(palms), plans, how)
+
+
 def _tracked(
     make: Callable[[SeenEnvironments, ToldEpisodes, Plans, CarryingOut], GoalPolicy],
 ) -> Callable[[GoalEnvironments, ToldEpisodes, Plans, CarryingOut], GoalPolicy]:
@@ -327,6 +337,7 @@ ROWS: Mapping[str, GoalRow] = {
     ),
     "teacher": GoalRow("teacher, true states", _teacher),
     "student": GoalRow("student, cloud of the look", _student, learned=True),
+    "student_deeper": GoalRow("student, told 1 cm deeper", _student_deeper, learned=True),
     "student_tracked": GoalRow("student, tracked", _tracked(_student), learned=True, follows=True),
     "following": GoalRow("student, full cloud that follows the object", _following, learned=True),
     "mpc": GoalRow(

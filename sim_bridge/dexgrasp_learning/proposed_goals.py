@@ -10,7 +10,6 @@ from functools import lru_cache
 import numpy as np
 
 from dexgrasp_learning.goal_rows import CarryingOut, plans_of
-from dexgrasp_models.data.grasps import to_angles
 from dexgrasp_models.objects import load_surface
 from dexgrasp_models.perception.fusion import FusedCloud, PerceptionError, load_fusion_config
 from dexgrasp_models.proposals.proposer import Proposer, make_proposer
@@ -21,7 +20,6 @@ from dexgrasp_models.tasks.assist_observation import as_many
 from dexgrasp_models.tasks.full_clouds import library_source
 from dexgrasp_models.tasks.goal_config import GoalConfig
 from dexgrasp_models.tasks.goal_episodes import ToldEpisodes, together
-from dexgrasp_models.tasks.goal_frame import inverses
 from dexgrasp_sim.datasets.cloud_data import TableView
 from dexgrasp_sim.scene import load_scene
 
@@ -107,14 +105,10 @@ def looked(
 
 def told_to(episode: ToldEpisodes, grasp: Grasp, settings: CarryingOut) -> ToldEpisodes:
     """One episode, with a grasp in `world` for its goal."""
-    pose = inverses(episode.object_poses) @ grasp.palm_pose
+    episode = episode.aimed(grasp.palm_pose[None])
     pressed = (grasp.squeeze_joints - grasp.joints) / settings.telling.squeeze
     goals = replace(
-        episode.goals,
-        translations=pose[:, :3, 3],
-        rotations=to_angles(pose[:, :3, :3]),
-        joints=grasp.joints[None],
-        squeezes=(grasp.joints + pressed)[None],
+        episode.goals, joints=grasp.joints[None], squeezes=(grasp.joints + pressed)[None]
     )
     return replace(episode, goals=goals)
 

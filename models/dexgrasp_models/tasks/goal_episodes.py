@@ -7,13 +7,13 @@ lies, where the hand begins, and the object's points. So policies are compared o
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, Self
 
 import numpy as np
 
 from dexgrasp_models.data.cloud_set import placed_at_random
-from dexgrasp_models.data.grasps import Grasps, concatenate
+from dexgrasp_models.data.grasps import Grasps, concatenate, to_angles
 from dexgrasp_models.tasks.assist_episodes import Clouds, scenes_on_tables
 from dexgrasp_models.tasks.batches import batch
 from dexgrasp_models.tasks.goal_config import GoalConfig
@@ -72,6 +72,13 @@ class ToldEpisodes:
         inverse = inverses(self.object_poses)
         turned = self.clouds @ inverse[:, :3, :3].swapaxes(1, 2)
         return turned + inverse[:, None, :3, 3]
+
+    def aimed(self, palms: np.ndarray) -> Self:
+        """The same with palms (N, 4, 4) in `world` wanted at first, otherwise told as before."""
+        poses = inverses(self.object_poses) @ palms
+        turns = to_angles(poses[:, :3, :3])
+        goals = replace(self.goals, translations=poses[:, :3, 3], rotations=turns)
+        return replace(self, goals=goals)
 
 
 def together(parts: Sequence[ToldEpisodes]) -> ToldEpisodes:

@@ -15,7 +15,7 @@ from goal_scenes import episodes
 from typer.testing import CliRunner
 
 from dexgrasp_cli.cli import app
-from dexgrasp_learning import goal_evaluation
+from dexgrasp_learning import goal_evaluation, goal_rows
 from dexgrasp_learning.cross_entropy import CrossEntropyConfig
 from dexgrasp_learning.goal_disturbances import Disturbance
 from dexgrasp_learning.goal_evaluation import (
@@ -256,8 +256,9 @@ def test_what_cannot_be_done_is_refused(files, options, told):
     assert told in " ".join(found.output.split())
 
 
-def test_a_row_goes_deeper_where_there_is_a_way():
-    environments, told = goal_scenes.environments(), episodes(scenes.pressing_goals())
+def test_rows_go_deeper_where_there_is_a_way(monkeypatch):
+    environments = goal_scenes.environments()
+    told = episodes(scenes.pressing_goals())
     plans = plans_of(told, environments.config, CarryingOut())
     policy = ROWS["planned_deeper"].make(environments, told, plans, CarryingOut())
     depths = []
@@ -269,3 +270,7 @@ def test_a_row_goes_deeper_where_there_is_a_way():
         assert np.linalg.norm(way) == pytest.approx(depths[-1], abs=1e-9)
     assert set(np.round(depths, 4).tolist()) <= {0.0, 0.0025, 0.005, 0.0075, 0.01}
     assert max(depths) > 0.0
+    monkeypatch.setattr(goal_rows, "_student", lambda now, told, plans, how: told)
+    aimed = ROWS["student_deeper"].make(environments, told, plans, CarryingOut()).goal_wrists
+    expected = [plan.grasp.palm_pose for plan in policy._plans]
+    assert aimed == pytest.approx(np.array(expected), abs=1e-6)

@@ -35,6 +35,16 @@ def test_hands_are_above_the_table_and_objects_on_it():
     assert np.array_equal(some.clouds, drawn.clouds[[2, 0]])
 
 
+def test_palms_are_wanted_where_one_aims():
+    drawn = episodes(GOALS)
+    palms = drawn.goal_wrists[[1, 0, 3, 2]] @ np.diag([1.0, -1.0, -1.0, 1.0])
+    aimed = drawn.aimed(palms)
+    assert aimed.goal_wrists == pytest.approx(palms, abs=1e-6)
+    assert np.array_equal(aimed.goals.joints, drawn.goals.joints)
+    assert np.array_equal(aimed.clouds, drawn.clouds)
+    assert drawn.goal_wrists == pytest.approx(drawn.object_poses @ GOALS.palm_poses)
+
+
 def test_none_of_no_goals_and_a_goal_without_a_table_is_refused():
     assert len(episodes(GOALS[:0])) == 0
     nowhere = GOALS[:1]
