@@ -12,11 +12,11 @@ import torch
 from torch import Tensor, nn
 
 from dexgrasp_models.hand.spec import load_hand
-from dexgrasp_models.nets.basis_points import BasisPoints, BasisPointsConfig
-from dexgrasp_models.nets.bisector_encoder import BisectorConfig, BisectorEncoder
-from dexgrasp_models.nets.checks import checked_clouds
+from dexgrasp_models.nets.basis_points import BasisPointsConfig
+from dexgrasp_models.nets.bisector_encoder import BisectorConfig
+from dexgrasp_models.nets.cloud_encoders import ENCODERS, encoded, new_encoder, prepared_clouds
 from dexgrasp_models.nets.graspgf import POLICY_POINTNET, QUERY_TIME, GraspGF
-from dexgrasp_models.nets.pointnet import PointNet, PointNetConfig
+from dexgrasp_models.nets.pointnet import PointNetConfig
 from dexgrasp_models.nets.standardised_states import StandardisedStates, policy_head
 from dexgrasp_models.parameters import Parameters, choice, flag, parameter
 
@@ -24,8 +24,6 @@ _SMALL_QUERY = 0.4  # there the gradient leads to the mean of the grasps from an
 
 OUTPUTS = ("residual", "only_scales", "only_residuals", "direct")
 """a^p * a^s + a^r (Eq. 2), a^p * a^s, a^p + a^r (the ablations of Figure 5), and actions alone."""
-
-ENCODERS = ("pointnet", "basis_points", "bisector")
 
 
 @dataclass(frozen=True)
@@ -100,7 +98,7 @@ class AssistNetwork(StandardisedStates):
         told = f"{', targets' * config.pressing}{' and a hint' * config.hint}"
         super().__init__(size, f", of {config.history} wrists{told}")
         self.config = config
-        self.encoder = _encoder(config)
+        self.encoder = new_encoder(config)
         self._joints, self._with_gradient = joints, config.outputs != "direct"
         inputs = size + joints * self._with_gradient
         self.of_state = nn.Sequential(nn.Linear(inputs, config.state_features), nn.ELU())
@@ -128,11 +126,7 @@ class AssistNetwork(StandardisedStates):
         Raises:
             ValueError: clouds have another shape, or aren't finite.
         """
-        if isinstance(self.encoder, BasisPoints):
-            return self.encoder.nearness(clouds)
-        if isinstance(self.encoder, BisectorEncoder):
-            return self.encoder.checked(clouds)
-        return checked_clouds(clouds)
+        return prepared_clouds(self.encoder, clouds)
 
     def of_prepared(
         self, states: Tensor, clouds: Tensor, gradients: Tensor | None = None
@@ -143,8 +137,7 @@ class AssistNetwork(StandardisedStates):
             # Short ones as they are, of long ones little more than the size: they are up to 100.
             lengths = torch.asinh(self._checked_gradients(gradients, states))
             inputs = torch.cat((inputs, lengths), dim=-1)
-        encoder = self.encoder
-        features = encoder.mlp(clouds) if isinstance(encoder, BasisPoints) else encoder(clouds)
+        features = encoded(self.encoder, clouds)
         return self.head(torch.cat((self.of_state(inputs), features), dim=-1))
 
     def forward(self, states: Tensor, clouds: Tensor, gradients: Tensor | None = None) -> Tensor:
@@ -200,14 +193,6 @@ class AssistNetwork(StandardisedStates):
         if not torch.isfinite(gradients).all():
             raise ValueError("the primitive's gradients must be finite")
         return gradients
-
-
-def _encoder(config: AssistNetworkConfig) -> BasisPoints | BisectorEncoder | PointNet:
-    if config.encoder == "pointnet":
-        return PointNet(config.pointnet)
-    if config.encoder == "bisector":
-        return BisectorEncoder(config.bisector)
-    return BasisPoints(config.basis_points)
 
 
 def directions(gradients: Tensor) -> Tensor:

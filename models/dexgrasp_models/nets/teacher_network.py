@@ -6,14 +6,12 @@ from dataclasses import dataclass, field
 
 from torch import Tensor, cat, nn
 
-from dexgrasp_models.nets.basis_points import BasisPoints, BasisPointsConfig
-from dexgrasp_models.nets.bisector_encoder import BisectorConfig, BisectorEncoder
-from dexgrasp_models.nets.checks import checked_clouds
-from dexgrasp_models.nets.pointnet import PointNet, PointNetConfig
+from dexgrasp_models.nets.basis_points import BasisPointsConfig
+from dexgrasp_models.nets.bisector_encoder import BisectorConfig
+from dexgrasp_models.nets.cloud_encoders import ENCODERS, encoded, new_encoder, prepared_clouds
+from dexgrasp_models.nets.pointnet import PointNetConfig
 from dexgrasp_models.nets.standardised_states import StandardisedStates, policy_head
 from dexgrasp_models.parameters import Parameters, choice, flag, parameter
-
-ENCODERS = ("pointnet", "basis_points", "bisector")
 
 
 @dataclass(frozen=True)
@@ -88,7 +86,7 @@ class TeacherNetwork(StandardisedStates):
             raise ValueError("moves are from a grasp that is told: without one, acts is actions")
         super().__init__(states)
         self.config = config
-        self.encoder = _encoder(config)
+        self.encoder = new_encoder(config)
         layers: list[nn.Module] = []
         width = self.encoder.features
         for after in config.features:
@@ -111,18 +109,11 @@ class TeacherNetwork(StandardisedStates):
         Raises:
             ValueError: clouds have another shape, or aren't finite.
         """
-        if isinstance(self.encoder, BasisPoints):
-            return self.encoder.nearness(clouds)
-        if isinstance(self.encoder, BisectorEncoder):
-            return self.encoder.checked(clouds)
-        return checked_clouds(clouds)
+        return prepared_clouds(self.encoder, clouds)
 
     def features(self, clouds: Tensor) -> Tensor:
         """(B, F) of clouds that went through `prepared`."""
-        encoder = self.encoder
-        return self.project(
-            encoder.mlp(clouds) if isinstance(encoder, BasisPoints) else encoder(clouds)
-        )
+        return self.project(encoded(self.encoder, clouds))
 
     def categories(self, clouds: Tensor) -> Tensor:
         """(B, C) logits of the categories, likewise.
@@ -149,11 +140,3 @@ class TeacherNetwork(StandardisedStates):
     def forward(self, states: Tensor, clouds: Tensor) -> Tensor:
         """As `actions`, of clouds (B, P, 3)."""
         return self.actions(states, self.prepared(clouds))
-
-
-def _encoder(config: TeacherNetworkConfig) -> PointNet | BasisPoints | BisectorEncoder:
-    if config.encoder == "bisector":
-        return BisectorEncoder(config.bisector)
-    if config.encoder == "basis_points":
-        return BasisPoints(config.basis_points)
-    return PointNet(config.pointnet)
