@@ -14,7 +14,6 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from scipy.spatial import cKDTree
 from torch import Tensor
 
 from dexgrasp_models.control.approach_plan import (
@@ -23,6 +22,7 @@ from dexgrasp_models.control.approach_plan import (
     NoApproach,
     at_height,
 )
+from dexgrasp_models.control.obstacles import obstacles_near
 from dexgrasp_models.geometry.farthest_points import farthest_points
 from dexgrasp_models.hand.distance import HandDistance
 from dexgrasp_models.hand.outline import HandOutline
@@ -32,16 +32,10 @@ _CLOSING_PHASES = (0.25, 0.5, 0.75, 1.0)
 """Fractions of the way from open to closed at which the closing fingers are checked."""
 _DEEPER_SHARES = (1.0, 0.75, 0.5, 0.25)
 """Shares of `ApproachConfig.deeper` that are tried, before the grasp as it is."""
-_NEIGHBOURHOOD = 0.45
-"""Metres around the grasp within which scene points can matter to the approach."""
-_TABLE_THICKNESS = 0.008
-"""Metres above the table up to which points of the scene are taken for the table's."""
 _FINENESS = 2
 """How many times more distances are checked when a way is judged again."""
 _OPENING_SHARES = 9
 """Shares of an opening, from all to nothing, tried for digits that would meet the table."""
-_OBJECT_SURROUNDING = 0.01
-"""Metres from the object's points within which points of the scene are taken for the object's."""
 
 
 def plan_approach(
@@ -205,7 +199,7 @@ class _Sweep:
         self._distance = distance
         self._table = table_height
         target = np.asarray(object_points, dtype=float)
-        scene = _obstacles(scene_points, target, grasp.palm_pose[:3, 3], table_height)
+        scene = obstacles_near(scene_points, target, grasp.palm_pose[:3, 3], table_height)
         self._object, self._scene = _spread(target, config.points), _spread(scene, config.points)
         self._object_fine = _spread(target, config.fine_points)
         self._scene_fine = _spread(scene, config.fine_points)
@@ -389,19 +383,6 @@ def upper_half_sphere(count: int) -> np.ndarray:
     azimuth = index * np.pi * (3.0 - np.sqrt(5.0))
     radius = np.sqrt(1.0 - z * z)
     return np.stack([radius * np.cos(azimuth), radius * np.sin(azimuth), z], axis=-1)
-
-
-def _obstacles(
-    scene: np.ndarray, target: np.ndarray, centre: np.ndarray, table_height: float
-) -> np.ndarray:
-    """Scene points near ``centre`` that belong neither to the table nor to the object."""
-    scene = np.asarray(scene, dtype=float).reshape(-1, 3)
-    near = np.linalg.norm(scene - centre, axis=1) < _NEIGHBOURHOOD
-    scene = scene[near & (scene[:, 2] > table_height + _TABLE_THICKNESS)]
-    if not len(scene):
-        return scene
-    distance, _ = cKDTree(target).query(scene, distance_upper_bound=_OBJECT_SURROUNDING)
-    return scene[np.isinf(distance)]
 
 
 def _spread(points: np.ndarray, count: int) -> np.ndarray:
