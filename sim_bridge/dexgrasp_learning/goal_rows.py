@@ -43,7 +43,7 @@ class CarryingOut:
     telling: TellingConfig = field(default_factory=TellingConfig)
     expert: ExpertConfig = field(default_factory=ExpertConfig)
     deeper: float = 0.01
-    """m, of the row planned_deeper: see `ApproachConfig`."""
+    """m, of the rows planned_deeper and student_deeper: see `ApproachConfig`."""
     follow: FollowConfig = field(default_factory=FollowConfig)
     """Of the rows that go along with objects that are moved."""
     mpc: ModelPredictiveConfig = field(default_factory=ModelPredictiveConfig)

@@ -15,7 +15,7 @@ from dexgrasp_models.nets.bisector_encoder import BisectorEncoder
 from dexgrasp_models.nets.teacher_network import TeacherNetwork
 from dexgrasp_models.tasks.goal_action import WRIST, actions_to, wrist_actions
 from dexgrasp_models.tasks.goal_expert import Wanted
-from dexgrasp_models.tasks.goal_frame import inverses, turned_into
+from dexgrasp_models.tasks.goal_frame import inverses, moved_into, turned_into
 from dexgrasp_models.tasks.goal_observation import GoalObservation
 from dexgrasp_models.tasks.goal_plans import TellingConfig
 from dexgrasp_models.tasks.goal_student import (
@@ -82,8 +82,8 @@ class TeacherSight:
         this surface as it is now."""
         if self._bisector is None:
             return self._clouds
-        palms, turns = seen.wrist[:, :3], seen.wrist[:, 3:].reshape(-1, 3, 3).swapaxes(1, 2)
-        held = (seen.cloud - palms[:, None]) @ turns
+        now = self._environments
+        held = moved_into(inverses(now.frames) @ now.state.wrists, seen.cloud)
         samples = self._bisector.features(self._tensor(seen.joints), self._tensor(held))
         return self._network.prepared(samples)
 
@@ -156,7 +156,7 @@ class TeacherPolicy:
 
     @torch.no_grad()
     def begin(self, count: int) -> None:
-        """It has not looked at the objects."""
+        """It looks at the objects once it acts."""
         self._sight.begin()
         self._features: Tensor | None = None
 
