@@ -23,16 +23,10 @@ _RATE_WINDOW = 10
 """Images from which their rate is told."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _RenderedCamera:
     camera: CameraModel
     topics: CameraTopics
-
-    @property
-    def view(self) -> View:
-        """What somebody subscribes to."""
-        depth, color = self.topics.audience
-        return View(self.camera.name, depth=depth > 0, color=color > 0)
 
     def publish_info(self, ns: int) -> None:
         camera = self.camera
@@ -102,16 +96,15 @@ class BridgeCameras:
         if self._process is None:
             self._publish_now(ns, disabled)
             return
-        wanted = self._wanted(disabled)
-        if wanted and not self._process.busy:
-            self._audience = self._subscribers()
+        if self._process.busy:
+            if due and time.monotonic() - self._infos_at > SIGN_OF_LIFE:
+                self._publish_infos(ns, disabled)
+        elif wanted := self._count_audience(disabled):
             # When the images are taken: they come later, and intrinsics in the order of time.
             self._publish_infos(ns, disabled)
-            job = self._process.submit(
-                self._simulator.snapshot(), [camera.view for camera in wanted]
-            )
-            job.add_done_callback(partial(self._publish_rendered, wanted, ns, self._epoch))
-        elif due and (not wanted or time.monotonic() - self._infos_at > SIGN_OF_LIFE):
+            job = self._process.submit(self._simulator.snapshot(), list(wanted.values()))
+            job.add_done_callback(partial(self._publish_rendered, list(wanted), ns, self._epoch))
+        elif due:
             self._publish_infos(ns, disabled)
 
     def repeat(self, ns: int, disabled: Collection[str]) -> None:
@@ -136,15 +129,21 @@ class BridgeCameras:
         if self._process is not None:
             self._process.close()
 
-    def _wanted(self, disabled: Collection[str]) -> list[_RenderedCamera]:
-        return [
-            each
-            for each in self._cameras
-            if each.camera.name not in disabled and (each.view.depth or each.view.color)
-        ]
+    def _count_audience(self, disabled: Collection[str]) -> dict[_RenderedCamera, View]:
+        """What somebody subscribes to.
+
+        Of one count: whoever came between two would be given an image and be new after that.
+        """
+        self._audience = self._subscribers()
+        depth, color = self._audience[::2], self._audience[1::2]
+        return {
+            each: View(each.camera.name, depth=of_depth > 0, color=of_color > 0)
+            for each, of_depth, of_color in zip(self._cameras, depth, color, strict=True)
+            if each.camera.name not in disabled and (of_depth or of_color)
+        }
 
     def _subscribers(self) -> list[int]:
-        """How many subscribe to each image."""
+        """How many subscribe to each camera's depth image, and to its color image."""
         return [count for each in self._cameras for count in each.topics.audience]
 
     def _somebody_new(self) -> bool:
@@ -161,11 +160,11 @@ class BridgeCameras:
                 each.publish_info(ns)
 
     def _publish_now(self, ns: int, disabled: Collection[str]) -> None:
-        self._audience = self._subscribers()
+        wanted = self._count_audience(disabled)
         self._publish_infos(ns, disabled)
         cameras, snapshot = self._simulator.depth_cameras, self._simulator.snapshot()
-        for each in self._wanted(disabled):
-            (images,) = render(cameras, snapshot, [each.view])
+        for each, view in wanted.items():
+            (images,) = render(cameras, snapshot, [view])
             each.publish(images, ns)
 
     def _publish_rendered(
