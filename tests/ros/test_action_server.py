@@ -5,8 +5,12 @@ from __future__ import annotations
 import threading
 import time
 
+import pytest
+import rclpy
 from action_msgs.msg import GoalStatus
 from rclpy.action.server import GoalEvent, ServerGoalHandle
+from rclpy.exceptions import InvalidHandle
+from rclpy.executors import SingleThreadedExecutor
 from ros_graph import Graph, graph
 
 from dexgrasp_interfaces.action import ExecuteGrasp
@@ -49,3 +53,26 @@ def test_a_server_that_gave_no_result_goes_at_once(monkeypatch):
     with graph() as ros:
         server, _ = accepting(ros)
         server.destroy()
+
+
+def test_an_executor_that_still_knows_a_destroyed_server_is_told_so():
+    """The thread of a node lives on then (`SpinningThread`)."""
+    with graph() as ros:
+        node = rclpy.create_node("server", context=ros.context)
+        server = ActionServer(node, ExecuteGrasp, contract.GRASP_ACTION, lambda goal: None)
+
+        class Unlucky(SingleThreadedExecutor):
+            """Another thread destroys the server just after this one has chosen it."""
+
+            def can_execute(self, entity):
+                chosen = super().can_execute(entity)
+                if entity is server:
+                    server.destroy()
+                return chosen
+
+        executor = Unlucky(context=ros.context)
+        executor.add_node(node)
+        with pytest.raises(InvalidHandle):
+            executor.spin_once(timeout_sec=0.0)
+        executor.shutdown()
+        node.destroy_node()

@@ -46,6 +46,18 @@ class ActionServer(rclpy.action.ActionServer):
         answer.set_result(response)
         self._concluded_at = time.monotonic()
 
+    def add_to_wait_set(self, wait_set: Any) -> None:
+        """Adds what is waited for.
+
+        rclpy's executor asks a server that another thread has just destroyed, too; what it is told
+        by then is any error of rcl, which `SpinningThread` can't know from others.
+
+        Raises:
+            InvalidHandle: the server has been destroyed.
+        """
+        with self:
+            super().add_to_wait_set(wait_set)
+
     def destroy(self) -> None:
         """Ends the server, once a result that was just given has had time to arrive."""
         time.sleep(max(0.0, self._concluded_at + LINGER - time.monotonic()))
